@@ -1,0 +1,273 @@
+//! The client's secret key and the server's evaluation key, seeded on the wire.
+
+use tfhe::core_crypto::commons::math::random::Seed;
+use tfhe::core_crypto::fft_impl::fft64::math::fft::setup_custom_fft_plan;
+use tfhe::core_crypto::prelude::*;
+use tfhe_fft::ordered::FftAlgo;
+use tfhe_fft::unordered::{Method, Plan};
+
+use super::keyswitch::PackedKeyswitchKey;
+use super::parameters::ParameterSet;
+use crate::error::{Error, Result};
+
+/// What only the client holds. Made from the operating system's randomness, never from a seed.
+pub struct SecretKey {
+    parameters: ParameterSet,
+    /// Encrypts uploads; flattened, it is the key of the LWE ciphertexts between layers.
+    pub(super) glwe: GlweSecretKeyOwned<u64>,
+    /// Encrypts the ciphertexts that a blind rotation walks through.
+    small: LweSecretKeyOwned<u64>,
+}
+
+/// The evaluation key as it travels: masks are replaced by the public seeds that generate them.
+pub struct SeededEvaluationKey {
+    bootstrap_seed: u128,
+    /// `[n, levels, k + 1, N]`: the body of each GLWE ciphertext of the bootstrap key.
+    bootstrap_bodies: Vec<u64>,
+    keyswitch_seed: u128,
+    /// `[k·N, levels]`: the body of each LWE ciphertext of the keyswitching key.
+    keyswitch_bodies: Vec<u64>,
+}
+
+/// What the server computes look-ups with.
+pub struct EvaluationKey {
+    parameters: ParameterSet,
+    pub(super) bootstrap: FourierLweBootstrapKeyOwned,
+    pub(super) keyswitch: PackedKeyswitchKey,
+}
+
+impl SecretKey {
+    /// Generates a key pair's secret half.
+    pub fn generate(parameters: ParameterSet) -> Self {
+        pin_fft_plan(parameters.literal().polynomial_size);
+        let mut seeder = new_seeder();
+        let mut generator = SecretRandomGenerator::<DefaultRandomGenerator>::new(seeder.seed());
+        Self {
+            parameters,
+            glwe: allocate_and_generate_new_binary_glwe_secret_key(
+                parameters.glwe_dimension(),
+                parameters.polynomial_size(),
+                &mut generator,
+            ),
+            small: allocate_and_generate_new_binary_lwe_secret_key(
+                parameters.lwe_dimension(),
+                &mut generator,
+            ),
+        }
+    }
+
+    /// Returns the parameter set of the key.
+    pub fn parameters(&self) -> &ParameterSet {
+        &self.parameters
+    }
+
+    /// Generates the evaluation key that lets a server compute look-ups on this key's ciphertexts.
+    pub fn evaluation_key(&self) -> SeededEvaluationKey {
+        let mut seeder = new_seeder();
+        let seeder = seeder.as_mut();
+        let (bootstrap_seed, keyswitch_seed) = (seeder.seed(), seeder.seed());
+        let (lengths, parameters) = (BodyCounts::of(&self.parameters), &self.parameters);
+        let mut bootstrap = bootstrap_from_bodies(
+            parameters,
+            vec![0; lengths.bootstrap],
+            Seed(bootstrap_seed.0),
+        );
+        par_generate_seeded_lwe_bootstrap_key(
+            &self.small,
+            &self.glwe,
+            &mut bootstrap,
+            parameters.glwe_noise(),
+            seeder,
+        );
+        let mut keyswitch = keyswitch_from_bodies(
+            parameters,
+            vec![0; lengths.keyswitch],
+            Seed(keyswitch_seed.0),
+        );
+        generate_seeded_lwe_keyswitch_key(
+            &self.glwe.as_lwe_secret_key(),
+            &self.small,
+            &mut keyswitch,
+            parameters.lwe_noise(),
+            seeder,
+        );
+        SeededEvaluationKey {
+            bootstrap_seed: bootstrap_seed.0,
+            bootstrap_bodies: bootstrap.into_container(),
+            keyswitch_seed: keyswitch_seed.0,
+            keyswitch_bodies: keyswitch.into_container(),
+        }
+    }
+}
+
+impl SeededEvaluationKey {
+    /// Returns the bytes that go over the wire, little-endian: seed and bodies of the bootstrap
+    /// key, then of the keyswitching key.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let halves = [
+            (self.bootstrap_seed, &self.bootstrap_bodies),
+            (self.keyswitch_seed, &self.keyswitch_bodies),
+        ];
+        let mut bytes = Vec::with_capacity(
+            halves.iter().map(|(_, bodies)| SEED_BYTES + 8 * bodies.len()).sum(),
+        );
+        for (seed, bodies) in halves {
+            bytes.extend(seed.to_le_bytes());
+            bytes.extend(bodies.iter().flat_map(|body| body.to_le_bytes()));
+        }
+        bytes
+    }
+
+    /// Reads a key of exactly the size that the parameter set prescribes. Every value of a
+    /// coefficient is a valid one, so the size is all there is to check.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Message`] where the length is another.
+    pub fn from_bytes(bytes: &[u8], parameters: &ParameterSet) -> Result<Self> {
+        let counts = BodyCounts::of(parameters);
+        let expected = 2 * SEED_BYTES + 8 * (counts.bootstrap + counts.keyswitch);
+        if bytes.len() != expected {
+            return Err(Error::Message(format!(
+                "evaluation key of {} bytes where the parameter set {} has {expected}",
+                bytes.len(),
+                parameters.literal().name
+            )));
+        }
+        let (bootstrap, keyswitch) = bytes.split_at(SEED_BYTES + 8 * counts.bootstrap);
+        let (bootstrap_seed, bootstrap_bodies) = read_half(bootstrap);
+        let (keyswitch_seed, keyswitch_bodies) = read_half(keyswitch);
+        Ok(Self {
+            bootstrap_seed,
+            bootstrap_bodies,
+            keyswitch_seed,
+            keyswitch_bodies,
+        })
+    }
+}
+
+/// Bytes of a seed on the wire.
+const SEED_BYTES: usize = 16;
+
+/// Body coefficients of the two halves of a seeded evaluation key.
+struct BodyCounts {
+    bootstrap: usize,
+    keyswitch: usize,
+}
+
+impl BodyCounts {
+    fn of(parameters: &ParameterSet) -> Self {
+        let literal = parameters.literal();
+        Self {
+            bootstrap: literal.lwe_dimension
+                * literal.bootstrap_levels
+                * (literal.glwe_dimension + 1)
+                * literal.polynomial_size,
+            keyswitch: parameters.big_dimension() * literal.keyswitch_levels,
+        }
+    }
+}
+
+fn read_half(bytes: &[u8]) -> (u128, Vec<u64>) {
+    let mut seed = [0; SEED_BYTES];
+    let (seed_bytes, bodies) = bytes.split_at(SEED_BYTES);
+    seed.copy_from_slice(seed_bytes);
+    let bodies = bodies.as_chunks::<8>().0.iter();
+    (
+        u128::from_le_bytes(seed),
+        bodies.map(|&body| u64::from_le_bytes(body)).collect(),
+    )
+}
+
+fn bootstrap_from_bodies(
+    parameters: &ParameterSet,
+    bodies: Vec<u64>,
+    seed: Seed,
+) -> SeededLweBootstrapKeyOwned<u64> {
+    let (base_log, levels) = parameters.bootstrap_decomposition();
+    SeededLweBootstrapKey::from_container(
+        bodies,
+        parameters.glwe_size(),
+        parameters.polynomial_size(),
+        base_log,
+        levels,
+        seed.into(),
+        CiphertextModulus::new_native(),
+    )
+}
+
+fn keyswitch_from_bodies(
+    parameters: &ParameterSet,
+    bodies: Vec<u64>,
+    seed: Seed,
+) -> SeededLweKeyswitchKeyOwned<u64> {
+    let (base_log, levels) = parameters.keyswitch_decomposition();
+    SeededLweKeyswitchKey::from_container(
+        bodies,
+        base_log,
+        levels,
+        parameters.lwe_dimension().to_lwe_size(),
+        seed.into(),
+        CiphertextModulus::new_native(),
+    )
+}
+
+impl EvaluationKey {
+    /// Expands the seeds and transforms the bootstrap key to the Fourier domain.
+    pub fn expand(seeded: SeededEvaluationKey, parameters: ParameterSet) -> Self {
+        pin_fft_plan(parameters.literal().polynomial_size);
+        let keyswitch = keyswitch_from_bodies(
+            &parameters,
+            seeded.keyswitch_bodies,
+            Seed(seeded.keyswitch_seed),
+        );
+        let keyswitch = PackedKeyswitchKey::pack(&keyswitch.decompress_into_lwe_keyswitch_key());
+        let standard = bootstrap_from_bodies(
+            &parameters,
+            seeded.bootstrap_bodies,
+            Seed(seeded.bootstrap_seed),
+        )
+        .decompress_into_lwe_bootstrap_key();
+        let (base_log, levels) = parameters.bootstrap_decomposition();
+        let mut fourier = FourierLweBootstrapKeyOwned::new(
+            parameters.lwe_dimension(),
+            parameters.glwe_size(),
+            parameters.polynomial_size(),
+            base_log,
+            levels,
+        );
+        par_convert_standard_lwe_bootstrap_key_to_fourier(&standard, &mut fourier);
+        Self {
+            parameters,
+            bootstrap: fourier,
+            keyswitch,
+        }
+    }
+
+    /// Returns the parameter set of the key.
+    pub fn parameters(&self) -> &ParameterSet {
+        &self.parameters
+    }
+}
+
+/// Fixes the FFT algorithm for polynomials of that size, so that runs are repeatable: left alone,
+/// tfhe times the candidates for 10 ms at the first use and a noisy machine picks badly.
+fn pin_fft_plan(polynomial_size: usize) {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+    static PINNED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+    let mut pinned = match PINNED.lock() {
+        Ok(pinned) => pinned,
+        Err(poisoned) => poisoned.into_inner(),
+    };
+    if pinned.insert(polynomial_size) {
+        // A polynomial of N real coefficients is a complex transform of N/2 points.
+        let points = polynomial_size / 2;
+        let method = Method::UserProvided {
+            base_algo: FftAlgo::Dif8,
+            base_n: points.min(512),
+        };
+        setup_custom_fft_plan(Plan::new(points, method));
+    }
+}
+impl EvaluationKey { pub fn bench_ks(&self, r: &[crate::linear_map::Row<u64>]) -> usize { self.keyswitch.keyswitch(r).len() } }

@@ -1,0 +1,159 @@
+//! Predicted noise of each operation, by tfhe's own formulas, and Gaussian tails.
+//!
+//! Variances are shares of the torus squared: a variance of 2^-20 is a standard deviation of
+//! 2^-10 of a full turn.
+
+use tfhe::core_crypto::commons::noise_formulas::{
+    centered_mean_shifted_modulus_switch::centered_binary_shifted_modulus_switch_additive_variance,
+    lwe_keyswitch::keyswitch_additive_variance_132_bits_security_gaussian,
+    lwe_programmable_bootstrap::pbs_variance_132_bits_security_gaussian_fft_mul,
+};
+
+use super::parameters::{MODULUS, ParameterSet};
+
+/// Bits of a double that the FFT works in.
+const MANTISSA_BITS: f64 = 53.0;
+
+/// Returns the variance of a fresh encryption.
+pub fn fresh_variance(parameters: &ParameterSet) -> f64 {
+    parameters.literal().glwe_noise_std.powi(2)
+}
+
+/// Returns the variance of a bootstrap's output.
+pub fn bootstrap_variance(parameters: &ParameterSet) -> f64 {
+    let (base_log, levels) = parameters.bootstrap_decomposition();
+    pbs_variance_132_bits_security_gaussian_fft_mul(
+        parameters.lwe_dimension(),
+        parameters.glwe_dimension(),
+        parameters.polynomial_size(),
+        base_log,
+        levels,
+        MANTISSA_BITS,
+        MODULUS,
+    )
+    .0
+}
+
+/// Returns the variance that a look-up adds to its input before it reads the table: keyswitch and
+/// centred modulus switch.
+pub fn look_up_variance(parameters: &ParameterSet) -> f64 {
+    let (base_log, levels) = parameters.keyswitch_decomposition();
+    let big = tfhe::core_crypto::prelude::LweDimension(parameters.big_dimension());
+    let keyswitch = keyswitch_additive_variance_132_bits_security_gaussian(
+        big,
+        parameters.lwe_dimension(),
+        base_log,
+        levels,
+        MODULUS,
+        MODULUS,
+    );
+    let modulus_switch = centered_binary_shifted_modulus_switch_additive_variance(
+        parameters.lwe_dimension(),
+        MODULUS,
+        2.0 * parameters.literal().polynomial_size as f64,
+    );
+    keyswitch.0 + modulus_switch.0
+}
+
+/// Returns the variance that rounding every coefficient of an LWE ciphertext to its top `bytes`
+/// bytes adds: one rounding error for the body and one for each of the half of the mask that a
+/// binary key selects, each uniform with variance 2^(-16·bytes) / 12.
+pub fn rounding_variance(parameters: &ParameterSet, bytes: usize) -> f64 {
+    if bytes == 8 {
+        return 0.0;
+    }
+    let terms = 1.0 + parameters.big_dimension() as f64 / 2.0;
+    terms * body_rounding_variance(bytes)
+}
+
+/// Returns the variance that rounding only the body to its top `bytes` bytes adds.
+pub fn body_rounding_variance(bytes: usize) -> f64 {
+    match bytes {
+        8 => 0.0,
+        bytes => (-16.0 * bytes as f64).exp2() / 12.0,
+    }
+}
+
+/// Returns log2 P(|Z| > z) of a standard normal variable, also where the probability underflows.
+pub fn log2_two_sided_tail(z: f64) -> f64 {
+    let x = z / std::f64::consts::SQRT_2;
+    if x < 5.0 {
+        return libm::erfc(x).log2();
+    }
+    // erfc(x) = exp(-x²) / (x sqrt(pi)) · (1 - 1/(2x²) + 3/(4x⁴) - …), Abramowitz and Stegun
+    // 7.1.23; at x ≥ 5 three terms leave a relative error below 3·10⁻⁵.
+    let inverse = 1.0 / (2.0 * x * x);
+    let series = 1.0 - inverse + 3.0 * inverse * inverse - 15.0 * inverse.powi(3);
+    let prefactor = series / (x * std::f64::consts::PI.sqrt());
+    -x * x * std::f64::consts::LOG2_E + prefactor.log2()
+}
+
+/// Returns the z at which the two-sided tail is 2^`log2_probability`.
+pub fn two_sided_quantile(log2_probability: f64) -> f64 {
+    let (mut low, mut high) = (0.0, 1e4);
+    while high - low > 1e-9 * (1.0 + low) {
+        let middle = (low + high) / 2.0;
+        if log2_two_sided_tail(middle) > log2_probability {
+            low = middle;
+        } else {
+            high = middle;
+        }
+    }
+    high
+}
+
+/// Returns log2 of the sum of probabilities given by their log2; −∞ for none.
+pub fn log2_sum(log2_probabilities: impl IntoIterator<Item = f64>) -> f64 {
+    log2_probabilities
+        .into_iter()
+        .fold(f64::NEG_INFINITY, |sum, term| {
+            let (small, large) = if sum < term { (sum, term) } else { (term, sum) };
+            if small == f64::NEG_INFINITY {
+                large
+            } else {
+                large + (small - large).exp2().ln_1p() * std::f64::consts::LOG2_E
+            }
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tails_match_tables_and_join_smoothly() {
+        // P(|Z| > 1.96) = 0.05, P(|Z| > 6) = 1.973·10⁻⁹.
+        assert!((log2_two_sided_tail(1.959_964).exp2() - 0.05).abs() < 1e-7);
+        assert!((log2_two_sided_tail(6.0).exp2() / 1.973_175e-9 - 1.0).abs() < 1e-5);
+        let join = 5.0 * std::f64::consts::SQRT_2;
+        let gap = log2_two_sided_tail(join - 1e-9) - log2_two_sided_tail(join + 1e-9);
+        assert!(gap.abs() < 1e-4, "{gap}");
+        assert!(log2_two_sided_tail(1e3) < -7e5);
+    }
+
+    #[test]
+    fn quantiles_invert_tails() {
+        for log2_probability in [-1.0, -20.0, -64.0, -128.0, -1000.0] {
+            let z = two_sided_quantile(log2_probability);
+            assert!((log2_two_sided_tail(z) - log2_probability).abs() < 1e-3);
+        }
+    }
+
+    #[test]
+    fn probabilities_add_in_the_log_domain() {
+        assert_eq!(log2_sum([]), f64::NEG_INFINITY);
+        assert_eq!(log2_sum([-64.0]), -64.0);
+        assert!((log2_sum([-64.0; 8]) + 61.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_fast_set_is_noisier_than_the_accurate_one() {
+        let fast = ParameterSet::fast().expect("secure");
+        let accurate = ParameterSet::accurate().expect("secure");
+        assert!(look_up_variance(&fast) > look_up_variance(&accurate));
+        let bits = bootstrap_variance(&fast).sqrt().log2();
+        assert!((-16.5..-14.0).contains(&bits), "bootstrap noise 2^{bits}");
+        assert!(fresh_variance(&fast) < bootstrap_variance(&fast));
+        assert!(rounding_variance(&fast, 4) > body_rounding_variance(4));
+    }
+}

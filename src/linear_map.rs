@@ -1,0 +1,289 @@
+//! Linear layers as blocks of one matrix product, for floats, integers and ciphertexts alike.
+//!
+//! A tensor is a list of *rows*, one per element, in the layer's element order. The columns are
+//! whatever there is to run at once: the test images in the clear, or the `k·N + 1` coefficients
+//! of each LWE ciphertext under encryption. So the same kernel and the same map serve the
+//! client's float layers, the integer simulation and the server.
+
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+/// One element of a tensor over all columns.
+pub type Row<T> = Box<[T]>;
+
+/// A number that linear maps work on.
+pub trait Element: Copy + Default + Send + Sync + 'static {
+    /// Returns `self + weight · value`; integers wrap modulo 2^64.
+    fn multiply_add(self, weight: Self, value: Self) -> Self;
+    /// Returns the weight as a real number; `u64` weights are two's complement.
+    fn to_real(self) -> f64;
+}
+
+impl Element for f32 {
+    #[inline(always)]
+    fn multiply_add(self, weight: Self, value: Self) -> Self {
+        self + weight * value
+    }
+
+    fn to_real(self) -> f64 {
+        f64::from(self)
+    }
+}
+
+impl Element for u64 {
+    #[inline(always)]
+    fn multiply_add(self, weight: Self, value: Self) -> Self {
+        self.wrapping_add(weight.wrapping_mul(value))
+    }
+
+    fn to_real(self) -> f64 {
+        self as i64 as f64
+    }
+}
+
+/// Stands in [`Block::inputs`] for a zero from padding.
+pub const PADDING: u32 = u32::MAX;
+
+/// A small dense product: `output[outputs[r]] = Σ_j weights[r][j] · input[inputs[j]]`.
+#[derive(Debug, Clone)]
+pub struct Block<T> {
+    /// `[outputs, inputs]`, row-major; shared by all positions of a convolution.
+    pub weights: Arc<[T]>,
+    /// Element indices of the input tensor, or [`PADDING`].
+    pub inputs: Vec<u32>,
+    /// Element indices of the output tensor.
+    pub outputs: Vec<u32>,
+}
+
+/// A linear layer: every output element belongs to exactly one block.
+#[derive(Debug, Clone)]
+pub struct LinearMap<T> {
+    pub input_count: usize,
+    pub output_count: usize,
+    pub blocks: Vec<Block<T>>,
+}
+
+/// Columns gathered at once: 64 numbers of 8 bytes from each input row, kept in the L2 cache.
+const PANEL: usize = 64;
+/// Columns of a register tile: two 512-bit registers of 8-byte numbers.
+const TILE: usize = 16;
+/// Output rows of a register tile.
+const TILE_ROWS: usize = 4;
+
+impl<T: Element> LinearMap<T> {
+    /// Returns the output rows for `input`, on all cores.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless there are `input_count` rows of one length.
+    pub fn apply(&self, input: &[Row<T>]) -> Vec<Row<T>> {
+        assert_eq!(input.len(), self.input_count, "rows of the input");
+        let columns = input.first().map_or(0, |row| row.len());
+        let computed: Vec<Vec<Row<T>>> = self
+            .blocks
+            .par_iter()
+            .map(|block| block.apply(input, columns))
+            .collect();
+        let mut output: Vec<Row<T>> = vec![Box::default(); self.output_count];
+        for (block, rows) in self.blocks.iter().zip(computed) {
+            for (&index, row) in block.outputs.iter().zip(rows) {
+                output[index as usize] = row;
+            }
+        }
+        output
+    }
+
+    /// Returns the number of multiplications per column, padding left out.
+    pub fn multiplication_count(&self) -> u64 {
+        let of_block = |block: &Block<T>| {
+            let inputs = block.inputs.iter().filter(|&&input| input != PADDING);
+            inputs.count() as u64 * block.outputs.len() as u64
+        };
+        self.blocks.iter().map(of_block).sum()
+    }
+
+    /// Returns the block and the row within it that computes each output element.
+    fn locate_outputs(&self) -> Vec<(u32, u32)> {
+        let mut place = vec![(0, 0); self.output_count];
+        for (block_index, block) in self.blocks.iter().enumerate() {
+            for (row, &output) in block.outputs.iter().enumerate() {
+                place[output as usize] = (block_index as u32, row as u32);
+            }
+        }
+        place
+    }
+}
+
+impl<T: Element> Block<T> {
+    fn apply(&self, input: &[Row<T>], columns: usize) -> Vec<Row<T>> {
+        let depth = self.inputs.len();
+        let mut output = vec![vec![T::default(); columns].into_boxed_slice(); self.outputs.len()];
+        let mut panel = vec![T::default(); depth * PANEL];
+        for start in (0..columns).step_by(PANEL) {
+            let width = PANEL.min(columns - start);
+            for (&index, gathered) in self.inputs.iter().zip(panel.chunks_exact_mut(PANEL)) {
+                match input.get(index as usize) {
+                    Some(row) => gathered[..width].copy_from_slice(&row[start..start + width]),
+                    None => gathered.fill(T::default()),
+                }
+            }
+            for first_row in (0..output.len()).step_by(TILE_ROWS) {
+                for offset in (0..width).step_by(TILE) {
+                    let sums = self.tile(first_row, &panel, offset);
+                    let tile_width = TILE.min(width - offset);
+                    for (row, sum) in output[first_row..].iter_mut().zip(sums) {
+                        row[start + offset..][..tile_width].copy_from_slice(&sum[..tile_width]);
+                    }
+                }
+            }
+        }
+        output
+    }
+
+    /// Returns the sums of `TILE_ROWS` outputs over `TILE` columns of the panel.
+    #[inline(always)]
+    fn tile(&self, first_row: usize, panel: &[T], offset: usize) -> [[T; TILE]; TILE_ROWS] {
+        let depth = self.inputs.len();
+        let rows = self.outputs.len();
+        // A tile that sticks out over the last row computes that row again.
+        let weights: [&[T]; TILE_ROWS] = std::array::from_fn(|row| {
+            &self.weights[(first_row + row).min(rows - 1) * depth..][..depth]
+        });
+        let mut sums = [[T::default(); TILE]; TILE_ROWS];
+        for (k, values) in panel.chunks_exact(PANEL).take(depth).enumerate() {
+            let values: &[T; TILE] = values[offset..offset + TILE]
+                .try_into()
+                .unwrap_or_else(|_| unreachable!("a panel is a whole number of tiles"));
+            for (row_sums, row_weights) in sums.iter_mut().zip(weights) {
+                let weight = row_weights[k];
+                for (sum, &value) in row_sums.iter_mut().zip(values) {
+                    *sum = sum.multiply_add(weight, value);
+                }
+            }
+        }
+        sums
+    }
+}
+
+/// Returns, for each output of the maps applied one after the other, the squared Euclidean norm
+/// of its weights on the input of the first map.
+///
+/// This is the factor on the variance of independent input noise, exact also where the outputs of
+/// an inner map are correlated. An empty run is the identity of `input_count` elements.
+pub fn squared_norms<T: Element>(run: &[&LinearMap<T>], input_count: usize) -> Vec<f64> {
+    let Some((last, inner)) = run.split_last() else {
+        return vec![1.0; input_count];
+    };
+    let places: Vec<_> = run.iter().map(|map| map.locate_outputs()).collect();
+    (0..last.output_count)
+        .into_par_iter()
+        .map(|output| {
+            let mut gradient = pull_back(last, &places[inner.len()], &[(output as u32, 1.0)]);
+            for (map, place) in inner.iter().zip(&places).rev() {
+                gradient = pull_back(map, place, &gradient);
+            }
+            gradient.iter().map(|(_, weight)| weight * weight).sum()
+        })
+        .collect()
+}
+
+/// Returns the weights on a map's inputs, given weights on its outputs; both sparse.
+fn pull_back<T: Element>(
+    map: &LinearMap<T>,
+    place: &[(u32, u32)],
+    on_outputs: &[(u32, f64)],
+) -> Vec<(u32, f64)> {
+    let mut terms: Vec<(u32, f64)> = Vec::new();
+    for &(output, factor) in on_outputs {
+        let (block, row) = place[output as usize];
+        let block = &map.blocks[block as usize];
+        let depth = block.inputs.len();
+        let weights = &block.weights[row as usize * depth..][..depth];
+        terms.extend(
+            block
+                .inputs
+                .iter()
+                .zip(weights)
+                .filter(|&(&input, _)| input != PADDING)
+                .map(|(&input, weight)| (input, factor * weight.to_real())),
+        );
+    }
+    if on_outputs.len() > 1 {
+        terms.sort_unstable_by_key(|&(input, _)| input);
+        terms.dedup_by(|later, earlier| {
+            let same = later.0 == earlier.0;
+            if same {
+                earlier.1 += later.1;
+            }
+            same
+        });
+    }
+    terms
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn dense(inputs: usize, outputs: usize, weights: Vec<u64>) -> LinearMap<u64> {
+        LinearMap {
+            input_count: inputs,
+            output_count: outputs,
+            blocks: vec![Block {
+                weights: weights.into(),
+                inputs: (0..inputs as u32).collect(),
+                outputs: (0..outputs as u32).collect(),
+            }],
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_dense_block_equals_the_naive_product(
+            inputs in 1usize..9, outputs in 1usize..9, columns in 1usize..140, seed: u64,
+        ) {
+            let number = |index: usize| seed.wrapping_mul(index as u64 * 2 + 1).rotate_left(17);
+            let weights: Vec<u64> = (0..inputs * outputs).map(number).collect();
+            let rows: Vec<Row<u64>> = (0..inputs)
+                .map(|row| (0..columns).map(|column| number(row * columns + column + 7)).collect())
+                .collect();
+            let result = dense(inputs, outputs, weights.clone()).apply(&rows);
+            for output in 0..outputs {
+                for column in 0..columns {
+                    let expected = (0..inputs).fold(0u64, |sum, input| {
+                        sum.wrapping_add(weights[output * inputs + input].wrapping_mul(rows[input][column]))
+                    });
+                    prop_assert_eq!(result[output][column], expected);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn norms_of_a_composition_count_correlated_inputs_once() {
+        let duplicate = dense(1, 2, vec![1, 1]);
+        let add = dense(2, 1, vec![1, 1]);
+        // x ↦ (x, x) ↦ 2x has norm² 4, not 1 + 1.
+        assert_eq!(squared_norms(&[&duplicate, &add], 1), [4.0]);
+        let negative = dense(2, 1, vec![(-3i64) as u64, 4]);
+        assert_eq!(squared_norms(&[&negative], 2), [25.0]);
+        assert_eq!(squared_norms::<u64>(&[], 3), [1.0; 3]);
+    }
+
+    #[test]
+    fn padding_reads_zero() {
+        let map = LinearMap {
+            input_count: 1,
+            output_count: 1,
+            blocks: vec![Block {
+                weights: vec![5u64, 7].into(),
+                inputs: vec![PADDING, 0],
+                outputs: vec![0],
+            }],
+        };
+        assert_eq!(map.apply(&[vec![3].into()])[0][0], 21);
+        assert_eq!(map.multiplication_count(), 1);
+    }
+}
