@@ -100,9 +100,8 @@ struct SwitchedLwe {
 impl SwitchedLwe {
     fn new(ciphertext: LweCiphertextOwned<u64>, parameters: &ParameterSet) -> Self {
         let modulus = parameters.rotation_modulus_log();
-        let lazy = lwe_ciphertext_centered_binary_modulus_switch::<u64, usize, _>(
-            ciphertext, modulus,
-        );
+        let lazy =
+            lwe_ciphertext_centered_binary_modulus_switch::<u64, usize, _>(ciphertext, modulus);
         Self {
             modulus,
             mask: lazy.mask().collect(),

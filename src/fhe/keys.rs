@@ -109,7 +109,10 @@ impl SeededEvaluationKey {
             (self.keyswitch_seed, &self.keyswitch_bodies),
         ];
         let mut bytes = Vec::with_capacity(
-            halves.iter().map(|(_, bodies)| SEED_BYTES + 8 * bodies.len()).sum(),
+            halves
+                .iter()
+                .map(|(_, bodies)| SEED_BYTES + 8 * bodies.len())
+                .sum(),
         );
         for (seed, bodies) in halves {
             bytes.extend(seed.to_le_bytes());
@@ -270,4 +273,3 @@ fn pin_fft_plan(polynomial_size: usize) {
         setup_custom_fft_plan(Plan::new(points, method));
     }
 }
-impl EvaluationKey { pub fn bench_ks(&self, r: &[crate::linear_map::Row<u64>]) -> usize { self.keyswitch.keyswitch(r).len() } }

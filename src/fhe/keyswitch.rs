@@ -37,7 +37,11 @@ impl PackedKeyswitchKey {
     /// Packs tfhe's key in the layout that is fastest on this CPU.
     pub fn pack(key: &LweKeyswitchKeyOwned<u64>) -> Self {
         let output_size = key.output_lwe_size().0;
-        let rows: Vec<u32> = key.as_ref().iter().map(|&c| round_to_kept_bits(c)).collect();
+        let rows: Vec<u32> = key
+            .as_ref()
+            .iter()
+            .map(|&c| round_to_kept_bits(c))
+            .collect();
         let packed = Self {
             decomposer: SignedDecomposer::new(
                 key.decomposition_base_log(),
@@ -169,7 +173,9 @@ impl PackedKeyswitchKey {
     /// Returns the digits of a group's masks, four rows a line; absent ciphertexts are zero.
     fn digit_lines(&self, group: &[Row<u64>]) -> Vec<simd::DigitLine> {
         let digits: Vec<Vec<i8>> = group.iter().map(|input| self.digits(input)).collect();
-        let line_count = digits.first().map_or(0, |digits| digits.len() / simd::DEPTH);
+        let line_count = digits
+            .first()
+            .map_or(0, |digits| digits.len() / simd::DEPTH);
         let mut lines = vec![simd::DigitLine::default(); line_count];
         for (lane, digits) in digits.iter().enumerate() {
             let fours = digits.as_chunks::<{ simd::DEPTH }>().0;
@@ -200,8 +206,11 @@ mod tests {
     use super::*;
 
     /// A small key pair: k·N = 64 to n = 20 at negligible noise; insecure, for arithmetic only.
-    fn insecure_key() -> (LweSecretKeyOwned<u64>, LweSecretKeyOwned<u64>, LweKeyswitchKeyOwned<u64>)
-    {
+    fn insecure_key() -> (
+        LweSecretKeyOwned<u64>,
+        LweSecretKeyOwned<u64>,
+        LweKeyswitchKeyOwned<u64>,
+    ) {
         let mut seeder = new_seeder();
         let seeder = seeder.as_mut();
         let mut secret = SecretRandomGenerator::<DefaultRandomGenerator>::new(seeder.seed());
@@ -252,10 +261,19 @@ mod tests {
         let portable = PackedKeyswitchKey {
             decomposer: packed.decomposer,
             output_size: packed.output_size,
-            key: Layout::Rows(key.as_ref().iter().map(|&c| round_to_kept_bits(c)).collect()),
+            key: Layout::Rows(
+                key.as_ref()
+                    .iter()
+                    .map(|&c| round_to_kept_bits(c))
+                    .collect(),
+            ),
         };
         let inputs = inputs(9);
-        for (found, expected) in packed.keyswitch(&inputs).iter().zip(portable.keyswitch(&inputs)) {
+        for (found, expected) in packed
+            .keyswitch(&inputs)
+            .iter()
+            .zip(portable.keyswitch(&inputs))
+        {
             assert_eq!(found.as_ref(), expected.as_ref());
         }
     }

@@ -62,8 +62,16 @@ impl ParameterSet {
             )));
         }
         let decompositions = [
-            ("bootstrap", literal.bootstrap_base_log, literal.bootstrap_levels),
-            ("keyswitch", literal.keyswitch_base_log, literal.keyswitch_levels),
+            (
+                "bootstrap",
+                literal.bootstrap_base_log,
+                literal.bootstrap_levels,
+            ),
+            (
+                "keyswitch",
+                literal.keyswitch_base_log,
+                literal.keyswitch_levels,
+            ),
         ];
         for (what, base_log, levels) in decompositions {
             if base_log == 0 || levels == 0 || base_log * levels > 52 {
@@ -249,13 +257,55 @@ mod tests {
     #[test]
     fn weakened_sets_are_refused() {
         let weakened = [
-            ("smaller LWE key", ParameterLiteral { lwe_dimension: 760, ..FAST }),
-            ("less LWE noise", ParameterLiteral { lwe_noise_std: 0.99 * LWE_768_STD, ..FAST }),
-            ("smaller GLWE key", ParameterLiteral { glwe_dimension: 1, ..FAST }),
-            ("less GLWE noise", ParameterLiteral { glwe_noise_std: 2.8e-15, ..ACCURATE }),
-            ("NaN noise", ParameterLiteral { glwe_noise_std: f64::NAN, ..ACCURATE }),
-            ("odd polynomial", ParameterLiteral { polynomial_size: 1000, ..FAST }),
-            ("no levels", ParameterLiteral { keyswitch_levels: 0, ..FAST }),
+            (
+                "smaller LWE key",
+                ParameterLiteral {
+                    lwe_dimension: 760,
+                    ..FAST
+                },
+            ),
+            (
+                "less LWE noise",
+                ParameterLiteral {
+                    lwe_noise_std: 0.99 * LWE_768_STD,
+                    ..FAST
+                },
+            ),
+            (
+                "smaller GLWE key",
+                ParameterLiteral {
+                    glwe_dimension: 1,
+                    ..FAST
+                },
+            ),
+            (
+                "less GLWE noise",
+                ParameterLiteral {
+                    glwe_noise_std: 2.8e-15,
+                    ..ACCURATE
+                },
+            ),
+            (
+                "NaN noise",
+                ParameterLiteral {
+                    glwe_noise_std: f64::NAN,
+                    ..ACCURATE
+                },
+            ),
+            (
+                "odd polynomial",
+                ParameterLiteral {
+                    polynomial_size: 1000,
+                    ..FAST
+                },
+            ),
+            (
+                "no levels",
+                ParameterLiteral {
+                    keyswitch_levels: 0,
+                    ..FAST
+                },
+            ),
         ];
         for (what, literal) in weakened {
             assert!(ParameterSet::new(literal).is_err(), "{what} was accepted");
@@ -264,7 +314,9 @@ mod tests {
 
     #[test]
     fn unknown_names_list_the_known_ones() {
-        let error = ParameterSet::by_name("turbo").expect_err("unknown").to_string();
+        let error = ParameterSet::by_name("turbo")
+            .expect_err("unknown")
+            .to_string();
         assert!(error.contains("fast or accurate"), "{error}");
     }
 }

@@ -53,7 +53,11 @@ fn accumulate_vnni(sums: &mut Sums, key: &[KeyLine], digits: &[DigitLine]) {
             }
         }
     }
-    for (sum, register) in sums.as_flattened_mut().iter_mut().zip(registers.as_flattened()) {
+    for (sum, register) in sums
+        .as_flattened_mut()
+        .iter_mut()
+        .zip(registers.as_flattened())
+    {
         // SAFETY: both are 64 bytes without padding or invalid values.
         let lanes: [i32; TILE] = unsafe { std::mem::transmute(*register) };
         for (sum, lane) in sum.iter_mut().zip(lanes) {
@@ -81,10 +85,21 @@ mod tests {
         let byte = |i: usize| (i.wrapping_mul(2_654_435_761) >> 7) as u8;
         let mut key = vec![KeyLine::default(); 5];
         let mut digits = vec![DigitLine::default(); 5];
-        for (i, value) in key.as_flattened_mut().as_flattened_mut().as_flattened_mut().iter_mut().enumerate() {
+        for (i, value) in key
+            .as_flattened_mut()
+            .as_flattened_mut()
+            .as_flattened_mut()
+            .iter_mut()
+            .enumerate()
+        {
             *value = byte(i);
         }
-        for (i, value) in digits.as_flattened_mut().as_flattened_mut().iter_mut().enumerate() {
+        for (i, value) in digits
+            .as_flattened_mut()
+            .as_flattened_mut()
+            .iter_mut()
+            .enumerate()
+        {
             *value = byte(i + 77) as i8;
         }
         let mut sums = Sums::default();

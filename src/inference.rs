@@ -1,0 +1,230 @@
+//! One inference from image to logits: the only file where client and server meet.
+
+use std::time::Instant;
+
+use crate::client::Client;
+use crate::compile::{Target, compile_placement};
+use crate::error::Result;
+use crate::fhe::bootstrap::look_up;
+use crate::linear_map::Row;
+use crate::model::Model;
+use crate::placement::{Party, Placement, Segment};
+use crate::program::{Interface, Program};
+use crate::server::{LayerTime, Server};
+use crate::wire::{self, Expected};
+
+/// A client and a server that have exchanged keys for one placement.
+pub struct Session {
+    segments: Vec<Segment>,
+    programs: Vec<Program>,
+    ciphertext_size: usize,
+    client: Client,
+    server: Server,
+    pub set_up: SetUp,
+}
+
+/// What it took to exchange keys.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct SetUp {
+    /// Secret and evaluation key, at the client.
+    pub key_generation_s: f64,
+    /// Serialising, deserialising and expanding the evaluation key; no network.
+    pub key_transfer_s: f64,
+    pub evaluation_key_bytes: u64,
+}
+
+/// The outcome of one inference.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Inference {
+    pub logits: Vec<f32>,
+    /// One per server segment.
+    pub exchanges: Vec<Exchange>,
+    pub times: PhaseTimes,
+    pub layer_times: Vec<LayerTime>,
+    pub upload_bytes: u64,
+    pub download_bytes: u64,
+}
+
+/// The integers that a server segment was given and those that the client decrypted from it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Exchange {
+    pub uploaded: Vec<i64>,
+    pub downloaded: Vec<i64>,
+}
+
+/// Seconds of each phase of an inference; `online_s` is the wall time of them all.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PhaseTimes {
+    pub client_compute_s: f64,
+    pub encrypt_s: f64,
+    pub serialise_s: f64,
+    pub server_compute_s: f64,
+    pub deserialise_s: f64,
+    pub decrypt_s: f64,
+    pub online_s: f64,
+}
+
+impl Session {
+    /// Compiles the placement, generates keys and hands the evaluation key over.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Parameters`] where the noise leaves no room for a layer.
+    pub fn set_up(model: &Model, placement: &Placement, target: &Target) -> Result<Self> {
+        let parameters = target.parameters;
+        let programs = compile_placement(model, placement, target)?;
+        let interfaces: Vec<Interface> = programs.iter().map(|p| p.interface.clone()).collect();
+        let mut server = Server::new(programs.clone(), parameters);
+        let mut set_up = SetUp::default();
+        let start = Instant::now();
+        let client = Client::new(model, placement, interfaces, parameters);
+        let needs_key = programs.iter().any(|program| program.bootstrap_count() > 0);
+        let key = if needs_key {
+            client.evaluation_key()
+        } else {
+            None
+        };
+        set_up.key_generation_s = start.elapsed().as_secs_f64();
+        if let Some(key) = key {
+            let start = Instant::now();
+            let message = key.to_bytes();
+            drop(key);
+            server.receive_key(&message)?;
+            set_up.key_transfer_s = start.elapsed().as_secs_f64();
+            set_up.evaluation_key_bytes = message.len() as u64;
+        }
+        Ok(Self {
+            segments: placement.segments(),
+            programs,
+            ciphertext_size: parameters.big_size(),
+            client,
+            server,
+            set_up,
+        })
+    }
+
+    /// Returns the programs of the server's segments.
+    pub fn programs(&self) -> &[Program] {
+        &self.programs
+    }
+
+    /// Runs one image through all segments.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Message`] where a message does not conform.
+    pub fn infer(&self, image: &[u8]) -> Result<Inference> {
+        let start = Instant::now();
+        let mut times = PhaseTimes::default();
+        let mut outcome = Inference {
+            logits: Vec::new(),
+            exchanges: Vec::new(),
+            times,
+            layer_times: Vec::new(),
+            upload_bytes: 0,
+            download_bytes: 0,
+        };
+        let mut activation = timed(&mut times.client_compute_s, || {
+            self.client.read_image(image)
+        });
+        for segment in &self.segments {
+            activation = match segment.party {
+                Party::Client => timed(&mut times.client_compute_s, || {
+                    segment
+                        .layers
+                        .clone()
+                        .fold(activation, |activation, layer| {
+                            self.client.run_layer(layer, activation)
+                        })
+                }),
+                Party::Server => self.round_trip(&activation, &mut times, &mut outcome)?,
+            };
+        }
+        times.online_s = start.elapsed().as_secs_f64();
+        outcome.logits = activation.iter().map(|row| row[0]).collect();
+        outcome.times = times;
+        Ok(outcome)
+    }
+
+    /// client → wire → server → wire → client, for the next server segment.
+    fn round_trip(
+        &self,
+        activation: &[Row<f32>],
+        times: &mut PhaseTimes,
+        outcome: &mut Inference,
+    ) -> Result<Vec<Row<f32>>> {
+        let (client, server) = (&self.client, &self.server);
+        let segment = outcome.exchanges.len();
+        let Interface { upload, download } = &self.programs[segment].interface;
+
+        let uploaded = timed(&mut times.encrypt_s, || {
+            client.quantise(segment, activation)
+        });
+        let ciphertexts = timed(&mut times.encrypt_s, || client.encrypt(segment, &uploaded))?;
+        let message = timed(&mut times.serialise_s, || {
+            wire::write_upload(&ciphertexts, upload.bytes)
+        });
+        outcome.upload_bytes += message.len() as u64;
+
+        let expected = Expected {
+            count: upload.element_count,
+            bytes: upload.bytes,
+        };
+        let received = timed(&mut times.deserialise_s, || {
+            wire::read_upload(&message, expected)
+        })?;
+        let (answer, layer_times) = timed(&mut times.server_compute_s, || {
+            server.run(segment, server.expand(&received))
+        })?;
+        outcome.layer_times.extend(layer_times);
+        let message = timed(&mut times.serialise_s, || {
+            wire::write_download(&answer, download.bytes)
+        });
+        outcome.download_bytes += message.len() as u64;
+        drop(answer);
+
+        let expected = Expected {
+            count: download.scales.len(),
+            bytes: download.bytes,
+        };
+        let received = timed(&mut times.deserialise_s, || {
+            wire::read_download(&message, expected, self.ciphertext_size)
+        })?;
+        let downloaded = timed(&mut times.decrypt_s, || client.decrypt(segment, &received))?;
+        let activation = timed(&mut times.decrypt_s, || {
+            client.dequantise(segment, &downloaded)
+        });
+        outcome.exchanges.push(Exchange {
+            uploaded,
+            downloaded,
+        });
+        Ok(activation)
+    }
+
+    /// Returns the seconds per activation of a batch of `count` look-ups on fresh ciphertexts, on
+    /// all cores; `None` where no evaluation key was exchanged.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Message`] where the client has no key.
+    pub fn activation_s(&self, count: usize) -> Result<Option<f64>> {
+        let Some(key) = self.server.key() else {
+            return Ok(None);
+        };
+        let table = vec![0; key.parameters().literal().polynomial_size];
+        let mut rows = self
+            .server
+            .expand(&self.client.encrypt(0, &vec![0; count])?);
+        let mut seconds = 0.0;
+        timed(&mut seconds, || look_up(key, &mut rows, |_| &table));
+        Ok(Some(seconds / count as f64))
+    }
+}
+
+/// Runs `work` and adds its wall time to `seconds`.
+fn timed<T>(seconds: &mut f64, work: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let result = work();
+    *seconds += start.elapsed().as_secs_f64();
+    result
+}

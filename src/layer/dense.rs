@@ -1,0 +1,61 @@
+//! Fully connected layer.
+
+use crate::linear_map::{Block, LinearMap};
+
+/// Output rows of one block, the unit of work of a core.
+const BLOCK_ROWS: usize = 8;
+
+/// `output[o] = Σ_i weights[o][i] · input[i] + bias[o]`.
+#[derive(Debug, Clone)]
+pub struct Dense {
+    /// `[outputs, inputs]`.
+    pub weights: Vec<f32>,
+    pub outputs: usize,
+    pub inputs: usize,
+}
+
+impl Dense {
+    /// Returns the layer as a linear map.
+    pub fn map(&self) -> LinearMap<f32> {
+        let blocks = self
+            .weights
+            .chunks(BLOCK_ROWS * self.inputs)
+            .enumerate()
+            .map(|(index, weights)| {
+                let first = (index * BLOCK_ROWS) as u32;
+                Block {
+                    weights: weights.into(),
+                    inputs: (0..self.inputs as u32).collect(),
+                    outputs: (first..first + (weights.len() / self.inputs) as u32).collect(),
+                }
+            })
+            .collect();
+        LinearMap {
+            input_count: self.inputs,
+            output_count: self.outputs,
+            blocks,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linear_map::Row;
+
+    #[test]
+    fn ten_outputs_of_two_inputs_match_hand_worked_sums() {
+        let weights = (0..20).map(|w| w as f32).collect();
+        let dense = Dense {
+            weights,
+            outputs: 10,
+            inputs: 2,
+        };
+        let input: Vec<Row<f32>> = vec![vec![1.0].into(), vec![10.0].into()];
+        let output: Vec<f32> = dense.map().apply(&input).iter().map(|row| row[0]).collect();
+        let expected: Vec<f32> = (0..10)
+            .map(|o| (2 * o) as f32 + 10.0 * (2 * o + 1) as f32)
+            .collect();
+        assert_eq!(output, expected);
+    }
+}

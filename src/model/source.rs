@@ -1,0 +1,129 @@
+//! Where a model's files come from: a folder, or the binary itself.
+
+use std::borrow::Cow;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+
+/// A model folder on disk, or one of the two that are compiled in.
+#[derive(Debug, Clone)]
+pub enum Source {
+    Folder(PathBuf),
+    Embedded(&'static Embedded),
+}
+
+/// A model folder that is compiled in.
+#[derive(Debug)]
+pub struct Embedded {
+    pub name: &'static str,
+    files: [(&'static str, &'static [u8]); 4],
+}
+
+macro_rules! embedded {
+    ($name:literal) => {
+        Embedded {
+            name: $name,
+            files: embedded!($name, "model.json", "weights.bin", "test-images.npy", "test-labels.npy"),
+        }
+    };
+    ($name:literal, $($file:literal),+) => {
+        [$((
+            $file,
+            include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/models/", $name, "/", $file)),
+        )),+]
+    };
+}
+
+/// The models that every binary carries; the first is the default.
+pub static EMBEDDED: [Embedded; 2] = [embedded!("digits-cnn"), embedded!("digits-mlp")];
+
+impl Source {
+    /// Returns the folder at `path`, or else the embedded model of that name (with or without
+    /// `models/` before it).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] that lists the embedded models where there is neither.
+    pub fn find(path: &Path) -> Result<Self> {
+        if path.join("model.json").is_file() {
+            return Ok(Self::Folder(path.to_owned()));
+        }
+        let name = path.strip_prefix("models").unwrap_or(path);
+        let embedded = EMBEDDED.iter().find(|model| Path::new(model.name) == name);
+        embedded.map(Self::Embedded).ok_or_else(|| {
+            let names: Vec<&str> = EMBEDDED.iter().map(|model| model.name).collect();
+            Error::invalid(
+                path.display().to_string(),
+                format!(
+                    "no such model: give a folder that holds a model.json, or one of the built-in {}",
+                    names.join(", ")
+                ),
+            )
+        })
+    }
+
+    /// Returns how the file is named in messages.
+    pub fn place(&self, file: &str) -> String {
+        match self {
+            Self::Folder(folder) => folder.join(file).display().to_string(),
+            Self::Embedded(model) => format!("built-in {}/{file}", model.name),
+        }
+    }
+
+    /// Returns the bytes of a file of the folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a name that leaves the folder, [`Error::Read`] where there is none.
+    pub fn read(&self, file: &str) -> Result<Cow<'static, [u8]>> {
+        if Path::new(file).file_name() != Some(file.as_ref()) {
+            let reason = "file names in model.json must lie in the model's folder itself";
+            return Err(Error::invalid(self.place(file), reason));
+        }
+        match self {
+            Self::Folder(folder) => {
+                let path = folder.join(file);
+                fs::read(&path)
+                    .map(Cow::Owned)
+                    .map_err(|source| Error::Read { path, source })
+            }
+            Self::Embedded(model) => model
+                .files
+                .iter()
+                .find(|(name, _)| *name == file)
+                .map(|(_, bytes)| Cow::Borrowed(*bytes))
+                .ok_or_else(|| Error::invalid(self.place(file), "not built in")),
+        }
+    }
+
+    /// Returns the bytes of a file after comparing its SHA-256.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::read`], and [`Error::Invalid`] where the checksum differs.
+    pub fn read_checked(&self, file: &str, sha256: &str) -> Result<Cow<'static, [u8]>> {
+        let bytes = self.read(file)?;
+        let found = hex_digest(&bytes);
+        if found.eq_ignore_ascii_case(sha256) {
+            return Ok(bytes);
+        }
+        Err(Error::invalid(
+            self.place(file),
+            format!(
+                "truncated or altered: its SHA-256 is {found}, but model.json says {sha256}; \
+                 restore the file or write the folder anew"
+            ),
+        ))
+    }
+}
+
+/// Returns the SHA-256 of `bytes` in hexadecimal.
+pub fn hex_digest(bytes: &[u8]) -> String {
+    Sha256::digest(bytes)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,102 @@
+//! The float tensors of `weights.bin`, found by name.
+
+use std::collections::BTreeMap;
+
+use super::format::RawWeights;
+use super::source::Source;
+use crate::error::{Error, Result};
+
+/// All tensors of a model, finite and inside the file.
+pub struct Tensors(BTreeMap<String, Tensor>);
+
+struct Tensor {
+    shape: Vec<usize>,
+    values: Vec<f32>,
+}
+
+impl Tensors {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a wrong checksum, a tensor outside the file, a name given twice, or
+    /// a number that is not finite.
+    pub fn read(source: &Source, raw: &RawWeights) -> Result<Self> {
+        let bytes = source.read_checked(&raw.file, &raw.sha256)?;
+        let mut tensors = BTreeMap::new();
+        for tensor in &raw.tensors {
+            let place = || format!("{}: tensor {:?}", source.place(&raw.file), tensor.name);
+            let count = tensor
+                .shape
+                .iter()
+                .try_fold(1usize, |a, &b| a.checked_mul(b));
+            let end = count
+                .and_then(|count| count.checked_mul(4))
+                .and_then(|length| length.checked_add(tensor.offset));
+            let slice = end
+                .and_then(|end| bytes.get(tensor.offset..end))
+                .ok_or_else(|| {
+                    let reason = format!(
+                        "shape {:?} at offset {} lies outside the file of {} bytes",
+                        tensor.shape,
+                        tensor.offset,
+                        bytes.len()
+                    );
+                    Error::invalid(place(), reason)
+                })?;
+            let values: Vec<f32> = slice
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .map(|&value| f32::from_le_bytes(value))
+                .collect();
+            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+                let reason = format!(
+                    "element {index} is {}: weights must be finite",
+                    values[index]
+                );
+                return Err(Error::invalid(place(), reason));
+            }
+            let shape = tensor.shape.clone();
+            if tensors
+                .insert(tensor.name.clone(), Tensor { shape, values })
+                .is_some()
+            {
+                return Err(Error::invalid(place(), "named twice in model.json"));
+            }
+        }
+        Ok(Self(tensors))
+    }
+
+    /// Returns a tensor of D axes with its shape; `expected` fixes some of its sizes.
+    ///
+    /// # Errors
+    ///
+    /// A sentence on what is missing or differs.
+    pub fn get<const D: usize>(
+        &self,
+        name: &str,
+        expected: [Option<usize>; D],
+    ) -> std::result::Result<(&[f32], [usize; D]), String> {
+        let tensor = self
+            .0
+            .get(name)
+            .ok_or_else(|| format!("tensor {name:?} is missing from weights.tensors"))?;
+        let shape: Option<[usize; D]> = tensor.shape.as_slice().try_into().ok();
+        shape
+            .filter(|shape| {
+                let mut axes = shape.iter().zip(expected);
+                axes.all(|(&size, expected)| size > 0 && expected.is_none_or(|e| e == size))
+            })
+            .map(|shape| (tensor.values.as_slice(), shape))
+            .ok_or_else(|| {
+                let wanted =
+                    expected.map(|size| size.map_or("any".into(), |size| size.to_string()));
+                format!(
+                    "tensor {name:?} has shape {:?} where [{}] is needed",
+                    tensor.shape,
+                    wanted.join(", ")
+                )
+            })
+    }
+}

@@ -1,0 +1,228 @@
+//! Integer weights and ranges.
+//!
+//! Weights are quantised symmetrically per output element: `real = scale · integer` with
+//! |integer| ≤ 2^(bits-1) - 1 (Jacob et al., CVPR 2018, without a zero point). The scales of the
+//! input's elements are folded into the weights first, so that one scale per output element is
+//! all that remains. Each row of integers is then divided by its greatest common divisor, which
+//! is exact: an average pool of four elements gets four ones.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::linear_map::{Block, LinearMap, PADDING};
+
+/// The integers that stand for a tensor's reals, all elements on one scale.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct QuantParams {
+    /// `real = scale · integer`.
+    pub scale: f64,
+    /// Smallest integer.
+    pub low: i64,
+    /// Largest integer.
+    pub high: i64,
+}
+
+impl QuantParams {
+    /// Returns parameters of `bits` bits that cover the range; symmetric where it holds
+    /// negative numbers, else from zero.
+    pub fn covering(low: f64, high: f64, bits: u32) -> Self {
+        let largest = low.abs().max(high.abs()).max(f64::MIN_POSITIVE);
+        let (low, high) = if low < 0.0 {
+            let high = (1 << (bits - 1)) - 1;
+            (-high, high)
+        } else {
+            (0, (1 << bits) - 1)
+        };
+        Self {
+            scale: largest / high as f64,
+            low,
+            high,
+        }
+    }
+
+    /// Returns the nearest integer in range.
+    pub fn quantise(&self, real: f64) -> i64 {
+        ((real / self.scale).round() as i64).clamp(self.low, self.high)
+    }
+}
+
+/// Returns the integer map (weights in two's complement) and the scale of each output element.
+///
+/// `input_scales` has one scale per input element; within a channel of a convolution they agree.
+pub fn quantise_map(
+    map: &LinearMap<f32>,
+    bits: u32,
+    input_scales: &[f64],
+) -> (LinearMap<u64>, Vec<f64>) {
+    let mut scales = vec![0.0; map.output_count];
+    let mut done: HashMap<*const f32, (Arc<[u64]>, Vec<f64>)> = HashMap::new();
+    let column_scales = column_scales(map, input_scales);
+    let blocks = map.blocks.iter().map(|block| {
+        let (weights, row_scales) = done
+            .entry(block.weights.as_ptr())
+            .or_insert_with(|| quantise_rows(block, bits, &column_scales[&block.weights.as_ptr()]));
+        for (&output, &scale) in block.outputs.iter().zip(row_scales.iter()) {
+            scales[output as usize] = scale;
+        }
+        Block {
+            weights: Arc::clone(weights),
+            inputs: block.inputs.clone(),
+            outputs: block.outputs.clone(),
+        }
+    });
+    let map = LinearMap {
+        input_count: map.input_count,
+        output_count: map.output_count,
+        blocks: blocks.collect(),
+    };
+    (map, scales)
+}
+
+/// Returns the input scale behind each weight column, for each shared set of weights. A column
+/// that is padding at one position gets its scale from a position where it is not.
+fn column_scales(map: &LinearMap<f32>, input_scales: &[f64]) -> HashMap<*const f32, Vec<f64>> {
+    let mut found: HashMap<*const f32, Vec<f64>> = HashMap::new();
+    for block in &map.blocks {
+        let columns = found
+            .entry(block.weights.as_ptr())
+            .or_insert_with(|| vec![0.0; block.inputs.len()]);
+        for (column, &input) in columns.iter_mut().zip(&block.inputs) {
+            if input != PADDING {
+                *column = input_scales[input as usize];
+            }
+        }
+    }
+    found
+}
+
+fn quantise_rows(block: &Block<f32>, bits: u32, column_scales: &[f64]) -> (Arc<[u64]>, Vec<f64>) {
+    let largest = ((1i64 << (bits - 1)) - 1) as f64;
+    let mut integers = Vec::with_capacity(block.weights.len());
+    let mut scales = Vec::with_capacity(block.outputs.len());
+    for row in block.weights.chunks_exact(block.inputs.len()) {
+        let reals = row
+            .iter()
+            .zip(column_scales)
+            .map(|(&w, s)| f64::from(w) * s);
+        let peak = reals
+            .clone()
+            .fold(0.0, |peak: f64, real| peak.max(real.abs()));
+        // A row of zeros has no scale of its own; any will do.
+        let scale = if peak > 0.0 { peak / largest } else { 1.0 };
+        let rounded: Vec<i64> = reals.map(|real| (real / scale).round() as i64).collect();
+        let divisor = rounded
+            .iter()
+            .fold(0, |gcd, &integer| greatest_common_divisor(gcd, integer));
+        let divisor = divisor.max(1);
+        integers.extend(rounded.iter().map(|integer| (integer / divisor) as u64));
+        scales.push(scale * divisor as f64);
+    }
+    (integers.into(), scales)
+}
+
+fn greatest_common_divisor(a: i64, b: i64) -> i64 {
+    if b == 0 {
+        a.abs()
+    } else {
+        greatest_common_divisor(b, a % b)
+    }
+}
+
+/// Returns the smallest and largest value of each output element over all inputs in range.
+pub fn worst_case_range(
+    map: &LinearMap<u64>,
+    bias: &[i64],
+    input: &[(i64, i64)],
+) -> Vec<(i64, i64)> {
+    let mut ranges = vec![(0, 0); map.output_count];
+    for block in &map.blocks {
+        let rows = block.weights.chunks_exact(block.inputs.len());
+        for (&output, row) in block.outputs.iter().zip(rows) {
+            let start = bias[output as usize];
+            ranges[output as usize] = block
+                .inputs
+                .iter()
+                .zip(row)
+                .filter(|(input, _)| **input != PADDING)
+                .fold((start, start), |(low, high), (&element, &weight)| {
+                    let (from, to) = input[element as usize];
+                    let ends = [weight as i64 * from, weight as i64 * to];
+                    (low + ends[0].min(ends[1]), high + ends[0].max(ends[1]))
+                });
+        }
+    }
+    ranges
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::{AveragePool, Dense, conv2d::Window};
+    use proptest::prelude::*;
+
+    fn dense(weights: Vec<f32>, inputs: usize) -> LinearMap<f32> {
+        let outputs = weights.len() / inputs;
+        Dense {
+            weights,
+            outputs,
+            inputs,
+        }
+        .map()
+    }
+
+    #[test]
+    fn covering_parameters_reach_both_ends() {
+        let signed = QuantParams::covering(-2.0, 1.0, 8);
+        assert_eq!((signed.low, signed.high), (-127, 127));
+        assert_eq!(signed.quantise(-2.0), -127);
+        assert_eq!(signed.quantise(9.0), 127);
+        let unsigned = QuantParams::covering(0.0, 5.1, 8);
+        assert_eq!((unsigned.quantise(5.1), unsigned.quantise(-1.0)), (255, 0));
+    }
+
+    #[test]
+    fn an_average_pool_is_ones_at_any_width() {
+        let pool = AveragePool {
+            kernel: [2, 2],
+            window: Window {
+                stride: [2, 2],
+                padding: [0, 0],
+            },
+        };
+        let (map, scales) = quantise_map(&pool.map(1, [2, 2], [1, 1]), 8, &[0.5; 4]);
+        assert_eq!(map.blocks[0].weights[..], [1, 1, 1, 1]);
+        assert!((scales[0] - 0.125).abs() < 1e-12);
+    }
+
+    proptest! {
+        #[test]
+        fn integers_times_scale_lie_within_half_a_step(
+            weights in prop::collection::vec(-3.0f32..3.0, 12), bits in 2u32..9,
+        ) {
+            let input_scales = [0.5, 2.0, 1.0, 0.25];
+            let (map, scales) = quantise_map(&dense(weights.clone(), 4), bits, &input_scales);
+            let largest = (1 << (bits - 1)) - 1;
+            for (index, (&integer, &weight)) in map.blocks[0].weights.iter().zip(&weights).enumerate() {
+                let (output, input) = (index / 4, index % 4);
+                let real = f64::from(weight) * input_scales[input];
+                prop_assert!((integer as i64).abs() <= largest);
+                let error = (scales[output] * integer as i64 as f64 - real).abs();
+                prop_assert!(error <= scales[output] / 2.0 + 1e-9);
+            }
+        }
+
+        #[test]
+        fn no_input_leaves_the_worst_case_range(
+            weights in prop::collection::vec(-9i64..9, 6), input in prop::collection::vec(0i64..16, 3),
+        ) {
+            let float = dense(weights.iter().map(|&w| w as f32).collect(), 3);
+            let (map, _) = quantise_map(&float, 8, &[1.0; 3]);
+            let ranges = worst_case_range(&map, &[5, -5], &[(0, 15); 3]);
+            let rows: Vec<_> = input.iter().map(|&value| vec![value as u64].into()).collect();
+            for ((row, (low, high)), bias) in map.apply(&rows).iter().zip(ranges).zip([5, -5]) {
+                let value = row[0] as i64 + bias;
+                prop_assert!((low..=high).contains(&value));
+            }
+        }
+    }
+}

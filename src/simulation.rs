@@ -1,0 +1,132 @@
+//! A placement in the clear, over many images at once: float layers on the client, integer
+//! programs with the server's tables and wrap-around on the server, with or without noise.
+
+use crate::linear_map::Row;
+use crate::model::Model;
+use crate::placement::{Party, Placement};
+use crate::program::{NoiseSeed, Program};
+
+/// The outcome of a simulation, one column per image.
+#[derive(Debug, Clone)]
+pub struct Simulation {
+    /// `[classes, images]`.
+    pub logits: Vec<Row<f32>>,
+    /// Values that left their calibrated range, over all images.
+    pub range_overflow_count: u64,
+}
+
+/// Runs the images of a model's test set through a placement.
+///
+/// `programs` are those that [`crate::compile::compile_placement`] returns for it.
+pub fn simulate(
+    model: &Model,
+    placement: &Placement,
+    programs: &[Program],
+    images: &[usize],
+    noise: Option<NoiseSeed>,
+) -> Simulation {
+    let scale = model.input.scale as f32;
+    let element_count: usize = model.input.shape.iter().product();
+    let pixel = |image: &usize, element| f32::from(model.test.image(*image)[element]) * scale;
+    let mut activation: Vec<Row<f32>> = (0..element_count)
+        .map(|element| images.iter().map(|image| pixel(image, element)).collect())
+        .collect();
+    let mut range_overflow_count = 0;
+    let mut programs = programs.iter().enumerate();
+    for segment in placement.segments() {
+        match (segment.party, segment.layers) {
+            (Party::Client, layers) => {
+                for layer in layers {
+                    activation = model.layers[layer].run_float(activation);
+                }
+            }
+            (Party::Server, _) => {
+                let Some((index, program)) = programs.next() else {
+                    unreachable!("one program per server segment");
+                };
+                // Each segment draws its own noise.
+                let noise =
+                    noise.map(|NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((index as u64) << 32)));
+                let quantisation = program.interface.upload.quantisation;
+                let integers = activation.iter().map(|row| {
+                    row.iter()
+                        .map(|&real| quantisation.quantise(f64::from(real)) as u64)
+                        .collect()
+                });
+                let run = program.run_clear(integers.collect(), noise);
+                range_overflow_count += run.range_overflow_count;
+                let scales = &program.interface.download.scales;
+                activation = run
+                    .output
+                    .iter()
+                    .zip(scales)
+                    .map(|(row, scale)| {
+                        row.iter()
+                            .map(|&integer| (integer as i64 as f64 * scale) as f32)
+                            .collect()
+                    })
+                    .collect();
+            }
+        }
+    }
+    Simulation {
+        logits: activation,
+        range_overflow_count,
+    }
+}
+
+impl Simulation {
+    /// Returns the class with the largest logit, per image; the first of equals.
+    pub fn labels(&self) -> Vec<usize> {
+        let images = self.logits.first().map_or(0, |row| row.len());
+        (0..images)
+            .map(|image| arg_max(self.logits.iter().map(|row| row[image])))
+            .collect()
+    }
+
+    /// Returns the share of images whose label is the true one.
+    pub fn accuracy(&self, model: &Model, images: &[usize]) -> f64 {
+        let labels = self.labels();
+        let right = labels
+            .iter()
+            .zip(images)
+            .filter(|(label, image)| **label == model.test.label(**image))
+            .count();
+        right as f64 / images.len() as f64
+    }
+}
+
+/// Returns the index of the largest value; the first of equals.
+pub fn arg_max(values: impl IntoIterator<Item = f32>) -> usize {
+    values
+        .into_iter()
+        .enumerate()
+        .reduce(|best, next| if next.1 > best.1 { next } else { best })
+        .map_or(0, |(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    #[test]
+    fn the_all_client_placement_reaches_the_float_accuracy() {
+        for name in ["digits-mlp", "digits-cnn"] {
+            let model = Model::load(Path::new(name)).expect("embedded");
+            let all: Vec<usize> = (0..model.test.len()).collect();
+            let placement = "C".repeat(model.layer_count()).parse().expect("letters");
+            let accuracy = simulate(&model, &placement, &[], &all, None).accuracy(&model, &all);
+            assert!(
+                (accuracy - model.float_accuracy).abs() < 5e-4,
+                "{name}: {accuracy}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_first_of_equal_logits_wins() {
+        assert_eq!(arg_max([1.0, 3.0, 3.0, 2.0]), 1);
+        assert_eq!(arg_max([]), 0);
+    }
+}

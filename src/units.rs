@@ -1,0 +1,246 @@
+//! Numbers as text: the only place where seconds, bytes and shares become words.
+//!
+//! Figures for people carry three significant digits; figures for machines are written raw
+//! elsewhere and never pass through here.
+
+/// Units of time, each with the seconds that it holds.
+const TIME_UNITS: [(f64, &str); 4] = [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")];
+
+/// Binary units of memory, each with the bytes that it holds.
+const BYTE_UNITS: [(f64, &str); 5] = [
+    (1_099_511_627_776.0, "TiB"),
+    (1_073_741_824.0, "GiB"),
+    (1_048_576.0, "MiB"),
+    (1024.0, "KiB"),
+    (1.0, "B"),
+];
+
+/// Returns a time with three significant digits in the unit that suits it: `3.20 ms`, `1.24 s`.
+///
+/// # Example
+///
+/// ```
+/// assert_eq!(splitbench::units::seconds(1.0), "1.00 s");
+/// ```
+pub fn seconds(seconds: f64) -> String {
+    if seconds == 0.0 {
+        return "0 s".to_owned();
+    }
+    let (unit_s, name) = time_unit(seconds);
+    format!("{} {name}", three_digits(seconds / unit_s))
+}
+
+/// Returns a time without trailing zeros, as ticks of an axis carry it: `200 µs`, `1 s`.
+pub fn seconds_tick(value_s: f64) -> String {
+    without_trailing_zeros(&seconds(value_s))
+}
+
+/// Returns bytes with three significant digits in binary units: `1000 B`, `1.50 KiB`.
+///
+/// # Example
+///
+/// ```
+/// assert_eq!(splitbench::units::bytes(3 << 29), "1.50 GiB");
+/// ```
+pub fn bytes(bytes: u64) -> String {
+    let (unit_bytes, name) = byte_unit(bytes as f64);
+    if unit_bytes == 1.0 {
+        return format!("{bytes} B");
+    }
+    format!("{} {name}", three_digits(bytes as f64 / unit_bytes))
+}
+
+/// Returns bytes without trailing zeros, as ticks of an axis carry them: `32 KiB`, `1 MiB`.
+pub fn bytes_tick(value_bytes: u64) -> String {
+    without_trailing_zeros(&bytes(value_bytes))
+}
+
+/// Returns a share of one as a percentage with one decimal: `percent(0.973)` is `97.3 %`.
+pub fn percent(share: f64) -> String {
+    format!("{} %", decimal(share * 100.0, 1))
+}
+
+/// Returns a number with a fixed count of decimals and a true minus sign, never a negative zero.
+pub fn decimal(value: f64, decimals: usize) -> String {
+    let digits = format!("{:.decimals$}", value.abs());
+    let is_zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
+    if value < 0.0 && !is_zero {
+        format!("−{digits}")
+    } else {
+        digits
+    }
+}
+
+/// Returns the unit of time for a figure or for a whole axis, and the seconds that it holds.
+pub fn time_unit(seconds: f64) -> (f64, &'static str) {
+    let found = TIME_UNITS
+        .iter()
+        .find(|(unit_s, _)| round_to_three_digits(seconds.abs() / unit_s) >= 1.0);
+    found.copied().unwrap_or(
+        TIME_UNITS[if seconds == 0.0 {
+            0
+        } else {
+            TIME_UNITS.len() - 1
+        }],
+    )
+}
+
+/// Returns the unit of memory for a figure or for a whole axis, and the bytes that it holds.
+pub fn byte_unit(bytes: f64) -> (f64, &'static str) {
+    // A figure that rounds to 1024 of a unit is one of the next: 1023.7 KiB reads 1.00 MiB.
+    let found = BYTE_UNITS
+        .iter()
+        .find(|(unit_bytes, _)| (bytes / unit_bytes * 1024.0).round() >= 1024.0);
+    found.copied().unwrap_or(BYTE_UNITS[BYTE_UNITS.len() - 1])
+}
+
+/// Three significant digits below a thousand, whole numbers from there on.
+fn three_digits(value: f64) -> String {
+    let size = round_to_three_digits(value.abs());
+    let decimals = if size >= 100.0 {
+        0
+    } else if size >= 10.0 {
+        1
+    } else {
+        2
+    };
+    decimal(value, decimals)
+}
+
+/// Rounds to the digits that are printed, so that 999.9 ms counts as one second.
+fn round_to_three_digits(value: f64) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let digits_before_point = value.log10().floor() as i32 + 1;
+    let decimals = (3 - digits_before_point).max(0);
+    let factor = 10_f64.powi(decimals);
+    (value * factor).round() / factor
+}
+
+/// `1.50 s` becomes `1.5 s`; `100 s` stays.
+fn without_trailing_zeros(figure: &str) -> String {
+    match figure.split_once(' ') {
+        Some((number, unit)) if number.contains('.') => {
+            format!(
+                "{} {unit}",
+                number.trim_end_matches('0').trim_end_matches('.')
+            )
+        }
+        _ => figure.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Reports every wrong case of a table, not only the first.
+    fn check<T: Copy + std::fmt::Debug>(write: impl Fn(T) -> String, table: &[(T, &str)]) {
+        let wrong: Vec<String> = table
+            .iter()
+            .filter(|&&(value, expected)| write(value) != expected)
+            .map(|&(value, expected)| format!("{value:?}: {:?}, not {expected:?}", write(value)))
+            .collect();
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    }
+
+    #[test]
+    fn seconds_keep_three_digits() {
+        check(
+            seconds,
+            &[
+                (0.0, "0 s"),
+                (3e-10, "0.30 ns"),
+                (1e-9, "1.00 ns"),
+                (0.000_12, "120 µs"),
+                (0.0032, "3.20 ms"),
+                (0.999, "999 ms"),
+                (0.9994, "999 ms"),
+                (0.9996, "1.00 s"),
+                (1.0, "1.00 s"),
+                (1.005, "1.00 s"),
+                (1.006, "1.01 s"),
+                (1.24, "1.24 s"),
+                (9.996, "10.0 s"),
+                (99.96, "100 s"),
+                (999.9, "1000 s"),
+                (1000.0, "1000 s"),
+                (12_345.6, "12346 s"),
+                (-1.5, "−1.50 s"),
+            ],
+        );
+    }
+
+    #[test]
+    fn bytes_are_binary() {
+        check(
+            bytes,
+            &[
+                (0, "0 B"),
+                (1, "1 B"),
+                (1000, "1000 B"),
+                (1023, "1023 B"),
+                (1024, "1.00 KiB"),
+                (1029, "1.00 KiB"),
+                (1536, "1.50 KiB"),
+                (102_349, "100 KiB"),
+                (1_047_552, "1023 KiB"),
+                (1_048_575, "1.00 MiB"),
+                (1_048_576, "1.00 MiB"),
+                (1_288_490_189, "1.20 GiB"),
+                (u64::MAX, "16777216 TiB"),
+            ],
+        );
+    }
+
+    #[test]
+    fn percentages_keep_one_decimal() {
+        check(
+            percent,
+            &[
+                (0.0, "0.0 %"),
+                (0.973, "97.3 %"),
+                (0.999, "99.9 %"),
+                (0.9996, "100.0 %"),
+                (1.0, "100.0 %"),
+                (1.005, "100.5 %"),
+                (-0.0001, "0.0 %"),
+                (-0.012, "−1.2 %"),
+                (1000.0, "100000.0 %"),
+            ],
+        );
+    }
+
+    #[test]
+    fn ticks_drop_trailing_zeros_only() {
+        check(
+            seconds_tick,
+            &[
+                (0.0, "0 s"),
+                (1e-4, "100 µs"),
+                (0.5, "500 ms"),
+                (2.5, "2.5 s"),
+                (100.0, "100 s"),
+            ],
+        );
+        check(
+            bytes_tick,
+            &[
+                (0, "0 B"),
+                (512, "512 B"),
+                (32_768, "32 KiB"),
+                (1_048_576, "1 MiB"),
+                (104_857_600, "100 MiB"),
+            ],
+        );
+    }
+
+    #[test]
+    fn figures_that_are_no_numbers_do_not_panic() {
+        for value in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
+            assert!(!seconds(value).is_empty());
+            assert!(!percent(value).is_empty());
+        }
+    }
+}
