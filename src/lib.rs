@@ -1,18 +1,39 @@
+//! Lists, runs and measures every client/server split of a neural network under fully homomorphic
+//! encryption.
+//!
+//! `ARCHITECTURE.md` tells where things are; [`inference::Session`] is the line that everything
+//! else measures.
+
 pub mod agreement;
+pub mod cli;
 pub mod client;
 pub mod compile;
+pub mod cpu;
+pub mod environment;
 pub mod error;
 pub mod fhe;
 pub mod inference;
 pub mod layer;
 pub mod linear_map;
+pub mod log;
+pub mod memory;
 pub mod model;
+pub mod pareto;
 pub mod placement;
+pub mod plot;
 pub mod program;
+pub mod progress;
+pub mod projection;
 pub mod quantise;
+pub mod results;
+pub mod row;
 pub mod server;
+pub mod settings;
 pub mod simulation;
 pub mod statistics;
+pub mod sweep;
+pub mod units;
 pub mod wire;
+pub mod worker;
 
 pub use error::{Error, Result};

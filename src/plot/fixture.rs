@@ -8,21 +8,7 @@ pub(crate) fn row(placement: &str, status: &str) -> SplitRow {
         model: "digits-cnn".to_owned(),
         placement: placement.to_owned(),
         status: status.to_owned(),
-        online_s_median: None,
-        client_compute_s_median: None,
-        encrypt_s_median: None,
-        serialise_s_median: None,
-        server_compute_s_median: None,
-        deserialise_s_median: None,
-        decrypt_s_median: None,
-        upload_bytes: None,
-        download_bytes: None,
-        evaluation_key_bytes: None,
-        peak_rss_bytes: None,
-        bootstrap_count: None,
-        simulated_accuracy: None,
-        noiseless_accuracy: None,
-        client_weight_share: None,
+        ..SplitRow::default()
     }
 }
 

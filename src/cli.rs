@@ -1,0 +1,239 @@
+//! The command line: what a person types and reads. Results go to standard output, everything
+//! else to standard error.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::placement::Placement;
+use crate::plot::draw_charts;
+use crate::progress::{INTERRUPTED, Progress};
+use crate::projection::project;
+use crate::results::{self, Tables, read_csv};
+use crate::row::SplitRow;
+use crate::settings::{Overrides, Settings, all_placements};
+use crate::sweep::{self, Options, ResultsFolder};
+use crate::units;
+use crate::worker;
+
+/// Lists, runs and measures every client/server split of a neural network under fully homomorphic
+/// encryption.
+#[derive(Debug, Parser)]
+#[command(name = "splitbench", version, propagate_version = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List every split of a model: placement, server segments, crossings, the client's weights
+    List(ListArguments),
+    /// Run splits under encryption and write tables and charts; without arguments all splits of
+    /// the built-in digits-cnn
+    Sweep(SweepArguments),
+    /// Redraw the charts of a results folder from its splits.csv
+    Plot(PlotArguments),
+    /// Run one split for a sweep, as told on standard input
+    #[command(hide = true)]
+    Worker,
+}
+
+#[derive(Debug, Args)]
+struct ListArguments {
+    /// A model folder, or the name of a built-in model
+    #[arg(long, value_name = "DIR", default_value = "models/digits-cnn")]
+    model: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct SweepArguments {
+    /// A split file: model, placements, images, repeats, seed
+    #[arg(long, value_name = "FILE")]
+    splits: Option<PathBuf>,
+    /// A model folder, or the name of a built-in model; alone, all its splits
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// Only these placements, one letter per layer: C client, S server
+    #[arg(long, value_name = "CSSC", num_args = 1..)]
+    placement: Vec<String>,
+    /// The first N test images
+    #[arg(long, value_name = "N")]
+    images: Option<usize>,
+    /// Inferences per image
+    #[arg(long, value_name = "N")]
+    repeats: Option<usize>,
+    /// Seed of the simulated noise
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Parameter set: fast or accurate
+    #[arg(long, value_name = "SET")]
+    parameters: Option<String>,
+    /// log2 of the failure probability that no look-up may exceed [default: -64]
+    #[arg(long, value_name = "LOG2", allow_negative_numbers = true)]
+    log2_p_fail: Option<f64>,
+    /// Where the results go [default: results/<name of the split file>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with what the results folder holds
+    #[arg(long)]
+    resume: bool,
+    /// Stop a split after so many seconds
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+struct PlotArguments {
+    /// A results folder
+    folder: PathBuf,
+}
+
+/// Runs a parsed command.
+///
+/// # Errors
+///
+/// Whatever the command meets; [`Error::exit_code`] tells what to exit with.
+pub fn run(cli: Cli) -> Result<()> {
+    match cli.command {
+        Command::List(arguments) => list(&arguments),
+        Command::Sweep(arguments) => sweep(arguments),
+        Command::Plot(arguments) => plot(&arguments.folder),
+        Command::Worker => worker::run(),
+    }
+}
+
+/// Prints lines to standard output; a reader that has heard enough, `head` say, is no error.
+fn print(lines: impl IntoIterator<Item = String>) -> Result<()> {
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    let mut lines = lines.into_iter();
+    let written = lines
+        .try_for_each(|line| writeln!(stdout, "{line}"))
+        .and_then(|()| stdout.flush());
+    match written {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Write {
+            path: "standard output".into(),
+            source: error,
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn list(arguments: &ListArguments) -> Result<()> {
+    let model = Model::load(&arguments.model)?;
+    let width = model.layer_count().max("placement".len());
+    let header = format!(
+        "{:width$}  server segments  crossings  client weights  bootstraps",
+        "placement"
+    );
+    let lines = all_placements(&model)?.into_iter().map(|placement| {
+        let share = model.client_weight_share(&placement);
+        format!(
+            "{:width$}  {:>15}  {:>9}  {:>14}  {:>10}",
+            placement,
+            placement.server_segments().len(),
+            placement.crossings().len(),
+            share.map_or("none".into(), units::percent),
+            model.bootstrap_count(&placement),
+        )
+    });
+    print(std::iter::once(header).chain(lines))
+}
+
+fn sweep(arguments: SweepArguments) -> Result<()> {
+    let placements: Result<Vec<Placement>> = arguments
+        .placement
+        .iter()
+        .map(|text| text.parse())
+        .collect();
+    let (settings, model) = Settings::resolve(Overrides {
+        splits: arguments.splits,
+        model: arguments.model,
+        placements: placements?,
+        images: arguments.images,
+        repeats: arguments.repeats,
+        seed: arguments.seed,
+        parameters: arguments.parameters,
+        log2_p_fail_lookup: arguments.log2_p_fail,
+    })?;
+    let folder = arguments
+        .out
+        .unwrap_or_else(|| Path::new("results").join(&settings.name));
+    let options = Options {
+        program: std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?,
+        time_limit: arguments.timeout.map(Duration::from_secs),
+    };
+    let results = ResultsFolder::open(&folder, &settings, arguments.resume)?;
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))?;
+    announce(&settings, &model)?;
+    let outcome = {
+        let progress = Progress::new(settings.placements.len());
+        sweep::run(results, &settings, &model, &options, &progress)
+    };
+    let tables = outcome?;
+    print(summary(&tables, &folder))
+}
+
+fn announce(settings: &Settings, model: &Model) -> Result<()> {
+    let projection = project(settings, model)?;
+    eprintln!(
+        "{}: {} splits, {} inferences, {} bootstraps, parameter set {}; about {} and {} here",
+        model.name,
+        settings.placements.len(),
+        projection.inference_count,
+        projection.bootstrap_count,
+        settings.parameters,
+        units::seconds(projection.seconds),
+        units::bytes(projection.peak_bytes),
+    );
+    Ok(())
+}
+
+/// Returns what a person wants to know first, and where the rest is.
+fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
+    let times = |row: &&SplitRow| row.online_s_median.is_some();
+    let by_time = |a: &&SplitRow, b: &&SplitRow| a.online_s_median.partial_cmp(&b.online_s_median);
+    let by_time = |a: &&SplitRow, b: &&SplitRow| by_time(a, b).unwrap_or(std::cmp::Ordering::Equal);
+    let describe = |name: &str, row: &SplitRow| {
+        format!(
+            "{name} {}: {} online, {} up, {} down, {} at peak, accuracy {}",
+            row.placement,
+            row.online_s_median.map_or("-".into(), units::seconds),
+            row.upload_bytes.map_or("-".into(), units::bytes),
+            row.download_bytes.map_or("-".into(), units::bytes),
+            row.peak_rss_bytes.map_or("-".into(), units::bytes),
+            row.simulated_accuracy.map_or("-".into(), units::percent),
+        )
+    };
+    let rows = || tables.splits.iter().filter(times);
+    let fastest = rows().filter(|row| row.rounds > Some(0)).min_by(by_time);
+    let all_server = rows().find(|row| !row.placement.contains('C'));
+    let mut lines = Vec::new();
+    lines.extend(fastest.map(|row| describe("fastest with a server ", row)));
+    lines.extend(all_server.map(|row| describe("everything on a server", row)));
+    lines.push(format!(
+        "tables  {}",
+        folder.join(results::SPLITS).display()
+    ));
+    lines.push(format!(
+        "charts  {}",
+        folder.join(results::CHARTS).display()
+    ));
+    lines
+}
+
+fn plot(folder: &Path) -> Result<()> {
+    let rows: Vec<SplitRow> = read_csv(&folder.join(results::SPLITS))?;
+    let paths = draw_charts(&rows, &folder.join(results::CHARTS))?;
+    print(paths.iter().map(|path| path.display().to_string()))
+}

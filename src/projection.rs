@@ -1,0 +1,102 @@
+//! What a sweep will take on this machine, from one quick measurement and arithmetic.
+
+use std::time::Instant;
+
+use crate::compile::Target;
+use crate::error::Result;
+use crate::fhe::parameters::ParameterSet;
+use crate::inference::Session;
+use crate::model::Model;
+use crate::placement::{Party, Placement};
+use crate::settings::Settings;
+
+/// Look-ups that the quick measurement runs.
+const PROBE_BATCH: usize = 64;
+/// Seconds that a split takes besides keys and inferences: start, simulation, its own probe.
+const PER_SPLIT_S: f64 = 0.6;
+/// Resident bytes of a worker before any key: code, model, test images, thread stacks.
+const BASE_BYTES: u64 = 20 << 20;
+
+/// The cost of a sweep, projected.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Projection {
+    pub inference_count: usize,
+    pub bootstrap_count: usize,
+    pub seconds: f64,
+    /// Of the worst split.
+    pub peak_bytes: u64,
+}
+
+/// Measures keys and look-ups once if any split needs them, and projects the whole sweep.
+///
+/// # Errors
+///
+/// [`crate::Error::Parameters`] where the parameter set cannot carry a layer.
+pub fn project(settings: &Settings, model: &Model) -> Result<Projection> {
+    let target = settings.target()?;
+    let inferences_per_split = settings.images * settings.repeats;
+    let bootstraps = |placement: &Placement| model.bootstrap_count(placement);
+    let probe = settings
+        .placements
+        .iter()
+        .find(|placement| bootstraps(placement) > 0);
+    let (key_s, activation_s) = match probe {
+        Some(placement) => measure(model, placement, &target)?,
+        None => (0.0, 0.0),
+    };
+    let mut projection = Projection {
+        inference_count: settings.placements.len() * inferences_per_split,
+        bootstrap_count: 0,
+        seconds: 0.0,
+        peak_bytes: 0,
+    };
+    for placement in &settings.placements {
+        let count = bootstraps(placement);
+        // One inference more warms the split up.
+        let online_s = (inferences_per_split + 1) as f64 * count as f64 * activation_s;
+        projection.bootstrap_count += inferences_per_split * count;
+        projection.seconds += PER_SPLIT_S + online_s + if count > 0 { key_s } else { 0.0 };
+        let bytes = peak_bytes(model, placement, &target.parameters);
+        projection.peak_bytes = projection.peak_bytes.max(bytes);
+    }
+    Ok(projection)
+}
+
+/// Returns the seconds of key generation and transfer, and those per look-up.
+fn measure(model: &Model, placement: &Placement, target: &Target) -> Result<(f64, f64)> {
+    let start = Instant::now();
+    let session = Session::set_up(model, placement, target)?;
+    let key_s = start.elapsed().as_secs_f64();
+    Ok((
+        key_s,
+        session.activation_s(PROBE_BATCH)?.unwrap_or_default(),
+    ))
+}
+
+/// Returns the projected peak of a split: the evaluation key while it is expanded, or at rest with
+/// the ciphertexts of the two widest tensors in a row.
+fn peak_bytes(model: &Model, placement: &Placement, parameters: &ParameterSet) -> u64 {
+    let literal = parameters.literal();
+    let glwe_size = literal.glwe_dimension + 1;
+    let bootstrap_key = 8
+        * literal.lwe_dimension
+        * literal.bootstrap_levels
+        * glwe_size.pow(2)
+        * literal.polynomial_size;
+    let keyswitch_elements =
+        parameters.big_dimension() * literal.keyswitch_levels * (literal.lwe_dimension + 1);
+    let on_server = model
+        .layers
+        .iter()
+        .zip(placement.parties())
+        .filter(|(_, party)| **party == Party::Server)
+        .map(|(layer, _)| layer.input_shape.iter().product::<usize>() + layer.output_count());
+    let ciphertexts = 8 * parameters.big_size() * on_server.max().unwrap_or(0);
+    let keys = match model.bootstrap_count(placement) {
+        0 => 0,
+        // Three bytes an element at rest; the standard key of eight and its rounded copy of four
+        // beside it while it is packed, or the bootstrap key in both domains after.
+        _ => (3 * keyswitch_elements + 2 * bootstrap_key).max(15 * keyswitch_elements),
+    };
+    BASE_BYTES + (keys + ciphertexts) as u64
+}

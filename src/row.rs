@@ -1,0 +1,118 @@
+//! The rows of the CSV files. `results/COLUMNS.md` says what each column counts.
+
+use serde::{Deserialize, Serialize};
+
+/// One inference: a line of `samples.csv`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SampleRow {
+    pub model: String,
+    pub placement: String,
+    pub repeat: usize,
+    pub image_index: usize,
+    pub true_label: usize,
+    pub clear_label: usize,
+    pub encrypted_label: usize,
+    pub label_agreement: bool,
+    pub encrypted_agreement: bool,
+    pub online_s: f64,
+    pub client_compute_s: f64,
+    pub encrypt_s: f64,
+    pub serialise_s: f64,
+    pub server_compute_s: f64,
+    pub deserialise_s: f64,
+    pub decrypt_s: f64,
+    pub upload_bytes: u64,
+    pub download_bytes: u64,
+}
+
+/// One placement: a line of `splits.csv`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SplitRow {
+    pub model: String,
+    pub placement: String,
+    pub status: String,
+    pub parameter_set: String,
+    pub images: usize,
+    pub repeats: usize,
+    pub online_s_median: Option<f64>,
+    pub online_s_min: Option<f64>,
+    pub online_s_max: Option<f64>,
+    pub online_s_n: Option<usize>,
+    pub client_compute_s_median: Option<f64>,
+    pub encrypt_s_median: Option<f64>,
+    pub serialise_s_median: Option<f64>,
+    pub server_compute_s_median: Option<f64>,
+    pub server_compute_s_min: Option<f64>,
+    pub server_compute_s_max: Option<f64>,
+    pub deserialise_s_median: Option<f64>,
+    pub decrypt_s_median: Option<f64>,
+    pub key_generation_s: Option<f64>,
+    pub key_transfer_s: Option<f64>,
+    pub upload_bytes: Option<u64>,
+    pub download_bytes: Option<u64>,
+    pub evaluation_key_bytes: Option<u64>,
+    pub rounds: Option<usize>,
+    pub bootstrap_count: Option<usize>,
+    pub start_rss_bytes: Option<u64>,
+    pub peak_rss_bytes: Option<u64>,
+    pub rss_sampling_period_s: Option<f64>,
+    pub client_weight_share: Option<f64>,
+    pub simulated_accuracy: Option<f64>,
+    pub noiseless_accuracy: Option<f64>,
+    pub range_overflow_count: Option<u64>,
+    pub encrypted_agreement: Option<f64>,
+    pub label_agreement: Option<f64>,
+    pub log2_p_fail: Option<f64>,
+    pub log2_p_fail_lookup: Option<f64>,
+    pub security_bits: Option<u32>,
+    pub activation_s: Option<f64>,
+    pub efficiency: Option<f64>,
+    pub reason: Option<String>,
+}
+
+/// One server layer of one placement: a line of `layers.csv`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerRow {
+    pub model: String,
+    pub placement: String,
+    pub layer_index: usize,
+    pub layer: String,
+    pub op: String,
+    pub bootstrap_count: usize,
+    pub server_compute_s_median: f64,
+    pub server_compute_s_min: f64,
+    pub server_compute_s_max: f64,
+    pub n: usize,
+}
+
+/// How a split ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Measured, and every decrypted value lies within the error model.
+    Ok,
+    /// The worker ended with an error.
+    Failed,
+    /// The worker was stopped at the time limit.
+    Timeout,
+    /// The worker ran out of memory.
+    Oom,
+    /// A decrypted value lies outside the error model.
+    Mismatch,
+    /// Not run, because the sweep was interrupted.
+    Skipped,
+}
+
+impl Status {
+    /// Returns the word in the status column.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Failed => "failed",
+            Self::Timeout => "timeout",
+            Self::Oom => "oom",
+            Self::Mismatch => "mismatch",
+            Self::Skipped => "skipped",
+        }
+    }
+}

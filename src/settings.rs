@@ -1,0 +1,232 @@
+//! What to sweep: split files, command-line settings, and the two made into one.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::compile::Target;
+use crate::error::{Error, Result};
+use crate::fhe::parameters::ParameterSet;
+use crate::model::Model;
+use crate::placement::Placement;
+
+/// The split file of a sweep without arguments.
+const DEFAULT_SPLITS: &str = include_str!("../splits/digits-cnn.json");
+
+/// A split file as written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SplitFile {
+    /// Names the results folder.
+    pub name: String,
+    /// A sentence on why these splits.
+    pub why: String,
+    /// A model folder, relative to the working directory, or the name of a built-in model.
+    pub model: PathBuf,
+    pub placements: Placements,
+    /// The first so many test images.
+    #[serde(default = "one")]
+    pub images: usize,
+    /// Inferences per image.
+    #[serde(default = "one")]
+    pub repeats: usize,
+    /// Seed of the simulated noise.
+    #[serde(default)]
+    pub seed: u64,
+    /// `fast` or `accurate`.
+    #[serde(default = "fast")]
+    pub parameters: String,
+    /// The failure probability that no look-up may exceed.
+    #[serde(default = "default_log2_p_fail")]
+    pub log2_p_fail_lookup: f64,
+}
+
+/// `"all"` or a list.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Placements {
+    List(Vec<Placement>),
+    Word(AllWord),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllWord {
+    All,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn fast() -> String {
+    "fast".into()
+}
+
+fn default_log2_p_fail() -> f64 {
+    -64.0
+}
+
+/// What the command line may say; each overrides the split file.
+#[derive(Debug, Clone, Default)]
+pub struct Overrides {
+    pub splits: Option<PathBuf>,
+    pub model: Option<PathBuf>,
+    pub placements: Vec<Placement>,
+    pub images: Option<usize>,
+    pub repeats: Option<usize>,
+    pub seed: Option<u64>,
+    pub parameters: Option<String>,
+    pub log2_p_fail_lookup: Option<f64>,
+}
+
+/// Everything that decides what a sweep's rows mean; equal settings give comparable rows.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Settings {
+    pub name: String,
+    pub model: PathBuf,
+    /// SHA-256 of the model.
+    pub model_digest: String,
+    pub placements: Vec<Placement>,
+    pub images: usize,
+    pub repeats: usize,
+    pub seed: u64,
+    pub parameters: String,
+    pub log2_p_fail_lookup: f64,
+}
+
+impl SplitFile {
+    /// Reads a split file; without a path the embedded default.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`] or [`Error::Invalid`] that names the file.
+    pub fn read(path: Option<&Path>) -> Result<Self> {
+        let (place, text) = match path {
+            None => ("built-in split file".into(), DEFAULT_SPLITS.to_owned()),
+            Some(path) => {
+                let text = fs::read_to_string(path).map_err(|source| Error::Read {
+                    path: path.to_owned(),
+                    source,
+                })?;
+                (path.display().to_string(), text)
+            }
+        };
+        serde_json::from_str(&text)
+            .map_err(|error| Error::invalid(place, format!("no valid split file: {error}")))
+    }
+}
+
+impl Settings {
+    /// Joins split file and command line, loads the model and checks one against the other.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for a placement of the wrong length, more images than there are, or zero
+    /// of anything; otherwise what reading the files gives.
+    pub fn resolve(overrides: Overrides) -> Result<(Self, Model)> {
+        let file = match (&overrides.splits, &overrides.model) {
+            (None, Some(model)) => SplitFile::all_of(model),
+            (path, _) => SplitFile::read(path.as_deref())?,
+        };
+        let path = overrides.model.unwrap_or(file.model);
+        let model = Model::load(&path)?;
+        let placements = match (overrides.placements.is_empty(), file.placements) {
+            (false, _) => overrides.placements,
+            (true, Placements::List(list)) => list,
+            (true, Placements::Word(AllWord::All)) => all_placements(&model)?,
+        };
+        let settings = Self {
+            name: file.name,
+            model: path,
+            model_digest: model.digest.clone(),
+            placements,
+            images: overrides.images.unwrap_or(file.images),
+            repeats: overrides.repeats.unwrap_or(file.repeats),
+            seed: overrides.seed.unwrap_or(file.seed),
+            parameters: overrides.parameters.unwrap_or(file.parameters),
+            log2_p_fail_lookup: overrides
+                .log2_p_fail_lookup
+                .unwrap_or(file.log2_p_fail_lookup),
+        };
+        settings.check(&model)?;
+        Ok((settings, model))
+    }
+
+    fn check(&self, model: &Model) -> Result<()> {
+        let mut seen = std::collections::HashSet::new();
+        for placement in &self.placements {
+            placement.check_length(model.layer_count(), &model.name)?;
+            if !seen.insert(placement) {
+                return Err(Error::Usage(format!(
+                    "placement {placement} is given twice"
+                )));
+            }
+        }
+        if self.placements.is_empty() || self.images == 0 || self.repeats == 0 {
+            let reason = "placements, images and repeats must each be at least one";
+            return Err(Error::Usage(reason.into()));
+        }
+        if self.images > model.test.len() {
+            return Err(Error::Usage(format!(
+                "{} images asked for, but {} has {} test images",
+                self.images,
+                model.name,
+                model.test.len()
+            )));
+        }
+        if !(self.log2_p_fail_lookup < -1.0) {
+            let reason = "log2 of the failure probability must be below -1, for instance -64";
+            return Err(Error::Usage(reason.into()));
+        }
+        self.target().map(|_| ())
+    }
+
+    /// Returns the compilation target.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] for an unknown parameter set.
+    pub fn target(&self) -> Result<Target> {
+        Ok(Target {
+            parameters: ParameterSet::by_name(&self.parameters)?,
+            log2_p_fail_lookup: self.log2_p_fail_lookup,
+        })
+    }
+}
+
+impl SplitFile {
+    /// Returns the split file that a bare `--model` stands for.
+    fn all_of(model: &Path) -> Self {
+        let name = model.file_name().unwrap_or(model.as_os_str());
+        Self {
+            name: name.to_string_lossy().into_owned(),
+            why: "Every split of the model named on the command line.".into(),
+            model: model.to_owned(),
+            placements: Placements::Word(AllWord::All),
+            images: one(),
+            repeats: one(),
+            seed: 0,
+            parameters: fast(),
+            log2_p_fail_lookup: default_log2_p_fail(),
+        }
+    }
+}
+
+/// Returns every placement of a model.
+///
+/// # Errors
+///
+/// [`Error::Usage`] where there are too many to enumerate.
+pub fn all_placements(model: &Model) -> Result<Vec<Placement>> {
+    let layers = model.layer_count();
+    if layers > Placement::MOST_ENUMERATED_LAYERS {
+        return Err(Error::Usage(format!(
+            "{} has {layers} placeable layers: 2^{layers} placements are too many, name some with \
+             --placement",
+            model.name
+        )));
+    }
+    Ok(Placement::all(layers).collect())
+}

@@ -1,0 +1,421 @@
+//! One split in a process of its own: what it does, and how it is watched.
+//!
+//! The parent writes a [`Job`] as one line of JSON to the worker's standard input and keeps the
+//! pipe open: when it closes, because the parent has died, the worker ends itself. The worker
+//! answers with one [`Event`] per line on its standard output.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::agreement::within_error_model;
+use crate::error::{Error, Result};
+use crate::fhe::noise::log2_sum;
+use crate::fhe::parameters::SECURITY_BITS;
+use crate::inference::{Inference, Session};
+use crate::memory::{PeakMemory, SAMPLING_PERIOD};
+use crate::model::Model;
+use crate::placement::Placement;
+use crate::program::{NoiseSeed, Program};
+use crate::row::{SampleRow, Status};
+use crate::settings::Settings;
+use crate::simulation::{arg_max, simulate};
+use crate::statistics::median;
+
+/// Noise seeds that the simulated accuracy is the mean of.
+pub const NOISE_SEEDS: u64 = 10;
+/// Look-ups of a batch that `activation_s` is measured on.
+const ACTIVATION_BATCH: usize = 64;
+/// Batches that `activation_s` is the median of.
+const ACTIVATION_BATCHES: usize = 3;
+/// How often the parent looks up from waiting.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What a worker is to do.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Job {
+    pub settings: Settings,
+    pub placement: Placement,
+}
+
+/// What a worker reports.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Event {
+    Sample(Sample),
+    Finished(Finished),
+    /// The error that ended it.
+    Failed(String),
+}
+
+/// One timed inference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Sample {
+    pub row: SampleRow,
+    /// Index of each server layer and the seconds that it took.
+    pub layers: Vec<(usize, f64)>,
+}
+
+/// What is known of a split once all its inferences are done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    pub key_generation_s: Option<f64>,
+    pub key_transfer_s: Option<f64>,
+    pub evaluation_key_bytes: u64,
+    pub rounds: usize,
+    pub bootstrap_count: usize,
+    pub start_rss_bytes: Option<u64>,
+    pub peak_rss_bytes: Option<u64>,
+    pub rss_sampling_period_s: Option<f64>,
+    pub client_weight_share: Option<f64>,
+    pub simulated_accuracy: f64,
+    pub noiseless_accuracy: f64,
+    pub range_overflow_count: u64,
+    pub log2_p_fail: Option<f64>,
+    pub log2_p_fail_lookup: Option<f64>,
+    pub security_bits: Option<u32>,
+    pub activation_s: Option<f64>,
+}
+
+/// The worker's whole life: reads its job, works, reports. Errors are reported too.
+///
+/// # Errors
+///
+/// [`Error::Worker`] where the job cannot be read or the report cannot be written.
+pub fn run() -> Result<()> {
+    let mut line = String::new();
+    let read = std::io::stdin().lock().read_line(&mut line);
+    read.map_err(|error| Error::Worker(format!("no job: {error}")))?;
+    let job: Job =
+        serde_json::from_str(&line).map_err(|error| Error::Worker(format!("no job: {error}")))?;
+    thread::spawn(|| {
+        // Ends when the pipe does, that is, when the parent has gone.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        std::process::exit(1);
+    });
+    match measure(&job, &mut report) {
+        Ok(finished) => report(Event::Finished(finished)),
+        Err(error) => report(Event::Failed(error.to_string())),
+    }
+}
+
+fn report(event: Event) -> Result<()> {
+    let mut line = serde_json::to_string(&event)
+        .map_err(|error| Error::Worker(format!("unwritable event: {error}")))?;
+    line.push('\n');
+    let mut stdout = std::io::stdout().lock();
+    let written = stdout
+        .write_all(line.as_bytes())
+        .and_then(|()| stdout.flush());
+    written.map_err(|error| Error::Worker(format!("no one listens: {error}")))
+}
+
+/// Runs all inferences of a split, hands each sample over, and returns the rest.
+///
+/// # Errors
+///
+/// What reading the model and running inferences give.
+pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result<Finished> {
+    let Job {
+        settings,
+        placement,
+    } = job;
+    let memory = PeakMemory::start();
+    let model = Model::load(&settings.model)?;
+    if model.digest != settings.model_digest {
+        return Err(Error::invalid(
+            settings.model.display().to_string(),
+            "the model changed while the sweep ran",
+        ));
+    }
+    let session = Session::set_up(&model, placement, &settings.target()?)?;
+    let images: Vec<usize> = (0..settings.images).collect();
+    let clear = simulate(&model, placement, session.programs(), &images, None).labels();
+    // The first inference pays for page faults and cold caches; it is not a sample.
+    session.infer(model.test.image(0))?;
+    for repeat in 0..settings.repeats {
+        for &image in &images {
+            let inference = session.infer(model.test.image(image))?;
+            let seed = NoiseSeed(settings.seed);
+            let sample = Judged {
+                repeat,
+                image,
+                clear_label: clear[image],
+            };
+            let row = sample.row(&model, placement, session.programs(), &inference, seed);
+            let layers = inference
+                .layer_times
+                .iter()
+                .map(|time| (time.layer, time.seconds));
+            report(Event::Sample(Sample {
+                row,
+                layers: layers.collect(),
+            }))?;
+        }
+    }
+    let memory = memory.map(PeakMemory::stop);
+    let batches = (0..ACTIVATION_BATCHES).map(|_| session.activation_s(ACTIVATION_BATCH));
+    let batches: Vec<Option<f64>> = batches.collect::<Result<_>>()?;
+    let programs = session.programs();
+    let accuracy = Accuracy::of(&model, placement, programs, settings.seed);
+    let encrypted = !programs.is_empty();
+    let has_key = session.set_up.evaluation_key_bytes > 0;
+    Ok(Finished {
+        key_generation_s: encrypted.then_some(session.set_up.key_generation_s),
+        key_transfer_s: has_key.then_some(session.set_up.key_transfer_s),
+        evaluation_key_bytes: session.set_up.evaluation_key_bytes,
+        rounds: programs.len(),
+        bootstrap_count: model.bootstrap_count(placement),
+        start_rss_bytes: memory.map(|memory| memory.start_bytes),
+        peak_rss_bytes: memory.map(|memory| memory.peak_bytes),
+        rss_sampling_period_s: memory.map(|_| SAMPLING_PERIOD.as_secs_f64()),
+        client_weight_share: model.client_weight_share(placement),
+        simulated_accuracy: accuracy.simulated,
+        noiseless_accuracy: accuracy.noiseless,
+        range_overflow_count: accuracy.range_overflow_count,
+        log2_p_fail: encrypted.then(|| log2_sum(programs.iter().map(|p| p.log2_p_fail))),
+        log2_p_fail_lookup: programs
+            .iter()
+            .filter_map(|program| program.log2_p_fail_lookup)
+            .reduce(f64::max),
+        security_bits: encrypted.then_some(SECURITY_BITS),
+        activation_s: median(batches.into_iter().flatten()),
+    })
+}
+
+/// Which inference a sample is, and the label that the clear simulation gives it.
+struct Judged {
+    repeat: usize,
+    image: usize,
+    clear_label: usize,
+}
+
+impl Judged {
+    fn row(
+        &self,
+        model: &Model,
+        placement: &Placement,
+        programs: &[Program],
+        inference: &Inference,
+        seed: NoiseSeed,
+    ) -> SampleRow {
+        let exchanges = programs.iter().zip(&inference.exchanges);
+        let agrees = exchanges.map(|(program, exchange)| {
+            within_error_model(program, &exchange.uploaded, &exchange.downloaded, seed)
+        });
+        let encrypted_label = arg_max(inference.logits.iter().copied());
+        let times = inference.times;
+        SampleRow {
+            model: model.name.clone(),
+            placement: placement.to_string(),
+            repeat: self.repeat,
+            image_index: self.image,
+            true_label: model.test.label(self.image),
+            clear_label: self.clear_label,
+            encrypted_label,
+            label_agreement: encrypted_label == self.clear_label,
+            encrypted_agreement: agrees.fold(true, |all, one| all && one),
+            online_s: times.online_s,
+            client_compute_s: times.client_compute_s,
+            encrypt_s: times.encrypt_s,
+            serialise_s: times.serialise_s,
+            server_compute_s: times.server_compute_s,
+            deserialise_s: times.deserialise_s,
+            decrypt_s: times.decrypt_s,
+            upload_bytes: inference.upload_bytes,
+            download_bytes: inference.download_bytes,
+        }
+    }
+}
+
+/// Accuracy of a placement over the whole test set.
+struct Accuracy {
+    simulated: f64,
+    noiseless: f64,
+    range_overflow_count: u64,
+}
+
+impl Accuracy {
+    fn of(model: &Model, placement: &Placement, programs: &[Program], seed: u64) -> Self {
+        let all: Vec<usize> = (0..model.test.len()).collect();
+        let noiseless = simulate(model, placement, programs, &all, None);
+        let noisy = (0..NOISE_SEEDS).map(|index| {
+            let noise = NoiseSeed(seed.wrapping_mul(NOISE_SEEDS).wrapping_add(index));
+            simulate(model, placement, programs, &all, Some(noise)).accuracy(model, &all)
+        });
+        Self {
+            simulated: noisy.sum::<f64>() / NOISE_SEEDS as f64,
+            noiseless: noiseless.accuracy(model, &all),
+            range_overflow_count: noiseless.range_overflow_count,
+        }
+    }
+}
+
+/// How a watched worker ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    Finished(Finished),
+    /// The status is neither `ok` nor `mismatch`.
+    Broken {
+        status: Status,
+        reason: String,
+    },
+    /// `stop` said so.
+    Stopped,
+}
+
+/// Starts `program worker` on a job, hands each sample to `on_sample`, and waits for its end.
+///
+/// # Errors
+///
+/// [`Error::Worker`] where the process cannot be started; what `on_sample` returns.
+pub fn watch(
+    program: &Path,
+    job: &Job,
+    time_limit: Option<Duration>,
+    stop: &dyn Fn() -> bool,
+    on_sample: &mut dyn FnMut(Sample) -> Result<()>,
+) -> Result<Ended> {
+    let mut worker = Worker::start(program, job)?;
+    let deadline = time_limit.map(|limit| Instant::now() + limit);
+    let mut finished = None;
+    loop {
+        match worker.events.recv_timeout(POLL) {
+            Ok(Event::Sample(sample)) => on_sample(sample)?,
+            Ok(Event::Finished(result)) => finished = Some(Ended::Finished(result)),
+            Ok(Event::Failed(reason)) => {
+                let status = Status::Failed;
+                finished = Some(Ended::Broken { status, reason });
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if stop() {
+            return Ok(Ended::Stopped);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            let limit = time_limit.unwrap_or_default().as_secs_f64();
+            return Ok(Ended::Broken {
+                status: Status::Timeout,
+                reason: format!("stopped after {limit} s"),
+            });
+        }
+    }
+    let (status, stderr) = worker.wait()?;
+    Ok(finished.unwrap_or_else(|| diagnose(status, &stderr)))
+}
+
+/// A running worker; killed when dropped.
+struct Worker {
+    child: Child,
+    events: mpsc::Receiver<Event>,
+    stderr: Option<thread::JoinHandle<String>>,
+}
+
+impl Worker {
+    fn start(program: &Path, job: &Job) -> Result<Self> {
+        let unable = |error: &dyn std::fmt::Display| {
+            Error::Worker(format!("cannot run {}: {error}", program.display()))
+        };
+        let mut child = Command::new(program)
+            .arg("worker")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| unable(&error))?;
+        let mut line = serde_json::to_string(job).map_err(|error| unable(&error))?;
+        line.push('\n');
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        if let Some(stdin) = child.stdin.as_mut() {
+            // A worker that is already dead is diagnosed by its exit.
+            let _ = stdin.write_all(line.as_bytes());
+        }
+        let (sender, events) = mpsc::channel();
+        thread::spawn(move || {
+            let lines = stdout
+                .into_iter()
+                .flat_map(|stdout| BufReader::new(stdout).lines());
+            for line in lines.map_while(std::result::Result::ok) {
+                // Anything that is no event, a stray print say, is not for us.
+                if let Ok(event) = serde_json::from_str(&line)
+                    && sender.send(event).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        let stderr = thread::spawn(move || {
+            let mut text = Vec::new();
+            if let Some(mut stderr) = stderr {
+                // What was read before an error still helps.
+                let _ = stderr.read_to_end(&mut text);
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Ok(Self {
+            child,
+            events,
+            stderr: Some(stderr),
+        })
+    }
+
+    fn wait(&mut self) -> Result<(ExitStatus, String)> {
+        let status = self
+            .child
+            .wait()
+            .map_err(|error| Error::Worker(error.to_string()))?;
+        let stderr = self.stderr.take().and_then(|stderr| stderr.join().ok());
+        Ok((status, stderr.unwrap_or_default()))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Both fail only where it has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Tells how a worker ended that reported nothing.
+fn diagnose(status: ExitStatus, stderr: &str) -> Ended {
+    const KILLED: i32 = 9;
+    const INTERRUPTED: i32 = 2;
+    let last_line = stderr.lines().rfind(|line| !line.trim().is_empty());
+    let signal = signal_of(status);
+    if signal == Some(INTERRUPTED) {
+        return Ended::Stopped;
+    }
+    let out_of_memory = signal == Some(KILLED) || stderr.contains("memory allocation of");
+    let status_word = if out_of_memory {
+        Status::Oom
+    } else {
+        Status::Failed
+    };
+    let reason = match (last_line, out_of_memory) {
+        (_, true) => "killed by the system, most likely for want of memory".into(),
+        (Some(line), false) => format!("{status}: {line}"),
+        (None, false) => status.to_string(),
+    };
+    Ended::Broken {
+        status: status_word,
+        reason,
+    }
+}
+
+#[cfg(unix)]
+fn signal_of(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal_of(_status: ExitStatus) -> Option<i32> {
+    None
+}
