@@ -97,9 +97,8 @@ mod tests {
             eprintln!("skipped: this system does not tell a process its memory");
             return;
         };
-        let block = vec![1u8; 200 << 20];
+        let block = std::hint::black_box(vec![1u8; 200 << 20]);
         thread::sleep(3 * SAMPLING_PERIOD);
-        assert_eq!(block[block.len() - 1], 1);
         drop(block);
         let used = sampler.stop();
         assert!(

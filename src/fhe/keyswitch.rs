@@ -259,7 +259,10 @@ mod tests {
         let (_, _, key) = insecure_key();
         let packed = PackedKeyswitchKey::pack(&key);
         let portable = PackedKeyswitchKey {
-            decomposer: packed.decomposer,
+            decomposer: SignedDecomposer::new(
+                key.decomposition_base_log(),
+                key.decomposition_level_count(),
+            ),
             output_size: packed.output_size,
             key: Layout::Rows(
                 key.as_ref()

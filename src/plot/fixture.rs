@@ -66,7 +66,7 @@ pub(crate) fn finished(placement: &str) -> SplitRow {
             118_000_000 + 2_000_000 * widest / 100
         }),
         peak_rss_bytes: Some((42e6 + if uploads == 0 { 0.0 } else { server_memory }) as u64),
-        bootstrap_count: Some(bootstraps),
+        bootstrap_count: Some(bootstraps as usize),
         simulated_accuracy: Some(
             0.971 - 0.0031 * f64::from(uploads) * wobble - 1e-5 * bootstraps as f64 * wobble,
         ),

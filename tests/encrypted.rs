@@ -1,0 +1,172 @@
+//! Real keys: placements end to end, trivial ciphertexts against the clear run, damaged messages.
+//!
+//! The tests share one key pair per parameter set, because making one takes a second.
+
+use std::path::Path;
+use std::sync::LazyLock;
+
+use splitbench::agreement::within_error_model;
+use splitbench::compile::{Target, compile_placement};
+use splitbench::fhe::cipher::insecure_trivial;
+use splitbench::fhe::keys::{SecretKey, SeededEvaluationKey};
+use splitbench::fhe::parameters::ParameterSet;
+use splitbench::inference::Session;
+use splitbench::linear_map::Row;
+use splitbench::model::Model;
+use splitbench::placement::Placement;
+use splitbench::program::{NoiseSeed, Program};
+use splitbench::server::Server;
+use splitbench::simulation::{arg_max, simulate};
+
+/// The evaluation key of the fast set, as it goes over the wire.
+static FAST_KEY: LazyLock<Vec<u8>> =
+    LazyLock::new(|| SecretKey::generate(fast()).evaluation_key().to_bytes());
+
+fn fast() -> ParameterSet {
+    ParameterSet::fast().expect("secure")
+}
+
+fn target(parameters: ParameterSet) -> Target {
+    Target {
+        parameters,
+        log2_p_fail_lookup: -64.0,
+    }
+}
+
+fn placement(text: &str) -> Placement {
+    text.parse().expect("letters")
+}
+
+/// Returns the integers that a program decodes from its own server's answer to trivial inputs.
+fn run_trivially(program: &Program, integers: &[i64]) -> Vec<i64> {
+    let parameters = fast();
+    let mut server = Server::new(vec![program.clone()], parameters);
+    server.receive_key(&FAST_KEY).expect("conforms");
+    let step = program.interface.upload.step;
+    let phases: Vec<u64> = integers
+        .iter()
+        .map(|&v| (v as u64).wrapping_mul(step))
+        .collect();
+    let (rows, _) = server
+        .run(0, insecure_trivial(&parameters, &phases))
+        .expect("has a key");
+    let step = program.interface.download.step;
+    rows.iter()
+        .map(|row| {
+            let phase = *row.last().expect("body") as i64;
+            assert_eq!(
+                phase.rem_euclid(step as i64),
+                0,
+                "no noise, so a whole number of steps"
+            );
+            phase / step as i64
+        })
+        .collect()
+}
+
+#[test]
+fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit() {
+    for (name, text) in [
+        ("digits-mlp", "SSS"),
+        ("digits-mlp", "CSC"),
+        ("digits-mlp", "SCC"),
+        ("digits-cnn", "SSSSS"),
+        ("digits-cnn", "CSSSC"),
+    ] {
+        let model = Model::load(Path::new(name)).expect("embedded");
+        let programs =
+            compile_placement(&model, &placement(text), &target(fast())).expect("compiles");
+        for program in &programs {
+            let upload = &program.interface.upload;
+            let span = upload.quantisation.high - upload.quantisation.low + 1;
+            let integers: Vec<i64> = (0..upload.element_count as i64)
+                .map(|element| upload.quantisation.low + (element * 37 + 11) % span)
+                .collect();
+            let columns: Vec<Row<u64>> = integers.iter().map(|&v| vec![v as u64].into()).collect();
+            let clear = program.run_clear(columns, None).output;
+            let clear: Vec<i64> = clear.iter().map(|row| row[0] as i64).collect();
+            assert_eq!(run_trivially(program, &integers), clear, "{name} {text}");
+        }
+    }
+}
+
+#[test]
+fn encrypted_placements_agree_with_the_error_model() {
+    let cases = [
+        (
+            ParameterSet::fast(),
+            "digits-mlp",
+            vec!["SSS", "SCS", "CSC"],
+        ),
+        (ParameterSet::accurate(), "digits-mlp", vec!["SSC"]),
+        (ParameterSet::fast(), "digits-cnn", vec!["CCSSS"]),
+    ];
+    for (parameters, name, texts) in cases {
+        let model = Model::load(Path::new(name)).expect("embedded");
+        for text in texts {
+            let placement = placement(text);
+            let target = target(parameters.as_ref().copied().expect("secure"));
+            let session = Session::set_up(&model, &placement, &target).expect("compiles");
+            let inference = session.infer(model.test.image(3)).expect("runs");
+            let exchanges = session.programs().iter().zip(&inference.exchanges);
+            for (program, exchange) in exchanges {
+                let (up, down) = (&exchange.uploaded, &exchange.downloaded);
+                assert!(
+                    within_error_model(program, up, down, NoiseSeed(1)),
+                    "{name} {text}"
+                );
+            }
+            let clear = simulate(&model, &placement, session.programs(), &[3], None).labels();
+            assert_eq!(arg_max(inference.logits), clear[0], "{name} {text}");
+        }
+    }
+}
+
+#[test]
+fn values_outside_the_error_model_are_noticed() {
+    let model = Model::load(Path::new("digits-mlp")).expect("embedded");
+    for text in ["CCS", "SSS"] {
+        let programs =
+            compile_placement(&model, &placement(text), &target(fast())).expect("compiles");
+        let uploaded = vec![3; programs[0].interface.upload.element_count];
+        let columns: Vec<Row<u64>> = uploaded.iter().map(|&v| vec![v as u64].into()).collect();
+        let clear = programs[0].run_clear(columns, None).output;
+        let mut downloaded: Vec<i64> = clear.iter().map(|row| row[0] as i64).collect();
+        assert!(within_error_model(
+            &programs[0],
+            &uploaded,
+            &downloaded,
+            NoiseSeed(1)
+        ));
+        let (low, high) = programs[0].interface.download.range[4];
+        downloaded[4] += (high - low) / 2;
+        assert!(
+            !within_error_model(&programs[0], &uploaded, &downloaded, NoiseSeed(1)),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn damaged_evaluation_keys_are_refused() {
+    let parameters = fast();
+    let bytes = &FAST_KEY[..];
+    assert!(SeededEvaluationKey::from_bytes(bytes, &parameters).is_ok());
+    assert!(SeededEvaluationKey::from_bytes(&bytes[..bytes.len() - 1], &parameters).is_err());
+    assert!(SeededEvaluationKey::from_bytes(&[], &parameters).is_err());
+    let accurate = ParameterSet::accurate().expect("secure");
+    assert!(
+        SeededEvaluationKey::from_bytes(bytes, &accurate).is_err(),
+        "another set's key"
+    );
+}
+
+#[test]
+fn a_server_without_a_key_says_so() {
+    let model = Model::load(Path::new("digits-mlp")).expect("embedded");
+    let programs = compile_placement(&model, &placement("CSC"), &target(fast())).expect("compiles");
+    let server = Server::new(programs, fast());
+    let rows = insecure_trivial(&fast(), &[0; 32]);
+    let error = server.run(0, rows).expect_err("no key").to_string();
+    assert!(error.contains("no evaluation key"), "{error}");
+}
