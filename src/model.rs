@@ -257,7 +257,7 @@ fn build_layer(
             )
         }
         RawLayer::Relu { name, bits, clip } => {
-            if !(1..=8).contains(&bits) || !(clip.is_finite() && clip > 0.0) {
+            if !((1..=8).contains(&bits) && clip.is_finite() && clip > 0.0) {
                 return Err(format!(
                     "bits must be 1 to 8 and clip positive, not {bits} and {clip}"
                 ));

@@ -176,7 +176,7 @@ impl Settings {
                 model.test.len()
             )));
         }
-        if !(self.log2_p_fail_lookup < -1.0) {
+        if self.log2_p_fail_lookup.is_nan() || self.log2_p_fail_lookup >= -1.0 {
             let reason = "log2 of the failure probability must be below -1, for instance -64";
             return Err(Error::Usage(reason.into()));
         }

@@ -204,8 +204,8 @@ impl Judged {
         inference: &Inference,
         seed: NoiseSeed,
     ) -> SampleRow {
-        let exchanges = programs.iter().zip(&inference.exchanges);
-        let agrees = exchanges.map(|(program, exchange)| {
+        let mut exchanges = programs.iter().zip(&inference.exchanges);
+        let agrees = exchanges.all(|(program, exchange)| {
             within_error_model(program, &exchange.uploaded, &exchange.downloaded, seed)
         });
         let encrypted_label = arg_max(inference.logits.iter().copied());
@@ -219,7 +219,7 @@ impl Judged {
             clear_label: self.clear_label,
             encrypted_label,
             label_agreement: encrypted_label == self.clear_label,
-            encrypted_agreement: agrees.fold(true, |all, one| all && one),
+            encrypted_agreement: agrees,
             online_s: times.online_s,
             client_compute_s: times.client_compute_s,
             encrypt_s: times.encrypt_s,

@@ -94,8 +94,7 @@ impl ParameterSet {
             ("GLWE", literal.glwe_noise_std, minimal_glwe),
         ];
         for (key, std, minimal) in keys {
-            // The comparison is written so that NaN is refused too.
-            if !(std.powi(2) >= minimal.0) {
+            if std.is_nan() || std.powi(2) < minimal.0 {
                 return Err(Error::Parameters(format!(
                     "{name}: {key} noise 2^{:.2} is below the 2^{:.2} that {SECURITY_BITS}-bit \
                      security needs at this dimension",
