@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::plot::draw_charts;
-use crate::progress::{INTERRUPTED, Progress};
+use crate::progress::{INTERRUPTED, Progress, tell};
 use crate::projection::project;
 use crate::results::{self, Tables, read_csv};
 use crate::row::SplitRow;
@@ -186,7 +186,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
 
 fn announce(settings: &Settings, model: &Model) -> Result<()> {
     let projection = project(settings, model)?;
-    eprintln!(
+    tell(&format!(
         "{}: {} splits, {} inferences, {} bootstraps, parameter set {}; about {} and {} here",
         model.name,
         settings.placements.len(),
@@ -195,7 +195,7 @@ fn announce(settings: &Settings, model: &Model) -> Result<()> {
         settings.parameters,
         units::seconds(projection.seconds),
         units::bytes(projection.peak_bytes),
-    );
+    ));
     Ok(())
 }
 
@@ -233,7 +233,12 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
 }
 
 fn plot(folder: &Path) -> Result<()> {
-    let rows: Vec<SplitRow> = read_csv(&folder.join(results::SPLITS))?;
+    let table = folder.join(results::SPLITS);
+    if !table.is_file() {
+        let reason = "there is no such table: give a folder that a sweep wrote";
+        return Err(Error::invalid(table.display().to_string(), reason));
+    }
+    let rows: Vec<SplitRow> = read_csv(&table)?;
     let paths = draw_charts(&rows, &folder.join(results::CHARTS))?;
     print(paths.iter().map(|path| path.display().to_string()))
 }

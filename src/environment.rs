@@ -97,7 +97,9 @@ impl Machine {
 
 /// Returns the command line, the program by its name alone: its folder is nobody's business.
 fn command() -> String {
-    let words = env::args().skip(1);
+    let words = env::args_os()
+        .skip(1)
+        .map(|word| word.to_string_lossy().into_owned());
     std::iter::once("splitbench".to_owned())
         .chain(words)
         .collect::<Vec<_>>()

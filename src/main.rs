@@ -5,13 +5,14 @@ use std::process::ExitCode;
 use clap::Parser;
 use splitbench::cli::{self, Cli};
 use splitbench::cpu;
+use splitbench::progress::tell;
 
 fn main() -> ExitCode {
     // First of all: on another CPU the next vectorised loop would be an illegal instruction.
     match cpu::check().and_then(|()| cli::run(Cli::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("splitbench: {error}");
+            tell(&format!("splitbench: {error}"));
             ExitCode::from(error.exit_code())
         }
     }

@@ -17,6 +17,11 @@ use tensors::Tensors;
 
 pub use test_set::TestSet;
 
+/// The most elements of an input or a layer's output.
+const MOST_ELEMENTS: usize = 1 << 24;
+/// The most kernel taps of a layer over all its output positions; each takes four bytes.
+const MOST_TAPS: usize = 1 << 28;
+
 /// A network that can be placed.
 #[derive(Debug, Clone)]
 pub struct Model {
@@ -134,9 +139,9 @@ impl Model {
 
 fn check_input(raw: format::RawInput) -> std::result::Result<Input, String> {
     let count = raw.shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
-    if raw.shape.is_empty() || !count.is_some_and(|count| (1..=1 << 24).contains(&count)) {
+    if raw.shape.is_empty() || !count.is_some_and(|count| (1..=MOST_ELEMENTS).contains(&count)) {
         return Err(format!(
-            "input.shape {:?} must hold 1 to 2^24 elements",
+            "input.shape {:?} must hold 1 to {MOST_ELEMENTS} elements",
             raw.shape
         ));
     }
@@ -209,6 +214,7 @@ fn build_layer(
             let (weights, [out_channels, _, height, width]) = tensors.get(&weights, expected)?;
             let (kernel, window) = ([height, width], Window { stride, padding });
             let output = output_size(&window, size, kernel)?;
+            check_work(output, out_channels, &[in_channels, height, width])?;
             let layer = Conv2d {
                 weights: weights.to_vec(),
                 out_channels,
@@ -240,6 +246,7 @@ fn build_layer(
                 return Err("kernel must be at least 1 x 1".into());
             }
             let output = output_size(&window, size, kernel)?;
+            check_work(output, channels, &[channels, kernel[0], kernel[1]])?;
             let map = AveragePool { kernel, window }.map(channels, size, output);
             let range = pooled_range(before)?;
             let linear = Linear {
@@ -334,6 +341,24 @@ fn output_size(
             "kernel {kernel:?} with stride {:?} and padding {:?} does not fit an image of {size:?}",
             window.stride, window.padding
         )
+    })
+}
+
+/// Refuses a layer whose output, or whose list of kernel taps over all output positions, has no
+/// place in memory.
+fn check_work(
+    output: [usize; 2],
+    channels: usize,
+    taps: &[usize],
+) -> std::result::Result<(), String> {
+    let product = |start: usize, factors: &[usize]| {
+        let mut factors = factors.iter().chain(&output);
+        factors.try_fold(start, |product, &factor| product.checked_mul(factor))
+    };
+    let elements = product(channels, &[]).filter(|&count| count <= MOST_ELEMENTS);
+    let taps = product(1, taps).filter(|&count| count <= MOST_TAPS);
+    elements.and(taps).map(|_| ()).ok_or_else(|| {
+        format!("an output of {channels} x {output:?} is too large: lower padding or kernel")
     })
 }
 

@@ -1,7 +1,7 @@
 //! Progress of a sweep on standard error: a bar with the remaining time on a terminal, plain lines
 //! in a log file.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -13,6 +13,13 @@ use crate::units;
 
 /// Set by Ctrl-C and termination signals.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// Writes one line to standard error, with spaces for line breaks and other control characters.
+pub fn tell(line: &str) {
+    let line = line.replace(char::is_control, " ");
+    // Nobody may be reading; that is no reason to stop.
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// Tells on standard error how a sweep comes along.
 pub struct Progress {
@@ -57,7 +64,10 @@ impl Observer for Progress {
                     bar.println(format!("{placement}  {outcome}"));
                 }
             }
-            None => eprintln!("{placement}  {outcome}  (of {} splits)", self.total),
+            None => tell(&format!(
+                "{placement}  {outcome}  (of {} splits)",
+                self.total
+            )),
         }
     }
 

@@ -210,6 +210,11 @@ impl Try<'_> {
 pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let invalid = |error: csv::Error| Error::invalid(path.display().to_string(), error.to_string());
     let mut reader = csv::Reader::from_path(path).map_err(invalid)?;
+    let mut columns = reader.headers().map_err(invalid)?.iter();
+    if !columns.any(|column| column == "placement") {
+        let reason = "no column is called placement: this is no table of a sweep";
+        return Err(Error::invalid(path.display().to_string(), reason));
+    }
     reader
         .deserialize()
         .map(|row| row.map_err(invalid))

@@ -44,7 +44,10 @@ pub struct SplitFile {
 
 /// `"all"` or a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "placements must be \"all\" or a list such as [\"CSC\", \"SSS\"] of letters C and S"
+)]
 pub enum Placements {
     List(Vec<Placement>),
     Word(AllWord),
@@ -113,8 +116,14 @@ impl SplitFile {
                 (path.display().to_string(), text)
             }
         };
-        serde_json::from_str(&text)
-            .map_err(|error| Error::invalid(place, format!("no valid split file: {error}")))
+        let file: Self = serde_json::from_str(&text)
+            .map_err(|error| Error::invalid(&place, format!("no valid split file: {error}")))?;
+        if Path::new(&file.name).file_name() != Some(file.name.as_ref()) {
+            let name = &file.name;
+            let reason = format!("name {name:?} must be a plain folder name: it goes to results/");
+            return Err(Error::invalid(place, reason));
+        }
+        Ok(file)
     }
 }
 
@@ -124,8 +133,9 @@ impl Settings {
     /// # Errors
     ///
     /// [`Error::Usage`] for a placement of the wrong length, more images than there are, or zero
-    /// of anything; otherwise what reading the files gives.
+    /// of anything, with the split file if one is named; otherwise what reading the files gives.
     pub fn resolve(overrides: Overrides) -> Result<(Self, Model)> {
+        let named = overrides.splits.clone();
         let file = match (&overrides.splits, &overrides.model) {
             (None, Some(model)) => SplitFile::all_of(model),
             (path, _) => SplitFile::read(path.as_deref())?,
@@ -150,8 +160,14 @@ impl Settings {
                 .log2_p_fail_lookup
                 .unwrap_or(file.log2_p_fail_lookup),
         };
-        settings.check(&model)?;
-        Ok((settings, model))
+        match (settings.check(&model), named) {
+            (Ok(()), _) => Ok((settings, model)),
+            (Err(Error::Usage(reason)), Some(path)) => Err(Error::Usage(format!(
+                "{} with the options given: {reason}",
+                path.display()
+            ))),
+            (Err(error), _) => Err(error),
+        }
     }
 
     fn check(&self, model: &Model) -> Result<()> {
@@ -159,25 +175,29 @@ impl Settings {
         for placement in &self.placements {
             placement.check_length(model.layer_count(), &model.name)?;
             if !seen.insert(placement) {
-                return Err(Error::Usage(format!(
-                    "placement {placement} is given twice"
-                )));
+                let reason = format!("placement {placement} is given twice: give each once");
+                return Err(Error::Usage(reason));
             }
         }
-        if self.placements.is_empty() || self.images == 0 || self.repeats == 0 {
-            let reason = "placements, images and repeats must each be at least one";
-            return Err(Error::Usage(reason.into()));
+        let counts = [
+            ("placements", self.placements.len()),
+            ("images", self.images),
+            ("repeats", self.repeats),
+        ];
+        if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
+            return Err(Error::Usage(format!("{name} must be at least one")));
         }
         if self.images > model.test.len() {
             return Err(Error::Usage(format!(
-                "{} images asked for, but {} has {} test images",
+                "{} images asked for, but {} has {} test images: ask for at most so many",
                 self.images,
                 model.name,
                 model.test.len()
             )));
         }
-        if self.log2_p_fail_lookup.is_nan() || self.log2_p_fail_lookup >= -1.0 {
-            let reason = "log2 of the failure probability must be below -1, for instance -64";
+        if !self.log2_p_fail_lookup.is_finite() || self.log2_p_fail_lookup >= -1.0 {
+            let reason =
+                "log2 of the failure probability must be finite and below -1, for instance -64";
             return Err(Error::Usage(reason.into()));
         }
         self.target().map(|_| ())

@@ -57,9 +57,12 @@ impl ResultsFolder {
     /// [`Error::Usage`] where the folder belongs to something else, is in use, or would have to
     /// be resumed; [`Error::Write`].
     pub fn open(path: &Path, settings: &Settings, resume: bool) -> Result<Self> {
-        let write_error = |source| Error::Write {
+        let write_error = |error: std::io::Error| Error::Write {
             path: path.to_owned(),
-            source,
+            source: std::io::Error::new(
+                error.kind(),
+                format!("{error}: choose another folder with --out"),
+            ),
         };
         let shown = path.display();
         let is_new = match fs::read_dir(path) {

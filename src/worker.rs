@@ -282,7 +282,8 @@ pub fn watch(
     on_sample: &mut dyn FnMut(Sample) -> Result<()>,
 ) -> Result<Ended> {
     let mut worker = Worker::start(program, job)?;
-    let deadline = time_limit.map(|limit| Instant::now() + limit);
+    // A limit beyond the clock's end is none.
+    let deadline = time_limit.and_then(|limit| Instant::now().checked_add(limit));
     let mut finished = None;
     loop {
         match worker.events.recv_timeout(POLL) {

@@ -32,7 +32,7 @@ impl TestSet {
             Error::invalid(&place, format!("no u8 array in .npy format: {error}"))
         })?;
         let image_count = images.shape().first().copied().unwrap_or(0);
-        if image_count == 0 || images.len() != image_count * element_count {
+        if image_count == 0 || image_count.checked_mul(element_count) != Some(images.len()) {
             let reason = format!(
                 "shape {:?} does not hold images of {:?}: give [n, …] with {element_count} elements each",
                 images.shape(),
