@@ -71,9 +71,13 @@ struct SweepArguments {
     /// Seed of the simulated noise
     #[arg(long)]
     seed: Option<u64>,
-    /// Parameter set: fast or accurate
-    #[arg(long, value_name = "SET")]
+    /// Parameter sets: auto (the cheapest that is precise enough, per server segment), exact, fast
+    /// or accurate
+    #[arg(long, value_name = "CHOICE")]
     parameters: Option<String>,
+    /// With auto: the noise that a look-up may have, as a share of an output step [default: 0.5]
+    #[arg(long, value_name = "SHARE")]
+    step_noise: Option<f64>,
     /// log2 of the failure probability that no look-up may exceed [default: -64]
     #[arg(long, value_name = "LOG2", allow_negative_numbers = true)]
     log2_p_fail: Option<f64>,
@@ -159,6 +163,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
         repeats: arguments.repeats,
         seed: arguments.seed,
         parameters: arguments.parameters,
+        step_noise: arguments.step_noise,
         log2_p_fail_lookup: arguments.log2_p_fail,
     })?;
     let folder = arguments
@@ -187,7 +192,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
 fn announce(settings: &Settings, model: &Model) -> Result<()> {
     let projection = project(settings, model)?;
     tell(&format!(
-        "{}: {} splits, {} inferences, {} bootstraps, parameter set {}; about {} and {} here",
+        "{}: {} splits, {} inferences, {} bootstraps, parameter sets: {}; about {} and {} here",
         model.name,
         settings.placements.len(),
         projection.inference_count,

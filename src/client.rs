@@ -3,14 +3,14 @@
 //! It holds only its own layers, and of the server's segments only their interfaces.
 
 use crate::error::{Error, Result};
-use crate::fhe::cipher::{self, SeededPhases};
+use crate::fhe::cipher::{self, SeededCiphertexts};
 use crate::fhe::keys::{SecretKey, SeededEvaluationKey};
 use crate::fhe::parameters::ParameterSet;
 use crate::layer::Layer;
 use crate::linear_map::Row;
 use crate::model::{Input, Model};
 use crate::placement::{Party, Placement};
-use crate::program::Interface;
+use crate::program::{Form, Interface};
 
 /// The party that owns the data.
 pub struct Client {
@@ -18,32 +18,54 @@ pub struct Client {
     /// Its layers; `None` where the server runs one.
     layers: Vec<Option<Layer>>,
     /// One per server segment.
-    interfaces: Vec<Interface>,
-    key: Option<SecretKey>,
+    segments: Vec<ServerSegment>,
+    keys: Vec<SecretKey>,
+}
+
+/// What the client knows of a server segment.
+struct ServerSegment {
+    interface: Interface,
+    /// Index of its secret key.
+    key: usize,
 }
 
 impl Client {
-    /// Returns the client of a placement, with a secret key if anything is encrypted.
+    /// Returns the client of a placement, with a secret key for each parameter set of its server
+    /// segments.
     pub fn new(
         model: &Model,
         placement: &Placement,
-        interfaces: Vec<Interface>,
-        parameters: ParameterSet,
+        segments: Vec<(Interface, ParameterSet)>,
     ) -> Self {
         let layers = model.layers.iter().zip(placement.parties());
+        let mut keys: Vec<SecretKey> = Vec::new();
+        let segments = segments.into_iter().map(|(interface, parameters)| {
+            let known = keys.iter().position(|key| *key.parameters() == parameters);
+            let key = known.unwrap_or_else(|| {
+                keys.push(SecretKey::generate(parameters));
+                keys.len() - 1
+            });
+            ServerSegment { interface, key }
+        });
         Self {
             input: model.input.clone(),
             layers: layers
                 .map(|(layer, party)| (*party == Party::Client).then(|| layer.clone()))
                 .collect(),
-            key: (!interfaces.is_empty()).then(|| SecretKey::generate(parameters)),
-            interfaces,
+            segments: segments.collect(),
+            keys,
         }
     }
 
-    /// Generates the evaluation key for the server; `None` where nothing is encrypted.
-    pub fn evaluation_key(&self) -> Option<SeededEvaluationKey> {
-        self.key.as_ref().map(SecretKey::evaluation_key)
+    /// Generates the evaluation key of one of its secret keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Message`] where no segment has that parameter set.
+    pub fn evaluation_key(&self, parameters: &ParameterSet) -> Result<SeededEvaluationKey> {
+        let key = self.keys.iter().find(|key| key.parameters() == parameters);
+        key.map(SecretKey::evaluation_key)
+            .ok_or_else(|| Error::Message(format!("the client has no key for {parameters}")))
     }
 
     /// Returns the network's float input for an image of integers.
@@ -69,7 +91,7 @@ impl Client {
 
     /// Quantises an activation for a server segment.
     pub fn quantise(&self, segment: usize, activation: &[Row<f32>]) -> Vec<i64> {
-        let quantisation = self.interfaces[segment].upload.quantisation;
+        let quantisation = self.segments[segment].interface.upload.quantisation;
         activation
             .iter()
             .map(|row| quantisation.quantise(f64::from(row[0])))
@@ -77,45 +99,46 @@ impl Client {
     }
 
     /// Encrypts integers for a server segment.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Message`] without a key.
-    pub fn encrypt(&self, segment: usize, integers: &[i64]) -> Result<SeededPhases> {
-        let step = self.interfaces[segment].upload.step;
-        let phases: Vec<u64> = integers
-            .iter()
-            .map(|&integer| (integer as u64).wrapping_mul(step))
-            .collect();
-        Ok(cipher::encrypt(self.key()?, &phases))
+    pub fn encrypt(&self, segment: usize, integers: &[i64]) -> SeededCiphertexts {
+        let ServerSegment { interface, key } = &self.segments[segment];
+        cipher::encrypt(&self.keys[*key], &interface.upload.phases(integers))
     }
 
     /// Decrypts a server segment's answer to integers.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Message`] without a key.
-    pub fn decrypt(&self, segment: usize, rows: &[Row<u64>]) -> Result<Vec<i64>> {
-        let step = self.interfaces[segment].download.step;
-        let phases = cipher::decrypt(self.key()?, rows);
-        Ok(phases
-            .into_iter()
-            .map(|phase| (phase as i64 as f64 / step as f64).round() as i64)
-            .collect())
+    pub fn decrypt(&self, segment: usize, rows: &[Row<u64>]) -> Vec<i64> {
+        let ServerSegment { interface, key } = &self.segments[segment];
+        let (key, download) = (&self.keys[*key], &interface.download);
+        match &download.form {
+            Form::Lwe => {
+                let phases = cipher::decrypt(key, rows);
+                phases
+                    .into_iter()
+                    .map(|phase| download.decode(phase))
+                    .collect()
+            }
+            Form::Glwe(ciphertexts) => {
+                let mut integers = vec![0; download.scales.len()];
+                for (row, elements) in rows.iter().zip(ciphertexts) {
+                    let coefficients = elements
+                        .iter()
+                        .map(|&(_, coefficient)| coefficient as usize);
+                    let phases = cipher::decrypt_packed(key, row, coefficients);
+                    for (&(element, _), phase) in elements.iter().zip(phases) {
+                        integers[element as usize] = download.decode(phase);
+                    }
+                }
+                integers
+            }
+        }
     }
 
     /// Returns the float activation that a segment's integers stand for.
     pub fn dequantise(&self, segment: usize, integers: &[i64]) -> Vec<Row<f32>> {
-        let scales = &self.interfaces[segment].download.scales;
+        let scales = &self.segments[segment].interface.download.scales;
         integers
             .iter()
             .zip(scales)
             .map(|(&integer, scale)| vec![(integer as f64 * scale) as f32].into())
             .collect()
-    }
-
-    fn key(&self) -> Result<&SecretKey> {
-        let missing = || Error::Message("the client has no key".into());
-        self.key.as_ref().ok_or_else(missing)
     }
 }

@@ -6,8 +6,7 @@ use serde::Serialize;
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::cpu::COMPILED_FEATURES;
-use crate::error::Result;
-use crate::fhe::parameters::{ParameterSet, SECURITY_BITS};
+use crate::fhe::parameters::SECURITY_BITS;
 use crate::settings::Settings;
 
 /// Everything that a reader needs to repeat a sweep or to distrust it.
@@ -20,7 +19,6 @@ pub struct Environment {
     pub command: String,
     pub machine: Machine,
     pub build: Build,
-    pub parameter_set: ParameterSet,
     pub security_bits: u32,
     pub settings: Settings,
 }
@@ -49,12 +47,8 @@ pub struct Build {
 
 impl Environment {
     /// Returns the environment of this process.
-    ///
-    /// # Errors
-    ///
-    /// [`crate::Error::Usage`] for an unknown parameter set.
-    pub fn of(settings: &Settings) -> Result<Self> {
-        Ok(Self {
+    pub fn of(settings: &Settings) -> Self {
+        Self {
             splitbench_version: env!("CARGO_PKG_VERSION"),
             commit: env!("SPLITBENCH_COMMIT"),
             dirty: env!("SPLITBENCH_DIRTY") == "true",
@@ -70,10 +64,9 @@ impl Environment {
                 tfhe_fft: env!("SPLITBENCH_VERSION_TFHE_FFT"),
                 rayon: env!("SPLITBENCH_VERSION_RAYON"),
             },
-            parameter_set: settings.target()?.parameters,
             security_bits: SECURITY_BITS,
             settings: settings.clone(),
-        })
+        }
     }
 }
 

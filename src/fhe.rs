@@ -7,9 +7,11 @@
 
 pub mod bootstrap;
 pub mod cipher;
+mod fourier;
 pub mod keys;
 pub mod keyswitch;
 pub mod noise;
+pub mod packed;
 pub mod parameters;
 #[cfg(target_arch = "x86_64")]
 mod simd;

@@ -6,6 +6,9 @@ use crate::client::Client;
 use crate::compile::{Target, compile_placement};
 use crate::error::Result;
 use crate::fhe::bootstrap::look_up;
+use crate::fhe::cipher;
+use crate::fhe::packed::extract;
+use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::{Party, Placement, Segment};
@@ -17,7 +20,6 @@ use crate::wire::{self, Expected};
 pub struct Session {
     segments: Vec<Segment>,
     programs: Vec<Program>,
-    ciphertext_size: usize,
     client: Client,
     server: Server,
     pub set_up: SetUp,
@@ -71,32 +73,27 @@ impl Session {
     ///
     /// [`crate::Error::Parameters`] where the noise leaves no room for a layer.
     pub fn set_up(model: &Model, placement: &Placement, target: &Target) -> Result<Self> {
-        let parameters = target.parameters;
         let programs = compile_placement(model, placement, target)?;
-        let interfaces: Vec<Interface> = programs.iter().map(|p| p.interface.clone()).collect();
-        let mut server = Server::new(programs.clone(), parameters);
+        let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
+        let mut server = Server::new(programs.clone());
         let mut set_up = SetUp::default();
-        let start = Instant::now();
-        let client = Client::new(model, placement, interfaces, parameters);
-        let needs_key = programs.iter().any(|program| program.bootstrap_count() > 0);
-        let key = if needs_key {
-            client.evaluation_key()
-        } else {
-            None
-        };
-        set_up.key_generation_s = start.elapsed().as_secs_f64();
-        if let Some(key) = key {
-            let start = Instant::now();
-            let message = key.to_bytes();
+        let client = timed(&mut set_up.key_generation_s, || {
+            Client::new(model, placement, interfaces.collect())
+        });
+        for parameters in key_parameters(&programs) {
+            let key = timed(&mut set_up.key_generation_s, || {
+                client.evaluation_key(&parameters)
+            })?;
+            let message = timed(&mut set_up.key_transfer_s, || key.to_bytes());
             drop(key);
-            server.receive_key(&message)?;
-            set_up.key_transfer_s = start.elapsed().as_secs_f64();
-            set_up.evaluation_key_bytes = message.len() as u64;
+            timed(&mut set_up.key_transfer_s, || {
+                server.receive_key(&message, &parameters)
+            })?;
+            set_up.evaluation_key_bytes += message.len() as u64;
         }
         Ok(Self {
             segments: placement.segments(),
             programs,
-            ciphertext_size: parameters.big_size(),
             client,
             server,
             set_up,
@@ -155,26 +152,27 @@ impl Session {
     ) -> Result<Vec<Row<f32>>> {
         let (client, server) = (&self.client, &self.server);
         let segment = outcome.exchanges.len();
-        let Interface { upload, download } = &self.programs[segment].interface;
+        let program = &self.programs[segment];
+        let Interface { upload, download } = &program.interface;
 
         let uploaded = timed(&mut times.encrypt_s, || {
             client.quantise(segment, activation)
         });
-        let ciphertexts = timed(&mut times.encrypt_s, || client.encrypt(segment, &uploaded))?;
+        let ciphertexts = timed(&mut times.encrypt_s, || client.encrypt(segment, &uploaded));
         let message = timed(&mut times.serialise_s, || {
             wire::write_upload(&ciphertexts, upload.bytes)
         });
         outcome.upload_bytes += message.len() as u64;
 
         let expected = Expected {
-            count: upload.element_count,
+            sizes: &upload.layout.lengths,
             bytes: upload.bytes,
         };
         let received = timed(&mut times.deserialise_s, || {
             wire::read_upload(&message, expected)
         })?;
         let (answer, layer_times) = timed(&mut times.server_compute_s, || {
-            server.run(segment, server.expand(&received))
+            server.run(segment, &received)
         })?;
         outcome.layer_times.extend(layer_times);
         let message = timed(&mut times.serialise_s, || {
@@ -183,14 +181,15 @@ impl Session {
         outcome.download_bytes += message.len() as u64;
         drop(answer);
 
+        let sizes = download.ciphertext_sizes(&program.parameters);
         let expected = Expected {
-            count: download.scales.len(),
+            sizes: &sizes,
             bytes: download.bytes,
         };
         let received = timed(&mut times.deserialise_s, || {
-            wire::read_download(&message, expected, self.ciphertext_size)
+            wire::read_download(&message, expected)
         })?;
-        let downloaded = timed(&mut times.decrypt_s, || client.decrypt(segment, &received))?;
+        let downloaded = timed(&mut times.decrypt_s, || client.decrypt(segment, &received));
         let activation = timed(&mut times.decrypt_s, || {
             client.dequantise(segment, &downloaded)
         });
@@ -202,23 +201,52 @@ impl Session {
     }
 
     /// Returns the seconds per activation of a batch of `count` look-ups on fresh ciphertexts, on
-    /// all cores; `None` where no evaluation key was exchanged.
+    /// all cores, for the first segment that has look-ups; `None` where none has.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Message`] where the client has no key.
+    /// [`crate::Error::Message`] where that segment's key is missing.
     pub fn activation_s(&self, count: usize) -> Result<Option<f64>> {
-        let Some(key) = self.server.key() else {
+        let mut programs = self.programs.iter().enumerate();
+        let Some((segment, program)) = programs.find(|(_, p)| p.bootstrap_count() > 0) else {
             return Ok(None);
         };
-        let table = vec![0; key.parameters().literal().polynomial_size];
-        let mut rows = self
-            .server
-            .expand(&self.client.encrypt(0, &vec![0; count])?);
+        let Program {
+            parameters,
+            interface,
+            ..
+        } = program;
+        let zeros = vec![0; interface.upload.layout.places.len()];
+        let ciphertexts = cipher::expand(parameters, &self.client.encrypt(segment, &zeros));
+        let mut rows: Vec<Row<u64>> = (0..count)
+            .map(|index| {
+                extract(
+                    parameters,
+                    &ciphertexts[0],
+                    index % parameters.literal().polynomial_size,
+                )
+            })
+            .collect();
+        let table = vec![0; parameters.literal().polynomial_size];
+        let key = self.server.key(parameters)?;
         let mut seconds = 0.0;
         timed(&mut seconds, || look_up(key, &mut rows, |_| &table));
         Ok(Some(seconds / count as f64))
     }
+}
+
+/// Returns the parameter sets that need an evaluation key, each once.
+pub fn key_parameters(programs: &[Program]) -> Vec<ParameterSet> {
+    let mut sets: Vec<ParameterSet> = Vec::new();
+    for program in programs
+        .iter()
+        .filter(|program| program.bootstrap_count() > 0)
+    {
+        if !sets.contains(&program.parameters) {
+            sets.push(program.parameters);
+        }
+    }
+    sets
 }
 
 /// Runs `work` and adds its wall time to `seconds`.

@@ -9,7 +9,7 @@ pub mod relu;
 use crate::linear_map::{LinearMap, Row};
 
 pub use average_pool::AveragePool;
-pub use conv2d::Conv2d;
+pub use conv2d::{Conv2d, Window};
 pub use dense::Dense;
 pub use relu::Relu;
 
@@ -17,12 +17,36 @@ pub use relu::Relu;
 #[derive(Debug, Clone)]
 pub struct Linear {
     pub map: LinearMap<f32>,
+    pub geometry: Geometry,
     /// One per output element.
     pub bias: Vec<f32>,
     /// Bits of the integer weights where the input comes out of a look-up.
     pub weight_bits: u32,
     /// Smallest and largest value of each output element over the calibration data.
     pub range: Vec<(f32, f32)>,
+}
+
+/// The shape of a linear layer, where it has one that packed ciphertexts can use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Geometry {
+    /// Every output reads every input.
+    Dense,
+    /// Every output channel reads a window of every input channel.
+    Convolution(Image),
+    Other,
+}
+
+/// The shape of a convolution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Image {
+    /// Input channels.
+    pub channels: usize,
+    /// Input height and width.
+    pub size: [usize; 2],
+    pub kernel: [usize; 2],
+    pub window: Window,
+    /// Output height and width.
+    pub output: [usize; 2],
 }
 
 /// What a placeable layer computes.

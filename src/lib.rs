@@ -5,6 +5,7 @@
 //! else measures.
 
 pub mod agreement;
+pub mod analysis;
 pub mod cli;
 pub mod client;
 pub mod compile;
@@ -18,6 +19,7 @@ pub mod linear_map;
 pub mod log;
 pub mod memory;
 pub mod model;
+pub mod packing;
 pub mod pareto;
 pub mod placement;
 pub mod plot;
@@ -27,6 +29,7 @@ pub mod projection;
 pub mod quantise;
 pub mod results;
 pub mod row;
+pub mod select;
 pub mod server;
 pub mod settings;
 pub mod simulation;

@@ -9,7 +9,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::layer::conv2d::Window;
-use crate::layer::{AveragePool, Conv2d, Dense, Layer, Linear, Operation, Relu};
+use crate::layer::{AveragePool, Conv2d, Dense, Geometry, Image, Layer, Linear, Operation, Relu};
 use crate::placement::{Party, Placement};
 use format::{RawLayer, RawModel, VERSION};
 use source::Source;
@@ -145,14 +145,19 @@ fn check_input(raw: format::RawInput) -> std::result::Result<Input, String> {
             raw.shape
         ));
     }
-    if !(raw.scale.is_finite() && raw.scale > 0.0 && (1..=255).contains(&raw.max)) {
-        return Err("input.scale must be positive and input.max from 1 to 255".into());
+    if !(is_positive_f32(raw.scale) && (1..=255).contains(&raw.max)) {
+        return Err("input.scale must be a positive float32 and input.max from 1 to 255".into());
     }
     Ok(Input {
         shape: raw.shape,
         scale: raw.scale,
         max: raw.max,
     })
+}
+
+/// Returns whether float32, in which the client computes, holds the number.
+fn is_positive_f32(value: f64) -> bool {
+    value > 0.0 && (value as f32).is_normal()
 }
 
 enum Built {
@@ -190,7 +195,8 @@ fn build_layer(
                 outputs,
                 inputs,
             };
-            let linear = build_linear(layer.map(), outputs, &bias, weight_bits, &range, tensors)?;
+            let calibration = (bias.as_str(), weight_bits, range.as_str());
+            let linear = build_linear(layer.map(), Geometry::Dense, outputs, calibration, tensors)?;
             let parameters = weights.len() + outputs;
             (
                 name,
@@ -223,7 +229,15 @@ fn build_layer(
                 window,
             };
             let map = layer.map(size, output);
-            let linear = build_linear(map, out_channels, &bias, weight_bits, &range, tensors)?;
+            let geometry = Geometry::Convolution(Image {
+                channels: in_channels,
+                size,
+                kernel,
+                window,
+                output,
+            });
+            let calibration = (bias.as_str(), weight_bits, range.as_str());
+            let linear = build_linear(map, geometry, out_channels, calibration, tensors)?;
             let output_shape = vec![out_channels, output[0], output[1]];
             let parameters = weights.len() + out_channels;
             (
@@ -253,6 +267,7 @@ fn build_layer(
                 bias: vec![0.0; map.output_count],
                 range: vec![range; map.output_count],
                 weight_bits: 8,
+                geometry: Geometry::Other,
                 map,
             };
             (
@@ -264,9 +279,9 @@ fn build_layer(
             )
         }
         RawLayer::Relu { name, bits, clip } => {
-            if !((1..=8).contains(&bits) && clip.is_finite() && clip > 0.0) {
+            if !((1..=8).contains(&bits) && is_positive_f32(clip)) {
                 return Err(format!(
-                    "bits must be 1 to 8 and clip positive, not {bits} and {clip}"
+                    "bits must be 1 to 8 and clip a positive float32, not {bits} and {clip}"
                 ));
             }
             (
@@ -291,10 +306,9 @@ fn build_layer(
 /// Spreads per-channel bias and range over the elements of a linear layer's output.
 fn build_linear(
     map: crate::linear_map::LinearMap<f32>,
+    geometry: Geometry,
     channels: usize,
-    bias: &str,
-    weight_bits: u32,
-    range: &str,
+    (bias, weight_bits, range): (&str, u32, &str),
     tensors: &Tensors,
 ) -> std::result::Result<Linear, String> {
     if !(2..=8).contains(&weight_bits) {
@@ -318,6 +332,7 @@ fn build_linear(
             .map(|element| ranges[spread(element)].into())
             .collect(),
         weight_bits,
+        geometry,
         map,
     })
 }

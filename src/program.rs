@@ -13,7 +13,9 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
+use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::{LinearMap, Row};
+use crate::packing::{Layout, Packing};
 use crate::quantise::QuantParams;
 
 /// A compiled server segment.
@@ -21,6 +23,7 @@ use crate::quantise::QuantParams;
 pub struct Program {
     /// Indices of its layers.
     pub layers: Range<usize>,
+    pub parameters: ParameterSet,
     /// What the client must know of it.
     pub interface: Interface,
     pub steps: Vec<Step>,
@@ -40,7 +43,8 @@ pub struct Interface {
 /// How the client encodes a segment's input.
 #[derive(Debug, Clone)]
 pub struct UploadEncoding {
-    pub element_count: usize,
+    /// Where the elements lie in the ciphertexts.
+    pub layout: Layout,
     pub quantisation: QuantParams,
     /// Phase of the integer 1.
     pub step: u64,
@@ -63,6 +67,64 @@ pub struct DownloadEncoding {
     pub exact: bool,
     /// Integers that the network was calibrated for.
     pub range: Vec<(i64, i64)>,
+    pub form: Form,
+}
+
+/// What kind of ciphertexts an answer is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Form {
+    /// One LWE ciphertext per element.
+    Lwe,
+    /// GLWE ciphertexts with the body coefficients that matter: for each, element and coefficient.
+    /// The mask is shared by all elements of a ciphertext.
+    Glwe(Vec<Vec<(u32, u32)>>),
+}
+
+impl Form {
+    /// Returns the form in which the products of a packed layer travel as they are.
+    pub fn packed(packing: &Packing) -> Self {
+        let mut ciphertexts = vec![Vec::new(); packing.products.len()];
+        for (element, place) in packing.outputs.iter().enumerate() {
+            ciphertexts[place.ciphertext as usize].push((element as u32, place.coefficient));
+        }
+        Self::Glwe(ciphertexts)
+    }
+}
+
+impl UploadEncoding {
+    /// Returns the phases of the leading coefficients of each ciphertext that carry `integers`.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the number of integers is not that of the layout.
+    pub fn phases(&self, integers: &[i64]) -> Vec<Vec<u64>> {
+        let Layout { lengths, places } = &self.layout;
+        assert_eq!(integers.len(), places.len(), "elements of the upload");
+        let mut phases: Vec<Vec<u64>> = lengths.iter().map(|&length| vec![0; length]).collect();
+        for (&integer, place) in integers.iter().zip(places) {
+            let phase = (integer as u64).wrapping_mul(self.step);
+            phases[place.ciphertext as usize][place.coefficient as usize] = phase;
+        }
+        phases
+    }
+}
+
+impl DownloadEncoding {
+    /// Returns the nearest integer to a decrypted phase.
+    pub fn decode(&self, phase: u64) -> i64 {
+        (phase as i64 as f64 / self.step as f64).round() as i64
+    }
+
+    /// Returns the number of coefficients of each ciphertext of the answer.
+    pub fn ciphertext_sizes(&self, parameters: &ParameterSet) -> Vec<usize> {
+        match &self.form {
+            Form::Lwe => vec![parameters.big_size(); self.scales.len()],
+            Form::Glwe(ciphertexts) => ciphertexts
+                .iter()
+                .map(|elements| parameters.big_dimension() + elements.len())
+                .collect(),
+        }
+    }
 }
 
 /// A layer of a program.
@@ -81,6 +143,8 @@ pub struct LinearStep {
     pub bias: Vec<i64>,
     /// Phase of the integer 1.
     pub step: u64,
+    /// The same on packed ciphertexts, where the layer is the segment's first and it pays.
+    pub packing: Option<Packing>,
 }
 
 /// An activation layer by table.

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use crate::compile::Target;
+use crate::compile::{Target, compile_placement};
 use crate::error::Result;
-use crate::fhe::parameters::ParameterSet;
-use crate::inference::Session;
+use crate::inference::{Session, key_parameters};
 use crate::model::Model;
-use crate::placement::{Party, Placement};
+use crate::placement::Placement;
+use crate::program::Program;
 use crate::settings::Settings;
 
 /// Look-ups that the quick measurement runs.
@@ -56,7 +56,8 @@ pub fn project(settings: &Settings, model: &Model) -> Result<Projection> {
         let online_s = (inferences_per_split + 1) as f64 * count as f64 * activation_s;
         projection.bootstrap_count += inferences_per_split * count;
         projection.seconds += PER_SPLIT_S + online_s + if count > 0 { key_s } else { 0.0 };
-        let bytes = peak_bytes(model, placement, &target.parameters);
+        let programs = compile_placement(model, placement, &target)?;
+        let bytes = peak_bytes(model, &programs);
         projection.peak_bytes = projection.peak_bytes.max(bytes);
     }
     Ok(projection)
@@ -73,30 +74,29 @@ fn measure(model: &Model, placement: &Placement, target: &Target) -> Result<(f64
     ))
 }
 
-/// Returns the projected peak of a split: the evaluation key while it is expanded, or at rest with
-/// the ciphertexts of the two widest tensors in a row.
-fn peak_bytes(model: &Model, placement: &Placement, parameters: &ParameterSet) -> u64 {
-    let literal = parameters.literal();
-    let glwe_size = literal.glwe_dimension + 1;
-    let bootstrap_key = 8
-        * literal.lwe_dimension
-        * literal.bootstrap_levels
-        * glwe_size.pow(2)
-        * literal.polynomial_size;
-    let keyswitch_elements =
-        parameters.big_dimension() * literal.keyswitch_levels * (literal.lwe_dimension + 1);
-    let on_server = model
-        .layers
-        .iter()
-        .zip(placement.parties())
-        .filter(|(_, party)| **party == Party::Server)
-        .map(|(layer, _)| layer.input_shape.iter().product::<usize>() + layer.output_count());
-    let ciphertexts = 8 * parameters.big_size() * on_server.max().unwrap_or(0);
-    let keys = match model.bootstrap_count(placement) {
-        0 => 0,
-        // Three bytes an element at rest; the standard key of eight and its rounded copy of four
-        // beside it while it is packed, or the bootstrap key in both domains after.
-        _ => (3 * keyswitch_elements + 2 * bootstrap_key).max(15 * keyswitch_elements),
-    };
-    BASE_BYTES + (keys + ciphertexts) as u64
+/// Returns the projected peak of a split: the evaluation keys while the last is expanded, or at
+/// rest with the ciphertexts of the widest layer's input and output.
+fn peak_bytes(model: &Model, programs: &[Program]) -> u64 {
+    let mut at_rest = 0;
+    let mut expanding = 0;
+    for parameters in key_parameters(programs) {
+        let literal = parameters.literal();
+        let polynomials = (literal.glwe_dimension + 1).pow(2) * literal.bootstrap_levels;
+        let bootstrap = 8 * literal.lwe_dimension * polynomials * literal.polynomial_size;
+        let keyswitch =
+            parameters.big_dimension() * literal.keyswitch_levels * (literal.lwe_dimension + 1);
+        // Packing holds the standard key of eight bytes an element, its rounded copy of four and
+        // the packed one of three; then comes the bootstrap key in both domains.
+        expanding = (15 * keyswitch).max(3 * keyswitch + 2 * bootstrap);
+        at_rest += 3 * keyswitch + bootstrap;
+    }
+    let ciphertexts = programs.iter().flat_map(|program| {
+        let layers = model.layers[program.layers.clone()].iter();
+        layers.map(|layer| {
+            let elements = layer.input_shape.iter().product::<usize>() + layer.output_count();
+            8 * program.parameters.big_size() * elements
+        })
+    });
+    let working = ciphertexts.max().unwrap_or(0);
+    BASE_BYTES + expanding.max(at_rest + working) as u64
 }

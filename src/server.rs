@@ -5,25 +5,46 @@
 
 use std::time::Instant;
 
+use rayon::prelude::*;
+
 use crate::error::{Error, Result};
 use crate::fhe::bootstrap::look_up;
-use crate::fhe::cipher::{self, SeededPhases};
+use crate::fhe::cipher::{self, SeededCiphertexts};
 use crate::fhe::keys::{EvaluationKey, SeededEvaluationKey};
+use crate::fhe::packed::{PackedWeights, extract};
 use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::Row;
-use crate::program::{LinearStep, LookUpStep, Program, Step};
+use crate::packing::{Packing, Place};
+use crate::program::{Form, LinearStep, LookUpStep, Program, Step};
 
 /// The party that owns the model.
 pub struct Server {
-    parameters: ParameterSet,
     segments: Vec<Segment>,
-    key: Option<EvaluationKey>,
+    keys: Vec<EvaluationKey>,
 }
 
-/// A program with the tables of each of its look-ups on the torus; none for linear steps.
+/// A program with what its steps need on the torus.
 struct Segment {
     program: Program,
-    tables: Vec<Vec<Vec<u64>>>,
+    prepared: Vec<Prepared>,
+}
+
+/// What a step needs besides its program.
+enum Prepared {
+    /// A linear step on LWE ciphertexts needs nothing.
+    Lwe,
+    /// The weights of a linear step on packed ciphertexts.
+    Packed(PackedWeights),
+    /// The tables of a look-up.
+    Tables(Vec<Vec<u64>>),
+}
+
+/// Ciphertexts between two steps.
+enum Ciphertexts<'a> {
+    /// GLWE ciphertexts, and where the elements lie in them.
+    Packed(Vec<Row<u64>>, &'a [Place]),
+    /// One LWE ciphertext per element.
+    Lwe(Vec<Row<u64>>),
 }
 
 /// Seconds that the server spent in a layer.
@@ -35,42 +56,51 @@ pub struct LayerTime {
 }
 
 impl Server {
-    /// Returns a server of those programs, without a key.
-    pub fn new(programs: Vec<Program>, parameters: ParameterSet) -> Self {
+    /// Returns a server of those programs, without keys.
+    pub fn new(programs: Vec<Program>) -> Self {
         let segments = programs.into_iter().map(|program| Segment {
-            tables: program.steps.iter().map(torus_tables).collect(),
+            prepared: program
+                .steps
+                .iter()
+                .map(|step| prepare(step, &program.parameters))
+                .collect(),
             program,
         });
         Self {
-            parameters,
             segments: segments.collect(),
-            key: None,
+            keys: Vec::new(),
         }
     }
 
-    /// Receives the client's evaluation key.
+    /// Receives an evaluation key of the client.
     ///
     /// # Errors
     ///
     /// [`Error::Message`] where the bytes do not conform to the parameter set.
-    pub fn receive_key(&mut self, bytes: &[u8]) -> Result<()> {
-        let seeded = SeededEvaluationKey::from_bytes(bytes, &self.parameters)?;
-        self.key = Some(EvaluationKey::expand(seeded, self.parameters));
+    pub fn receive_key(&mut self, bytes: &[u8], parameters: &ParameterSet) -> Result<()> {
+        let seeded = SeededEvaluationKey::from_bytes(bytes, parameters)?;
+        self.keys.push(EvaluationKey::expand(seeded, *parameters));
         Ok(())
     }
 
-    /// Returns the evaluation key, if one was received.
-    pub fn key(&self) -> Option<&EvaluationKey> {
-        self.key.as_ref()
+    /// Returns the evaluation key of a parameter set.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Message`] where none was received.
+    pub fn key(&self, parameters: &ParameterSet) -> Result<&EvaluationKey> {
+        let missing = || {
+            Error::Message(format!(
+                "the server has received no evaluation key for {parameters}"
+            ))
+        };
+        let mut keys = self.keys.iter();
+        keys.find(|key| key.parameters() == parameters)
+            .ok_or_else(missing)
     }
 
-    /// Returns the ciphertexts that a segment starts from.
-    pub fn expand(&self, upload: &SeededPhases) -> Vec<Row<u64>> {
-        cipher::expand(&self.parameters, upload)
-    }
-
-    /// Runs a segment on its input ciphertexts and returns its output ciphertexts with the time
-    /// of each layer.
+    /// Runs a segment on an upload and returns the answer's ciphertexts with the time of each
+    /// layer.
     ///
     /// # Errors
     ///
@@ -78,29 +108,104 @@ impl Server {
     pub fn run(
         &self,
         segment: usize,
+        upload: &SeededCiphertexts,
+    ) -> Result<(Vec<Row<u64>>, Vec<LayerTime>)> {
+        let parameters = &self.segments[segment].program.parameters;
+        self.run_expanded(segment, cipher::expand(parameters, upload))
+    }
+
+    /// Runs a segment on the GLWE ciphertexts of its upload.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::run`].
+    pub fn run_expanded(
+        &self,
+        segment: usize,
         input: Vec<Row<u64>>,
     ) -> Result<(Vec<Row<u64>>, Vec<LayerTime>)> {
-        let Segment { program, tables } = &self.segments[segment];
-        let mut rows = input;
+        let Segment { program, prepared } = &self.segments[segment];
+        let parameters = &program.parameters;
+        let mut ciphertexts = Ciphertexts::Packed(input, &program.interface.upload.layout.places);
         let mut times = Vec::with_capacity(program.steps.len());
-        for (step, tables) in program.steps.iter().zip(tables) {
+        for (step, prepared) in program.steps.iter().zip(prepared) {
             let start = Instant::now();
-            match step {
-                Step::Linear(linear) => rows = run_linear(linear, &rows),
-                Step::LookUp(step) => run_look_up(step, tables, self.required_key()?, &mut rows),
-            }
+            ciphertexts = match (step, prepared) {
+                (Step::Linear(linear), Prepared::Packed(weights)) => {
+                    run_packed(linear, weights, parameters, ciphertexts)
+                }
+                (Step::Linear(linear), _) => {
+                    Ciphertexts::Lwe(run_linear(linear, &ciphertexts.into_lwe(parameters)))
+                }
+                (Step::LookUp(look_up), Prepared::Tables(tables)) => {
+                    let mut rows = ciphertexts.into_lwe(parameters);
+                    run_look_up(look_up, tables, self.key(parameters)?, &mut rows);
+                    Ciphertexts::Lwe(rows)
+                }
+                (Step::LookUp(_), _) => unreachable!("look-ups are prepared with tables"),
+            };
             times.push(LayerTime {
                 layer: step.layer(),
                 seconds: start.elapsed().as_secs_f64(),
             });
         }
-        Ok((rows, times))
+        let answer = match (ciphertexts, &program.interface.download.form) {
+            (Ciphertexts::Packed(rows, _), Form::Glwe(elements)) => {
+                let mask = parameters.big_dimension();
+                let rows = rows.iter().zip(elements);
+                rows.map(|(row, elements)| with_bodies(row, mask, elements))
+                    .collect()
+            }
+            (ciphertexts, _) => ciphertexts.into_lwe(parameters),
+        };
+        Ok((answer, times))
     }
+}
 
-    fn required_key(&self) -> Result<&EvaluationKey> {
-        let missing = || Error::Message("the server has received no evaluation key".into());
-        self.key.as_ref().ok_or_else(missing)
+impl Ciphertexts<'_> {
+    /// Returns one LWE ciphertext per element.
+    fn into_lwe(self, parameters: &ParameterSet) -> Vec<Row<u64>> {
+        match self {
+            Self::Lwe(rows) => rows,
+            Self::Packed(ciphertexts, places) => places
+                .par_iter()
+                .map(|place| {
+                    let ciphertext = &ciphertexts[place.ciphertext as usize];
+                    extract(parameters, ciphertext, place.coefficient as usize)
+                })
+                .collect(),
+        }
     }
+}
+
+/// Returns a GLWE ciphertext's mask and the body coefficients of some elements.
+fn with_bodies(ciphertext: &[u64], mask: usize, elements: &[(u32, u32)]) -> Row<u64> {
+    let (mask, body) = ciphertext.split_at(mask);
+    let bodies = elements
+        .iter()
+        .map(|&(_, coefficient)| body[coefficient as usize]);
+    mask.iter().copied().chain(bodies).collect()
+}
+
+fn run_packed<'a>(
+    linear: &'a LinearStep,
+    weights: &PackedWeights,
+    parameters: &ParameterSet,
+    ciphertexts: Ciphertexts<'_>,
+) -> Ciphertexts<'a> {
+    let (Ciphertexts::Packed(input, _), Some(Packing { outputs, .. })) =
+        (ciphertexts, &linear.packing)
+    else {
+        unreachable!("only a segment's first layer is packed");
+    };
+    let mut products = weights.multiply(parameters, &input);
+    let body = parameters.big_dimension();
+    for (place, &bias) in outputs.iter().zip(&linear.bias) {
+        let row = &mut products[place.ciphertext as usize];
+        let coefficient = &mut row[body + place.coefficient as usize];
+        *coefficient = coefficient.wrapping_add((bias as u64).wrapping_mul(linear.step));
+    }
+    Ciphertexts::Packed(products, outputs)
 }
 
 fn run_linear(linear: &LinearStep, input: &[Row<u64>]) -> Vec<Row<u64>> {
@@ -131,17 +236,20 @@ fn add_to_body(row: &mut Row<u64>, phase: u64) {
     }
 }
 
-/// Returns the phases that each table of a look-up holds: half an output step for each unit of
-/// its values, which count in halves.
-fn torus_tables(step: &Step) -> Vec<Vec<u64>> {
+/// Returns what a step needs on the torus.
+fn prepare(step: &Step, parameters: &ParameterSet) -> Prepared {
     match step {
-        Step::Linear(_) => Vec::new(),
+        Step::Linear(LinearStep { packing: None, .. }) => Prepared::Lwe,
+        Step::Linear(LinearStep {
+            packing: Some(packing),
+            ..
+        }) => Prepared::Packed(PackedWeights::new(parameters, &packing.products)),
         Step::LookUp(step) => {
+            // Half an output step for each unit of the values, which count in halves.
             let on_torus = |&value: &i64| (value as u64).wrapping_mul(step.output_step / 2);
             let tables = step.tables.iter();
-            tables
-                .map(|table| table.values.iter().map(on_torus).collect())
-                .collect()
+            let tables = tables.map(|table| table.values.iter().map(on_torus).collect());
+            Prepared::Tables(tables.collect())
         }
     }
 }

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::compile::Target;
+use crate::compile::{Choice, Target};
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
 use crate::placement::Placement;
+use crate::select::Precision;
 
 /// The split file of a sweep without arguments.
 const DEFAULT_SPLITS: &str = include_str!("../splits/digits-cnn.json");
@@ -34,9 +35,12 @@ pub struct SplitFile {
     /// Seed of the simulated noise.
     #[serde(default)]
     pub seed: u64,
-    /// `fast` or `accurate`.
-    #[serde(default = "fast")]
+    /// `auto`, `exact`, `fast` or `accurate`.
+    #[serde(default = "auto")]
     pub parameters: String,
+    /// With `auto`: the noise that a look-up may have, as a share of an output step.
+    #[serde(default = "default_step_noise")]
+    pub step_noise: f64,
     /// The failure probability that no look-up may exceed.
     #[serde(default = "default_log2_p_fail")]
     pub log2_p_fail_lookup: f64,
@@ -63,8 +67,12 @@ fn one() -> usize {
     1
 }
 
-fn fast() -> String {
-    "fast".into()
+fn auto() -> String {
+    "auto".into()
+}
+
+fn default_step_noise() -> f64 {
+    0.5
 }
 
 fn default_log2_p_fail() -> f64 {
@@ -81,6 +89,7 @@ pub struct Overrides {
     pub repeats: Option<usize>,
     pub seed: Option<u64>,
     pub parameters: Option<String>,
+    pub step_noise: Option<f64>,
     pub log2_p_fail_lookup: Option<f64>,
 }
 
@@ -96,6 +105,7 @@ pub struct Settings {
     pub repeats: usize,
     pub seed: u64,
     pub parameters: String,
+    pub step_noise: f64,
     pub log2_p_fail_lookup: f64,
 }
 
@@ -156,6 +166,7 @@ impl Settings {
             repeats: overrides.repeats.unwrap_or(file.repeats),
             seed: overrides.seed.unwrap_or(file.seed),
             parameters: overrides.parameters.unwrap_or(file.parameters),
+            step_noise: overrides.step_noise.unwrap_or(file.step_noise),
             log2_p_fail_lookup: overrides
                 .log2_p_fail_lookup
                 .unwrap_or(file.log2_p_fail_lookup),
@@ -209,8 +220,20 @@ impl Settings {
     ///
     /// [`Error::Usage`] for an unknown parameter set.
     pub fn target(&self) -> Result<Target> {
+        let parameters = match self.parameters.as_str() {
+            "auto" => Choice::Cheapest(Precision::StepNoise(self.step_noise)),
+            "exact" => Choice::Cheapest(Precision::Exact),
+            "fast" => Choice::Fixed(ParameterSet::fast()?),
+            "accurate" => Choice::Fixed(ParameterSet::accurate()?),
+            other => {
+                let reason = "choose auto, exact, fast or accurate";
+                return Err(Error::Usage(format!(
+                    "there is no parameter set {other:?}: {reason}"
+                )));
+            }
+        };
         Ok(Target {
-            parameters: ParameterSet::by_name(&self.parameters)?,
+            parameters,
             log2_p_fail_lookup: self.log2_p_fail_lookup,
         })
     }
@@ -228,7 +251,8 @@ impl SplitFile {
             images: one(),
             repeats: one(),
             seed: 0,
-            parameters: fast(),
+            parameters: auto(),
+            step_noise: default_step_noise(),
             log2_p_fail_lookup: default_log2_p_fail(),
         }
     }

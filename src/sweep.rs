@@ -173,7 +173,7 @@ pub fn run(
 ) -> Result<Tables> {
     results::write_json(
         &folder.path.join(results::ENVIRONMENT),
-        &Environment::of(settings)?,
+        &Environment::of(settings),
     )?;
     let outcome = run_splits(settings, options, observer, &mut folder);
     let tables = Tables::derive(settings, model, &folder.records);

@@ -1,11 +1,11 @@
 //! The messages between client and server, byte for byte.
 //!
-//! A message is a tag of four letters, the number of values (u32), the bytes of each coefficient
+//! A message is a tag of four letters, the number of ciphertexts (u32), the bytes of each coefficient
 //! (u8), and the payload; all little-endian. Coefficients are rounded to their leading bytes. A
 //! reader knows exactly what must come and refuses everything else before it allocates.
 
 use crate::error::{Error, Result};
-use crate::fhe::cipher::SeededPhases;
+use crate::fhe::cipher::SeededCiphertexts;
 use crate::linear_map::Row;
 
 const UPLOAD_TAG: [u8; 4] = *b"SBU1";
@@ -15,19 +15,27 @@ const SEED_BYTES: usize = 16;
 
 /// What a reader expects of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Expected {
-    /// Phases of an upload, ciphertexts of a download.
-    pub count: usize,
+pub struct Expected<'a> {
+    /// Coefficients of each ciphertext.
+    pub sizes: &'a [usize],
     /// Leading bytes of each coefficient, 1..=8.
     pub bytes: usize,
 }
 
-/// Returns an upload: header, seed, one body coefficient per phase.
-pub fn write_upload(phases: &SeededPhases, bytes: usize) -> Vec<u8> {
-    let count = phases.bodies.len();
-    let mut message = header(UPLOAD_TAG, count, bytes, SEED_BYTES + count * bytes);
-    message.extend(phases.seed.to_le_bytes());
-    write_coefficients(&mut message, &phases.bodies, bytes);
+/// Returns an upload: header, seed, the body coefficients of each ciphertext.
+pub fn write_upload(ciphertexts: &SeededCiphertexts, bytes: usize) -> Vec<u8> {
+    let bodies = &ciphertexts.bodies;
+    let coefficients: usize = bodies.iter().map(Vec::len).sum();
+    let mut message = header(
+        UPLOAD_TAG,
+        bodies.len(),
+        bytes,
+        SEED_BYTES + coefficients * bytes,
+    );
+    message.extend(ciphertexts.seed.to_le_bytes());
+    for body in bodies {
+        write_coefficients(&mut message, body, bytes);
+    }
     message
 }
 
@@ -36,19 +44,18 @@ pub fn write_upload(phases: &SeededPhases, bytes: usize) -> Vec<u8> {
 /// # Errors
 ///
 /// [`Error::Message`] where the message is not exactly what is expected.
-pub fn read_upload(message: &[u8], expected: Expected) -> Result<SeededPhases> {
-    let length = SEED_BYTES + expected.count * expected.bytes;
-    let payload = check(message, UPLOAD_TAG, expected, length)?;
+pub fn read_upload(message: &[u8], expected: Expected) -> Result<SeededCiphertexts> {
+    let payload = check(message, UPLOAD_TAG, expected, SEED_BYTES)?;
     let (seed_bytes, bodies) = payload.split_at(SEED_BYTES);
     let mut seed = [0; SEED_BYTES];
     seed.copy_from_slice(seed_bytes);
-    Ok(SeededPhases {
+    Ok(SeededCiphertexts {
         seed: u128::from_le_bytes(seed),
-        bodies: read_coefficients(bodies, expected.bytes).collect(),
+        bodies: read_ciphertexts(bodies, expected),
     })
 }
 
-/// Returns a download: header, then all coefficients of each ciphertext.
+/// Returns a download: header, then the coefficients of each ciphertext.
 pub fn write_download(rows: &[Row<u64>], bytes: usize) -> Vec<u8> {
     let coefficients: usize = rows.iter().map(|row| row.len()).sum();
     let mut message = header(DOWNLOAD_TAG, rows.len(), bytes, coefficients * bytes);
@@ -58,18 +65,14 @@ pub fn write_download(rows: &[Row<u64>], bytes: usize) -> Vec<u8> {
     message
 }
 
-/// Reads a download of ciphertexts of `size` coefficients.
+/// Reads a download.
 ///
 /// # Errors
 ///
 /// [`Error::Message`] where the message is not exactly what is expected.
-pub fn read_download(message: &[u8], expected: Expected, size: usize) -> Result<Vec<Row<u64>>> {
-    let length = expected.count * size * expected.bytes;
-    let payload = check(message, DOWNLOAD_TAG, expected, length)?;
-    Ok(payload
-        .chunks_exact(size * expected.bytes)
-        .map(|row| read_coefficients(row, expected.bytes).collect())
-        .collect())
+pub fn read_download(message: &[u8], expected: Expected) -> Result<Vec<Row<u64>>> {
+    let payload = check(message, DOWNLOAD_TAG, expected, 0)?;
+    Ok(read_ciphertexts(payload, expected))
 }
 
 fn header(tag: [u8; 4], count: usize, bytes: usize, payload: usize) -> Vec<u8> {
@@ -81,23 +84,43 @@ fn header(tag: [u8; 4], count: usize, bytes: usize, payload: usize) -> Vec<u8> {
 }
 
 /// Returns the payload of a message that is exactly what is expected.
-fn check(message: &[u8], tag: [u8; 4], expected: Expected, payload: usize) -> Result<&[u8]> {
+fn check<'a>(
+    message: &'a [u8],
+    tag: [u8; 4],
+    expected: Expected,
+    extra: usize,
+) -> Result<&'a [u8]> {
     let name = String::from_utf8_lossy(&tag).into_owned();
-    let found = message.len();
-    if found != HEADER_BYTES + payload {
+    let coefficients: usize = expected.sizes.iter().sum();
+    let length = HEADER_BYTES + extra + coefficients * expected.bytes;
+    if message.len() != length {
         return Err(Error::Message(format!(
-            "{name} of {found} bytes where {} belong",
-            HEADER_BYTES + payload
+            "{name} of {} bytes where {length} belong",
+            message.len()
         )));
     }
     let (found, payload) = message.split_at(HEADER_BYTES);
-    if found != header(tag, expected.count, expected.bytes, 0) {
+    if found != header(tag, expected.sizes.len(), expected.bytes, 0) {
         return Err(Error::Message(format!(
-            "{name} with header {found:02x?} where {} values of {} bytes belong",
-            expected.count, expected.bytes
+            "{name} with header {found:02x?} where {} ciphertexts of {} bytes a coefficient belong",
+            expected.sizes.len(),
+            expected.bytes
         )));
     }
     Ok(payload)
+}
+
+/// Cuts a payload into its ciphertexts.
+fn read_ciphertexts<T: FromIterator<u64>>(payload: &[u8], expected: Expected) -> Vec<T> {
+    let mut rest = payload;
+    let sizes = expected.sizes.iter();
+    sizes
+        .map(|&size| {
+            let (ciphertext, after) = rest.split_at(size * expected.bytes);
+            rest = after;
+            read_coefficients(ciphertext, expected.bytes).collect()
+        })
+        .collect()
 }
 
 fn write_coefficients(message: &mut Vec<u8>, coefficients: &[u64], bytes: usize) {
@@ -131,39 +154,39 @@ mod tests {
         fn messages_come_back_rounded_to_their_bytes(
             values in prop::collection::vec(any::<u64>(), 1..20), bytes in 1usize..=8, seed: u128,
         ) {
-            let expected = Expected { count: values.len(), bytes };
-            let sent = SeededPhases { seed, bodies: values.clone() };
+            let sizes = [values.len(), 1];
+            let expected = Expected { sizes: &sizes, bytes };
+            let bodies = vec![values.clone(), vec![values[0]]];
+            let sent = SeededCiphertexts { seed, bodies };
             let received = read_upload(&write_upload(&sent, bytes), expected).expect("conforms");
             prop_assert_eq!(received.seed, seed);
             let half_unit = (1u64 << (64 - 8 * bytes as u32).min(63)) / 2;
-            for (sent, received) in values.iter().zip(&received.bodies) {
+            for (sent, received) in sent.bodies.concat().iter().zip(received.bodies.concat()) {
                 let error = received.wrapping_sub(*sent) as i64;
                 prop_assert!(bytes == 8 && error == 0 || error.unsigned_abs() <= half_unit);
             }
-            let rows: Vec<Row<u64>> = vec![values.clone().into(), values.into()];
-            let expected = Expected { count: 2, bytes };
-            let message = write_download(&rows, bytes);
-            let back = read_download(&message, expected, rows[0].len()).expect("conforms");
-            prop_assert_eq!(&back[0], &back[1]);
-            prop_assert_eq!(&back[0], &received.bodies.into_boxed_slice());
+            let rows: Vec<Row<u64>> = sent.bodies.into_iter().map(Into::into).collect();
+            let back = read_download(&write_download(&rows, bytes), expected).expect("conforms");
+            let back: Vec<Vec<u64>> = back.into_iter().map(Into::into).collect();
+            prop_assert_eq!(back, received.bodies);
         }
 
         #[test]
         fn anything_else_is_refused(message in prop::collection::vec(any::<u8>(), 0..80)) {
-            let expected = Expected { count: 3, bytes: 4 };
+            let expected = Expected { sizes: &[3, 2], bytes: 4 };
             prop_assert!(read_upload(&message, expected).is_err());
-            prop_assert!(read_download(&message, expected, 5).is_err());
+            prop_assert!(read_download(&message, expected).is_err());
         }
     }
 
     #[test]
     fn truncated_and_relabelled_messages_are_refused() {
-        let phases = SeededPhases {
-            seed: 1,
-            bodies: vec![1 << 60, 2 << 60],
+        let bodies = vec![vec![1 << 60, 2 << 60]];
+        let message = write_upload(&SeededCiphertexts { seed: 1, bodies }, 4);
+        let expected = Expected {
+            sizes: &[2],
+            bytes: 4,
         };
-        let message = write_upload(&phases, 4);
-        let expected = Expected { count: 2, bytes: 4 };
         assert!(read_upload(&message, expected).is_ok());
         for cut in 0..message.len() {
             assert!(

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use splitbench::agreement::within_error_model;
-use splitbench::compile::{Target, compile_placement};
+use splitbench::compile::{Choice, Target, compile_placement};
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::{SecretKey, SeededEvaluationKey};
 use splitbench::fhe::parameters::ParameterSet;
@@ -14,7 +14,7 @@ use splitbench::inference::Session;
 use splitbench::linear_map::Row;
 use splitbench::model::Model;
 use splitbench::placement::Placement;
-use splitbench::program::{NoiseSeed, Program};
+use splitbench::program::{Form, Interface, NoiseSeed, Program};
 use splitbench::server::Server;
 use splitbench::simulation::{arg_max, simulate};
 
@@ -28,7 +28,7 @@ fn fast() -> ParameterSet {
 
 fn target(parameters: ParameterSet) -> Target {
     Target {
-        parameters,
+        parameters: Choice::Fixed(parameters),
         log2_p_fail_lookup: -64.0,
     }
 }
@@ -37,31 +37,32 @@ fn placement(text: &str) -> Placement {
     text.parse().expect("letters")
 }
 
-/// Returns the integers that a program decodes from its own server's answer to trivial inputs.
+/// Returns the integers that a client would decode from a server's answer to trivial inputs.
 fn run_trivially(program: &Program, integers: &[i64]) -> Vec<i64> {
     let parameters = fast();
-    let mut server = Server::new(vec![program.clone()], parameters);
-    server.receive_key(&FAST_KEY).expect("conforms");
-    let step = program.interface.upload.step;
-    let phases: Vec<u64> = integers
-        .iter()
-        .map(|&v| (v as u64).wrapping_mul(step))
-        .collect();
-    let (rows, _) = server
-        .run(0, insecure_trivial(&parameters, &phases))
-        .expect("has a key");
-    let step = program.interface.download.step;
-    rows.iter()
-        .map(|row| {
-            let phase = *row.last().expect("body") as i64;
-            assert_eq!(
-                phase.rem_euclid(step as i64),
-                0,
-                "no noise, so a whole number of steps"
-            );
-            phase / step as i64
-        })
-        .collect()
+    let mut server = Server::new(vec![program.clone()]);
+    server
+        .receive_key(&FAST_KEY, &parameters)
+        .expect("conforms");
+    let Interface { upload, download } = &program.interface;
+    let ciphertexts = insecure_trivial(&parameters, &upload.phases(integers));
+    let (rows, _) = server.run_expanded(0, ciphertexts).expect("has a key");
+    match &download.form {
+        Form::Lwe => {
+            let bodies = rows.iter().map(|row| *row.last().expect("body"));
+            bodies.map(|phase| download.decode(phase)).collect()
+        }
+        Form::Glwe(elements) => {
+            let mut integers = vec![0; download.scales.len()];
+            for (row, elements) in rows.iter().zip(elements) {
+                let bodies = &row[parameters.big_dimension()..];
+                for (&(element, _), &phase) in elements.iter().zip(bodies) {
+                    integers[element as usize] = download.decode(phase);
+                }
+            }
+            integers
+        }
+    }
 }
 
 #[test]
@@ -72,6 +73,7 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit() {
         ("digits-mlp", "SCC"),
         ("digits-cnn", "SSSSS"),
         ("digits-cnn", "CSSSC"),
+        ("digits-cnn", "SCSCS"),
     ] {
         let model = Model::load(Path::new(name)).expect("embedded");
         let programs =
@@ -79,7 +81,7 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit() {
         for program in &programs {
             let upload = &program.interface.upload;
             let span = upload.quantisation.high - upload.quantisation.low + 1;
-            let integers: Vec<i64> = (0..upload.element_count as i64)
+            let integers: Vec<i64> = (0..upload.layout.places.len() as i64)
                 .map(|element| upload.quantisation.low + (element * 37 + 11) % span)
                 .collect();
             let columns: Vec<Row<u64>> = integers.iter().map(|&v| vec![v as u64].into()).collect();
@@ -128,7 +130,7 @@ fn values_outside_the_error_model_are_noticed() {
     for text in ["CCS", "SSS"] {
         let programs =
             compile_placement(&model, &placement(text), &target(fast())).expect("compiles");
-        let uploaded = vec![3; programs[0].interface.upload.element_count];
+        let uploaded = vec![3; programs[0].interface.upload.layout.places.len()];
         let columns: Vec<Row<u64>> = uploaded.iter().map(|&v| vec![v as u64].into()).collect();
         let clear = programs[0].run_clear(columns, None).output;
         let mut downloaded: Vec<i64> = clear.iter().map(|row| row[0] as i64).collect();
@@ -165,8 +167,12 @@ fn damaged_evaluation_keys_are_refused() {
 fn a_server_without_a_key_says_so() {
     let model = Model::load(Path::new("digits-mlp")).expect("embedded");
     let programs = compile_placement(&model, &placement("CSC"), &target(fast())).expect("compiles");
-    let server = Server::new(programs, fast());
-    let rows = insecure_trivial(&fast(), &[0; 32]);
-    let error = server.run(0, rows).expect_err("no key").to_string();
+    let phases = programs[0].interface.upload.phases(&[0; 32]);
+    let server = Server::new(programs);
+    let ciphertexts = insecure_trivial(&fast(), &phases);
+    let error = server
+        .run_expanded(0, ciphertexts)
+        .expect_err("no key")
+        .to_string();
     assert!(error.contains("no evaluation key"), "{error}");
 }

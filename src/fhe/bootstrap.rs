@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use tfhe::core_crypto::fft_impl::fft64::crypto::bootstrap::batch_blind_rotate_assign_scratch;
 use tfhe::core_crypto::prelude::*;
 
+use super::fourier::pinned_fft;
 use super::keys::EvaluationKey;
 use super::parameters::ParameterSet;
 use crate::linear_map::Row;
@@ -66,7 +67,7 @@ fn look_up_batch<'a>(
             .as_mut()
             .copy_from_slice(table(index));
     }
-    let fft = Fft::new(parameters.polynomial_size());
+    let fft = pinned_fft(parameters);
     let mut buffers = ComputationBuffers::new();
     buffers.resize(
         batch_blind_rotate_assign_scratch::<u64>(

@@ -10,29 +10,35 @@ use super::keys::SecretKey;
 use super::parameters::ParameterSet;
 use crate::linear_map::Row;
 
-/// Freshly encrypted phases: a seed for all masks and one body coefficient per phase.
+/// Freshly encrypted GLWE ciphertexts: a seed for all masks, and the body coefficients in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeededPhases {
+pub struct SeededCiphertexts {
     /// Public seed of the masks.
     pub seed: u128,
-    /// One body coefficient per phase; phase i is coefficient i mod N of polynomial i / N.
-    pub bodies: Vec<u64>,
+    /// The leading body coefficients of each ciphertext.
+    pub bodies: Vec<Vec<u64>>,
 }
 
-/// Encrypts one phase per coefficient of as few GLWE ciphertexts as hold them.
-pub fn encrypt(key: &SecretKey, phases: &[u64]) -> SeededPhases {
+/// Encrypts the leading phases of each GLWE ciphertext.
+///
+/// # Panics
+///
+/// Panics where there are more phases than coefficients.
+pub fn encrypt(key: &SecretKey, phases: &[Vec<u64>]) -> SeededCiphertexts {
     let parameters = key.parameters();
     let size = parameters.literal().polynomial_size;
     let mut seeder = new_seeder();
     let seeder = seeder.as_mut();
     let seed = seeder.seed();
-    let mut plaintexts = phases.to_vec();
-    plaintexts.resize(phases.len().next_multiple_of(size), 0);
+    let plaintexts: Vec<u64> = phases
+        .iter()
+        .flat_map(|phases| padded(phases, size))
+        .collect();
     let mut ciphertexts = SeededGlweCiphertextList::new(
         0u64,
         parameters.glwe_size(),
         parameters.polynomial_size(),
-        GlweCiphertextCount(plaintexts.len() / size),
+        GlweCiphertextCount(phases.len()),
         Seed(seed.0).into(),
         CiphertextModulus::new_native(),
     );
@@ -43,20 +49,25 @@ pub fn encrypt(key: &SecretKey, phases: &[u64]) -> SeededPhases {
         parameters.glwe_noise(),
         seeder,
     );
-    let mut bodies = ciphertexts.into_container();
-    // Coefficients beyond the last phase are never extracted, so they need not travel.
-    bodies.truncate(phases.len());
-    SeededPhases {
+    let bodies = ciphertexts.into_container();
+    let bodies = bodies.chunks_exact(size).zip(phases);
+    SeededCiphertexts {
         seed: seed.0,
-        bodies,
+        bodies: bodies
+            .map(|(body, phases)| body[..phases.len()].to_vec())
+            .collect(),
     }
 }
 
-/// Returns one LWE ciphertext of `k·N + 1` coefficients per phase, mask first, body last.
-pub fn expand(parameters: &ParameterSet, seeded: &SeededPhases) -> Vec<Row<u64>> {
+/// Returns the GLWE ciphertexts, `[k + 1, N]` each, body last. Body coefficients that were not
+/// sent are zero and decrypt to garbage.
+pub fn expand(parameters: &ParameterSet, seeded: &SeededCiphertexts) -> Vec<Row<u64>> {
     let size = parameters.literal().polynomial_size;
-    let mut bodies = seeded.bodies.clone();
-    bodies.resize(seeded.bodies.len().next_multiple_of(size), 0);
+    let bodies: Vec<u64> = seeded
+        .bodies
+        .iter()
+        .flat_map(|body| padded(body, size))
+        .collect();
     let ciphertexts = SeededGlweCiphertextList::from_container(
         bodies,
         parameters.glwe_size(),
@@ -65,35 +76,30 @@ pub fn expand(parameters: &ParameterSet, seeded: &SeededPhases) -> Vec<Row<u64>>
         CiphertextModulus::new_native(),
     )
     .decompress_into_glwe_ciphertext_list();
-    let mut rows = Vec::with_capacity(seeded.bodies.len());
-    for ciphertext in ciphertexts.iter() {
-        let count = size.min(seeded.bodies.len() - rows.len());
-        rows.extend((0..count).map(|coefficient| {
-            let mut lwe = LweCiphertext::new(
-                0u64,
-                LweSize(parameters.big_size()),
-                CiphertextModulus::new_native(),
-            );
-            extract_lwe_sample_from_glwe_ciphertext(
-                &ciphertext,
-                &mut lwe,
-                MonomialDegree(coefficient),
-            );
-            lwe.into_container().into_boxed_slice()
-        }));
-    }
-    rows
+    let coefficients = ciphertexts.into_container();
+    let ciphertexts = coefficients.chunks_exact(parameters.big_dimension() + size);
+    ciphertexts.map(Into::into).collect()
 }
 
-/// Returns ciphertexts without mask or noise that hide nothing: for tests of the whole server
+/// Returns the coefficients followed by zeros up to `size` in all.
+fn padded(coefficients: &[u64], size: usize) -> impl Iterator<Item = u64> + '_ {
+    assert!(
+        coefficients.len() <= size,
+        "more coefficients than the polynomial has"
+    );
+    let zeros = std::iter::repeat_n(0, size - coefficients.len());
+    coefficients.iter().copied().chain(zeros)
+}
+
+/// Returns GLWE ciphertexts without mask or noise that hide nothing: for tests of the whole server
 /// path against the clear simulation.
-pub fn insecure_trivial(parameters: &ParameterSet, phases: &[u64]) -> Vec<Row<u64>> {
+pub fn insecure_trivial(parameters: &ParameterSet, phases: &[Vec<u64>]) -> Vec<Row<u64>> {
+    let size = parameters.literal().polynomial_size;
     phases
         .iter()
-        .map(|&phase| {
-            let mut row = vec![0; parameters.big_size()].into_boxed_slice();
-            row[parameters.big_dimension()] = phase;
-            row
+        .map(|phases| {
+            let mask = std::iter::repeat_n(0, parameters.big_dimension());
+            mask.chain(padded(phases, size)).collect()
         })
         .collect()
 }
@@ -110,5 +116,35 @@ pub fn decrypt(key: &SecretKey, rows: &[Row<u64>]) -> Vec<u64> {
             let lwe = LweCiphertext::from_container(&row[..], CiphertextModulus::new_native());
             decrypt_lwe_ciphertext(&lwe_key, &lwe).0
         })
+        .collect()
+}
+
+/// Returns the phases at some coefficients of a GLWE ciphertext, of which only the mask and those
+/// body coefficients were sent.
+///
+/// # Panics
+///
+/// Panics where the row has not `k·N` coefficients and one more for each of `coefficients`.
+pub fn decrypt_packed(
+    key: &SecretKey,
+    row: &[u64],
+    coefficients: impl Iterator<Item = usize> + Clone,
+) -> Vec<u64> {
+    let parameters = key.parameters();
+    let (mask, bodies) = row.split_at(parameters.big_dimension());
+    let mut ciphertext = mask.to_vec();
+    ciphertext.resize(mask.len() + parameters.literal().polynomial_size, 0);
+    for (coefficient, &body) in coefficients.clone().zip(bodies) {
+        ciphertext[mask.len() + coefficient] = body;
+    }
+    let ciphertext = GlweCiphertext::from_container(
+        ciphertext,
+        parameters.polynomial_size(),
+        CiphertextModulus::new_native(),
+    );
+    let mut phases = PlaintextList::new(0u64, PlaintextCount(parameters.literal().polynomial_size));
+    decrypt_glwe_ciphertext(&key.glwe, &ciphertext, &mut phases);
+    coefficients
+        .map(|coefficient| phases.as_ref()[coefficient])
         .collect()
 }

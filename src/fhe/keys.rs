@@ -1,14 +1,11 @@
 //! The client's secret key and the server's evaluation key, seeded on the wire.
 
-use tfhe::core_crypto::commons::math::random::Seed;
-use tfhe::core_crypto::fft_impl::fft64::math::fft::setup_custom_fft_plan;
-use tfhe::core_crypto::prelude::*;
-use tfhe_fft::ordered::FftAlgo;
-use tfhe_fft::unordered::{Method, Plan};
-
+use super::fourier::pinned_fft;
 use super::keyswitch::PackedKeyswitchKey;
 use super::parameters::ParameterSet;
 use crate::error::{Error, Result};
+use tfhe::core_crypto::commons::math::random::Seed;
+use tfhe::core_crypto::prelude::*;
 
 /// What only the client holds. Made from the operating system's randomness, never from a seed.
 pub struct SecretKey {
@@ -39,7 +36,7 @@ pub struct EvaluationKey {
 impl SecretKey {
     /// Generates a key pair's secret half.
     pub fn generate(parameters: ParameterSet) -> Self {
-        pin_fft_plan(parameters.literal().polynomial_size);
+        pinned_fft(&parameters);
         let mut seeder = new_seeder();
         let mut generator = SecretRandomGenerator::<DefaultRandomGenerator>::new(seeder.seed());
         Self {
@@ -132,9 +129,8 @@ impl SeededEvaluationKey {
         let expected = 2 * SEED_BYTES + 8 * (counts.bootstrap + counts.keyswitch);
         if bytes.len() != expected {
             return Err(Error::Message(format!(
-                "evaluation key of {} bytes where the parameter set {} has {expected}",
+                "evaluation key of {} bytes where the parameter set {parameters} has {expected}",
                 bytes.len(),
-                parameters.literal().name
             )));
         }
         let (bootstrap, keyswitch) = bytes.split_at(SEED_BYTES + 8 * counts.bootstrap);
@@ -218,7 +214,8 @@ fn keyswitch_from_bodies(
 impl EvaluationKey {
     /// Expands the seeds and transforms the bootstrap key to the Fourier domain.
     pub fn expand(seeded: SeededEvaluationKey, parameters: ParameterSet) -> Self {
-        pin_fft_plan(parameters.literal().polynomial_size);
+        // The conversion below goes through tfhe's own plan table.
+        pinned_fft(&parameters);
         let keyswitch = keyswitch_from_bodies(
             &parameters,
             seeded.keyswitch_bodies,
@@ -250,26 +247,5 @@ impl EvaluationKey {
     /// Returns the parameter set of the key.
     pub fn parameters(&self) -> &ParameterSet {
         &self.parameters
-    }
-}
-
-/// Fixes the FFT algorithm for polynomials of that size, so that runs are repeatable: left alone,
-/// tfhe times the candidates for 10 ms at the first use and a noisy machine picks badly.
-fn pin_fft_plan(polynomial_size: usize) {
-    use std::collections::BTreeSet;
-    use std::sync::Mutex;
-    static PINNED: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
-    let mut pinned = match PINNED.lock() {
-        Ok(pinned) => pinned,
-        Err(poisoned) => poisoned.into_inner(),
-    };
-    if pinned.insert(polynomial_size) {
-        // A polynomial of N real coefficients is a complex transform of N/2 points.
-        let points = polynomial_size / 2;
-        let method = Method::UserProvided {
-            base_algo: FftAlgo::Dif8,
-            base_n: points.min(512),
-        };
-        setup_custom_fft_plan(Plan::new(points, method));
     }
 }

@@ -3,6 +3,8 @@
 //! The minimum noise for a key dimension comes from tfhe's own curve (`secure_noise`), a fit to
 //! the lattice estimator at 132 bits for binary keys and Gaussian noise.
 
+use std::fmt;
+
 use serde::Serialize;
 use tfhe::core_crypto::commons::noise_formulas::secure_noise::{
     minimal_glwe_variance_for_132_bits_security_gaussian,
@@ -21,7 +23,6 @@ pub const SECURITY_BITS: u32 = 132;
 /// The numbers that define a parameter set, not yet checked.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct ParameterLiteral {
-    pub name: &'static str,
     /// n: dimension of the small LWE key that the blind rotation walks through.
     pub lwe_dimension: usize,
     /// k: number of mask polynomials.
@@ -52,12 +53,11 @@ impl ParameterSet {
     /// dimension, or a size is out of range.
     pub fn new(literal: ParameterLiteral) -> Result<Self> {
         let set = Self(literal);
-        let name = literal.name;
         if !literal.polynomial_size.is_power_of_two()
             || !(256..=1 << 16).contains(&literal.polynomial_size)
         {
             return Err(Error::Parameters(format!(
-                "{name}: polynomial size {} is no power of two from 256 to 65536",
+                "{set}: polynomial size {} is no power of two from 256 to 65536",
                 literal.polynomial_size
             )));
         }
@@ -76,7 +76,7 @@ impl ParameterSet {
         for (what, base_log, levels) in decompositions {
             if base_log == 0 || levels == 0 || base_log * levels > 52 {
                 return Err(Error::Parameters(format!(
-                    "{name}: {what} decomposition 2^{base_log} x {levels} does not fit 1..=52 bits"
+                    "{set}: {what} decomposition 2^{base_log} x {levels} does not fit 1..=52 bits"
                 )));
             }
         }
@@ -96,7 +96,7 @@ impl ParameterSet {
         for (key, std, minimal) in keys {
             if std.is_nan() || std.powi(2) < minimal.0 {
                 return Err(Error::Parameters(format!(
-                    "{name}: {key} noise 2^{:.2} is below the 2^{:.2} that {SECURITY_BITS}-bit \
+                    "{set}: {key} noise 2^{:.2} is below the 2^{:.2} that {SECURITY_BITS}-bit \
                      security needs at this dimension",
                     std.log2(),
                     minimal.0.sqrt().log2()
@@ -122,21 +122,6 @@ impl ParameterSet {
     /// As [`Self::new`].
     pub fn accurate() -> Result<Self> {
         Self::new(ACCURATE)
-    }
-
-    /// Returns the set of that name.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Usage`] that lists the names, or as [`Self::new`].
-    pub fn by_name(name: &str) -> Result<Self> {
-        match name {
-            "fast" => Self::fast(),
-            "accurate" => Self::accurate(),
-            other => Err(Error::Usage(format!(
-                "there is no parameter set {other:?}: choose fast or accurate"
-            ))),
-        }
     }
 
     /// Returns the numbers of the set.
@@ -202,9 +187,43 @@ impl ParameterSet {
     }
 }
 
+impl fmt::Display for ParameterSet {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ParameterLiteral {
+            lwe_dimension,
+            glwe_dimension,
+            polynomial_size,
+            bootstrap_base_log,
+            bootstrap_levels,
+            keyswitch_base_log,
+            keyswitch_levels,
+            ..
+        } = self.0;
+        write!(
+            formatter,
+            "n{lwe_dimension}-k{glwe_dimension}-N{polynomial_size}\
+             -b{bootstrap_base_log}x{bootstrap_levels}-ks{keyswitch_base_log}x{keyswitch_levels}"
+        )
+    }
+}
+
+/// Returns the least noise that 132-bit security needs for an LWE key, a hair above the curve.
+pub fn secure_lwe_noise_std(dimension: usize) -> f64 {
+    let variance =
+        minimal_lwe_variance_for_132_bits_security_gaussian(LweDimension(dimension), MODULUS);
+    variance.0.sqrt() * SECURE_SLACK
+}
+
+/// Returns the least noise that 132-bit security needs for a GLWE key, a hair above the curve.
+pub fn secure_glwe_noise_std(dimension: usize, polynomial_size: usize) -> f64 {
+    secure_lwe_noise_std(dimension * polynomial_size)
+}
+
+/// Keeps rounding of the square root from falling below the curve.
+const SECURE_SLACK: f64 = 1.0 + 1e-9;
+
 /// k·N = 2048 in two polynomials of 1024: a bootstrap reads 2048 cells.
 const FAST: ParameterLiteral = ParameterLiteral {
-    name: "fast",
     lwe_dimension: 768,
     glwe_dimension: 2,
     polynomial_size: 1024,
@@ -218,7 +237,6 @@ const FAST: ParameterLiteral = ParameterLiteral {
 
 /// k·N = 2048 in one polynomial: a bootstrap reads 4096 cells.
 const ACCURATE: ParameterLiteral = ParameterLiteral {
-    name: "accurate",
     lwe_dimension: 833,
     glwe_dimension: 1,
     polynomial_size: 2048,
@@ -309,13 +327,5 @@ mod tests {
         for (what, literal) in weakened {
             assert!(ParameterSet::new(literal).is_err(), "{what} was accepted");
         }
-    }
-
-    #[test]
-    fn unknown_names_list_the_known_ones() {
-        let error = ParameterSet::by_name("turbo")
-            .expect_err("unknown")
-            .to_string();
-        assert!(error.contains("fast or accurate"), "{error}");
     }
 }

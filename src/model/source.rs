@@ -80,8 +80,8 @@ impl Source {
     /// [`Error::Invalid`] for a name that leaves the folder, [`Error::Read`] where there is none.
     pub fn read(&self, file: &str) -> Result<Cow<'static, [u8]>> {
         if Path::new(file).file_name() != Some(file.as_ref()) {
-            let reason = "file names in model.json must lie in the model's folder itself";
-            return Err(Error::invalid(self.place(file), reason));
+            let reason = format!("{file:?} must be the name of a file beside model.json");
+            return Err(Error::invalid(self.place("model.json"), reason));
         }
         match self {
             Self::Folder(folder) => {

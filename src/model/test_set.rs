@@ -1,9 +1,7 @@
 //! The test images that come with a model.
 
-use std::io::Cursor;
-
-use ndarray::{Array1, ArrayD};
-use ndarray_npy::ReadNpyExt;
+use ndarray::{ArrayView1, ArrayViewD};
+use ndarray_npy::{ViewNpyError, ViewNpyExt};
 
 use super::Input;
 use super::format::RawTest;
@@ -28,9 +26,8 @@ impl TestSet {
         let element_count: usize = input.shape.iter().product();
         let place = source.place(&raw.images);
         let bytes = source.read_checked(&raw.images, &raw.images_sha256)?;
-        let images = ArrayD::<u8>::read_npy(Cursor::new(bytes)).map_err(|error| {
-            Error::invalid(&place, format!("no u8 array in .npy format: {error}"))
-        })?;
+        let images = ArrayViewD::<u8>::view_npy(&bytes)
+            .map_err(|error| Error::invalid(&place, no_array(&error)))?;
         let image_count = images.shape().first().copied().unwrap_or(0);
         if image_count == 0 || image_count.checked_mul(element_count) != Some(images.len()) {
             let reason = format!(
@@ -47,9 +44,8 @@ impl TestSet {
         let flat: Vec<u8> = images.iter().copied().collect();
         let place = source.place(&raw.labels);
         let bytes = source.read_checked(&raw.labels, &raw.labels_sha256)?;
-        let labels = Array1::<u8>::read_npy(Cursor::new(bytes)).map_err(|error| {
-            Error::invalid(&place, format!("no u8 vector in .npy format: {error}"))
-        })?;
+        let labels = ArrayView1::<u8>::view_npy(&bytes)
+            .map_err(|error| Error::invalid(&place, no_array(&error)))?;
         if labels.len() != image_count {
             let reason = format!("{} labels for {image_count} images", labels.len());
             return Err(Error::invalid(&place, reason));
@@ -99,4 +95,11 @@ impl TestSet {
     pub fn label(&self, index: usize) -> usize {
         usize::from(self.labels[index])
     }
+}
+
+/// Returns the first line of why a file was refused; a syntax error goes on to quote all of it.
+fn no_array(error: &ViewNpyError) -> String {
+    let error = error.to_string();
+    let first_line = error.lines().next().unwrap_or_default();
+    format!("no u8 array in .npy format: {first_line}")
 }

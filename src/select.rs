@@ -1,0 +1,290 @@
+//! Chooses a segment's parameter set: the cheapest that is precise enough, by tfhe's noise
+//! formulas and a cost model of this engine.
+//!
+//! The search is exhaustive over a small grid and deterministic: polynomial shapes, one or two
+//! bootstrap levels with their best base, keyswitch decompositions, and for each the smallest n
+//! that is precise enough, because cost grows with n.
+
+use std::sync::LazyLock;
+
+use crate::analysis::{Analysis, End, Stretch};
+use crate::compile::{step_noise, table_margin};
+use crate::error::{Error, Result};
+use crate::fhe::noise;
+use crate::fhe::parameters::{
+    ParameterLiteral, ParameterSet, secure_glwe_noise_std, secure_lwe_noise_std,
+};
+
+/// How precise look-ups must be.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Precision {
+    /// The noise's standard deviation stays below this share of an output step.
+    StepNoise(f64),
+    /// No look-up reads another integer than the clear one, failures aside.
+    Exact,
+}
+
+/// (k, N) of the search; the last two only pay in exact mode.
+const SHAPES: [(usize, usize); 7] = [
+    (4, 512),
+    (2, 1024),
+    (1, 2048),
+    (2, 2048),
+    (1, 4096),
+    (1, 8192),
+    (1, 16384),
+];
+const MOST_BOOTSTRAP_LEVELS: usize = 2;
+/// (base 2^b, levels) of the keyswitch.
+const KEYSWITCHES: [(usize, usize); 9] = [
+    (3, 4),
+    (3, 5),
+    (2, 6),
+    (2, 7),
+    (2, 8),
+    (2, 9),
+    (2, 10),
+    (1, 16),
+    (1, 20),
+];
+/// Smallest n, largest n, step.
+const DIMENSIONS: (usize, usize, usize) = (600, 1200, 8);
+
+/// Core-nanoseconds per floating-point operation of a blind rotation, counted as
+/// [`rotation_operations`] counts. Only its ratio to the next constant matters for the choice.
+pub const ROTATION_NS: f64 = 1.0 / 47.0;
+/// Core-nanoseconds per multiplication of a keyswitch.
+pub const KEYSWITCH_NS: f64 = 0.014;
+
+/// Returns the cheapest set for a segment, or for a linear one the set of its ciphertexts alone.
+///
+/// # Errors
+///
+/// [`Error::Parameters`] where no set of the grid is precise enough.
+pub fn select(
+    analysis: &Analysis,
+    log2_p_fail_lookup: f64,
+    precision: Precision,
+) -> Result<ParameterSet> {
+    let look_ups = || {
+        let stretches = analysis.stretches.iter();
+        stretches.filter(|stretch| matches!(stretch.end, End::LookUp(_)))
+    };
+    if look_ups().next().is_none() {
+        // k·N = 2048 in one polynomial: its fresh noise carries 8-bit layers of a thousand inputs
+        // exactly, and long polynomials let more outputs share a mask.
+        return ParameterSet::accurate();
+    }
+    let precise = |parameters: &ParameterSet| {
+        look_ups().all(|stretch| is_precise(stretch, parameters, log2_p_fail_lookup, precision))
+    };
+    let found = GRID
+        .iter()
+        .find(|candidates| precise(&candidates.most_precise));
+    let found = found.map(|_| cheapest(&precise));
+    found.flatten().ok_or_else(|| {
+        Error::Parameters(format!(
+            "no set keeps the look-ups of layers {}..={} {} at a failure probability of \
+             2^{log2_p_fail_lookup}: allow more noise, or place them otherwise",
+            analysis.layers.start + 1,
+            analysis.layers.end,
+            match precision {
+                Precision::StepNoise(share) => format!("within {share} steps of noise"),
+                Precision::Exact => "exact; their accumulators are too wide".into(),
+            }
+        ))
+    })
+}
+
+fn is_precise(
+    stretch: &Stretch,
+    parameters: &ParameterSet,
+    log2_p_fail_lookup: f64,
+    precision: Precision,
+) -> bool {
+    let End::LookUp(activation) = &stretch.end else {
+        return true;
+    };
+    match precision {
+        Precision::StepNoise(limit) => {
+            let noise = step_noise(stretch, activation, parameters, log2_p_fail_lookup);
+            noise.is_some_and(|noise| noise <= limit)
+        }
+        Precision::Exact => table_margin(stretch, activation, parameters, log2_p_fail_lookup)
+            .is_some_and(|margin| margin >= 0.0),
+    }
+}
+
+/// All sets that differ only in n, from cheap to dear.
+struct Candidates {
+    sets: Vec<ParameterSet>,
+    most_precise: ParameterSet,
+}
+
+/// The whole grid; built once, from formulas alone.
+static GRID: LazyLock<Vec<Candidates>> = LazyLock::new(|| {
+    let mut grid = Vec::new();
+    for (glwe_dimension, polynomial_size) in SHAPES {
+        for bootstrap_levels in 1..=MOST_BOOTSTRAP_LEVELS {
+            for (keyswitch_base_log, keyswitch_levels) in KEYSWITCHES {
+                let literal = ParameterLiteral {
+                    lwe_dimension: 0,
+                    glwe_dimension,
+                    polynomial_size,
+                    lwe_noise_std: 0.0,
+                    glwe_noise_std: secure_glwe_noise_std(glwe_dimension, polynomial_size),
+                    bootstrap_base_log: 1,
+                    bootstrap_levels,
+                    keyswitch_base_log,
+                    keyswitch_levels,
+                };
+                grid.extend(candidates(literal));
+            }
+        }
+    }
+    grid
+});
+
+/// Returns a shape's sets for every n, each with the bootstrap base of least noise.
+fn candidates(shape: ParameterLiteral) -> Option<Candidates> {
+    let (smallest, largest, step) = DIMENSIONS;
+    let with = |lwe_dimension: usize, bootstrap_base_log: usize| {
+        ParameterSet::new(ParameterLiteral {
+            lwe_dimension,
+            lwe_noise_std: secure_lwe_noise_std(lwe_dimension),
+            bootstrap_base_log,
+            ..shape
+        })
+        .ok()
+    };
+    // The best base hardly depends on n, whose variance factor is common to all of them.
+    let bases = (4..=24).filter_map(|base_log| with(smallest, base_log));
+    let best = bases
+        .min_by(|a, b| noise::bootstrap_variance(a).total_cmp(&noise::bootstrap_variance(b)))?;
+    let base_log = best.literal().bootstrap_base_log;
+    let dimensions = (smallest..=largest).step_by(step);
+    let sets: Vec<_> = dimensions.filter_map(|n| with(n, base_log)).collect();
+    let most_precise = *sets.iter().min_by(|a, b| {
+        let variance = |set| noise::look_up_variance(set) + noise::bootstrap_variance(set);
+        variance(a).total_cmp(&variance(b))
+    })?;
+    Some(Candidates { sets, most_precise })
+}
+
+/// Returns the cheapest precise set of the grid.
+fn cheapest(precise: &dyn Fn(&ParameterSet) -> bool) -> Option<ParameterSet> {
+    let mut best: Option<(f64, ParameterSet)> = None;
+    for candidates in GRID.iter() {
+        let beats = |cost: f64| best.is_none_or(|(lowest, _)| cost < lowest);
+        let cheaper = candidates
+            .sets
+            .iter()
+            .map(|set| (look_up_core_ns(set), *set));
+        let found = cheaper
+            .take_while(|(cost, _)| beats(*cost))
+            .find(|(_, set)| precise(set));
+        best = found.or(best);
+    }
+    best.map(|(_, set)| set)
+}
+
+/// Returns the modelled core-nanoseconds of a look-up.
+pub fn look_up_core_ns(parameters: &ParameterSet) -> f64 {
+    let literal = parameters.literal();
+    let keyswitch =
+        parameters.big_dimension() * literal.keyswitch_levels * (literal.lwe_dimension + 1);
+    literal.lwe_dimension as f64 * rotation_operations(parameters) * ROTATION_NS
+        + keyswitch as f64 * KEYSWITCH_NS
+}
+
+/// Returns the floating-point operations of one step of a blind rotation: (k+1)·levels forward
+/// and k+1 backward transforms of N/2 points at 5·log2 operations a point, (k+1)²·levels products
+/// of 8, and 12 a coefficient for rotation, decomposition and conversion.
+fn rotation_operations(parameters: &ParameterSet) -> f64 {
+    let literal = parameters.literal();
+    let points = literal.polynomial_size as f64 / 2.0;
+    let polynomials = literal.glwe_dimension as f64 + 1.0;
+    let levels = literal.bootstrap_levels as f64;
+    let transforms = 5.0 * points * points.log2() * polynomials * (levels + 1.0);
+    let products = 8.0 * points * levels * polynomials.powi(2);
+    transforms + products + 24.0 * points * polynomials
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::analyse;
+    use crate::model::Model;
+    use crate::placement::Placement;
+    use proptest::prelude::*;
+    use std::path::Path;
+
+    fn analyses(name: &str, text: &str) -> Vec<Analysis> {
+        let model = Model::load(Path::new(name)).expect("embedded");
+        let placement: Placement = text.parse().expect("letters");
+        let segments = placement.server_segments();
+        segments
+            .iter()
+            .map(|segment| analyse(&model, segment))
+            .collect()
+    }
+
+    #[test]
+    fn every_set_that_can_be_chosen_is_secure() {
+        let sets = GRID.iter().flat_map(|candidates| &candidates.sets);
+        assert!(sets.clone().count() > 1000);
+        // ParameterSet::new refuses all others; a weakened copy of each shows that it does.
+        for set in sets {
+            let weaker = ParameterLiteral {
+                lwe_noise_std: set.literal().lwe_noise_std * 0.99,
+                ..*set.literal()
+            };
+            assert!(ParameterSet::new(weaker).is_err());
+        }
+    }
+
+    #[test]
+    fn less_noise_costs_more_and_the_choice_repeats() {
+        let analysis = &analyses("digits-cnn", "SSSSS")[0];
+        let mut last = 0.0;
+        for limit in [1.0, 0.5, 0.3, 0.2] {
+            let choose = || select(analysis, -64.0, Precision::StepNoise(limit)).expect("found");
+            let cost = look_up_core_ns(&choose());
+            assert!(cost >= last, "{limit}: {cost} < {last}");
+            assert_eq!(choose(), choose());
+            last = cost;
+        }
+    }
+
+    #[test]
+    fn exact_look_ups_exist_for_small_accumulators_only() {
+        let wide = &analyses("digits-cnn", "SSSSS")[0];
+        let error = select(wide, -64.0, Precision::Exact)
+            .expect_err("too wide")
+            .to_string();
+        assert!(error.contains("accumulators are too wide"), "{error}");
+        let narrow = &analyses("digits-mlp", "CSC")[0];
+        let set = select(narrow, -64.0, Precision::Exact).expect("8-bit inputs");
+        assert!(set.literal().polynomial_size >= 2048);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+        #[test]
+        fn chosen_sets_are_precise_and_secure(
+            bits in 1u32..32, limit in 0.15f64..1.0, log2_p_fail in -128.0f64..-20.0,
+        ) {
+            let text: String = (0..5).map(|l| if bits >> l & 1 == 1 { 'S' } else { 'C' }).collect();
+            for analysis in analyses("digits-cnn", &text) {
+                let Ok(set) = select(&analysis, log2_p_fail, Precision::StepNoise(limit)) else {
+                    continue;
+                };
+                prop_assert!(ParameterSet::new(*set.literal()).is_ok());
+                for stretch in &analysis.stretches {
+                    let precision = Precision::StepNoise(limit);
+                    prop_assert!(is_precise(stretch, &set, log2_p_fail, precision));
+                }
+            }
+        }
+    }
+}
