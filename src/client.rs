@@ -132,6 +132,11 @@ impl Client {
         }
     }
 
+    /// Returns the phases of LWE ciphertexts under a segment's key, noise included.
+    pub fn decrypt_phases(&self, segment: usize, rows: &[Row<u64>]) -> Vec<u64> {
+        cipher::decrypt(&self.keys[self.segments[segment].key], rows)
+    }
+
     /// Returns the float activation that a segment's integers stand for.
     pub fn dequantise(&self, segment: usize, integers: &[i64]) -> Vec<Row<f32>> {
         let scales = &self.segments[segment].interface.download.scales;

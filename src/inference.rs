@@ -7,12 +7,13 @@ use crate::compile::{Target, compile_placement};
 use crate::error::Result;
 use crate::fhe::bootstrap::look_up;
 use crate::fhe::cipher;
+use crate::fhe::keys::EvaluationKey;
 use crate::fhe::packed::extract;
 use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::{Party, Placement, Segment};
-use crate::program::{Interface, Program};
+use crate::program::{Interface, LookUpStep, Program};
 use crate::server::{LayerTime, Server};
 use crate::wire::{self, Expected};
 
@@ -198,6 +199,38 @@ impl Session {
             downloaded,
         });
         Ok(activation)
+    }
+
+    /// Encrypts integers for a server segment anew and runs it; `before_look_up` as in
+    /// [`Server::observe`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Server::observe`].
+    pub fn observe(
+        &self,
+        segment: usize,
+        integers: &[i64],
+        before_look_up: &mut dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()>,
+    ) -> Result<()> {
+        let parameters = &self.programs[segment].parameters;
+        let input = cipher::expand(parameters, &self.client.encrypt(segment, integers));
+        self.server.observe(segment, input, before_look_up)?;
+        Ok(())
+    }
+
+    /// Returns the server's evaluation key for a segment.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Message`] where the segment has none.
+    pub fn server_key(&self, segment: usize) -> Result<&EvaluationKey> {
+        self.server.key(&self.programs[segment].parameters)
+    }
+
+    /// Returns the phases of LWE ciphertexts under a segment's key, noise included.
+    pub fn decrypt_phases(&self, segment: usize, rows: &[Row<u64>]) -> Vec<u64> {
+        self.client.decrypt_phases(segment, rows)
     }
 
     /// Returns the seconds per activation of a batch of `count` look-ups on fresh ciphertexts, on

@@ -6,10 +6,12 @@
 
 pub mod agreement;
 pub mod analysis;
+pub mod audit;
 pub mod cli;
 pub mod client;
 pub mod compile;
 pub mod cpu;
+pub mod deviation;
 pub mod environment;
 pub mod error;
 pub mod fhe;

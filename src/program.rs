@@ -200,12 +200,27 @@ impl Program {
     ///
     /// Panics where the number of rows is not that of the upload.
     pub fn run_clear(&self, input: Vec<Row<u64>>, noise: Option<NoiseSeed>) -> ClearRun {
+        self.observe_clear(input, noise, &mut |_, _| {})
+    }
+
+    /// As [`Self::run_clear`]; `before_look_up` sees the integers that each look-up is given.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::run_clear`].
+    pub fn observe_clear(
+        &self,
+        input: Vec<Row<u64>>,
+        noise: Option<NoiseSeed>,
+        before_look_up: &mut dyn FnMut(&LookUpStep, &[Row<u64>]),
+    ) -> ClearRun {
         let mut rows = input;
         let mut range_overflow_count = 0;
         for (index, step) in self.steps.iter().enumerate() {
             match step {
                 Step::Linear(linear) => rows = linear.run_clear(&rows),
                 Step::LookUp(look_up) => {
+                    before_look_up(look_up, &rows);
                     let noise = noise.map(|seed| (seed, index));
                     range_overflow_count += look_up.run_clear(&mut rows, noise);
                 }
@@ -251,7 +266,8 @@ impl Step {
 }
 
 impl LinearStep {
-    fn run_clear(&self, input: &[Row<u64>]) -> Vec<Row<u64>> {
+    /// Runs the layer on integers, each column one input.
+    pub fn run_clear(&self, input: &[Row<u64>]) -> Vec<Row<u64>> {
         let mut output = self.map.apply(input);
         for (row, &bias) in output.iter_mut().zip(&self.bias) {
             for value in row.iter_mut() {
@@ -266,6 +282,13 @@ impl LookUpStep {
     /// Returns the table of an element.
     pub fn table(&self, element: usize) -> &Table {
         &self.tables[element / self.elements_per_table]
+    }
+
+    /// Returns the integer that an input integer is looked up to, without noise.
+    pub fn read_integer(&self, element: usize, integer: i64) -> i64 {
+        let table = self.table(element);
+        let phase = (integer as u64).wrapping_mul(self.input_step);
+        self.read(table, phase.wrapping_add(table.offset))
     }
 
     /// Returns the integer that a phase is looked up to.

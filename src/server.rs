@@ -111,24 +111,27 @@ impl Server {
         upload: &SeededCiphertexts,
     ) -> Result<(Vec<Row<u64>>, Vec<LayerTime>)> {
         let parameters = &self.segments[segment].program.parameters;
-        self.run_expanded(segment, cipher::expand(parameters, upload))
+        let input = cipher::expand(parameters, upload);
+        self.observe(segment, input, &mut |_, _, _| Ok(()))
     }
 
-    /// Runs a segment on the GLWE ciphertexts of its upload.
+    /// Runs a segment on the GLWE ciphertexts of its upload; `before_look_up` sees the index of
+    /// each look-up among the program's steps and the ciphertexts that it is about to read.
     ///
     /// # Errors
     ///
-    /// As [`Self::run`].
-    pub fn run_expanded(
+    /// As [`Self::run`], and what `before_look_up` returns.
+    pub fn observe(
         &self,
         segment: usize,
         input: Vec<Row<u64>>,
+        before_look_up: &mut dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()>,
     ) -> Result<(Vec<Row<u64>>, Vec<LayerTime>)> {
         let Segment { program, prepared } = &self.segments[segment];
         let parameters = &program.parameters;
         let mut ciphertexts = Ciphertexts::Packed(input, &program.interface.upload.layout.places);
         let mut times = Vec::with_capacity(program.steps.len());
-        for (step, prepared) in program.steps.iter().zip(prepared) {
+        for (index, (step, prepared)) in program.steps.iter().zip(prepared).enumerate() {
             let start = Instant::now();
             ciphertexts = match (step, prepared) {
                 (Step::Linear(linear), Prepared::Packed(weights)) => {
@@ -139,6 +142,10 @@ impl Server {
                 }
                 (Step::LookUp(look_up), Prepared::Tables(tables)) => {
                     let mut rows = ciphertexts.into_lwe(parameters);
+                    for (element, row) in rows.iter_mut().enumerate() {
+                        add_to_body(row, look_up.table(element).offset);
+                    }
+                    before_look_up(index, look_up, &rows)?;
                     run_look_up(look_up, tables, self.key(parameters)?, &mut rows);
                     Ciphertexts::Lwe(rows)
                 }
@@ -217,9 +224,6 @@ fn run_linear(linear: &LinearStep, input: &[Row<u64>]) -> Vec<Row<u64>> {
 }
 
 fn run_look_up(step: &LookUpStep, tables: &[Vec<u64>], key: &EvaluationKey, rows: &mut [Row<u64>]) {
-    for (element, row) in rows.iter_mut().enumerate() {
-        add_to_body(row, step.table(element).offset);
-    }
     look_up(key, rows, |element| {
         &tables[element / step.elements_per_table]
     });

@@ -211,6 +211,11 @@ impl Settings {
                 "log2 of the failure probability must be finite and below -1, for instance -64";
             return Err(Error::Usage(reason.into()));
         }
+        if !self.step_noise.is_finite() || self.step_noise <= 0.0 {
+            let reason =
+                "the noise of a look-up must be a positive share of a step, for instance 0.5";
+            return Err(Error::Usage(reason.into()));
+        }
         self.target().map(|_| ())
     }
 

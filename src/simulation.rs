@@ -1,10 +1,13 @@
 //! A placement in the clear, over many images at once: float layers on the client, integer
 //! programs with the server's tables and wrap-around on the server, with or without noise.
 
+use rayon::prelude::*;
+
+use crate::deviation::Deviations;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
-use crate::program::{NoiseSeed, Program};
+use crate::program::{LookUpStep, NoiseSeed, Program};
 
 /// The outcome of a simulation, one column per image.
 #[derive(Debug, Clone)]
@@ -13,6 +16,9 @@ pub struct Simulation {
     pub logits: Vec<Row<f32>>,
     /// Values that left their calibrated range, over all images.
     pub range_overflow_count: u64,
+    /// Predicted step deviations of each activation layer on the server, by layer index; only in a
+    /// simulation without noise.
+    pub deviations: Vec<(usize, Deviations)>,
 }
 
 /// Runs the images of a model's test set through a placement.
@@ -32,6 +38,7 @@ pub fn simulate(
         .map(|element| images.iter().map(|image| pixel(image, element)).collect())
         .collect();
     let mut range_overflow_count = 0;
+    let mut deviations = Vec::new();
     let mut programs = programs.iter().enumerate();
     for segment in placement.segments() {
         match (segment.party, segment.layers) {
@@ -53,7 +60,12 @@ pub fn simulate(
                         .map(|&real| quantisation.quantise(f64::from(real)) as u64)
                         .collect()
                 });
-                let run = program.run_clear(integers.collect(), noise);
+                let mut predict = |step: &LookUpStep, rows: &[Row<u64>]| {
+                    if noise.is_none() {
+                        deviations.push((step.layer, predict_layer(step, rows)));
+                    }
+                };
+                let run = program.observe_clear(integers.collect(), noise, &mut predict);
                 range_overflow_count += run.range_overflow_count;
                 let scales = &program.interface.download.scales;
                 activation = run
@@ -72,7 +84,21 @@ pub fn simulate(
     Simulation {
         logits: activation,
         range_overflow_count,
+        deviations,
     }
+}
+
+/// Returns the predicted step deviations of all elements and columns of a look-up.
+fn predict_layer(step: &LookUpStep, rows: &[Row<u64>]) -> Deviations {
+    rows.par_iter()
+        .enumerate()
+        .map(|(element, row)| {
+            let values = row.iter().map(|&value| value as i64);
+            values
+                .map(|integer| Deviations::predicted(step, element, integer))
+                .fold(Deviations::default(), Deviations::plus)
+        })
+        .reduce(Deviations::default, Deviations::plus)
 }
 
 impl Simulation {

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use splitbench::agreement::within_error_model;
+use splitbench::audit::audit;
 use splitbench::compile::{Choice, Target, compile_placement};
+use splitbench::deviation::Deviations;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::{SecretKey, SeededEvaluationKey};
 use splitbench::fhe::parameters::ParameterSet;
@@ -46,7 +48,9 @@ fn run_trivially(program: &Program, integers: &[i64]) -> Vec<i64> {
         .expect("conforms");
     let Interface { upload, download } = &program.interface;
     let ciphertexts = insecure_trivial(&parameters, &upload.phases(integers));
-    let (rows, _) = server.run_expanded(0, ciphertexts).expect("has a key");
+    let (rows, _) = server
+        .observe(0, ciphertexts, &mut |_, _, _| Ok(()))
+        .expect("has a key");
     match &download.form {
         Form::Lwe => {
             let bodies = rows.iter().map(|row| *row.last().expect("body"));
@@ -150,6 +154,40 @@ fn values_outside_the_error_model_are_noticed() {
 }
 
 #[test]
+fn measured_step_deviations_agree_with_the_prediction_within_a_factor_of_two() {
+    let model = Model::load(Path::new("digits-cnn")).expect("embedded");
+    let session = Session::set_up(&model, &placement("SSSSS"), &target(fast())).expect("compiles");
+    let mut layers = [(Deviations::default(), Deviations::default()); 2];
+    for image in 0..6 {
+        let inference = session.infer(model.test.image(image)).expect("runs");
+        let uploads: Vec<Vec<i64>> = inference
+            .exchanges
+            .into_iter()
+            .map(|e| e.uploaded)
+            .collect();
+        let audits = audit(&session, &uploads).expect("has keys");
+        for (layer, audit) in layers.iter_mut().zip(audits) {
+            *layer = (layer.0.plus(audit.predicted), layer.1.plus(audit.measured));
+        }
+    }
+    let look_ups: u64 = layers.iter().map(|(_, measured)| measured.look_ups).sum();
+    assert!(look_ups >= 2000, "{look_ups}");
+    for (name, (predicted, measured)) in ["fresh", "deep"].iter().zip(layers) {
+        let ratio = measured.one_step / predicted.one_step;
+        assert!(
+            (0.5..=2.0).contains(&ratio),
+            "{name}: {measured:?} of {predicted:?}"
+        );
+        // Two steps are rare: so few are expected that only far too many would tell.
+        let most = 2.0 * predicted.two_steps + 6.0 * predicted.two_steps.sqrt() + 1.0;
+        assert!(
+            measured.two_steps <= most,
+            "{name}: {measured:?} of {predicted:?}"
+        );
+    }
+}
+
+#[test]
 fn damaged_evaluation_keys_are_refused() {
     let parameters = fast();
     let bytes = &FAST_KEY[..];
@@ -171,7 +209,7 @@ fn a_server_without_a_key_says_so() {
     let server = Server::new(programs);
     let ciphertexts = insecure_trivial(&fast(), &phases);
     let error = server
-        .run_expanded(0, ciphertexts)
+        .observe(0, ciphertexts, &mut |_, _, _| Ok(()))
         .expect_err("no key")
         .to_string();
     assert!(error.contains("no evaluation key"), "{error}");

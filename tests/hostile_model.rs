@@ -382,7 +382,7 @@ fn no_altered_byte_of_model_json_makes_the_reader_panic() {
     let original = fs::read(copy.path("model.json")).unwrap();
     let panics = (0..original.len()).flat_map(|position| {
         let (copy, original) = (&copy, &original);
-        b"09-e\"".iter().filter_map(move |&byte| {
+        b"9-\"".iter().filter_map(move |&byte| {
             let mut bytes = original.clone();
             bytes[position] = byte;
             fs::write(copy.path("model.json"), bytes).unwrap();
@@ -411,6 +411,7 @@ const SPLIT_VALUES: &str = r#"
 /images = -1 => line ; column
 /repeats = 0 => repeats must be at least one
 /parameters = "slow" => "slow" ; fast or accurate
+/step_noise = 0 => noise ; positive share
 /log2_p_fail_lookup = -0.5 => failure probability ; below -1
 /seed = 0.5 => line ; column
 "#;

@@ -1,0 +1,113 @@
+//! Measures step deviations with real keys, beside what the noise model predicts for the very
+//! same inputs.
+//!
+//! Hidden activations lie below the bootstrap's own noise and cannot be decoded. But a look-up is
+//! deterministic in its input ciphertext, so the audit looks the same ciphertext up a second time
+//! in a table of the same cells with wide steps, decrypts that, and knows which output the
+//! inference went on with. From there on the clear value of the next layer's inputs is known too.
+
+use crate::deviation::Deviations;
+use crate::error::Result;
+use crate::fhe::bootstrap::look_up;
+use crate::inference::Session;
+use crate::linear_map::Row;
+use crate::program::{LookUpStep, Program, Step};
+
+/// Deviations of one activation layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LayerAudit {
+    /// Index of the layer in the model.
+    pub layer: usize,
+    /// For the inputs that were measured.
+    pub predicted: Deviations,
+    pub measured: Deviations,
+}
+
+/// Torus step of a wide table's values, as a power of two: 2^-10 of a turn holds twice the 8-bit
+/// outputs with a sign, and half of it is 16 standard deviations of a bootstrap's noise of 2^-15.
+const WIDE_STEP_LOG: u32 = 64 - 10;
+
+/// Runs the server segments of a session on the integers that inferences uploaded, and compares
+/// every look-up with its clear value.
+///
+/// # Errors
+///
+/// [`crate::Error::Message`] where the server lacks a key.
+pub fn audit(session: &Session, uploads: &[Vec<i64>]) -> Result<Vec<LayerAudit>> {
+    let mut audits = Vec::new();
+    for (segment, (program, uploaded)) in session.programs().iter().zip(uploads).enumerate() {
+        if program.bootstrap_count() > 0 {
+            audits.extend(audit_segment(session, segment, program, uploaded)?);
+        }
+    }
+    Ok(audits)
+}
+
+fn audit_segment(
+    session: &Session,
+    segment: usize,
+    program: &Program,
+    uploaded: &[i64],
+) -> Result<Vec<LayerAudit>> {
+    let mut integers: Vec<Row<u64>> = uploaded.iter().map(|&v| vec![v as u64].into()).collect();
+    let mut audits = Vec::new();
+    let mut done = 0;
+    session.observe(segment, uploaded, &mut |index, step, rows| {
+        for linear in program.steps[done..index].iter() {
+            if let Step::Linear(linear) = linear {
+                integers = linear.run_clear(&integers);
+            }
+        }
+        done = index + 1;
+        let found = look_up_wide(session, segment, step, rows)?;
+        let mut audit = LayerAudit {
+            layer: step.layer,
+            predicted: Deviations::default(),
+            measured: Deviations::default(),
+        };
+        for (element, (row, &found)) in integers.iter_mut().zip(&found).enumerate() {
+            let integer = row[0] as i64;
+            let clear = step.read_integer(element, integer);
+            let predicted = Deviations::predicted(step, element, integer);
+            audit.predicted = audit.predicted.plus(predicted);
+            audit.measured = audit.measured.plus(Deviations::observed(clear, found));
+            row[0] = found as u64;
+        }
+        audits.push(audit);
+        Ok(())
+    })?;
+    Ok(audits)
+}
+
+/// Returns the output integers that a look-up of these ciphertexts gives.
+fn look_up_wide(
+    session: &Session,
+    segment: usize,
+    step: &LookUpStep,
+    rows: &[Row<u64>],
+) -> Result<Vec<i64>> {
+    let tables: Vec<Vec<u64>> = step
+        .tables
+        .iter()
+        .map(|table| {
+            let values = table.values.iter();
+            values
+                .map(|&value| (value as u64) << WIDE_STEP_LOG)
+                .collect()
+        })
+        .collect();
+    let mut rows = rows.to_vec();
+    let key = session.server_key(segment)?;
+    look_up(key, &mut rows, |element| {
+        &tables[element / step.elements_per_table]
+    });
+    let unit = (1u64 << WIDE_STEP_LOG) as f64;
+    let phases = session.decrypt_phases(segment, &rows);
+    Ok(phases
+        .into_iter()
+        .map(|phase| {
+            let value = (phase as i64 as f64 / unit).round() as i64;
+            (value + step.centre).div_euclid(2)
+        })
+        .collect())
+}
