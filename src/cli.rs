@@ -75,7 +75,7 @@ struct SweepArguments {
     /// or accurate
     #[arg(long, value_name = "CHOICE")]
     parameters: Option<String>,
-    /// With auto: the noise that a look-up may have, as a share of an output step [default: 0.5]
+    /// With auto: the noise that a look-up may have, as a share of an output step [default: 1]
     #[arg(long, value_name = "SHARE")]
     step_noise: Option<f64>,
     /// log2 of the failure probability that no look-up may exceed [default: -64]

@@ -1,12 +1,14 @@
 //! Step deviations: how often a look-up lands one or more output steps from the clear value of the
 //! same input, because noise moved the phase that it read.
 
+use serde::{Deserialize, Serialize};
+
 use crate::fhe::noise::log2_two_sided_tail;
 use crate::program::LookUpStep;
 
 /// How many look-ups deviate by at least one and at least two steps: probabilities added up, or
 /// counts.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Deviations {
     pub one_step: f64,
     pub two_steps: f64,

@@ -13,8 +13,8 @@ use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::{Party, Placement, Segment};
-use crate::program::{Interface, LookUpStep, Program};
-use crate::server::{LayerTime, Server};
+use crate::program::{Interface, Program};
+use crate::server::{BeforeLookUp, LayerTime, Server};
 use crate::wire::{self, Expected};
 
 /// A client and a server that have exchanged keys for one placement.
@@ -211,7 +211,7 @@ impl Session {
         &self,
         segment: usize,
         integers: &[i64],
-        before_look_up: &mut dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()>,
+        before_look_up: &mut BeforeLookUp<'_>,
     ) -> Result<()> {
         let parameters = &self.programs[segment].parameters;
         let input = cipher::expand(parameters, &self.client.encrypt(segment, integers));

@@ -80,11 +80,11 @@ impl Model {
                 Error::invalid(format!("{place}: layers[{index}] {name:?}"), reason)
             })?;
             match built {
-                Built::Layer(layer) => {
+                Some(layer) => {
                     shape.clone_from(&layer.output_shape);
                     layers.push(layer);
                 }
-                Built::Flatten => shape = vec![shape.iter().product()],
+                None => shape = vec![shape.iter().product()],
             }
         }
         if layers.is_empty() {
@@ -160,23 +160,19 @@ fn is_positive_f32(value: f64) -> bool {
     value > 0.0 && (value as f32).is_normal()
 }
 
-enum Built {
-    Layer(Layer),
-    Flatten,
-}
-
-/// Checks one raw layer against the shape that reaches it.
+/// Checks one raw layer against the shape that reaches it; `None` for a flatten, which only renames
+/// the shape.
 fn build_layer(
     raw: RawLayer,
     shape: &[usize],
     tensors: &Tensors,
     before: &[Layer],
-) -> std::result::Result<Built, String> {
+) -> std::result::Result<Option<Layer>, String> {
     if before.iter().any(|layer| layer.name == raw.name()) {
         return Err("another layer has the same name: names must differ".into());
     }
     let (name, op, output_shape, parameter_count, operation) = match raw {
-        RawLayer::Flatten { .. } => return Ok(Built::Flatten),
+        RawLayer::Flatten { .. } => return Ok(None),
         RawLayer::Dense {
             name,
             weights,
@@ -293,7 +289,7 @@ fn build_layer(
             )
         }
     };
-    Ok(Built::Layer(Layer {
+    Ok(Some(Layer {
         name,
         op,
         parameter_count,

@@ -8,6 +8,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::deviation::Deviations;
 use crate::error::{Error, Result};
 use crate::log::{Record, SplitEnd};
 use crate::model::Model;
@@ -15,7 +16,7 @@ use crate::placement::Placement;
 use crate::row::{LayerRow, SampleRow, SplitRow, Status};
 use crate::settings::Settings;
 use crate::statistics::{Summary, summarise};
-use crate::worker::Sample;
+use crate::worker::{LayerDeviations, Sample};
 
 pub const SAMPLES: &str = "samples.csv";
 pub const SPLITS: &str = "splits.csv";
@@ -106,7 +107,6 @@ impl Try<'_> {
         let row = SplitRow {
             model: model.name.clone(),
             placement: placement.to_string(),
-            parameter_set: settings.parameters.clone(),
             images: settings.images,
             repeats: settings.repeats,
             client_weight_share: model.client_weight_share(placement),
@@ -131,9 +131,17 @@ impl Try<'_> {
             }
             _ => None,
         };
+        let deviations = finished.map_or(&[][..], |finished| &finished.deviations);
+        let rates = DeviationRates::of(deviations);
         SplitRow {
             status: end.status.word().into(),
             reason: end.reason.clone(),
+            parameter_set: finished.map_or_else(String::new, |f| f.parameter_set.clone()),
+            predicted_one_step_rate: rates.predicted.map(|rates| rates.0),
+            predicted_two_step_rate: rates.predicted.map(|rates| rates.1),
+            measured_one_step_rate: rates.measured.map(|rates| rates.0),
+            measured_two_step_rate: rates.measured.map(|rates| rates.1),
+            audited_look_ups: rates.audited,
             online_s_median: online.map(|s| s.median),
             online_s_min: online.map(|s| s.min),
             online_s_max: online.map(|s| s.max),
@@ -185,7 +193,19 @@ impl Try<'_> {
             });
             let summary = summarise(seconds)?;
             let layer = &model.layers[index];
+            let finished = self.end.and_then(|end| end.finished.as_ref());
+            let deviations = finished
+                .into_iter()
+                .flat_map(|finished| &finished.deviations);
+            let deviations: Vec<LayerDeviations> =
+                deviations.filter(|of| of.layer == index).copied().collect();
+            let rates = DeviationRates::of(&deviations);
             Some(LayerRow {
+                predicted_one_step_rate: rates.predicted.map(|rates| rates.0),
+                predicted_two_step_rate: rates.predicted.map(|rates| rates.1),
+                measured_one_step_rate: rates.measured.map(|rates| rates.0),
+                measured_two_step_rate: rates.measured.map(|rates| rates.1),
+                audited_look_ups: rates.audited,
                 model: model.name.clone(),
                 placement: placement.to_string(),
                 layer_index: index,
@@ -199,6 +219,28 @@ impl Try<'_> {
             })
         });
         rows.collect()
+    }
+}
+
+/// Shares of look-ups that deviate by at least one and at least two steps.
+struct DeviationRates {
+    predicted: Option<(f64, f64)>,
+    measured: Option<(f64, f64)>,
+    audited: Option<u64>,
+}
+
+impl DeviationRates {
+    fn of(layers: &[LayerDeviations]) -> Self {
+        let total = |tally: fn(&LayerDeviations) -> Deviations| {
+            let tallies = layers.iter().map(tally);
+            tallies.fold(Deviations::default(), Deviations::plus)
+        };
+        let measured = total(|layer| layer.measured);
+        Self {
+            predicted: total(|layer| layer.predicted).rates(),
+            measured: measured.rates(),
+            audited: (measured.look_ups > 0).then_some(measured.look_ups),
+        }
     }
 }
 

@@ -65,6 +65,11 @@ pub struct SplitRow {
     pub log2_p_fail: Option<f64>,
     pub log2_p_fail_lookup: Option<f64>,
     pub security_bits: Option<u32>,
+    pub predicted_one_step_rate: Option<f64>,
+    pub predicted_two_step_rate: Option<f64>,
+    pub measured_one_step_rate: Option<f64>,
+    pub measured_two_step_rate: Option<f64>,
+    pub audited_look_ups: Option<u64>,
     pub activation_s: Option<f64>,
     pub efficiency: Option<f64>,
     pub reason: Option<String>,
@@ -83,6 +88,11 @@ pub struct LayerRow {
     pub server_compute_s_min: f64,
     pub server_compute_s_max: f64,
     pub n: usize,
+    pub predicted_one_step_rate: Option<f64>,
+    pub predicted_two_step_rate: Option<f64>,
+    pub measured_one_step_rate: Option<f64>,
+    pub measured_two_step_rate: Option<f64>,
+    pub audited_look_ups: Option<u64>,
 }
 
 /// How a split ended.

@@ -47,6 +47,10 @@ enum Ciphertexts<'a> {
     Lwe(Vec<Row<u64>>),
 }
 
+/// Sees the index of a look-up among a program's steps, the step, and the ciphertexts that it is
+/// about to read.
+pub type BeforeLookUp<'a> = dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()> + 'a;
+
 /// Seconds that the server spent in a layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerTime {
@@ -115,8 +119,8 @@ impl Server {
         self.observe(segment, input, &mut |_, _, _| Ok(()))
     }
 
-    /// Runs a segment on the GLWE ciphertexts of its upload; `before_look_up` sees the index of
-    /// each look-up among the program's steps and the ciphertexts that it is about to read.
+    /// Runs a segment on the GLWE ciphertexts of its upload, and shows each look-up to
+    /// `before_look_up`.
     ///
     /// # Errors
     ///
@@ -125,7 +129,7 @@ impl Server {
         &self,
         segment: usize,
         input: Vec<Row<u64>>,
-        before_look_up: &mut dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()>,
+        before_look_up: &mut BeforeLookUp<'_>,
     ) -> Result<(Vec<Row<u64>>, Vec<LayerTime>)> {
         let Segment { program, prepared } = &self.segments[segment];
         let parameters = &program.parameters;

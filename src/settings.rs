@@ -72,7 +72,7 @@ fn auto() -> String {
 }
 
 fn default_step_noise() -> f64 {
-    0.5
+    1.0
 }
 
 fn default_log2_p_fail() -> f64 {

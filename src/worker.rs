@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::agreement::within_error_model;
+use crate::audit::audit;
+use crate::deviation::Deviations;
 use crate::error::{Error, Result};
 use crate::fhe::noise::log2_sum;
 use crate::fhe::parameters::SECURITY_BITS;
@@ -80,6 +82,21 @@ pub struct Finished {
     pub log2_p_fail_lookup: Option<f64>,
     pub security_bits: Option<u32>,
     pub activation_s: Option<f64>,
+    /// The distinct sets of the server segments, joined by `+`.
+    pub parameter_set: String,
+    /// One per activation layer on the server.
+    pub deviations: Vec<LayerDeviations>,
+}
+
+/// Step deviations of an activation layer.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct LayerDeviations {
+    /// Index of the layer in the model.
+    pub layer: usize,
+    /// Over the test set.
+    pub predicted: Deviations,
+    /// On the first image, with real keys.
+    pub measured: Deviations,
 }
 
 /// The worker's whole life: reads its job, works, reports. Errors are reported too.
@@ -159,10 +176,25 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
         }
     }
     let memory = memory.map(PeakMemory::stop);
+    let first = session.infer(model.test.image(0))?;
+    let uploads: Vec<Vec<i64>> = first.exchanges.into_iter().map(|e| e.uploaded).collect();
+    let audits = audit(&session, &uploads)?;
     let batches = (0..ACTIVATION_BATCHES).map(|_| session.activation_s(ACTIVATION_BATCH));
     let batches: Vec<Option<f64>> = batches.collect::<Result<_>>()?;
     let programs = session.programs();
     let accuracy = Accuracy::of(&model, placement, programs, settings.seed);
+    let deviations = accuracy
+        .deviations
+        .iter()
+        .zip(audits)
+        .map(|(&(layer, predicted), audit)| {
+            let measured = audit.measured;
+            LayerDeviations {
+                layer,
+                predicted,
+                measured,
+            }
+        });
     let encrypted = !programs.is_empty();
     let has_key = session.set_up.evaluation_key_bytes > 0;
     Ok(Finished {
@@ -185,7 +217,21 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
             .reduce(f64::max),
         security_bits: encrypted.then_some(SECURITY_BITS),
         activation_s: median(batches.into_iter().flatten()),
+        parameter_set: parameter_sets(programs),
+        deviations: deviations.collect(),
     })
+}
+
+/// Returns the distinct parameter sets of programs, joined by `+`.
+fn parameter_sets(programs: &[Program]) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for program in programs {
+        let name = program.parameters.to_string();
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    names.join("+")
 }
 
 /// Which inference a sample is, and the label that the clear simulation gives it.
@@ -238,6 +284,7 @@ struct Accuracy {
     simulated: f64,
     noiseless: f64,
     range_overflow_count: u64,
+    deviations: Vec<(usize, Deviations)>,
 }
 
 impl Accuracy {
@@ -252,6 +299,7 @@ impl Accuracy {
             simulated: noisy.sum::<f64>() / NOISE_SEEDS as f64,
             noiseless: noiseless.accuracy(model, &all),
             range_overflow_count: noiseless.range_overflow_count,
+            deviations: noiseless.deviations,
         }
     }
 }
