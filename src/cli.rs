@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::compile::Download;
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::placement::Placement;
@@ -81,6 +82,9 @@ struct SweepArguments {
     /// log2 of the failure probability that no look-up may exceed [default: -64]
     #[arg(long, value_name = "LOG2", allow_negative_numbers = true)]
     log2_p_fail: Option<f64>,
+    /// How answers travel: as they are, or under a shared mask with a packing key [default: plain]
+    #[arg(long, value_enum)]
+    download: Option<Download>,
     /// Where the results go [default: results/<name of the split file>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -164,6 +168,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
         seed: arguments.seed,
         parameters: arguments.parameters,
         step_noise: arguments.step_noise,
+        download: arguments.download,
         log2_p_fail_lookup: arguments.log2_p_fail,
     })?;
     let folder = arguments

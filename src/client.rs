@@ -5,6 +5,7 @@
 use crate::error::{Error, Result};
 use crate::fhe::cipher::{self, SeededCiphertexts};
 use crate::fhe::keys::{SecretKey, SeededEvaluationKey};
+use crate::fhe::pack::{PackingDecomposition, SeededPackingKey};
 use crate::fhe::parameters::ParameterSet;
 use crate::layer::Layer;
 use crate::linear_map::Row;
@@ -63,8 +64,25 @@ impl Client {
     ///
     /// [`Error::Message`] where no segment has that parameter set.
     pub fn evaluation_key(&self, parameters: &ParameterSet) -> Result<SeededEvaluationKey> {
-        let key = self.keys.iter().find(|key| key.parameters() == parameters);
-        key.map(SecretKey::evaluation_key)
+        self.key(parameters).map(SecretKey::evaluation_key)
+    }
+
+    /// Generates a packing key of one of its secret keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::evaluation_key`].
+    pub fn packing_key(
+        &self,
+        parameters: &ParameterSet,
+        packing: PackingDecomposition,
+    ) -> Result<SeededPackingKey> {
+        self.key(parameters).map(|key| key.packing_key(packing))
+    }
+
+    fn key(&self, parameters: &ParameterSet) -> Result<&SecretKey> {
+        let mut keys = self.keys.iter();
+        keys.find(|key| key.parameters() == parameters)
             .ok_or_else(|| Error::Message(format!("the client has no key for {parameters}")))
     }
 

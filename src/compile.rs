@@ -6,9 +6,13 @@
 
 use std::ops::Range;
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
 use crate::analysis::{Activation, Analysis, End, QuantisedLinear, Stretch, analyse};
 use crate::error::{Error, Result};
 use crate::fhe::noise;
+use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::parameters::ParameterSet;
 use crate::layer::{Geometry, Relu};
 use crate::model::Model;
@@ -32,6 +36,17 @@ pub struct Target {
     pub parameters: Choice,
     /// log2 of the failure probability that no single look-up may exceed.
     pub log2_p_fail_lookup: f64,
+    pub download: Download,
+}
+
+/// How answers travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Download {
+    /// As the last layer leaves them: no further key, no further time, no further noise.
+    Plain,
+    /// Under a shared mask, by a packing keyswitch with a key of its own.
+    Packed,
 }
 
 /// Which parameter set a segment gets.
@@ -59,7 +74,7 @@ pub fn compile_placement(
             Choice::Fixed(parameters) => parameters,
             Choice::Cheapest(precision) => select(&analysis, target.log2_p_fail_lookup, precision)?,
         };
-        compile(&analysis, &parameters, target.log2_p_fail_lookup)
+        compile(&analysis, &parameters, target)
     });
     programs.collect()
 }
@@ -69,14 +84,11 @@ pub fn compile_placement(
 /// # Errors
 ///
 /// As [`compile_placement`].
-pub fn compile(
-    analysis: &Analysis,
-    parameters: &ParameterSet,
-    log2_p_fail_lookup: f64,
-) -> Result<Program> {
+pub fn compile(analysis: &Analysis, parameters: &ParameterSet, target: &Target) -> Result<Program> {
     let mut compiler = Compiler {
         parameters,
-        quantile: noise::two_sided_quantile(log2_p_fail_lookup),
+        download: target.download,
+        quantile: noise::two_sided_quantile(target.log2_p_fail_lookup),
         log2_p_fail: Vec::new(),
         log2_p_fail_lookup: None,
     };
@@ -85,6 +97,7 @@ pub fn compile(
 
 struct Compiler<'a> {
     parameters: &'a ParameterSet,
+    download: Download,
     /// Guard band in standard deviations.
     quantile: f64,
     log2_p_fail: Vec<f64>,
@@ -291,9 +304,23 @@ impl Compiler<'_> {
         let step = even_step(share);
         let share = step as f64 / 2f64.powi(64);
         let noisiest = variances.iter().copied().fold(0.0, f64::max);
-        let bytes = self.download_bytes(share, noisiest);
-        let rounding = noise::rounding_variance(self.parameters, bytes);
-        let total: Vec<f64> = variances.iter().map(|v| (v + rounding).sqrt()).collect();
+        let exact_variance = (share / 2.0 / self.quantile).powi(2);
+        let room = if noisiest < exact_variance / 2.0 {
+            exact_variance - noisiest
+        } else {
+            ROUNDING_SHARE * noisiest
+        };
+        // Packing and rounding share the room.
+        let packing = match self.download {
+            Download::Plain => None,
+            Download::Packed => self.cheapest_packing(largest.len(), room / 2.0),
+        };
+        let added = packing.map_or(0.0, |packing| {
+            self.packing_variance(&packing, largest.len())
+        });
+        let bytes = self.download_bytes(room - added.min(room / 2.0));
+        let added = added + noise::rounding_variance(self.parameters, bytes);
+        let total: Vec<f64> = variances.iter().map(|v| (v + added).sqrt()).collect();
         let exact = total
             .iter()
             .all(|sigma| self.quantile * sigma <= share / 2.0);
@@ -306,8 +333,9 @@ impl Compiler<'_> {
             self.log2_p_fail
                 .push(noise::log2_two_sided_tail(room / sigma));
         }
-        let form = match packed {
-            Some((_, packing)) if stretch.linears.len() == 1 => Form::packed(packing),
+        let form = match (packed, packing) {
+            (_, Some(_)) => Form::consecutive(largest.len(), self.polynomial_size()),
+            (Some((_, packing)), None) if stretch.linears.len() == 1 => Form::packed(packing),
             _ => Form::Lwe,
         };
         let download = DownloadEncoding {
@@ -318,6 +346,7 @@ impl Compiler<'_> {
             bytes,
             exact,
             form,
+            packing,
         };
         Ok(Compiled {
             step,
@@ -326,15 +355,20 @@ impl Compiler<'_> {
         })
     }
 
-    /// Returns the fewest bytes of a coefficient that keep an exact download exact, or else that
-    /// keep the rounding below its share of the noise.
-    fn download_bytes(&self, share: f64, variance: f64) -> usize {
-        let exact_variance = (share / 2.0 / self.quantile).powi(2);
-        let room = if variance < exact_variance / 2.0 {
-            exact_variance - variance
-        } else {
-            ROUNDING_SHARE * variance
-        };
+    /// Returns the packing with the fewest levels whose noise fits, or else the most precise.
+    fn cheapest_packing(&self, count: usize, room: f64) -> Option<PackingDecomposition> {
+        let candidates: Vec<_> = PackingDecomposition::candidates(self.parameters, count).collect();
+        let mut fitting = candidates.iter();
+        let found = fitting.find(|of| self.packing_variance(of, count) <= room);
+        found.or(candidates.last()).copied()
+    }
+
+    fn packing_variance(&self, packing: &PackingDecomposition, count: usize) -> f64 {
+        noise::packing_variance(self.parameters, packing, count.min(self.polynomial_size()))
+    }
+
+    /// Returns the fewest bytes of a coefficient whose rounding fits.
+    fn download_bytes(&self, room: f64) -> usize {
         let rounding = |bytes| noise::rounding_variance(self.parameters, bytes);
         (2..8).find(|&bytes| rounding(bytes) <= room).unwrap_or(8)
     }

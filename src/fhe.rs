@@ -11,6 +11,7 @@ mod fourier;
 pub mod keys;
 pub mod keyswitch;
 pub mod noise;
+pub mod pack;
 pub mod packed;
 pub mod parameters;
 #[cfg(target_arch = "x86_64")]

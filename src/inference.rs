@@ -8,6 +8,7 @@ use crate::error::Result;
 use crate::fhe::bootstrap::look_up;
 use crate::fhe::cipher;
 use crate::fhe::keys::EvaluationKey;
+use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::packed::extract;
 use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::Row;
@@ -33,7 +34,10 @@ pub struct SetUp {
     pub key_generation_s: f64,
     /// Serialising, deserialising and expanding the evaluation key; no network.
     pub key_transfer_s: f64,
+    /// Of all keys that the server holds.
     pub evaluation_key_bytes: u64,
+    /// Of those, the ones that pack answers.
+    pub packing_key_bytes: u64,
 }
 
 /// The outcome of one inference.
@@ -91,6 +95,18 @@ impl Session {
                 server.receive_key(&message, &parameters)
             })?;
             set_up.evaluation_key_bytes += message.len() as u64;
+        }
+        for (parameters, packing) in packings(&programs) {
+            let key = timed(&mut set_up.key_generation_s, || {
+                client.packing_key(&parameters, packing)
+            })?;
+            let message = timed(&mut set_up.key_transfer_s, || key.to_bytes());
+            drop(key);
+            timed(&mut set_up.key_transfer_s, || {
+                server.receive_packing_key(&message, &parameters, packing)
+            })?;
+            set_up.evaluation_key_bytes += message.len() as u64;
+            set_up.packing_key_bytes += message.len() as u64;
         }
         Ok(Self {
             segments: placement.segments(),
@@ -280,6 +296,19 @@ pub fn key_parameters(programs: &[Program]) -> Vec<ParameterSet> {
         }
     }
     sets
+}
+
+/// Returns the packings of answers that need a key, each once.
+fn packings(programs: &[Program]) -> Vec<(ParameterSet, PackingDecomposition)> {
+    let mut needed = Vec::new();
+    for program in programs {
+        if let Some(packing) = program.interface.download.packing
+            && !needed.contains(&(program.parameters, packing))
+        {
+            needed.push((program.parameters, packing));
+        }
+    }
+    needed
 }
 
 /// Runs `work` and adds its wall time to `seconds`.

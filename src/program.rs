@@ -13,6 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
+use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::{LinearMap, Row};
 use crate::packing::{Layout, Packing};
@@ -68,6 +69,8 @@ pub struct DownloadEncoding {
     /// Integers that the network was calibrated for.
     pub range: Vec<(i64, i64)>,
     pub form: Form,
+    /// The packing keyswitch at the end, if there is one.
+    pub packing: Option<PackingDecomposition>,
 }
 
 /// What kind of ciphertexts an answer is made of.
@@ -81,6 +84,19 @@ pub enum Form {
 }
 
 impl Form {
+    /// Returns the form of elements packed one after the other.
+    pub fn consecutive(element_count: usize, polynomial_size: usize) -> Self {
+        let elements: Vec<(u32, u32)> = (0..element_count)
+            .map(|element| (element as u32, (element % polynomial_size) as u32))
+            .collect();
+        Self::Glwe(
+            elements
+                .chunks(polynomial_size)
+                .map(<[_]>::to_vec)
+                .collect(),
+        )
+    }
+
     /// Returns the form in which the products of a packed layer travel as they are.
     pub fn packed(packing: &Packing) -> Self {
         let mut ciphertexts = vec![Vec::new(); packing.products.len()];

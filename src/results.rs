@@ -159,6 +159,7 @@ impl Try<'_> {
             upload_bytes: first.map(|row| row.upload_bytes),
             download_bytes: first.map(|row| row.download_bytes),
             evaluation_key_bytes: finished.map(|f| f.evaluation_key_bytes),
+            packing_key_bytes: finished.map(|f| f.packing_key_bytes),
             rounds: finished.map(|f| f.rounds),
             bootstrap_count: bootstraps,
             start_rss_bytes: finished.and_then(|f| f.start_rss_bytes),

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::fhe::bootstrap::look_up;
 use crate::fhe::cipher::{self, SeededCiphertexts};
 use crate::fhe::keys::{EvaluationKey, SeededEvaluationKey};
+use crate::fhe::pack::{PackingDecomposition, PackingKey, SeededPackingKey};
 use crate::fhe::packed::{PackedWeights, extract};
 use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::Row;
@@ -21,6 +22,7 @@ use crate::program::{Form, LinearStep, LookUpStep, Program, Step};
 pub struct Server {
     segments: Vec<Segment>,
     keys: Vec<EvaluationKey>,
+    packing_keys: Vec<PackingKey>,
 }
 
 /// A program with what its steps need on the torus.
@@ -73,6 +75,7 @@ impl Server {
         Self {
             segments: segments.collect(),
             keys: Vec::new(),
+            packing_keys: Vec::new(),
         }
     }
 
@@ -84,6 +87,23 @@ impl Server {
     pub fn receive_key(&mut self, bytes: &[u8], parameters: &ParameterSet) -> Result<()> {
         let seeded = SeededEvaluationKey::from_bytes(bytes, parameters)?;
         self.keys.push(EvaluationKey::expand(seeded, *parameters));
+        Ok(())
+    }
+
+    /// Receives a packing key of the client.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Message`] where the bytes do not conform.
+    pub fn receive_packing_key(
+        &mut self,
+        bytes: &[u8],
+        parameters: &ParameterSet,
+        packing: PackingDecomposition,
+    ) -> Result<()> {
+        let seeded = SeededPackingKey::from_bytes(bytes, parameters, packing)?;
+        self.packing_keys
+            .push(PackingKey::expand(seeded, *parameters, packing));
         Ok(())
     }
 
@@ -160,16 +180,39 @@ impl Server {
                 seconds: start.elapsed().as_secs_f64(),
             });
         }
-        let answer = match (ciphertexts, &program.interface.download.form) {
-            (Ciphertexts::Packed(rows, _), Form::Glwe(elements)) => {
-                let mask = parameters.big_dimension();
-                let rows = rows.iter().zip(elements);
-                rows.map(|(row, elements)| with_bodies(row, mask, elements))
-                    .collect()
+        Ok((self.answer(program, ciphertexts)?, times))
+    }
+
+    /// Brings the last layer's ciphertexts into the form that travels.
+    fn answer(&self, program: &Program, ciphertexts: Ciphertexts<'_>) -> Result<Vec<Row<u64>>> {
+        let (parameters, download) = (&program.parameters, &program.interface.download);
+        let packed = match (ciphertexts, download.packing) {
+            (ciphertexts, Some(packing)) => {
+                let rows = ciphertexts.into_lwe(parameters);
+                self.packing_key(parameters, packing)?.pack(&rows)
             }
-            (ciphertexts, _) => ciphertexts.into_lwe(parameters),
+            (Ciphertexts::Packed(rows, _), None) if download.form != Form::Lwe => rows,
+            (ciphertexts, None) => return Ok(ciphertexts.into_lwe(parameters)),
         };
-        Ok((answer, times))
+        let Form::Glwe(elements) = &download.form else {
+            unreachable!("packed answers have GLWE form");
+        };
+        let rows = packed.iter().zip(elements);
+        let mask = parameters.big_dimension();
+        Ok(rows
+            .map(|(row, elements)| with_bodies(row, mask, elements))
+            .collect())
+    }
+
+    fn packing_key(
+        &self,
+        parameters: &ParameterSet,
+        packing: PackingDecomposition,
+    ) -> Result<&PackingKey> {
+        let missing = || Error::Message("the server has received no packing key".into());
+        let mut keys = self.packing_keys.iter();
+        keys.find(|key| key.serves(parameters, packing))
+            .ok_or_else(missing)
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::compile::{Choice, Target};
+use crate::compile::{Choice, Download, Target};
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
@@ -44,6 +44,9 @@ pub struct SplitFile {
     /// The failure probability that no look-up may exceed.
     #[serde(default = "default_log2_p_fail")]
     pub log2_p_fail_lookup: f64,
+    /// `plain` or `packed` answers.
+    #[serde(default = "plain")]
+    pub download: Download,
 }
 
 /// `"all"` or a list.
@@ -71,6 +74,10 @@ fn auto() -> String {
     "auto".into()
 }
 
+fn plain() -> Download {
+    Download::Plain
+}
+
 fn default_step_noise() -> f64 {
     1.0
 }
@@ -91,6 +98,7 @@ pub struct Overrides {
     pub parameters: Option<String>,
     pub step_noise: Option<f64>,
     pub log2_p_fail_lookup: Option<f64>,
+    pub download: Option<Download>,
 }
 
 /// Everything that decides what a sweep's rows mean; equal settings give comparable rows.
@@ -107,6 +115,7 @@ pub struct Settings {
     pub parameters: String,
     pub step_noise: f64,
     pub log2_p_fail_lookup: f64,
+    pub download: Download,
 }
 
 impl SplitFile {
@@ -167,6 +176,7 @@ impl Settings {
             seed: overrides.seed.unwrap_or(file.seed),
             parameters: overrides.parameters.unwrap_or(file.parameters),
             step_noise: overrides.step_noise.unwrap_or(file.step_noise),
+            download: overrides.download.unwrap_or(file.download),
             log2_p_fail_lookup: overrides
                 .log2_p_fail_lookup
                 .unwrap_or(file.log2_p_fail_lookup),
@@ -240,6 +250,7 @@ impl Settings {
         Ok(Target {
             parameters,
             log2_p_fail_lookup: self.log2_p_fail_lookup,
+            download: self.download,
         })
     }
 }
@@ -259,6 +270,7 @@ impl SplitFile {
             parameters: auto(),
             step_noise: default_step_noise(),
             log2_p_fail_lookup: default_log2_p_fail(),
+            download: plain(),
         }
     }
 }

@@ -224,7 +224,7 @@ fn run_splits(
                 reason: Some(reason),
                 finished: None,
             },
-            Ended::Finished(finished) => conclude(placement, finished, &samples),
+            Ended::Finished(finished) => conclude(placement, *finished, &samples),
         };
         folder.append(Record::End(end.clone()))?;
         let times = samples.iter().map(|sample| sample.row.online_s);

@@ -69,6 +69,7 @@ pub struct Finished {
     pub key_generation_s: Option<f64>,
     pub key_transfer_s: Option<f64>,
     pub evaluation_key_bytes: u64,
+    pub packing_key_bytes: u64,
     pub rounds: usize,
     pub bootstrap_count: usize,
     pub start_rss_bytes: Option<u64>,
@@ -201,6 +202,7 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
         key_generation_s: encrypted.then_some(session.set_up.key_generation_s),
         key_transfer_s: has_key.then_some(session.set_up.key_transfer_s),
         evaluation_key_bytes: session.set_up.evaluation_key_bytes,
+        packing_key_bytes: session.set_up.packing_key_bytes,
         rounds: programs.len(),
         bootstrap_count: model.bootstrap_count(placement),
         start_rss_bytes: memory.map(|memory| memory.start_bytes),
@@ -307,7 +309,7 @@ impl Accuracy {
 /// How a watched worker ended.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ended {
-    Finished(Finished),
+    Finished(Box<Finished>),
     /// The status is neither `ok` nor `mismatch`.
     Broken {
         status: Status,
@@ -336,7 +338,7 @@ pub fn watch(
     loop {
         match worker.events.recv_timeout(POLL) {
             Ok(Event::Sample(sample)) => on_sample(sample)?,
-            Ok(Event::Finished(result)) => finished = Some(Ended::Finished(result)),
+            Ok(Event::Finished(result)) => finished = Some(Ended::Finished(Box::new(result))),
             Ok(Event::Failed(reason)) => {
                 let status = Status::Failed;
                 finished = Some(Ended::Broken { status, reason });

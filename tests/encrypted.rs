@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 
 use splitbench::agreement::within_error_model;
 use splitbench::audit::audit;
-use splitbench::compile::{Choice, Target, compile_placement};
+use splitbench::compile::{Choice, Download, Target, compile_placement};
 use splitbench::deviation::Deviations;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::{SecretKey, SeededEvaluationKey};
@@ -32,6 +32,7 @@ fn target(parameters: ParameterSet) -> Target {
     Target {
         parameters: Choice::Fixed(parameters),
         log2_p_fail_lookup: -64.0,
+        download: Download::Plain,
     }
 }
 
@@ -125,6 +126,33 @@ fn encrypted_placements_agree_with_the_error_model() {
             let clear = simulate(&model, &placement, session.programs(), &[3], None).labels();
             assert_eq!(arg_max(inference.logits), clear[0], "{name} {text}");
         }
+    }
+}
+
+#[test]
+fn packed_answers_agree_too_and_are_small() {
+    let model = Model::load(Path::new("digits-mlp")).expect("embedded");
+    for text in ["SSS", "CCS"] {
+        let placement = placement(text);
+        let mut target = target(fast());
+        let plain = Session::set_up(&model, &placement, &target).expect("compiles");
+        target.download = Download::Packed;
+        let packed = Session::set_up(&model, &placement, &target).expect("compiles");
+        let inference = packed.infer(model.test.image(3)).expect("runs");
+        let (program, exchange) = (&packed.programs()[0], &inference.exchanges[0]);
+        let (up, down) = (&exchange.uploaded, &exchange.downloaded);
+        assert!(
+            within_error_model(program, up, down, NoiseSeed(1)),
+            "{text}"
+        );
+        let plain = plain.infer(model.test.image(3)).expect("runs");
+        assert!(inference.download_bytes <= plain.download_bytes, "{text}");
+        assert!(
+            inference.download_bytes < 12_000,
+            "{text}: {}",
+            inference.download_bytes
+        );
+        assert!(packed.set_up.packing_key_bytes > 0);
     }
 }
 

@@ -6,9 +6,13 @@
 use tfhe::core_crypto::commons::noise_formulas::{
     centered_mean_shifted_modulus_switch::centered_binary_shifted_modulus_switch_additive_variance,
     lwe_keyswitch::keyswitch_additive_variance_132_bits_security_gaussian,
+    lwe_packing_keyswitch::packing_keyswitch_additive_variance_132_bits_security_gaussian,
     lwe_programmable_bootstrap::pbs_variance_132_bits_security_gaussian_fft_mul,
 };
 
+use tfhe::core_crypto::prelude::{DecompositionBaseLog, DecompositionLevelCount, LweDimension};
+
+use super::pack::PackingDecomposition;
 use super::parameters::{MODULUS, ParameterSet};
 
 /// Bits of a double that the FFT works in.
@@ -38,7 +42,7 @@ pub fn bootstrap_variance(parameters: &ParameterSet) -> f64 {
 /// centred modulus switch.
 pub fn look_up_variance(parameters: &ParameterSet) -> f64 {
     let (base_log, levels) = parameters.keyswitch_decomposition();
-    let big = tfhe::core_crypto::prelude::LweDimension(parameters.big_dimension());
+    let big = LweDimension(parameters.big_dimension());
     let keyswitch = keyswitch_additive_variance_132_bits_security_gaussian(
         big,
         parameters.lwe_dimension(),
@@ -72,6 +76,24 @@ pub fn body_rounding_variance(bytes: usize) -> f64 {
         8 => 0.0,
         bytes => (-16.0 * bytes as f64).exp2() / 12.0,
     }
+}
+
+/// Returns the variance that packing `count` ciphertexts into one adds to each.
+pub fn packing_variance(
+    parameters: &ParameterSet,
+    decomposition: &PackingDecomposition,
+    count: usize,
+) -> f64 {
+    packing_keyswitch_additive_variance_132_bits_security_gaussian(
+        LweDimension(parameters.big_dimension()),
+        parameters.glwe_dimension(),
+        parameters.polynomial_size(),
+        DecompositionBaseLog(decomposition.base_log),
+        DecompositionLevelCount(decomposition.levels),
+        count as f64,
+        MODULUS,
+    )
+    .0
 }
 
 /// Returns the variance that the floating-point FFT adds to a coefficient of a polynomial product
