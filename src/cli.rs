@@ -1,6 +1,7 @@
 //! The command line: what a person types and reads. Results go to standard output, everything
 //! else to standard error.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
@@ -8,8 +9,11 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::compile::Download;
+use crate::compile::{Download, compile_placement};
+use crate::deviation::Deviations;
 use crate::error::{Error, Result};
+use crate::explain::explain;
+use crate::inference::Session;
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::plot::draw_charts;
@@ -18,6 +22,7 @@ use crate::projection::project;
 use crate::results::{self, Tables, read_csv};
 use crate::row::SplitRow;
 use crate::settings::{Overrides, Settings, all_placements};
+use crate::simulation::simulate;
 use crate::sweep::{self, Options, ResultsFolder};
 use crate::units;
 use crate::worker;
@@ -38,6 +43,10 @@ enum Command {
     /// Run splits under encryption and write tables and charts; without arguments all splits of
     /// the built-in digits-cnn
     Sweep(SweepArguments),
+    /// Print the parameter sets chosen for a placement, and the noise budget behind them
+    Params(ParamsArguments),
+    /// Run one placement with real keys and compare every look-up with its clear value
+    Audit(AuditArguments),
     /// Redraw the charts of a results folder from its splits.csv
     Plot(PlotArguments),
     /// Run one split for a sweep, as told on standard input
@@ -50,6 +59,45 @@ struct ListArguments {
     /// A model folder, or the name of a built-in model
     #[arg(long, value_name = "DIR", default_value = "models/digits-cnn")]
     model: PathBuf,
+}
+
+/// What decides how a placement is encrypted.
+#[derive(Debug, Args)]
+struct EncryptionArguments {
+    /// Parameter sets: auto (the cheapest that is precise enough, per server segment), exact, fast
+    /// or accurate [default: auto]
+    #[arg(long, value_name = "CHOICE")]
+    parameters: Option<String>,
+    /// With auto: the noise that a look-up may have, as a share of an output step [default: 1]
+    #[arg(long, value_name = "SHARE")]
+    step_noise: Option<f64>,
+    /// log2 of the failure probability that no look-up may exceed [default: -64]
+    #[arg(long, value_name = "LOG2", allow_negative_numbers = true)]
+    log2_p_fail: Option<f64>,
+    /// How answers travel: as they are, or under a shared mask with a packing key [default: plain]
+    #[arg(long, value_enum)]
+    download: Option<Download>,
+}
+
+#[derive(Debug, Args)]
+struct ParamsArguments {
+    /// A model folder, or the name of a built-in model
+    #[arg(long, value_name = "DIR", default_value = "models/digits-cnn")]
+    model: PathBuf,
+    /// One letter per layer: C client, S server [default: all on the server]
+    #[arg(long, value_name = "CSSC")]
+    placement: Option<String>,
+    #[command(flatten)]
+    encryption: EncryptionArguments,
+}
+
+#[derive(Debug, Args)]
+struct AuditArguments {
+    #[command(flatten)]
+    params: ParamsArguments,
+    /// The first N test images
+    #[arg(long, value_name = "N", default_value_t = 6)]
+    images: usize,
 }
 
 #[derive(Debug, Args)]
@@ -72,19 +120,8 @@ struct SweepArguments {
     /// Seed of the simulated noise
     #[arg(long)]
     seed: Option<u64>,
-    /// Parameter sets: auto (the cheapest that is precise enough, per server segment), exact, fast
-    /// or accurate
-    #[arg(long, value_name = "CHOICE")]
-    parameters: Option<String>,
-    /// With auto: the noise that a look-up may have, as a share of an output step [default: 1]
-    #[arg(long, value_name = "SHARE")]
-    step_noise: Option<f64>,
-    /// log2 of the failure probability that no look-up may exceed [default: -64]
-    #[arg(long, value_name = "LOG2", allow_negative_numbers = true)]
-    log2_p_fail: Option<f64>,
-    /// How answers travel: as they are, or under a shared mask with a packing key [default: plain]
-    #[arg(long, value_enum)]
-    download: Option<Download>,
+    #[command(flatten)]
+    encryption: EncryptionArguments,
     /// Where the results go [default: results/<name of the split file>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -111,6 +148,8 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::List(arguments) => list(&arguments),
         Command::Sweep(arguments) => sweep(arguments),
+        Command::Params(arguments) => params(arguments),
+        Command::Audit(arguments) => audit(arguments),
         Command::Plot(arguments) => plot(&arguments.folder),
         Command::Worker => worker::run(),
     }
@@ -153,6 +192,70 @@ fn list(arguments: &ListArguments) -> Result<()> {
     print(std::iter::once(header).chain(lines))
 }
 
+/// Returns the settings, model and placement that `params` and `audit` speak of.
+fn resolve_one(arguments: ParamsArguments) -> Result<(Settings, Model, Placement)> {
+    let letters = match arguments.placement {
+        Some(letters) => letters,
+        None => "S".repeat(Model::load(&arguments.model)?.layer_count()),
+    };
+    let (settings, model) = Settings::resolve(Overrides {
+        model: Some(arguments.model),
+        placements: vec![letters.parse()?],
+        parameters: arguments.encryption.parameters,
+        step_noise: arguments.encryption.step_noise,
+        log2_p_fail_lookup: arguments.encryption.log2_p_fail,
+        download: arguments.encryption.download,
+        ..Overrides::default()
+    })?;
+    let placement = settings.placements[0].clone();
+    Ok((settings, model, placement))
+}
+
+fn params(arguments: ParamsArguments) -> Result<()> {
+    let (settings, model, placement) = resolve_one(arguments)?;
+    let programs = compile_placement(&model, &placement, &settings.target()?)?;
+    let images: Vec<usize> = (0..model.test.len()).collect();
+    let simulation = simulate(&model, &placement, &programs, &images, None);
+    print(explain(&model, &programs, &simulation))
+}
+
+fn audit(arguments: AuditArguments) -> Result<()> {
+    let image_count = arguments.images;
+    let (settings, model, placement) = resolve_one(arguments.params)?;
+    if image_count == 0 || image_count > model.test.len() {
+        let most = model.test.len();
+        return Err(Error::Usage(format!(
+            "--images {image_count}: give 1 to {most}"
+        )));
+    }
+    let session = Session::set_up(&model, &placement, &settings.target()?)?;
+    let mut layers: BTreeMap<usize, (Deviations, Deviations)> = BTreeMap::new();
+    for image in 0..image_count {
+        let exchanges = session.infer(model.test.image(image))?.exchanges;
+        let uploads: Vec<Vec<i64>> = exchanges.into_iter().map(|e| e.uploaded).collect();
+        for found in crate::audit::audit(&session, &uploads)? {
+            let (predicted, measured) = layers.entry(found.layer).or_default();
+            *predicted = predicted.plus(found.predicted);
+            *measured = measured.plus(found.measured);
+        }
+    }
+    let header =
+        "layer       look-ups  >=1 step predicted  measured  >=2 steps predicted  measured";
+    let lines = layers.into_iter().map(|(layer, (predicted, measured))| {
+        let rates = |tally: Deviations| tally.rates().unwrap_or_default();
+        format!(
+            "{:10}  {:>8}  {:>17}  {:>8}  {:>18.4} %  {:>6.4} %",
+            model.layers[layer].name,
+            measured.look_ups,
+            units::percent(rates(predicted).0),
+            units::percent(rates(measured).0),
+            100.0 * rates(predicted).1,
+            100.0 * rates(measured).1,
+        )
+    });
+    print(std::iter::once(header.to_owned()).chain(lines))
+}
+
 fn sweep(arguments: SweepArguments) -> Result<()> {
     let placements: Result<Vec<Placement>> = arguments
         .placement
@@ -166,10 +269,10 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
         images: arguments.images,
         repeats: arguments.repeats,
         seed: arguments.seed,
-        parameters: arguments.parameters,
-        step_noise: arguments.step_noise,
-        download: arguments.download,
-        log2_p_fail_lookup: arguments.log2_p_fail,
+        parameters: arguments.encryption.parameters,
+        step_noise: arguments.encryption.step_noise,
+        download: arguments.encryption.download,
+        log2_p_fail_lookup: arguments.encryption.log2_p_fail,
     })?;
     let folder = arguments
         .out

@@ -14,6 +14,7 @@ pub mod cpu;
 pub mod deviation;
 pub mod environment;
 pub mod error;
+pub mod explain;
 pub mod fhe;
 pub mod inference;
 pub mod layer;
