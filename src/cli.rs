@@ -13,6 +13,7 @@ use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
 use crate::error::{Error, Result};
 use crate::explain::explain;
+use crate::fhe::parameters::ParameterSet;
 use crate::inference::Session;
 use crate::model::Model;
 use crate::placement::Placement;
@@ -47,6 +48,8 @@ enum Command {
     Params(ParamsArguments),
     /// Run one placement with real keys and compare every look-up with its clear value
     Audit(AuditArguments),
+    /// Measure this machine's figures for the choice of parameter sets
+    Calibrate(CalibrateArguments),
     /// Redraw the charts of a results folder from its splits.csv
     Plot(PlotArguments),
     /// Run one split for a sweep, as told on standard input
@@ -77,6 +80,9 @@ struct EncryptionArguments {
     /// How answers travel: as they are, or under a shared mask with a packing key [default: plain]
     #[arg(long, value_enum)]
     download: Option<Download>,
+    /// With auto: figures of the machine, written by `splitbench calibrate`
+    #[arg(long, value_name = "FILE")]
+    calibration: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -134,6 +140,13 @@ struct SweepArguments {
 }
 
 #[derive(Debug, Args)]
+struct CalibrateArguments {
+    /// Where the figures go
+    #[arg(long, value_name = "FILE", default_value = "calibration.json")]
+    out: PathBuf,
+}
+
+#[derive(Debug, Args)]
 struct PlotArguments {
     /// A results folder
     folder: PathBuf,
@@ -150,6 +163,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Sweep(arguments) => sweep(arguments),
         Command::Params(arguments) => params(arguments),
         Command::Audit(arguments) => audit(arguments),
+        Command::Calibrate(arguments) => calibrate(&arguments.out),
         Command::Plot(arguments) => plot(&arguments.folder),
         Command::Worker => worker::run(),
     }
@@ -205,6 +219,7 @@ fn resolve_one(arguments: ParamsArguments) -> Result<(Settings, Model, Placement
         step_noise: arguments.encryption.step_noise,
         log2_p_fail_lookup: arguments.encryption.log2_p_fail,
         download: arguments.encryption.download,
+        calibration: arguments.encryption.calibration,
         ..Overrides::default()
     })?;
     let placement = settings.placements[0].clone();
@@ -216,7 +231,7 @@ fn params(arguments: ParamsArguments) -> Result<()> {
     let programs = compile_placement(&model, &placement, &settings.target()?)?;
     let images: Vec<usize> = (0..model.test.len()).collect();
     let simulation = simulate(&model, &placement, &programs, &images, None);
-    print(explain(&model, &programs, &simulation))
+    print(explain(&model, &programs, &simulation, &settings.cost))
 }
 
 fn audit(arguments: AuditArguments) -> Result<()> {
@@ -272,6 +287,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
         parameters: arguments.encryption.parameters,
         step_noise: arguments.encryption.step_noise,
         download: arguments.encryption.download,
+        calibration: arguments.encryption.calibration,
         log2_p_fail_lookup: arguments.encryption.log2_p_fail,
     })?;
     let folder = arguments
@@ -343,6 +359,32 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
         folder.join(results::CHARTS).display()
     ));
     lines
+}
+
+fn calibrate(path: &Path) -> Result<()> {
+    let [fast, accurate] = [ParameterSet::fast()?, ParameterSet::accurate()?];
+    let fast = crate::calibrate::calibrate(fast)?;
+    let accurate = crate::calibrate::calibrate(accurate)?;
+    results::write_json(path, &fast.cost)?;
+    let lines = [fast, accurate].map(|found| {
+        let modelled = fast.cost.look_up_core_s(&found.parameters);
+        let cores = rayon::current_num_threads() as f64;
+        format!(
+            "{}  activation {} ({} to {}), the model says {}; keyswitch {} of a core; keys {}",
+            found.parameters,
+            units::seconds(found.activation_s.median),
+            units::seconds(found.activation_s.min),
+            units::seconds(found.activation_s.max),
+            units::seconds(modelled / cores),
+            units::seconds(found.keyswitch_core_s.median),
+            units::seconds(found.key_generation_s),
+        )
+    });
+    print(
+        lines
+            .into_iter()
+            .chain([format!("figures  {}", path.display())]),
+    )
 }
 
 fn plot(folder: &Path) -> Result<()> {

@@ -1,23 +1,28 @@
 //! Why a placement's parameters are what they are, in words and figures: `splitbench params`.
 
+use crate::cost::CostModel;
 use crate::fhe::noise;
 use crate::fhe::parameters::{ParameterSet, SECURITY_BITS};
 use crate::linear_map::squared_norms;
 use crate::model::Model;
 use crate::program::{Form, LookUpStep, Program, Step};
-use crate::select::look_up_core_ns;
 use crate::simulation::Simulation;
 use crate::units;
 
 /// Returns the lines that explain the programs of a placement; `simulation` is the one without
 /// noise over the test set.
-pub fn explain(model: &Model, programs: &[Program], simulation: &Simulation) -> Vec<String> {
+pub fn explain(
+    model: &Model,
+    programs: &[Program],
+    simulation: &Simulation,
+    cost: &CostModel,
+) -> Vec<String> {
     if programs.is_empty() {
         return vec!["nothing is encrypted: no parameters".into()];
     }
     let mut lines = Vec::new();
     for program in programs {
-        lines.extend(explain_program(model, program, simulation));
+        lines.extend(explain_program(model, program, simulation, cost));
         lines.push(String::new());
     }
     let all = noise::log2_sum(programs.iter().map(|program| program.log2_p_fail));
@@ -25,7 +30,12 @@ pub fn explain(model: &Model, programs: &[Program], simulation: &Simulation) -> 
     lines
 }
 
-fn explain_program(model: &Model, program: &Program, simulation: &Simulation) -> Vec<String> {
+fn explain_program(
+    model: &Model,
+    program: &Program,
+    simulation: &Simulation,
+    cost: &CostModel,
+) -> Vec<String> {
     let parameters = &program.parameters;
     let layers = &model.layers[program.layers.clone()];
     let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
@@ -59,7 +69,7 @@ fn explain_program(model: &Model, program: &Program, simulation: &Simulation) ->
     }
     let bootstraps = program.bootstrap_count();
     if bootstraps > 0 {
-        let core_s = look_up_core_ns(parameters) * 1e-9;
+        let core_s = cost.look_up_core_s(parameters);
         lines.push(format!(
             "  cost       {bootstraps} look-ups at {} of a core each, by the cost model",
             units::seconds(core_s)

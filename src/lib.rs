@@ -7,11 +7,14 @@
 pub mod agreement;
 pub mod analysis;
 pub mod audit;
+pub mod calibrate;
 pub mod cli;
 pub mod client;
 pub mod compile;
+pub mod cost;
 pub mod cpu;
 pub mod deviation;
+pub mod encoding;
 pub mod environment;
 pub mod error;
 pub mod explain;

@@ -8,7 +8,8 @@
 use std::sync::LazyLock;
 
 use crate::analysis::{Analysis, End, Stretch};
-use crate::compile::{step_noise, table_margin};
+use crate::cost::CostModel;
+use crate::encoding::{step_noise, table_margin};
 use crate::error::{Error, Result};
 use crate::fhe::noise;
 use crate::fhe::parameters::{
@@ -50,12 +51,6 @@ const KEYSWITCHES: [(usize, usize); 9] = [
 /// Smallest n, largest n, step.
 const DIMENSIONS: (usize, usize, usize) = (600, 1200, 8);
 
-/// Core-nanoseconds per floating-point operation of a blind rotation, counted as
-/// [`rotation_operations`] counts. Only its ratio to the next constant matters for the choice.
-pub const ROTATION_NS: f64 = 1.0 / 47.0;
-/// Core-nanoseconds per multiplication of a keyswitch.
-pub const KEYSWITCH_NS: f64 = 0.014;
-
 /// Returns the cheapest set for a segment, or for a linear one the set of its ciphertexts alone.
 ///
 /// # Errors
@@ -65,6 +60,7 @@ pub fn select(
     analysis: &Analysis,
     log2_p_fail_lookup: f64,
     precision: Precision,
+    cost: &CostModel,
 ) -> Result<ParameterSet> {
     let look_ups = || {
         let stretches = analysis.stretches.iter();
@@ -81,7 +77,7 @@ pub fn select(
     let found = GRID
         .iter()
         .find(|candidates| precise(&candidates.most_precise));
-    let found = found.map(|_| cheapest(&precise));
+    let found = found.map(|_| cheapest(&precise, cost));
     found.flatten().ok_or_else(|| {
         Error::Parameters(format!(
             "no set keeps the look-ups of layers {}..={} {} at a failure probability of \
@@ -172,42 +168,20 @@ fn candidates(shape: ParameterLiteral) -> Option<Candidates> {
 }
 
 /// Returns the cheapest precise set of the grid.
-fn cheapest(precise: &dyn Fn(&ParameterSet) -> bool) -> Option<ParameterSet> {
+fn cheapest(precise: &dyn Fn(&ParameterSet) -> bool, cost: &CostModel) -> Option<ParameterSet> {
     let mut best: Option<(f64, ParameterSet)> = None;
     for candidates in GRID.iter() {
         let beats = |cost: f64| best.is_none_or(|(lowest, _)| cost < lowest);
         let cheaper = candidates
             .sets
             .iter()
-            .map(|set| (look_up_core_ns(set), *set));
+            .map(|set| (cost.look_up_core_s(set), *set));
         let found = cheaper
             .take_while(|(cost, _)| beats(*cost))
             .find(|(_, set)| precise(set));
         best = found.or(best);
     }
     best.map(|(_, set)| set)
-}
-
-/// Returns the modelled core-nanoseconds of a look-up.
-pub fn look_up_core_ns(parameters: &ParameterSet) -> f64 {
-    let literal = parameters.literal();
-    let keyswitch =
-        parameters.big_dimension() * literal.keyswitch_levels * (literal.lwe_dimension + 1);
-    literal.lwe_dimension as f64 * rotation_operations(parameters) * ROTATION_NS
-        + keyswitch as f64 * KEYSWITCH_NS
-}
-
-/// Returns the floating-point operations of one step of a blind rotation: (k+1)·levels forward
-/// and k+1 backward transforms of N/2 points at 5·log2 operations a point, (k+1)²·levels products
-/// of 8, and 12 a coefficient for rotation, decomposition and conversion.
-fn rotation_operations(parameters: &ParameterSet) -> f64 {
-    let literal = parameters.literal();
-    let points = literal.polynomial_size as f64 / 2.0;
-    let polynomials = literal.glwe_dimension as f64 + 1.0;
-    let levels = literal.bootstrap_levels as f64;
-    let transforms = 5.0 * points * points.log2() * polynomials * (levels + 1.0);
-    let products = 8.0 * points * levels * polynomials.powi(2);
-    transforms + products + 24.0 * points * polynomials
 }
 
 #[cfg(test)]
@@ -248,8 +222,16 @@ mod tests {
         let analysis = &analyses("digits-cnn", "SSSSS")[0];
         let mut last = 0.0;
         for limit in [1.0, 0.5, 0.3, 0.2] {
-            let choose = || select(analysis, -64.0, Precision::StepNoise(limit)).expect("found");
-            let cost = look_up_core_ns(&choose());
+            let choose = || {
+                select(
+                    analysis,
+                    -64.0,
+                    Precision::StepNoise(limit),
+                    &CostModel::default(),
+                )
+                .expect("found")
+            };
+            let cost = CostModel::default().look_up_core_s(&choose());
             assert!(cost >= last, "{limit}: {cost} < {last}");
             assert_eq!(choose(), choose());
             last = cost;
@@ -264,7 +246,8 @@ mod tests {
             .to_string();
         assert!(error.contains("accumulators are too wide"), "{error}");
         let narrow = &analyses("digits-mlp", "CSC")[0];
-        let set = select(narrow, -64.0, Precision::Exact).expect("8-bit inputs");
+        let set =
+            select(narrow, -64.0, Precision::Exact, &CostModel::default()).expect("8-bit inputs");
         assert!(set.literal().polynomial_size >= 2048);
     }
 
@@ -276,7 +259,7 @@ mod tests {
         ) {
             let text: String = (0..5).map(|l| if bits >> l & 1 == 1 { 'S' } else { 'C' }).collect();
             for analysis in analyses("digits-cnn", &text) {
-                let Ok(set) = select(&analysis, log2_p_fail, Precision::StepNoise(limit)) else {
+                let Ok(set) = select(&analysis, log2_p_fail, Precision::StepNoise(limit), &CostModel::default()) else {
                     continue;
                 };
                 prop_assert!(ParameterSet::new(*set.literal()).is_ok());

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::compile::{Choice, Download, Target};
+use crate::cost::CostModel;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
@@ -99,6 +100,8 @@ pub struct Overrides {
     pub step_noise: Option<f64>,
     pub log2_p_fail_lookup: Option<f64>,
     pub download: Option<Download>,
+    /// A file that `splitbench calibrate` wrote.
+    pub calibration: Option<PathBuf>,
 }
 
 /// Everything that decides what a sweep's rows mean; equal settings give comparable rows.
@@ -116,6 +119,8 @@ pub struct Settings {
     pub step_noise: f64,
     pub log2_p_fail_lookup: f64,
     pub download: Download,
+    /// What the choice of parameter sets is based on.
+    pub cost: CostModel,
 }
 
 impl SplitFile {
@@ -177,6 +182,10 @@ impl Settings {
             parameters: overrides.parameters.unwrap_or(file.parameters),
             step_noise: overrides.step_noise.unwrap_or(file.step_noise),
             download: overrides.download.unwrap_or(file.download),
+            cost: match overrides.calibration {
+                Some(path) => CostModel::read(&path)?,
+                None => CostModel::default(),
+            },
             log2_p_fail_lookup: overrides
                 .log2_p_fail_lookup
                 .unwrap_or(file.log2_p_fail_lookup),
@@ -236,8 +245,8 @@ impl Settings {
     /// [`Error::Usage`] for an unknown parameter set.
     pub fn target(&self) -> Result<Target> {
         let parameters = match self.parameters.as_str() {
-            "auto" => Choice::Cheapest(Precision::StepNoise(self.step_noise)),
-            "exact" => Choice::Cheapest(Precision::Exact),
+            "auto" => Choice::Cheapest(Precision::StepNoise(self.step_noise), self.cost),
+            "exact" => Choice::Cheapest(Precision::Exact, self.cost),
             "fast" => Choice::Fixed(ParameterSet::fast()?),
             "accurate" => Choice::Fixed(ParameterSet::accurate()?),
             other => {

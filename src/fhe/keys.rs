@@ -4,6 +4,7 @@ use super::fourier::pinned_fft;
 use super::keyswitch::PackedKeyswitchKey;
 use super::parameters::ParameterSet;
 use crate::error::{Error, Result};
+use crate::linear_map::Row;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
@@ -242,6 +243,11 @@ impl EvaluationKey {
             bootstrap: fourier,
             keyswitch,
         }
+    }
+
+    /// Returns ciphertexts under the small key, the first part of a look-up alone: for timing it.
+    pub fn keyswitch(&self, rows: &[Row<u64>]) -> Vec<LweCiphertextOwned<u64>> {
+        self.keyswitch.keyswitch(rows)
     }
 
     /// Returns the parameter set of the key.
