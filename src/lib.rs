@@ -14,6 +14,7 @@ pub mod compile;
 pub mod cost;
 pub mod cpu;
 pub mod deviation;
+pub mod digest;
 pub mod encoding;
 pub mod environment;
 pub mod error;

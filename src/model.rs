@@ -7,6 +7,7 @@ mod test_set;
 
 use std::path::Path;
 
+use crate::digest::hex_digest;
 use crate::error::{Error, Result};
 use crate::layer::conv2d::Window;
 use crate::layer::{AveragePool, Conv2d, Dense, Geometry, Image, Layer, Linear, Operation, Relu};
@@ -100,7 +101,7 @@ impl Model {
             layers,
             test,
             float_accuracy: raw.float_accuracy,
-            digest: source::hex_digest(&json),
+            digest: hex_digest(&json),
         })
     }
 

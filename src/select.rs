@@ -5,10 +5,12 @@
 //! bootstrap levels with their best base, keyswitch decompositions, and for each the smallest n
 //! that is precise enough, because cost grows with n.
 
-use std::sync::LazyLock;
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::analysis::{Analysis, End, Stretch};
 use crate::cost::CostModel;
+use crate::digest::hex_digest;
 use crate::encoding::{step_noise, table_margin};
 use crate::error::{Error, Result};
 use crate::fhe::noise;
@@ -57,6 +59,42 @@ const DIMENSIONS: (usize, usize, usize) = (600, 1200, 8);
 ///
 /// [`Error::Parameters`] where no set of the grid is precise enough.
 pub fn select(
+    analysis: &Analysis,
+    log2_p_fail_lookup: f64,
+    precision: Precision,
+    cost: &CostModel,
+) -> Result<ParameterSet> {
+    // Placements share segments: what was found for the same content is found again.
+    let key = content_key(analysis, log2_p_fail_lookup, precision, cost);
+    static FOUND: Mutex<BTreeMap<String, ParameterSet>> = Mutex::new(BTreeMap::new());
+    let found_before = || FOUND.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(parameters) = found_before().get(&key) {
+        return Ok(*parameters);
+    }
+    let parameters = search(analysis, log2_p_fail_lookup, precision, cost)?;
+    found_before().insert(key, parameters);
+    Ok(parameters)
+}
+
+/// Returns a digest of everything that the search depends on.
+fn content_key(
+    analysis: &Analysis,
+    log2_p_fail_lookup: f64,
+    precision: Precision,
+    cost: &CostModel,
+) -> String {
+    let mut content = format!("{log2_p_fail_lookup} {precision:?} {cost:?}").into_bytes();
+    for stretch in &analysis.stretches {
+        let numbers = stretch.squared_norms.iter().chain(&stretch.scales);
+        content.extend(numbers.flat_map(|number| number.to_le_bytes()));
+        let ends = stretch.range.iter().flat_map(|&(low, high)| [low, high]);
+        content.extend(ends.flat_map(|end| end.to_le_bytes()));
+        content.extend(format!("{} {:?}", stretch.fresh, stretch.end).into_bytes());
+    }
+    hex_digest(&content)
+}
+
+fn search(
     analysis: &Analysis,
     log2_p_fail_lookup: f64,
     precision: Precision,

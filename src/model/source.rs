@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest, Sha256};
-
+use crate::digest::hex_digest;
 use crate::error::{Error, Result};
 
 /// A model folder on disk, or one of the two that are compiled in.
@@ -118,12 +117,4 @@ impl Source {
             ),
         ))
     }
-}
-
-/// Returns the SHA-256 of `bytes` in hexadecimal.
-pub fn hex_digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
 }
