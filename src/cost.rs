@@ -105,7 +105,7 @@ mod tests {
     fn calibrations_are_checked() {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("calibration.json");
-        let mut write = |text: &str| {
+        let write = |text: &str| {
             fs::write(&path, text).expect("written");
             CostModel::read(&path)
         };

@@ -279,7 +279,7 @@ mod tests {
     #[test]
     fn exact_look_ups_exist_for_small_accumulators_only() {
         let wide = &analyses("digits-cnn", "SSSSS")[0];
-        let error = select(wide, -64.0, Precision::Exact)
+        let error = select(wide, -64.0, Precision::Exact, &CostModel::default())
             .expect_err("too wide")
             .to_string();
         assert!(error.contains("accumulators are too wide"), "{error}");

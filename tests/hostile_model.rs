@@ -8,8 +8,8 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use splitbench::digest::hex_digest;
 use splitbench::model::Model;
-use splitbench::model::source::hex_digest;
 use splitbench::settings::{Overrides, Settings};
 use tempfile::TempDir;
 
