@@ -1,0 +1,139 @@
+//! One inference of a dense layer of 8-bit weights on 8-bit activations, all on the server.
+
+use std::path::Path;
+
+use splitbench::Result;
+use splitbench::compile::{Choice, Download, Target};
+use splitbench::cost::CostModel;
+use splitbench::inference::{Exchange, Inference, Session};
+use splitbench::layer::{Dense, Geometry, Layer, Linear, Operation};
+use splitbench::linear_map::{LinearMap, Row};
+use splitbench::model::{Input, Model};
+use splitbench::placement::Placement;
+use splitbench::program::Program;
+use splitbench::select::Precision;
+use splitbench::statistics::median;
+
+const INPUTS: usize = 784;
+const OUTPUTS: usize = 128;
+/// Inferences behind each median.
+const INFERENCES: usize = 9;
+
+/// Prints time, bytes and exactness of the layer for both kinds of download.
+///
+/// # Errors
+///
+/// As [`Session::set_up`] and [`Session::infer`].
+pub fn print_dense() -> Result<()> {
+    let model = dense_model()?;
+    for (name, download) in [("plain", Download::Plain), ("packed", Download::Packed)] {
+        let target = Target {
+            parameters: Choice::Cheapest(Precision::StepNoise(1.0), CostModel::default()),
+            log2_p_fail_lookup: -64.0,
+            download,
+        };
+        let session = Session::set_up(&model, &all_server(&model)?, &target)?;
+        let inferences = (0..INFERENCES).map(|index| session.infer(&image(INPUTS, index)));
+        let inferences = inferences.collect::<Result<Vec<Inference>>>()?;
+        let program = &session.programs()[0];
+        let deviations = inferences.iter().flat_map(|inference| &inference.exchanges);
+        let largest = deviations.map(|exchange| largest_deviation(program, exchange));
+        let exact = match largest.max() {
+            Some(0) => "yes".into(),
+            Some(largest) => format!("no, off by up to {largest}"),
+            None => "unknown".into(),
+        };
+        let seconds = |phase: fn(&Inference) -> f64| {
+            median(inferences.iter().map(phase))
+                .map_or_else(String::new, |seconds| format!("{seconds:.5} s"))
+        };
+        println!(
+            "inference dense {INPUTS}x{OUTPUTS}, {name} download: encrypt {}, server {}, \
+             decrypt {} (medians of {INFERENCES}); upload {} B, download {} B, keys {} B; \
+             exact: {exact}",
+            seconds(|inference| inference.times.encrypt_s),
+            seconds(|inference| inference.times.server_compute_s),
+            seconds(|inference| inference.times.decrypt_s),
+            inferences[0].upload_bytes,
+            inferences[0].download_bytes,
+            session.set_up.evaluation_key_bytes,
+        );
+    }
+    Ok(())
+}
+
+/// Returns how far a downloaded integer lies from the clear run at most.
+fn largest_deviation(program: &Program, exchange: &Exchange) -> u64 {
+    let uploaded = exchange.uploaded.iter();
+    let input: Vec<Row<u64>> = uploaded.map(|&value| [value as u64].into()).collect();
+    let clear = program.run_clear(input, None).output;
+    let pairs = clear.iter().zip(&exchange.downloaded);
+    pairs
+        .map(|(clear, &found)| found.abs_diff(clear[0] as i64))
+        .max()
+        .unwrap_or(0)
+}
+
+fn dense_model() -> Result<Model> {
+    let weight = |index: usize| (index * 101 % 255) as f32 - 127.0;
+    let dense = Dense {
+        weights: (0..INPUTS * OUTPUTS).map(weight).collect(),
+        outputs: OUTPUTS,
+        inputs: INPUTS,
+    };
+    let linear = linear(dense.map(), Geometry::Dense, 8);
+    let layer = Layer {
+        name: "dense".into(),
+        op: "dense",
+        parameter_count: (INPUTS + 1) * OUTPUTS,
+        input_shape: vec![INPUTS],
+        output_shape: vec![OUTPUTS],
+        operation: Operation::Linear(linear),
+    };
+    model(vec![INPUTS], vec![layer])
+}
+
+/// Returns a linear layer without bias that is not calibrated.
+pub fn linear(map: LinearMap<f32>, geometry: Geometry, weight_bits: u32) -> Linear {
+    Linear {
+        bias: vec![0.0; map.output_count],
+        range: vec![(0.0, 0.0); map.output_count],
+        weight_bits,
+        geometry,
+        map,
+    }
+}
+
+/// Returns a model of those layers; its test images are another model's, and so is its digest.
+///
+/// # Errors
+///
+/// As [`Model::load`].
+pub fn model(shape: Vec<usize>, layers: Vec<Layer>) -> Result<Model> {
+    let input = Input {
+        shape,
+        scale: 1.0 / 255.0,
+        max: 255,
+    };
+    Ok(Model {
+        input,
+        layers,
+        ..Model::load(Path::new("digits-mlp"))?
+    })
+}
+
+/// Returns the placement of all layers on the server.
+///
+/// # Errors
+///
+/// [`splitbench::Error::Usage`] where the model has no layers.
+pub fn all_server(model: &Model) -> Result<Placement> {
+    "S".repeat(model.layer_count()).parse()
+}
+
+/// Returns an image of 8-bit pixels.
+pub fn image(pixels: usize, index: usize) -> Vec<u8> {
+    (0..pixels)
+        .map(|pixel| ((pixel + 1) * (2 * index + 91) % 256) as u8)
+        .collect()
+}
