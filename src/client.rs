@@ -137,10 +137,9 @@ impl Client {
             Form::Glwe(ciphertexts) => {
                 let mut integers = vec![0; download.scales.len()];
                 for (row, elements) in rows.iter().zip(ciphertexts) {
-                    let coefficients = elements
-                        .iter()
-                        .map(|&(_, coefficient)| coefficient as usize);
-                    let phases = cipher::decrypt_packed(key, row, coefficients);
+                    let coefficients: Vec<usize> =
+                        elements.iter().map(|&(_, c)| c as usize).collect();
+                    let phases = cipher::decrypt_packed(key, row, &coefficients);
                     for (&(element, _), phase) in elements.iter().zip(phases) {
                         integers[element as usize] = download.decode(phase);
                     }

@@ -4,6 +4,8 @@
 //! guard band of z·sigma is left at each end, where sigma is the noise predicted by tfhe's
 //! formulas and z the Gaussian quantile of the wanted failure probability.
 
+use std::sync::Arc;
+
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
@@ -65,7 +67,7 @@ pub fn compile_placement(
     model: &Model,
     placement: &Placement,
     target: &Target,
-) -> Result<Vec<Program>> {
+) -> Result<Vec<Arc<Program>>> {
     let segments = placement.server_segments();
     let programs = segments.iter().map(|segment| {
         let analysis = analyse(model, segment);
@@ -75,7 +77,7 @@ pub fn compile_placement(
                 select(&analysis, target.log2_p_fail_lookup, precision, &cost)?
             }
         };
-        compile(&analysis, &parameters, target)
+        compile(&analysis, &parameters, target).map(Arc::new)
     });
     programs.collect()
 }

@@ -1,5 +1,7 @@
 //! Why a placement's parameters are what they are, in words and figures: `splitbench params`.
 
+use std::sync::Arc;
+
 use crate::cost::CostModel;
 use crate::fhe::noise;
 use crate::fhe::parameters::{ParameterSet, SECURITY_BITS};
@@ -13,7 +15,7 @@ use crate::units;
 /// noise over the test set.
 pub fn explain(
     model: &Model,
-    programs: &[Program],
+    programs: &[Arc<Program>],
     simulation: &Simulation,
     cost: &CostModel,
 ) -> Vec<String> {

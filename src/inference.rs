@@ -1,5 +1,6 @@
 //! One inference from image to logits: the only file where client and server meet.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use crate::client::Client;
@@ -21,7 +22,7 @@ use crate::wire::{self, Expected};
 /// A client and a server that have exchanged keys for one placement.
 pub struct Session {
     segments: Vec<Segment>,
-    programs: Vec<Program>,
+    programs: Vec<Arc<Program>>,
     client: Client,
     server: Server,
     pub set_up: SetUp,
@@ -80,7 +81,7 @@ impl Session {
     pub fn set_up(model: &Model, placement: &Placement, target: &Target) -> Result<Self> {
         let programs = compile_placement(model, placement, target)?;
         let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
-        let mut server = Server::new(programs.clone());
+        let mut server = Server::new(&programs);
         let mut set_up = SetUp::default();
         let client = timed(&mut set_up.key_generation_s, || {
             Client::new(model, placement, interfaces.collect())
@@ -118,7 +119,7 @@ impl Session {
     }
 
     /// Returns the programs of the server's segments.
-    pub fn programs(&self) -> &[Program] {
+    pub fn programs(&self) -> &[Arc<Program>] {
         &self.programs
     }
 
@@ -264,7 +265,7 @@ impl Session {
             parameters,
             interface,
             ..
-        } = program;
+        } = program.as_ref();
         let zeros = vec![0; interface.upload.layout.places.len()];
         let ciphertexts = cipher::expand(parameters, &self.client.encrypt(segment, &zeros));
         let mut rows: Vec<Row<u64>> = (0..count)
@@ -285,7 +286,7 @@ impl Session {
 }
 
 /// Returns the parameter sets that need an evaluation key, each once.
-pub fn key_parameters(programs: &[Program]) -> Vec<ParameterSet> {
+pub fn key_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
     let mut sets: Vec<ParameterSet> = Vec::new();
     for program in programs
         .iter()
@@ -299,7 +300,7 @@ pub fn key_parameters(programs: &[Program]) -> Vec<ParameterSet> {
 }
 
 /// Returns the packings of answers that need a key, each once.
-fn packings(programs: &[Program]) -> Vec<(ParameterSet, PackingDecomposition)> {
+fn packings(programs: &[Arc<Program>]) -> Vec<(ParameterSet, PackingDecomposition)> {
     let mut needed = Vec::new();
     for program in programs {
         if let Some(packing) = program.interface.download.packing

@@ -3,6 +3,7 @@
 //! It must never hold a secret key: naming the type here fails the lint.
 #![deny(clippy::disallowed_types)]
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -27,7 +28,7 @@ pub struct Server {
 
 /// A program with what its steps need on the torus.
 struct Segment {
-    program: Program,
+    program: Arc<Program>,
     prepared: Vec<Prepared>,
 }
 
@@ -63,14 +64,14 @@ pub struct LayerTime {
 
 impl Server {
     /// Returns a server of those programs, without keys.
-    pub fn new(programs: Vec<Program>) -> Self {
-        let segments = programs.into_iter().map(|program| Segment {
+    pub fn new(programs: &[Arc<Program>]) -> Self {
+        let segments = programs.iter().map(|program| Segment {
             prepared: program
                 .steps
                 .iter()
                 .map(|step| prepare(step, &program.parameters))
                 .collect(),
-            program,
+            program: Arc::clone(program),
         });
         Self {
             segments: segments.collect(),

@@ -1,6 +1,8 @@
 //! A placement in the clear, over many images at once: float layers on the client, integer
 //! programs with the server's tables and wrap-around on the server, with or without noise.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::deviation::Deviations;
@@ -27,7 +29,7 @@ pub struct Simulation {
 pub fn simulate(
     model: &Model,
     placement: &Placement,
-    programs: &[Program],
+    programs: &[Arc<Program>],
     images: &[usize],
     noise: Option<NoiseSeed>,
 ) -> Simulation {

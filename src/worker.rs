@@ -7,6 +7,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -225,7 +226,7 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
 }
 
 /// Returns the distinct parameter sets of programs, joined by `+`.
-fn parameter_sets(programs: &[Program]) -> String {
+fn parameter_sets(programs: &[Arc<Program>]) -> String {
     let mut names: Vec<String> = Vec::new();
     for program in programs {
         let name = program.parameters.to_string();
@@ -248,7 +249,7 @@ impl Judged {
         &self,
         model: &Model,
         placement: &Placement,
-        programs: &[Program],
+        programs: &[Arc<Program>],
         inference: &Inference,
         seed: NoiseSeed,
     ) -> SampleRow {
@@ -290,7 +291,7 @@ struct Accuracy {
 }
 
 impl Accuracy {
-    fn of(model: &Model, placement: &Placement, programs: &[Program], seed: u64) -> Self {
+    fn of(model: &Model, placement: &Placement, programs: &[Arc<Program>], seed: u64) -> Self {
         let all: Vec<usize> = (0..model.test.len()).collect();
         let noiseless = simulate(model, placement, programs, &all, None);
         let noisy = (0..NOISE_SEEDS).map(|index| {

@@ -3,7 +3,7 @@
 //! The tests share one key pair per parameter set, because making one takes a second.
 
 use std::path::Path;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use splitbench::agreement::within_error_model;
 use splitbench::audit::audit;
@@ -41,9 +41,9 @@ fn placement(text: &str) -> Placement {
 }
 
 /// Returns the integers that a client would decode from a server's answer to trivial inputs.
-fn run_trivially(program: &Program, integers: &[i64]) -> Vec<i64> {
+fn run_trivially(program: &Arc<Program>, integers: &[i64]) -> Vec<i64> {
     let parameters = fast();
-    let mut server = Server::new(vec![program.clone()]);
+    let mut server = Server::new(&[Arc::clone(program)]);
     server
         .receive_key(&FAST_KEY, &parameters)
         .expect("conforms");
@@ -234,7 +234,7 @@ fn a_server_without_a_key_says_so() {
     let model = Model::load(Path::new("digits-mlp")).expect("embedded");
     let programs = compile_placement(&model, &placement("CSC"), &target(fast())).expect("compiles");
     let phases = programs[0].interface.upload.phases(&[0; 32]);
-    let server = Server::new(programs);
+    let server = Server::new(&programs);
     let ciphertexts = insecure_trivial(&fast(), &phases);
     let error = server
         .observe(0, ciphertexts, &mut |_, _, _| Ok(()))

@@ -45,7 +45,8 @@ fn bench_upload(criterion: &mut Criterion, set: &Set, count: usize) -> Result<()
     let received = cipher::expand(&set.parameters, &wire::read_upload(&message, expected)?);
     for (ciphertext, phases) in received.iter().zip(&phases) {
         let row: Vec<u64> = ciphertext[..set.parameters.big_dimension() + phases.len()].to_vec();
-        let found = cipher::decrypt_packed(&set.secret, &row, 0..phases.len());
+        let found =
+            cipher::decrypt_packed(&set.secret, &row, &(0..phases.len()).collect::<Vec<_>>());
         for (found, &sent) in found.iter().zip(phases) {
             let error = found.wrapping_sub(sent) as i64;
             assert!(error.unsigned_abs() < 1 << 40, "upload of {count}: {error}");

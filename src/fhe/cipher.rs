@@ -7,6 +7,7 @@ use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 use super::keys::SecretKey;
+use super::packed::extract;
 use super::parameters::ParameterSet;
 use crate::linear_map::Row;
 
@@ -125,26 +126,36 @@ pub fn decrypt(key: &SecretKey, rows: &[Row<u64>]) -> Vec<u64> {
 /// # Panics
 ///
 /// Panics where the row has not `k·N` coefficients and one more for each of `coefficients`.
-pub fn decrypt_packed(
-    key: &SecretKey,
-    row: &[u64],
-    coefficients: impl Iterator<Item = usize> + Clone,
-) -> Vec<u64> {
+pub fn decrypt_packed(key: &SecretKey, row: &[u64], coefficients: &[usize]) -> Vec<u64> {
     let parameters = key.parameters();
     let (mask, bodies) = row.split_at(parameters.big_dimension());
+    let size = parameters.literal().polynomial_size;
     let mut ciphertext = mask.to_vec();
-    ciphertext.resize(mask.len() + parameters.literal().polynomial_size, 0);
-    for (coefficient, &body) in coefficients.clone().zip(bodies) {
+    ciphertext.resize(mask.len() + size, 0);
+    for (coefficient, &body) in coefficients.iter().zip(bodies) {
         ciphertext[mask.len() + coefficient] = body;
+    }
+    if coefficients.len() <= FEW_COEFFICIENTS {
+        let extracted: Vec<Row<u64>> = coefficients
+            .iter()
+            .map(|&coefficient| extract(parameters, &ciphertext, coefficient))
+            .collect();
+        return decrypt(key, &extracted);
     }
     let ciphertext = GlweCiphertext::from_container(
         ciphertext,
         parameters.polynomial_size(),
         CiphertextModulus::new_native(),
     );
-    let mut phases = PlaintextList::new(0u64, PlaintextCount(parameters.literal().polynomial_size));
+    let mut phases = PlaintextList::new(0u64, PlaintextCount(size));
     decrypt_glwe_ciphertext(&key.glwe, &ciphertext, &mut phases);
+    let phases = phases.as_ref();
     coefficients
-        .map(|coefficient| phases.as_ref()[coefficient])
+        .iter()
+        .map(|&coefficient| phases[coefficient])
         .collect()
 }
+
+/// Coefficients up to which one inner product each is faster than the polynomial product that
+/// decrypts them all.
+const FEW_COEFFICIENTS: usize = 64;
