@@ -394,6 +394,31 @@ fn plot(folder: &Path) -> Result<()> {
         return Err(Error::invalid(table.display().to_string(), reason));
     }
     let rows: Vec<SplitRow> = read_csv(&table)?;
+    check_times(&rows, &table)?;
     let paths = draw_charts(&rows, &folder.join(results::CHARTS))?;
     print(paths.iter().map(|path| path.display().to_string()))
+}
+
+/// Checks that a table which a person may have edited holds times that an axis can show.
+fn check_times(rows: &[SplitRow], table: &Path) -> Result<()> {
+    let plausible = |seconds: f64| seconds == 0.0 || (1e-12..=1e12).contains(&seconds);
+    for row in rows {
+        let times = [
+            ("online_s_median", row.online_s_median),
+            ("client_compute_s_median", row.client_compute_s_median),
+            ("encrypt_s_median", row.encrypt_s_median),
+            ("serialise_s_median", row.serialise_s_median),
+            ("server_compute_s_median", row.server_compute_s_median),
+            ("deserialise_s_median", row.deserialise_s_median),
+            ("decrypt_s_median", row.decrypt_s_median),
+        ];
+        for (column, seconds) in times {
+            if let Some(seconds) = seconds.filter(|seconds| !plausible(*seconds)) {
+                let place = format!("{}: {} of {}", table.display(), column, row.placement);
+                let reason = format!("{seconds} s is no time between 10^-12 s and 10^12 s");
+                return Err(Error::invalid(place, reason));
+            }
+        }
+    }
+    Ok(())
 }
