@@ -23,8 +23,8 @@ impl Default for CostModel {
     /// Measured on one core of an AMD EPYC of family 26 (Zen 5) by `splitbench calibrate`.
     fn default() -> Self {
         Self {
-            rotation_ns: 0.021,
-            keyswitch_ns: 0.014,
+            rotation_ns: 0.0149,
+            keyswitch_ns: 0.0088,
         }
     }
 }

@@ -7,6 +7,8 @@
 
 pub mod bootstrap;
 pub mod cipher;
+#[cfg(target_arch = "x86_64")]
+mod cmux;
 mod fourier;
 pub mod keys;
 pub mod keyswitch;
@@ -14,5 +16,8 @@ pub mod noise;
 pub mod pack;
 pub mod packed;
 pub mod parameters;
+mod rotation;
 #[cfg(target_arch = "x86_64")]
 mod simd;
+#[cfg(target_arch = "x86_64")]
+mod transform;

@@ -5,12 +5,12 @@
 //! modulus switch (Bergerat et al., 2023) subtracts half a cell.
 
 use rayon::prelude::*;
-use tfhe::core_crypto::fft_impl::fft64::crypto::bootstrap::batch_blind_rotate_assign_scratch;
 use tfhe::core_crypto::prelude::*;
 
-use super::fourier::pinned_fft;
 use super::keys::EvaluationKey;
+use super::packed::extract;
 use super::parameters::ParameterSet;
+use super::rotation::{SwitchedLwe, blind_rotate};
 use crate::linear_map::Row;
 
 /// The most ciphertexts that one thread rotates together: each bootstrap-key element is read
@@ -52,79 +52,24 @@ fn look_up_batch<'a>(
         .keyswitch
         .keyswitch(rows)
         .into_iter()
-        .map(|ciphertext| SwitchedLwe::new(ciphertext, parameters))
+        .map(|ciphertext| switch_modulus(ciphertext, parameters))
         .collect();
-    let mut accumulators = GlweCiphertextList::new(
-        0u64,
-        parameters.glwe_size(),
-        parameters.polynomial_size(),
-        GlweCiphertextCount(rows.len()),
-        CiphertextModulus::new_native(),
-    );
-    for (index, mut accumulator) in accumulators.iter_mut().enumerate() {
-        accumulator
-            .get_mut_body()
-            .as_mut()
-            .copy_from_slice(table(index));
+    let mask_size = parameters.big_dimension();
+    let accumulator_size = mask_size + parameters.literal().polynomial_size;
+    let mut accumulators = vec![0; rows.len() * accumulator_size];
+    for (index, accumulator) in accumulators.chunks_exact_mut(accumulator_size).enumerate() {
+        accumulator[mask_size..].copy_from_slice(table(index));
     }
-    let fft = pinned_fft(parameters);
-    let mut buffers = ComputationBuffers::new();
-    buffers.resize(
-        batch_blind_rotate_assign_scratch::<u64>(
-            parameters.glwe_size(),
-            parameters.polynomial_size(),
-            CiphertextCount(rows.len()),
-            fft.as_view(),
-        )
-        .unaligned_bytes_required(),
-    );
-    key.bootstrap.as_view().batch_blind_rotate_assign(
-        accumulators.as_mut_view(),
-        &switched,
-        fft.as_view(),
-        buffers.stack(),
-    );
-    for (accumulator, row) in accumulators.iter().zip(rows) {
-        let mut output =
-            LweCiphertext::from_container(row.as_mut(), CiphertextModulus::new_native());
-        extract_lwe_sample_from_glwe_ciphertext(&accumulator, &mut output, MonomialDegree(0));
+    blind_rotate(&key.bootstrap, &mut accumulators, &switched);
+    for (accumulator, row) in accumulators.chunks_exact(accumulator_size).zip(rows) {
+        *row = extract(parameters, accumulator, 0);
     }
 }
 
-/// An LWE ciphertext modulo 2N, kept so that a batch can read its mask at random.
-struct SwitchedLwe {
-    modulus: CiphertextModulusLog,
-    mask: Vec<usize>,
-    body: usize,
-}
-
-impl SwitchedLwe {
-    fn new(ciphertext: LweCiphertextOwned<u64>, parameters: &ParameterSet) -> Self {
-        let modulus = parameters.rotation_modulus_log();
-        let lazy =
-            lwe_ciphertext_centered_binary_modulus_switch::<u64, usize, _>(ciphertext, modulus);
-        Self {
-            modulus,
-            mask: lazy.mask().collect(),
-            body: lazy.body(),
-        }
-    }
-}
-
-impl ModulusSwitchedLweCiphertext<usize> for SwitchedLwe {
-    fn log_modulus(&self) -> CiphertextModulusLog {
-        self.modulus
-    }
-
-    fn lwe_dimension(&self) -> LweDimension {
-        LweDimension(self.mask.len())
-    }
-
-    fn body(&self) -> usize {
-        self.body
-    }
-
-    fn mask(&self) -> impl ExactSizeIterator<Item = usize> + '_ {
-        self.mask.iter().copied()
-    }
+/// Returns the ciphertext modulo 2N, its phase moved down by half a cell.
+fn switch_modulus(ciphertext: LweCiphertextOwned<u64>, parameters: &ParameterSet) -> SwitchedLwe {
+    let modulus = parameters.rotation_modulus_log();
+    let switched =
+        lwe_ciphertext_centered_binary_modulus_switch::<u64, usize, _>(ciphertext, modulus);
+    SwitchedLwe::new(&switched)
 }

@@ -3,6 +3,7 @@
 use super::fourier::pinned_fft;
 use super::keyswitch::PackedKeyswitchKey;
 use super::parameters::ParameterSet;
+use super::rotation::RotationKey;
 use crate::error::{Error, Result};
 use crate::linear_map::Row;
 use tfhe::core_crypto::commons::math::random::Seed;
@@ -30,7 +31,7 @@ pub struct SeededEvaluationKey {
 /// What the server computes look-ups with.
 pub struct EvaluationKey {
     parameters: ParameterSet,
-    pub(super) bootstrap: FourierLweBootstrapKeyOwned,
+    pub(super) bootstrap: RotationKey,
     pub(super) keyswitch: PackedKeyswitchKey,
 }
 
@@ -229,18 +230,9 @@ impl EvaluationKey {
             Seed(seeded.bootstrap_seed),
         )
         .decompress_into_lwe_bootstrap_key();
-        let (base_log, levels) = parameters.bootstrap_decomposition();
-        let mut fourier = FourierLweBootstrapKeyOwned::new(
-            parameters.lwe_dimension(),
-            parameters.glwe_size(),
-            parameters.polynomial_size(),
-            base_log,
-            levels,
-        );
-        par_convert_standard_lwe_bootstrap_key_to_fourier(&standard, &mut fourier);
         Self {
             parameters,
-            bootstrap: fourier,
+            bootstrap: RotationKey::new(&standard),
             keyswitch,
         }
     }

@@ -1,4 +1,4 @@
-//! The keyswitch's matrix product on AVX-512 VNNI: the only unsafe code of the crate.
+//! The keyswitch's matrix product on AVX-512 VNNI.
 //!
 //! `vpdpbusd` adds four products of an unsigned and a signed byte to each 32-bit lane. A key
 //! coefficient is three unsigned byte limbs (24 bits), a digit one signed byte; each limb has its
