@@ -71,7 +71,32 @@ const TILE: usize = 16;
 /// Output rows of a register tile.
 const TILE_ROWS: usize = 4;
 
+/// Output rows of one block of a dense map, the unit of work of a core.
+const DENSE_BLOCK_ROWS: usize = 8;
+
 impl<T: Element> LinearMap<T> {
+    /// Returns the map of a dense matrix `[outputs, inputs]`, row-major.
+    ///
+    /// # Panics
+    ///
+    /// Panics without inputs.
+    pub fn dense(weights: &[T], inputs: usize) -> Self {
+        let blocks = weights.chunks(DENSE_BLOCK_ROWS * inputs).enumerate();
+        let blocks = blocks.map(|(index, weights)| {
+            let first = (index * DENSE_BLOCK_ROWS) as u32;
+            Block {
+                weights: weights.into(),
+                inputs: (0..inputs as u32).collect(),
+                outputs: (first..first + (weights.len() / inputs) as u32).collect(),
+            }
+        });
+        Self {
+            input_count: inputs,
+            output_count: weights.len() / inputs,
+            blocks: blocks.collect(),
+        }
+    }
+
     /// Returns the output rows for `input`, on all cores.
     ///
     /// # Panics
@@ -227,29 +252,17 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn dense(inputs: usize, outputs: usize, weights: Vec<u64>) -> LinearMap<u64> {
-        LinearMap {
-            input_count: inputs,
-            output_count: outputs,
-            blocks: vec![Block {
-                weights: weights.into(),
-                inputs: (0..inputs as u32).collect(),
-                outputs: (0..outputs as u32).collect(),
-            }],
-        }
-    }
-
     proptest! {
         #[test]
         fn a_dense_block_equals_the_naive_product(
-            inputs in 1usize..9, outputs in 1usize..9, columns in 1usize..140, seed: u64,
+            inputs in 1usize..9, outputs in 1usize..20, columns in 1usize..140, seed: u64,
         ) {
             let number = |index: usize| seed.wrapping_mul(index as u64 * 2 + 1).rotate_left(17);
             let weights: Vec<u64> = (0..inputs * outputs).map(number).collect();
             let rows: Vec<Row<u64>> = (0..inputs)
                 .map(|row| (0..columns).map(|column| number(row * columns + column + 7)).collect())
                 .collect();
-            let result = dense(inputs, outputs, weights.clone()).apply(&rows);
+            let result = LinearMap::dense(&weights, inputs).apply(&rows);
             for output in 0..outputs {
                 for column in 0..columns {
                     let expected = (0..inputs).fold(0u64, |sum, input| {
@@ -263,11 +276,11 @@ mod tests {
 
     #[test]
     fn norms_of_a_composition_count_correlated_inputs_once() {
-        let duplicate = dense(1, 2, vec![1, 1]);
-        let add = dense(2, 1, vec![1, 1]);
+        let duplicate = LinearMap::<u64>::dense(&[1, 1], 1);
+        let add = LinearMap::dense(&[1, 1], 2);
         // x ↦ (x, x) ↦ 2x has norm² 4, not 1 + 1.
         assert_eq!(squared_norms(&[&duplicate, &add], 1), [4.0]);
-        let negative = dense(2, 1, vec![(-3i64) as u64, 4]);
+        let negative = LinearMap::dense(&[(-3i64) as u64, 4], 2);
         assert_eq!(squared_norms(&[&negative], 2), [25.0]);
         assert_eq!(squared_norms::<u64>(&[], 3), [1.0; 3]);
     }

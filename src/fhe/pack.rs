@@ -12,7 +12,7 @@ use super::keys::SecretKey;
 use super::noise;
 use super::parameters::ParameterSet;
 use crate::error::{Error, Result};
-use crate::linear_map::Row;
+use crate::linear_map::{LinearMap, Row};
 
 /// Decomposition of a packing keyswitch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -31,7 +31,8 @@ pub struct SeededPackingKey {
 pub struct PackingKey {
     parameters: ParameterSet,
     decomposition: PackingDecomposition,
-    key: LwePackingKeyswitchKeyOwned<u64>,
+    /// `[k·N·levels]` GLWE ciphertexts of `(k + 1)·N` coefficients.
+    rows: Vec<Row<u64>>,
 }
 
 const SEED_BYTES: usize = 16;
@@ -141,10 +142,12 @@ impl PackingKey {
         decomposition: PackingDecomposition,
     ) -> Self {
         let key = decomposition.seeded(&parameters, seeded.bodies, seeded.seed);
+        let key = key.decompress_into_lwe_packing_keyswitch_key();
+        let size = parameters.big_dimension() + parameters.literal().polynomial_size;
         Self {
             parameters,
             decomposition,
-            key: key.decompress_into_lwe_packing_keyswitch_key(),
+            rows: key.as_ref().chunks_exact(size).map(Into::into).collect(),
         }
     }
 
@@ -155,27 +158,89 @@ impl PackingKey {
 
     /// Returns GLWE ciphertexts whose leading coefficients hide the phases of `rows`, N at a time.
     pub fn pack(&self, rows: &[Row<u64>]) -> Vec<Row<u64>> {
+        let groups = rows.chunks(self.parameters.literal().polynomial_size);
+        groups.map(|group| self.pack_group(group)).collect()
+    }
+
+    /// Packs as Σ X^i · (body_i - Σ digit · key row): the inner sums are one matrix product of all
+    /// digits with the key.
+    fn pack_group(&self, group: &[Row<u64>]) -> Row<u64> {
         let size = self.parameters.literal().polynomial_size;
-        rows.chunks(size)
-            .map(|rows| {
-                let list = LweCiphertextList::from_container(
-                    rows.concat(),
-                    LweSize(self.parameters.big_size()),
-                    CiphertextModulus::new_native(),
-                );
-                let mut packed = GlweCiphertext::new(
-                    0,
-                    self.parameters.glwe_size(),
-                    self.parameters.polynomial_size(),
-                    CiphertextModulus::new_native(),
-                );
-                par_keyswitch_lwe_ciphertext_list_and_pack_in_glwe_ciphertext(
-                    &self.key,
-                    &list,
-                    &mut packed,
-                );
-                packed.into_container().into_boxed_slice()
+        let decomposer = SignedDecomposer::<u64>::new(
+            DecompositionBaseLog(self.decomposition.base_log),
+            DecompositionLevelCount(self.decomposition.levels),
+        );
+        let digits = group.iter().flat_map(|row| &row[..row.len() - 1]);
+        let digits = digits.flat_map(|&coefficient| decomposer.decompose(coefficient));
+        let digits: Vec<u64> = digits.map(|term| term.value()).collect();
+        let sums = LinearMap::dense(&digits, self.rows.len()).apply(&self.rows);
+        let mut packed = vec![0u64; self.parameters.big_dimension() + size].into_boxed_slice();
+        for (degree, (sum, row)) in sums.iter().zip(group).enumerate() {
+            for (packed, sum) in packed.chunks_exact_mut(size).zip(sum.chunks_exact(size)) {
+                subtract_rotated(packed, sum, degree);
+            }
+            let body = &mut packed[self.parameters.big_dimension() + degree];
+            *body = body.wrapping_add(row[row.len() - 1]);
+        }
+        packed
+    }
+}
+
+/// Subtracts X^degree · `polynomial` modulo X^N + 1.
+fn subtract_rotated(from: &mut [u64], polynomial: &[u64], degree: usize) {
+    let (kept, wrapped) = polynomial.split_at(polynomial.len() - degree);
+    let (low, high) = from.split_at_mut(degree);
+    for (target, term) in high.iter_mut().zip(kept) {
+        *target = target.wrapping_sub(*term);
+    }
+    for (target, term) in low.iter_mut().zip(wrapped) {
+        *target = target.wrapping_add(*term);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packing_equals_tfhes_bit_for_bit() {
+        let parameters = ParameterSet::fast().expect("secure");
+        let decomposition = PackingDecomposition {
+            base_log: 12,
+            levels: 2,
+        };
+        // Any numbers make a key, since both do the same arithmetic on it.
+        let number = |i: usize| {
+            (i as u64 + 1)
+                .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+                .rotate_left(23)
+        };
+        let bodies = (0..decomposition.body_count(&parameters))
+            .map(number)
+            .collect();
+        let seeded = SeededPackingKey { seed: 7, bodies };
+        let tfhes = decomposition.seeded(&parameters, seeded.bodies.clone(), seeded.seed);
+        let tfhes = tfhes.decompress_into_lwe_packing_keyswitch_key();
+        let key = PackingKey::expand(seeded, parameters, decomposition);
+        let rows: Vec<Row<u64>> = (0..3)
+            .map(|row| {
+                (0..parameters.big_size())
+                    .map(|i| number(row * 7919 + i))
+                    .collect()
             })
-            .collect()
+            .collect();
+        let list = LweCiphertextList::from_container(
+            rows.concat(),
+            LweSize(parameters.big_size()),
+            CiphertextModulus::new_native(),
+        );
+        let mut expected = GlweCiphertext::new(
+            0,
+            parameters.glwe_size(),
+            parameters.polynomial_size(),
+            CiphertextModulus::new_native(),
+        );
+        keyswitch_lwe_ciphertext_list_and_pack_in_glwe_ciphertext(&tfhes, &list, &mut expected);
+        assert_eq!(key.pack(&rows)[0][..], expected.as_ref()[..]);
     }
 }

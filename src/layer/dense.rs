@@ -1,9 +1,6 @@
 //! Fully connected layer.
 
-use crate::linear_map::{Block, LinearMap};
-
-/// Output rows of one block, the unit of work of a core.
-const BLOCK_ROWS: usize = 8;
+use crate::linear_map::LinearMap;
 
 /// `output[o] = Σ_i weights[o][i] · input[i] + bias[o]`.
 #[derive(Debug, Clone)]
@@ -17,24 +14,7 @@ pub struct Dense {
 impl Dense {
     /// Returns the layer as a linear map.
     pub fn map(&self) -> LinearMap<f32> {
-        let blocks = self
-            .weights
-            .chunks(BLOCK_ROWS * self.inputs)
-            .enumerate()
-            .map(|(index, weights)| {
-                let first = (index * BLOCK_ROWS) as u32;
-                Block {
-                    weights: weights.into(),
-                    inputs: (0..self.inputs as u32).collect(),
-                    outputs: (first..first + (weights.len() / self.inputs) as u32).collect(),
-                }
-            })
-            .collect();
-        LinearMap {
-            input_count: self.inputs,
-            output_count: self.outputs,
-            blocks,
-        }
+        LinearMap::dense(&self.weights, self.inputs)
     }
 }
 
