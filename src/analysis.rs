@@ -31,6 +31,17 @@ pub struct Analysis {
     pub stretches: Vec<Stretch>,
 }
 
+impl Analysis {
+    /// Returns the look-ups of one inference.
+    pub fn look_up_count(&self) -> usize {
+        let stretches = self.stretches.iter();
+        stretches
+            .filter(|stretch| matches!(stretch.end, End::LookUp(_)))
+            .map(|stretch| stretch.scales.len())
+            .sum()
+    }
+}
+
 /// Linear layers and what follows them.
 #[derive(Debug, Clone)]
 pub struct Stretch {

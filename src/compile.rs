@@ -23,7 +23,7 @@ use crate::placement::Placement;
 use crate::program::{
     DownloadEncoding, Form, Interface, LinearStep, LookUpStep, Program, Step, UploadEncoding,
 };
-use crate::select::{Precision, select};
+use crate::select::{Precision, select_all};
 
 /// The most variance that rounding a message may add, as a share of the noise that is there.
 const ROUNDING_SHARE: f64 = 1.0 / 64.0;
@@ -69,17 +69,20 @@ pub fn compile_placement(
     target: &Target,
 ) -> Result<Vec<Arc<Program>>> {
     let segments = placement.server_segments();
-    let programs = segments.iter().map(|segment| {
-        let analysis = analyse(model, segment);
-        let parameters = match target.parameters {
-            Choice::Fixed(parameters) => parameters,
-            Choice::Cheapest(precision, cost) => {
-                select(&analysis, target.log2_p_fail_lookup, precision, &cost)?
-            }
-        };
-        compile(&analysis, &parameters, target).map(Arc::new)
-    });
-    programs.collect()
+    let analyses: Vec<Analysis> = segments
+        .iter()
+        .map(|segment| analyse(model, segment))
+        .collect();
+    let sets = match target.parameters {
+        Choice::Fixed(parameters) => vec![parameters; analyses.len()],
+        Choice::Cheapest(precision, cost) => {
+            select_all(&analyses, target.log2_p_fail_lookup, precision, &cost)?
+        }
+    };
+    let programs = analyses.iter().zip(&sets);
+    programs
+        .map(|(analysis, parameters)| compile(analysis, parameters, target).map(Arc::new))
+        .collect()
 }
 
 /// Returns the program of a segment under a parameter set.

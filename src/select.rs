@@ -53,6 +53,57 @@ const KEYSWITCHES: [(usize, usize); 9] = [
 /// Smallest n, largest n, step.
 const DIMENSIONS: (usize, usize, usize) = (600, 1200, 8);
 
+/// The most that one set for all segments may cost over a set for each, as a share: a second
+/// evaluation key costs its bytes, its memory and the time to make it.
+const SHARED_SET_SURCHARGE: f64 = 0.05;
+
+/// Returns a set for each segment of a placement: one for all that have look-ups where that costs
+/// hardly more, else the cheapest for each.
+///
+/// # Errors
+///
+/// As [`select`].
+pub fn select_all(
+    analyses: &[Analysis],
+    log2_p_fail_lookup: f64,
+    precision: Precision,
+    cost: &CostModel,
+) -> Result<Vec<ParameterSet>> {
+    let sets = analyses
+        .iter()
+        .map(|analysis| select(analysis, log2_p_fail_lookup, precision, cost));
+    let mut sets: Vec<ParameterSet> = sets.collect::<Result<_>>()?;
+    let look_ups: Vec<usize> = analyses.iter().map(Analysis::look_up_count).collect();
+    let total = |set_of: &dyn Fn(usize) -> ParameterSet| -> f64 {
+        let segments = look_ups.iter().enumerate();
+        segments
+            .map(|(index, &count)| count as f64 * cost.look_up_core_s(&set_of(index)))
+            .sum()
+    };
+    let most = total(&|index| sets[index]) * (1.0 + SHARED_SET_SURCHARGE);
+    let serves_all = |set: &ParameterSet| {
+        let stretches = analyses.iter().flat_map(|analysis| &analysis.stretches);
+        stretches
+            .into_iter()
+            .all(|stretch| is_precise(stretch, set, log2_p_fail_lookup, precision))
+    };
+    let candidates = sets.iter().zip(&look_ups).filter(|(_, count)| **count > 0);
+    let shared = candidates
+        .map(|(set, _)| (total(&|_| *set), *set))
+        .filter(|(total, set)| *total <= most && serves_all(set))
+        .min_by(|a, b| a.0.total_cmp(&b.0));
+    if let Some((_, shared)) = shared {
+        for (set, _) in sets
+            .iter_mut()
+            .zip(&look_ups)
+            .filter(|(_, count)| **count > 0)
+        {
+            *set = shared;
+        }
+    }
+    Ok(sets)
+}
+
 /// Returns the cheapest set for a segment, or for a linear one the set of its ciphertexts alone.
 ///
 /// # Errors
@@ -287,6 +338,29 @@ mod tests {
         let set =
             select(narrow, -64.0, Precision::Exact, &CostModel::default()).expect("8-bit inputs");
         assert!(set.literal().polynomial_size >= 2048);
+    }
+
+    #[test]
+    fn segments_of_like_needs_share_a_set_and_its_key() {
+        let analyses = analyses("digits-cnn", "CSCSC");
+        let choose = |precision| {
+            select_all(&analyses, -64.0, precision, &CostModel::default()).expect("found")
+        };
+        let alone: Vec<ParameterSet> = analyses
+            .iter()
+            .map(|analysis| {
+                let precision = Precision::StepNoise(1.0);
+                select(analysis, -64.0, precision, &CostModel::default()).expect("found")
+            })
+            .collect();
+        assert_ne!(alone[0], alone[1]);
+        let together = choose(Precision::StepNoise(1.0));
+        assert_eq!(together[0], together[1]);
+        for (analysis, set) in analyses.iter().zip(together) {
+            for stretch in &analysis.stretches {
+                assert!(is_precise(stretch, &set, -64.0, Precision::StepNoise(1.0)));
+            }
+        }
     }
 
     proptest! {
