@@ -365,7 +365,7 @@ fn calibrate(path: &Path) -> Result<()> {
     let [fast, accurate] = [ParameterSet::fast()?, ParameterSet::accurate()?];
     let fast = crate::calibrate::calibrate(fast)?;
     let accurate = crate::calibrate::calibrate(accurate)?;
-    results::write_json(path, &fast.cost)?;
+    results::write_json(path, &fast.cost.rounded())?;
     let lines = [fast, accurate].map(|found| {
         let modelled = fast.cost.look_up_core_s(&found.parameters);
         let cores = rayon::current_num_threads() as f64;

@@ -15,8 +15,10 @@ use crate::encoding::{Channel, channels, even_step, widest_encoding};
 use crate::error::{Error, Result};
 use crate::fhe::noise;
 use crate::fhe::pack::PackingDecomposition;
+use crate::fhe::packed::SparsePolynomial;
 use crate::fhe::parameters::ParameterSet;
 use crate::layer::Geometry;
+use crate::linear_map::squared_norms;
 use crate::model::Model;
 use crate::packing::{Layout, Packing, most_rows_per_product, pack};
 use crate::placement::Placement;
@@ -137,7 +139,10 @@ impl Compiler<'_> {
         let mut download = None;
         for stretch in &analysis.stretches {
             let compiled = match &stretch.end {
-                End::LookUp(activation) => self.look_up_stretch(stretch, activation)?,
+                End::LookUp(activation) => {
+                    let packing = packed.as_ref().map(|(_, packing)| packing);
+                    self.look_up_stretch(stretch, activation, packing)?
+                }
                 End::Download => self.download_stretch(stretch, packed.as_ref())?,
             };
             upload.get_or_insert((compiled.step, compiled.upload_bytes));
@@ -215,12 +220,18 @@ impl Compiler<'_> {
 
     /// Returns the variance of each phase at the end of a stretch, and the bytes of a body
     /// coefficient of the upload that keep rounding below its share of that noise and `floor`.
-    fn variances(&self, stretch: &Stretch, floor: f64) -> (Vec<f64>, usize) {
-        let norms = &stretch.squared_norms;
+    fn variances(
+        &self,
+        stretch: &Stretch,
+        packing: Option<&Packing>,
+        floor: f64,
+    ) -> (Vec<f64>, usize) {
         if !stretch.fresh {
             let input = noise::bootstrap_variance(self.parameters);
-            return (norms.iter().map(|norm| norm * input).collect(), 8);
+            let norms = stretch.squared_norms.iter();
+            return (norms.map(|norm| norm * input).collect(), 8);
         }
+        let norms = packed_norms(stretch, packing);
         let own = |norm: f64| {
             norm * noise::fresh_variance(self.parameters)
                 + noise::product_variance(self.parameters, norm)
@@ -234,9 +245,14 @@ impl Compiler<'_> {
         (variances.collect(), bytes)
     }
 
-    fn look_up_stretch(&mut self, stretch: &Stretch, activation: &Activation) -> Result<Compiled> {
+    fn look_up_stretch(
+        &mut self,
+        stretch: &Stretch,
+        activation: &Activation,
+        packing: Option<&Packing>,
+    ) -> Result<Compiled> {
         let added = noise::look_up_variance(self.parameters);
-        let (variances, upload_bytes) = self.variances(stretch, added);
+        let (variances, upload_bytes) = self.variances(stretch, packing, added);
         let sigma: Vec<f64> = variances.iter().map(|v| (v + added).sqrt()).collect();
         let relu = &activation.relu;
         let channels = channels(stretch, &sigma, activation);
@@ -252,7 +268,7 @@ impl Compiler<'_> {
                 self.quantile
             )));
         }
-        let step = even_step(share);
+        let step = even_step(share).max(2);
         let centre = if padding_bit { 0 } else { relu.largest() };
         let size = self.polynomial_size();
         let table = |channel: &Channel| channel.table(padding_bit, step, size, relu, centre);
@@ -294,20 +310,21 @@ impl Compiler<'_> {
         // Half a unit at most is lost to noise where decoding is to be exact.
         let peak = largest.iter().copied().fold(1.0, f64::max);
         let floor = (0.25 / (peak + 0.5) / self.quantile).powi(2);
-        let (variances, upload_bytes) = self.variances(stretch, floor);
+        let (variances, upload_bytes) =
+            self.variances(stretch, packed.map(|(_, packing)| packing), floor);
         let share = largest
             .iter()
             .zip(&variances)
             .map(|(largest, variance)| (0.5 - self.quantile * variance.sqrt()) / (largest + 0.5))
             .fold(f64::INFINITY, f64::min);
-        if share <= 0.0 {
+        let step = even_step(share.max(0.0));
+        if step == 0 {
             return Err(Error::Parameters(format!(
-                "{}: noise fills the torus at the end of a segment: give its last linear layer \
-                 fewer weight bits",
+                "{}: noise or range fills the torus at the end of a segment: put fewer linear \
+                 layers in a row on the server, or give them fewer weight bits",
                 self.parameters
             )));
         }
-        let step = even_step(share);
         let share = step as f64 / 2f64.powi(64);
         let noisiest = variances.iter().copied().fold(0.0, f64::max);
         let exact_variance = (share / 2.0 / self.quantile).powi(2);
@@ -378,4 +395,37 @@ impl Compiler<'_> {
         let rounding = |bytes| noise::rounding_variance(self.parameters, bytes);
         (2..8).find(|&bytes| rounding(bytes) <= room).unwrap_or(8)
     }
+}
+
+/// Returns the squared norms of the weights that carry noise to each element at the end of a fresh
+/// stretch. In a packed layer every weight of a product does, those of other rows and of padding
+/// too, because they meet encryptions of zero.
+fn packed_norms(stretch: &Stretch, packing: Option<&Packing>) -> Vec<f64> {
+    let Some(packing) = packing else {
+        return stretch.squared_norms.clone();
+    };
+    let of_product = |product: &Vec<SparsePolynomial>| -> f64 {
+        let weights = product.iter().flatten();
+        weights.map(|&(_, weight)| (weight as f64).powi(2)).sum()
+    };
+    let products: Vec<f64> = packing.products.iter().map(of_product).collect();
+    let norms = packing
+        .outputs
+        .iter()
+        .map(|place| products[place.ciphertext as usize]);
+    if stretch.linears.len() == 1 {
+        return norms.collect();
+    }
+    // Further layers follow: the worst growth of the first bounds that of the whole.
+    let own = squared_norms(
+        &[&stretch.linears[0].map],
+        stretch.linears[0].map.input_count,
+    );
+    let growth = norms.zip(own).map(|(packed, own)| packed / own.max(1.0));
+    let growth = growth.fold(1.0, f64::max);
+    stretch
+        .squared_norms
+        .iter()
+        .map(|norm| norm * growth)
+        .collect()
 }

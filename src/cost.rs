@@ -13,7 +13,7 @@ use crate::fhe::parameters::ParameterSet;
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CostModel {
-    /// Per floating-point operation of a blind rotation, as [`rotation_operations`] counts.
+    /// Per floating-point operation of a blind rotation, counted from transforms, products and conversions.
     pub rotation_ns: f64,
     /// Per multiplication of a keyswitch.
     pub keyswitch_ns: f64,
@@ -60,6 +60,16 @@ impl CostModel {
         Self {
             rotation_ns: 1e9 * rotation_s / (steps * rotation_operations(parameters)),
             keyswitch_ns: 1e9 * keyswitch_core_s / keyswitch_multiplications(parameters),
+        }
+    }
+
+    /// Returns the model with four significant digits, more than a measurement gives and few enough
+    /// to come back from text unchanged.
+    pub fn rounded(&self) -> Self {
+        let round = |value: f64| format!("{value:.3e}").parse().unwrap_or(value);
+        Self {
+            rotation_ns: round(self.rotation_ns),
+            keyswitch_ns: round(self.keyswitch_ns),
         }
     }
 

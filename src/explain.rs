@@ -55,6 +55,7 @@ fn explain_program(
         upload.layout.lengths.iter().sum::<usize>(),
         upload.bytes
     ));
+    let quantile = noise::two_sided_quantile(program.log2_p_fail_lookup.unwrap_or(-64.0));
     let mut maps = Vec::new();
     let mut fresh = true;
     for step in &program.steps {
@@ -63,7 +64,9 @@ fn explain_program(
             Step::LookUp(step) => {
                 let norms = squared_norms(&maps, step.sigma.len());
                 let gain = norms.iter().copied().fold(0.0, f64::max).sqrt();
-                lines.extend(explain_look_up(model, parameters, step, gain, fresh));
+                lines.extend(explain_look_up(
+                    model, parameters, step, gain, fresh, quantile,
+                ));
                 lines.extend(deviation_line(step, simulation));
                 (maps, fresh) = (Vec::new(), false);
             }
@@ -105,7 +108,8 @@ fn explain_look_up(
     step: &LookUpStep,
     gain: f64,
     fresh: bool,
-) -> [String; 2] {
+    quantile: f64,
+) -> [String; 3] {
     let sigma = step.sigma.iter().copied().fold(0.0, f64::max);
     let input = if fresh {
         noise::fresh_variance(parameters)
@@ -134,6 +138,11 @@ fn explain_look_up(
             "  {:10} integers {low}..={high}, one is 2^{:.2} of a turn ({encoding})",
             model.layers[step.layer].name,
             (step.input_step as f64).log2() - 64.0,
+        ),
+        format!(
+            "  {:10} guard bands of {quantile:.1} sigma, {} of a turn, at each end",
+            "",
+            turn((quantile * sigma).powi(2)),
         ),
         format!(
             "  {:10} noise {} = {gain:.1} x input {} and the look-up's own",

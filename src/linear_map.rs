@@ -119,15 +119,6 @@ impl<T: Element> LinearMap<T> {
         output
     }
 
-    /// Returns the number of multiplications per column, padding left out.
-    pub fn multiplication_count(&self) -> u64 {
-        let of_block = |block: &Block<T>| {
-            let inputs = block.inputs.iter().filter(|&&input| input != PADDING);
-            inputs.count() as u64 * block.outputs.len() as u64
-        };
-        self.blocks.iter().map(of_block).sum()
-    }
-
     /// Returns the block and the row within it that computes each output element.
     fn locate_outputs(&self) -> Vec<(u32, u32)> {
         let mut place = vec![(0, 0); self.output_count];
@@ -297,6 +288,5 @@ mod tests {
             }],
         };
         assert_eq!(map.apply(&[vec![3].into()])[0][0], 21);
-        assert_eq!(map.multiplication_count(), 1);
     }
 }

@@ -123,8 +123,14 @@ fn read_whole_lines(folder: &Path) -> Result<(Vec<Record>, usize)> {
     let mut records = Vec::new();
     let mut whole_bytes = 0;
     for (index, line) in text.split_inclusive(|&byte| byte == b'\n').enumerate() {
-        match parse_line(line) {
-            Some(record) => records.push(record),
+        match checked_json(line) {
+            Some(json) => {
+                let record = serde_json::from_str(json).map_err(|error| {
+                    let place = format!("{}: line {}", path.display(), index + 1);
+                    Error::invalid(place, format!("written by another version: {error}"))
+                })?;
+                records.push(record);
+            }
             None if whole_bytes + line.len() == text.len() => break,
             None => {
                 let place = format!("{}: line {}", path.display(), index + 1);
@@ -138,15 +144,13 @@ fn read_whole_lines(folder: &Path) -> Result<(Vec<Record>, usize)> {
     Ok((records, whole_bytes))
 }
 
-/// Returns the record of a whole line with the right checksum.
-fn parse_line(line: &[u8]) -> Option<Record> {
+/// Returns the JSON of a whole line with the right checksum.
+fn checked_json(line: &[u8]) -> Option<&str> {
     let line = std::str::from_utf8(line).ok()?.strip_suffix('\n')?;
     let (checksum, json) = line.split_at_checked(8)?;
     let json = json.strip_prefix(' ')?;
     let expected = u32::from_str_radix(checksum, 16).ok()?;
-    (crc32fast::hash(json.as_bytes()) == expected)
-        .then(|| serde_json::from_str(json).ok())
-        .flatten()
+    (crc32fast::hash(json.as_bytes()) == expected).then_some(json)
 }
 
 #[cfg(test)]

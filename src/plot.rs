@@ -1,6 +1,6 @@
 //! Charts of the measured splits, as SVG and PNG.
 //!
-//! Each chart is a pure function from rows to a [`scene::Scene`]; [`render`] paints scenes with
+//! Each chart is a pure function from rows to a `Scene`; `render` paints scenes with
 //! plotters. Charts read rows and never run anything.
 
 use std::path::{Path, PathBuf};

@@ -244,15 +244,26 @@ impl Program {
         }
         let download = &self.interface.download;
         range_overflow_count += count_outside(&rows, |element| download.range[element]);
-        if let Some(seed) = noise.filter(|_| !download.exact) {
-            rows.par_iter_mut().enumerate().for_each(|(element, row)| {
-                let std = download.noise_std[element];
-                let noise = noise_of(seed, self.steps.len(), element, std);
-                for (value, noise) in row.iter_mut().zip(noise) {
-                    *value = value.wrapping_add(noise.round() as i64 as u64);
+        rows.par_iter_mut().enumerate().for_each(|(element, row)| {
+            // What the client decodes: the phase modulo one turn, with noise where it is asked for.
+            let decoded = |value: u64, noise: f64| {
+                let phase = value.wrapping_mul(download.step);
+                let noise = (noise * download.step as f64) as i64 as u64;
+                download.decode(phase.wrapping_add(noise)) as u64
+            };
+            match noise {
+                None => row
+                    .iter_mut()
+                    .for_each(|value| *value = decoded(*value, 0.0)),
+                Some(seed) => {
+                    let std = download.noise_std[element];
+                    let noise = noise_of(seed, self.steps.len(), element, std);
+                    for (value, noise) in row.iter_mut().zip(noise) {
+                        *value = decoded(*value, noise);
+                    }
                 }
-            });
-        }
+            }
+        });
         ClearRun {
             output: rows,
             range_overflow_count,

@@ -128,7 +128,8 @@ fn greatest_common_divisor(a: i64, b: i64) -> i64 {
     }
 }
 
-/// Returns the smallest and largest value of each output element over all inputs in range.
+/// Returns the smallest and largest value of each output element over all inputs in range,
+/// saturated to 64 bits.
 pub fn worst_case_range(
     map: &LinearMap<u64>,
     bias: &[i64],
@@ -146,8 +147,11 @@ pub fn worst_case_range(
                 .filter(|(input, _)| **input != PADDING)
                 .fold((start, start), |(low, high), (&element, &weight)| {
                     let (from, to) = input[element as usize];
-                    let ends = [weight as i64 * from, weight as i64 * to];
-                    (low + ends[0].min(ends[1]), high + ends[0].max(ends[1]))
+                    let ends = [from, to].map(|end| (weight as i64).saturating_mul(end));
+                    (
+                        low.saturating_add(ends[0].min(ends[1])),
+                        high.saturating_add(ends[0].max(ends[1])),
+                    )
                 });
         }
     }
@@ -192,6 +196,30 @@ mod tests {
         let (map, scales) = quantise_map(&pool.map(1, [2, 2], [1, 1]), 8, &[0.5; 4]);
         assert_eq!(map.blocks[0].weights[..], [1, 1, 1, 1]);
         assert!((scales[0] - 0.125).abs() < 1e-12);
+    }
+
+    #[test]
+    fn pooled_channels_of_different_scales_stay_apart() {
+        let pool = AveragePool {
+            kernel: [1, 2],
+            window: Window {
+                stride: [1, 2],
+                padding: [0, 0],
+            },
+        };
+        let (map, scales) = quantise_map(&pool.map(2, [1, 2], [1, 1]), 8, &[0.5, 0.5, 3.0, 3.0]);
+        let rows: Vec<_> = [4u64, 6, 10, 20].map(|value| vec![value].into()).into();
+        let output = map.apply(&rows);
+        let reals: Vec<f64> = output
+            .iter()
+            .zip(&scales)
+            .map(|(row, s)| row[0] as f64 * s)
+            .collect();
+        // The means of 2.0 and 3.0, and of 30 and 60.
+        assert!(
+            (reals[0] - 2.5).abs() < 1e-9 && (reals[1] - 45.0).abs() < 1e-9,
+            "{reals:?}"
+        );
     }
 
     proptest! {

@@ -217,6 +217,10 @@ impl Settings {
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(Error::Usage(format!("{name} must be at least one")));
         }
+        if self.repeats > 1_000_000 {
+            let reason = "more than a million repeats: give fewer";
+            return Err(Error::Usage(reason.into()));
+        }
         if self.images > model.test.len() {
             return Err(Error::Usage(format!(
                 "{} images asked for, but {} has {} test images: ask for at most so many",

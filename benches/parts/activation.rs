@@ -6,6 +6,7 @@ use criterion::Criterion;
 use splitbench::fhe::bootstrap::look_up;
 use splitbench::fhe::cipher;
 use splitbench::fhe::keyswitch::PackedKeyswitchKey;
+use splitbench::fhe::noise::key_bits;
 use splitbench::linear_map::Row;
 use splitbench::statistics::{Summary, summarise};
 
@@ -46,7 +47,7 @@ pub fn bench_activations(criterion: &mut Criterion, set: &Set) {
 
 fn bench_keyswitch(criterion: &mut Criterion, set: &Set) {
     let reference = &set.reference;
-    let packed = PackedKeyswitchKey::pack(&reference.keyswitch);
+    let packed = PackedKeyswitchKey::pack(&reference.keyswitch, key_bits(&set.parameters));
     let rows = reference.encrypt(&phases(KEYSWITCHES));
     let mut output = reference.small_ciphertext();
     for (index, (row, found)) in rows.iter().zip(packed.keyswitch(&rows)).enumerate() {

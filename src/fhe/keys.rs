@@ -2,6 +2,7 @@
 
 use super::fourier::pinned_fft;
 use super::keyswitch::PackedKeyswitchKey;
+use super::noise;
 use super::parameters::ParameterSet;
 use super::rotation::RotationKey;
 use crate::error::{Error, Result};
@@ -9,7 +10,8 @@ use crate::linear_map::Row;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
-/// What only the client holds. Made from the operating system's randomness, never from a seed.
+/// What only the client holds. Seeded by tfhe's seeder (the CPU's RDSEED, else the operating
+/// system), never from a number that a person gives.
 pub struct SecretKey {
     parameters: ParameterSet,
     /// Encrypts uploads; flattened, it is the key of the LWE ciphertexts between layers.
@@ -223,7 +225,10 @@ impl EvaluationKey {
             seeded.keyswitch_bodies,
             Seed(seeded.keyswitch_seed),
         );
-        let keyswitch = PackedKeyswitchKey::pack(&keyswitch.decompress_into_lwe_keyswitch_key());
+        let keyswitch = PackedKeyswitchKey::pack(
+            &keyswitch.decompress_into_lwe_keyswitch_key(),
+            noise::key_bits(&parameters),
+        );
         let standard = bootstrap_from_bodies(
             &parameters,
             seeded.bootstrap_bodies,

@@ -2,10 +2,8 @@
 //!
 //! A keyswitch subtracts Σ digit · key row over all digits of the mask. tfhe does that one
 //! ciphertext at a time and streams the whole key for each; here a block of key rows stays in the
-//! cache while all ciphertexts of a batch use it. The key is rounded to the top 24 bits of its
-//! coefficients. With k·N·levels = 16,384 digits of variance 1.5 (base 2^2) the rounding errors,
-//! uniform of variance 2^-48 / 12, add up to a standard deviation of 2^-18.5 of the torus, a
-//! thousandth of the keyswitch's own noise.
+//! cache while all ciphertexts of a batch use it. The key is rounded to the top 24 or 32 bits of
+//! its coefficients; [`super::noise`] chooses and counts what that adds.
 
 use tfhe::core_crypto::prelude::*;
 
@@ -14,14 +12,13 @@ use crate::linear_map::Row;
 #[cfg(target_arch = "x86_64")]
 use super::simd;
 
-/// Bits of a key coefficient that are kept.
-const KEPT_BITS: u32 = 24;
-
 /// A keyswitching key laid out for [`PackedKeyswitchKey::keyswitch`].
 pub struct PackedKeyswitchKey {
     decomposer: SignedDecomposer<u64>,
     /// n + 1.
     output_size: usize,
+    /// Leading bits of a key coefficient that are kept.
+    bits: u32,
     key: Layout,
 }
 
@@ -35,12 +32,12 @@ enum Layout {
 
 impl PackedKeyswitchKey {
     /// Packs tfhe's key in the layout that is fastest on this CPU.
-    pub fn pack(key: &LweKeyswitchKeyOwned<u64>) -> Self {
+    pub fn pack(key: &LweKeyswitchKeyOwned<u64>, bits: u32) -> Self {
         let output_size = key.output_lwe_size().0;
         let rows: Vec<u32> = key
             .as_ref()
             .iter()
-            .map(|&c| round_to_kept_bits(c))
+            .map(|&c| round_to_bits(c, bits))
             .collect();
         let packed = Self {
             decomposer: SignedDecomposer::new(
@@ -48,6 +45,7 @@ impl PackedKeyswitchKey {
                 key.decomposition_level_count(),
             ),
             output_size,
+            bits,
             key: Layout::Rows(rows),
         };
         #[cfg(target_arch = "x86_64")]
@@ -83,7 +81,7 @@ impl PackedKeyswitchKey {
             }
         }
         sums.into_iter()
-            .map(|sums| negated_ciphertext(sums.into_iter()))
+            .map(|sums| negated_ciphertext(sums.into_iter(), self.bits))
             .collect()
     }
 
@@ -108,6 +106,7 @@ impl PackedKeyswitchKey {
             Layout::Vnni(_) => return true,
         };
         simd::available()
+            && self.bits == 8 * simd::LIMBS as u32
             && self.decomposer.base_log().0 <= 7
             && depth.is_multiple_of(simd::DEPTH)
             && depth <= simd::LARGEST_DEPTH
@@ -166,7 +165,7 @@ impl PackedKeyswitchKey {
             }
         }
         sums.into_iter()
-            .map(|sums| negated_ciphertext(sums.into_iter().take(self.output_size)))
+            .map(|sums| negated_ciphertext(sums.into_iter().take(self.output_size), self.bits))
             .collect()
     }
 
@@ -188,16 +187,16 @@ impl PackedKeyswitchKey {
 }
 
 /// Returns the ciphertext whose coefficients are the negated sums, back in the torus's top bits.
-fn negated_ciphertext(sums: impl Iterator<Item = u32>) -> LweCiphertextOwned<u64> {
+fn negated_ciphertext(sums: impl Iterator<Item = u32>, bits: u32) -> LweCiphertextOwned<u64> {
     let coefficients = sums
-        .map(|sum| (u64::from(sum) << (u64::BITS - KEPT_BITS)).wrapping_neg())
+        .map(|sum| (u64::from(sum) << (u64::BITS - bits)).wrapping_neg())
         .collect();
     LweCiphertext::from_container(coefficients, CiphertextModulus::new_native())
 }
 
-/// Returns the coefficient's nearest value of [`KEPT_BITS`] bits, modulo 2^24.
-fn round_to_kept_bits(coefficient: u64) -> u32 {
-    let dropped = u64::BITS - KEPT_BITS;
+/// Returns the coefficient's nearest value of so many bits, modulo 2^32.
+fn round_to_bits(coefficient: u64, bits: u32) -> u32 {
+    let dropped = u64::BITS - bits;
     (coefficient.wrapping_add(1 << (dropped - 1)) >> dropped) as u32
 }
 
@@ -240,7 +239,7 @@ mod tests {
     #[test]
     fn the_product_agrees_with_tfhes_keyswitch() {
         let (_, _, key) = insecure_key();
-        let packed = PackedKeyswitchKey::pack(&key);
+        let packed = PackedKeyswitchKey::pack(&key, 24);
         let inputs = inputs(11);
         for (input, output) in inputs.iter().zip(packed.keyswitch(&inputs)) {
             let input = LweCiphertext::from_container(&input[..], CiphertextModulus::new_native());
@@ -257,19 +256,15 @@ mod tests {
     #[test]
     fn both_layouts_give_the_same_bits() {
         let (_, _, key) = insecure_key();
-        let packed = PackedKeyswitchKey::pack(&key);
+        let packed = PackedKeyswitchKey::pack(&key, 24);
         let portable = PackedKeyswitchKey {
             decomposer: SignedDecomposer::new(
                 key.decomposition_base_log(),
                 key.decomposition_level_count(),
             ),
             output_size: packed.output_size,
-            key: Layout::Rows(
-                key.as_ref()
-                    .iter()
-                    .map(|&c| round_to_kept_bits(c))
-                    .collect(),
-            ),
+            bits: 24,
+            key: Layout::Rows(key.as_ref().iter().map(|&c| round_to_bits(c, 24)).collect()),
         };
         let inputs = inputs(9);
         for (found, expected) in packed

@@ -56,7 +56,34 @@ pub fn look_up_variance(parameters: &ParameterSet) -> f64 {
         MODULUS,
         2.0 * parameters.literal().polynomial_size as f64,
     );
-    keyswitch.0 + modulus_switch.0
+    keyswitch.0 + modulus_switch.0 + key_rounding_variance(parameters, key_bits(parameters))
+}
+
+/// Returns how many bits of a keyswitching key's coefficients the engine keeps: 24, for which it has
+/// its fastest product, where their rounding is small beside the modulus switch, else 32.
+pub fn key_bits(parameters: &ParameterSet) -> u32 {
+    let cells = 2.0 * parameters.literal().polynomial_size as f64;
+    let modulus_switch = centered_binary_shifted_modulus_switch_additive_variance(
+        parameters.lwe_dimension(),
+        MODULUS,
+        cells,
+    );
+    if key_rounding_variance(parameters, 24) <= modulus_switch.0 / 64.0 {
+        24
+    } else {
+        32
+    }
+}
+
+/// Returns the variance that rounding the keyswitching key to its top bits adds: each of the
+/// k·N·levels digits, of variance B²/12 + 1/6, meets the rounding errors of a body and of the half
+/// of n mask coefficients that a binary key selects, each uniform of variance 2^(-2·bits) / 12.
+fn key_rounding_variance(parameters: &ParameterSet, bits: u32) -> f64 {
+    let literal = parameters.literal();
+    let digits = (parameters.big_dimension() * literal.keyswitch_levels) as f64;
+    let digit = (2.0 * literal.keyswitch_base_log as f64).exp2() / 12.0 + 1.0 / 6.0;
+    let terms = 1.0 + literal.lwe_dimension as f64 / 2.0;
+    digits * digit * terms * (-2.0 * f64::from(bits)).exp2() / 12.0
 }
 
 /// Returns the variance that rounding every coefficient of an LWE ciphertext to its top `bytes`
@@ -176,6 +203,14 @@ mod tests {
         assert_eq!(log2_sum([]), f64::NEG_INFINITY);
         assert_eq!(log2_sum([-64.0]), -64.0);
         assert!((log2_sum([-64.0; 8]) + 61.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn rounding_the_keyswitching_key_is_small_where_it_is_coarse() {
+        let fast = ParameterSet::fast().expect("secure");
+        assert_eq!(key_bits(&fast), 24);
+        assert!(key_rounding_variance(&fast, 24) < look_up_variance(&fast) / 1000.0);
+        assert!(key_rounding_variance(&fast, 32) < key_rounding_variance(&fast, 24) / 60_000.0);
     }
 
     #[test]

@@ -80,6 +80,10 @@ impl ParameterSet {
                 )));
             }
         }
+        if literal.keyswitch_base_log > 7 {
+            let reason = "keyswitch digits must fit a signed byte: a base of 2^7 at most";
+            return Err(Error::Parameters(format!("{set}: {reason}")));
+        }
         let minimal_lwe = minimal_lwe_variance_for_132_bits_security_gaussian(
             LweDimension(literal.lwe_dimension),
             MODULUS,

@@ -17,7 +17,10 @@ impl AveragePool {
     /// Returns the layer as a linear map from `[channels, height, width]`.
     pub fn map(&self, channels: usize, size: [usize; 2], output: [usize; 2]) -> LinearMap<f32> {
         let area = self.kernel[0] * self.kernel[1];
-        let weights: Arc<[f32]> = vec![1.0 / area as f32; area].into();
+        // Channels may differ in scale once they are integers, so each has weights of its own.
+        let weights: Vec<Arc<[f32]>> = (0..channels)
+            .map(|_| vec![1.0 / area as f32; area].into())
+            .collect();
         let (input_area, position_count) = (size[0] * size[1], output[0] * output[1]);
         let blocks = (0..channels * position_count)
             .map(|index| {
@@ -29,7 +32,7 @@ impl AveragePool {
                     element.map_or(PADDING, |element| (channel * input_area + element) as u32)
                 });
                 Block {
-                    weights: Arc::clone(&weights),
+                    weights: Arc::clone(&weights[channel]),
                     inputs: inputs.collect(),
                     outputs: vec![index as u32],
                 }
