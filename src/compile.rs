@@ -52,6 +52,16 @@ pub enum Download {
     Packed,
 }
 
+impl Download {
+    /// Returns the word in split files and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Packed => "packed",
+        }
+    }
+}
+
 /// Which parameter set a segment gets.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Choice {

@@ -109,6 +109,7 @@ impl Try<'_> {
             placement: placement.to_string(),
             images: settings.images,
             repeats: settings.repeats,
+            download: settings.download.word().into(),
             client_weight_share: model.client_weight_share(placement),
             ..SplitRow::default()
         };

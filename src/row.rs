@@ -52,6 +52,7 @@ pub struct SplitRow {
     pub download_bytes: Option<u64>,
     pub evaluation_key_bytes: Option<u64>,
     pub packing_key_bytes: Option<u64>,
+    pub download: String,
     pub rounds: Option<usize>,
     pub bootstrap_count: Option<usize>,
     pub start_rss_bytes: Option<u64>,

@@ -276,9 +276,11 @@ fn cheapest(precise: &dyn Fn(&ParameterSet) -> bool, cost: &CostModel) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::analyse;
+    use crate::analysis::{Activation, analyse};
+    use crate::layer::Relu;
     use crate::model::Model;
     use crate::placement::Placement;
+    use crate::quantise::QuantParams;
     use proptest::prelude::*;
     use std::path::Path;
 
@@ -359,6 +361,53 @@ mod tests {
         for (analysis, set) in analyses.iter().zip(together) {
             for stretch in &analysis.stretches {
                 assert!(is_precise(stretch, &set, -64.0, Precision::StepNoise(1.0)));
+            }
+        }
+    }
+
+    /// An analysis of look-up layers with given noise gains, ranges and outputs.
+    fn generated(layers: &[(f64, i64, i64, u32)]) -> Analysis {
+        let stretches = layers
+            .iter()
+            .enumerate()
+            .map(|(index, &(gain, low, high, bits))| Stretch {
+                fresh: index == 0,
+                linears: Vec::new(),
+                squared_norms: vec![gain * gain; 4],
+                scales: vec![0.01; 4],
+                range: vec![(-low, high); 4],
+                end: End::LookUp(Activation {
+                    layer: index,
+                    name: format!("relu{index}"),
+                    relu: Relu {
+                        bits,
+                        clip: 0.01 * high as f64 / 2.0,
+                    },
+                    elements_per_table: 2,
+                }),
+            });
+        Analysis {
+            layers: 0..layers.len(),
+            upload: QuantParams::covering(0.0, 1.0, 8),
+            element_count: 4,
+            stretches: stretches.collect(),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        #[test]
+        fn sets_chosen_for_generated_networks_are_precise_and_secure(
+            layers in prop::collection::vec((1.0f64..400.0, 1i64..20_000, 2i64..20_000, 1u32..6), 1..6),
+            limit in 0.1f64..2.0, log2_p_fail in -128.0f64..-20.0, exact: bool,
+        ) {
+            let analysis = generated(&layers);
+            let precision = if exact { Precision::Exact } else { Precision::StepNoise(limit) };
+            if let Ok(set) = select(&analysis, log2_p_fail, precision, &CostModel::default()) {
+                prop_assert!(ParameterSet::new(*set.literal()).is_ok());
+                for stretch in &analysis.stretches {
+                    prop_assert!(is_precise(stretch, &set, log2_p_fail, precision));
+                }
             }
         }
     }
