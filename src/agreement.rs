@@ -40,15 +40,10 @@ pub fn within_error_model(
     values.into_iter().all(|((row, &found), slack)| {
         let values = row.iter().map(|&value| value as i64 as f64);
         let mean = values.clone().sum::<f64>() / DRAWS as f64;
-        let variance = values.map(|value| (value - mean).powi(2)).sum::<f64>() / (DRAWS - 1) as f64;
-        let low = row
-            .iter()
-            .map(|&value| value as i64 as f64)
-            .fold(f64::INFINITY, f64::min);
-        let high = row
-            .iter()
-            .map(|&value| value as i64 as f64)
-            .fold(f64::NEG_INFINITY, f64::max);
+        let squares = values.clone().map(|value| (value - mean).powi(2));
+        let variance = squares.sum::<f64>() / (DRAWS - 1) as f64;
+        let low = values.clone().fold(f64::INFINITY, f64::min);
+        let high = values.fold(f64::NEG_INFINITY, f64::max);
         let found = found as f64;
         (found - mean).abs() <= BOUND_STD * variance.sqrt()
             || (low - slack..=high + slack).contains(&found)
