@@ -61,12 +61,7 @@ fn online_time(session: &Session, image: &[u8]) -> Duration {
         .unwrap_or_else(|error| panic!("{error}"));
     for (program, exchange) in session.programs().iter().zip(&inference.exchanges) {
         assert!(
-            within_error_model(
-                program,
-                &exchange.uploaded,
-                &exchange.downloaded,
-                NoiseSeed(1)
-            ),
+            within_error_model(program, exchange, NoiseSeed(1)),
             "an answer lies outside the error model"
         );
     }

@@ -1,17 +1,36 @@
 //! What a server segment needs, before any encryption parameters are chosen: integer weights,
-//! ranges and noise gains.
+//! scales, ranges and noise gains.
 //!
-//! A segment is cut into *stretches*: linear layers up to and including the next look-up, or up to
-//! the download.
+//! Every value of a segment lies on one *grid* of integers. Look-ups and uploads are *sources*:
+//! their integers are multiples of a step of their own. What lies between sources is linear, with
+//! integer weights. The weights in front of a look-up are chosen so that each of its channels
+//! fills half a turn, which is [`HALF_TURN`] on the grid: noise counts least then, and a channel
+//! of small numbers is no worse off than one of large ones. A source's step is the largest at
+//! which all weights that it meets keep their bits, because larger steps mean smaller weights,
+//! which carry less of the source's noise.
 
+mod gain;
+mod integer;
+mod linear;
+mod look_up;
+mod pool;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::layer::{Geometry, Linear, Operation, Relu};
-use crate::linear_map::{LinearMap, squared_norms};
+use crate::error::{Error, Result};
+use crate::layer::{Geometry, Operation};
+use crate::linear_map::LinearMap;
 use crate::model::Model;
 use crate::placement::Segment;
-use crate::quantise::{QuantParams, quantise_map, worst_case_range};
+use crate::quantise::{QuantParams, Quantisation};
 
+pub use gain::{Gain, gains};
+pub use integer::BeforeLookUp;
+pub use look_up::{Channel, PlannedLookUp};
+
+/// Half a turn less the guard bands, in integers of the grid.
+pub const HALF_TURN: i64 = 1 << 32;
 /// Bits of an uploaded integer, and of the weights that meet uploads: fresh ciphertexts have so
 /// little noise that these bits are free.
 const UPLOAD_BITS: u32 = 8;
@@ -22,237 +41,401 @@ const RANGE_MARGIN: f64 = 0.25;
 /// A server segment in integers.
 #[derive(Debug, Clone)]
 pub struct Analysis {
-    /// Indices of its layers.
-    pub layers: Range<usize>,
-    /// How the client quantises its input.
-    pub upload: QuantParams,
-    pub element_count: usize,
-    /// At least one; the last ends in the download.
-    pub stretches: Vec<Stretch>,
+    /// Indices of its nodes in the model.
+    pub nodes: Range<usize>,
+    pub uploads: Vec<PlannedUpload>,
+    /// Slot i is upload i, and slot `uploads + i` the output of step i.
+    pub steps: Vec<PlannedStep>,
+    pub downloads: Vec<PlannedDownload>,
 }
 
-impl Analysis {
-    /// Returns the look-ups of one inference.
-    pub fn look_up_count(&self) -> usize {
-        let stretches = self.stretches.iter();
-        stretches
-            .filter(|stretch| matches!(stretch.end, End::LookUp(_)))
-            .map(|stretch| stretch.scales.len())
-            .sum()
-    }
-}
-
-/// Linear layers and what follows them.
+/// A value that the client sends.
 #[derive(Debug, Clone)]
-pub struct Stretch {
-    /// Whether its ciphertexts come from the client and not out of a look-up.
-    pub fresh: bool,
-    pub linears: Vec<QuantisedLinear>,
-    /// Per element at its end: squared norm of the weights on the stretch's input.
-    pub squared_norms: Vec<f64>,
-    /// Per element at its end: `real = scale · integer`.
-    pub scales: Vec<f64>,
-    /// Per element at its end: integers that it is made for.
-    pub range: Vec<(i64, i64)>,
-    pub end: End,
+pub struct PlannedUpload {
+    /// The value in the model.
+    pub value: usize,
+    pub quantisation: Quantisation,
+    /// Grid integers of the integer 1.
+    pub step: i64,
 }
 
-/// What a stretch ends in.
+/// One step of the server.
 #[derive(Debug, Clone)]
-pub enum End {
-    LookUp(Activation),
-    Download,
+pub struct PlannedStep {
+    /// Index of the node in the model.
+    pub node: usize,
+    /// Slots that it reads: one for each term, or that of the look-up.
+    pub inputs: Vec<usize>,
+    pub action: PlannedAction,
 }
 
-/// An activation layer that becomes look-ups.
+/// What a step does.
 #[derive(Debug, Clone)]
-pub struct Activation {
-    /// Index of the layer in the model.
-    pub layer: usize,
-    pub name: String,
-    pub relu: Relu,
-    /// Elements of a channel, which share a table.
-    pub elements_per_table: usize,
+pub enum PlannedAction {
+    Linear(PlannedLinear),
+    LookUp(PlannedLookUp),
 }
 
-/// One linear layer in integers.
+/// `output = Σ terms · inputs + bias`, on the grid.
 #[derive(Debug, Clone)]
-pub struct QuantisedLinear {
-    /// Index of the layer in the model.
-    pub layer: usize,
-    pub map: LinearMap<u64>,
+pub struct PlannedLinear {
+    pub terms: Vec<Term>,
     pub bias: Vec<i64>,
+    /// That of its only term.
     pub geometry: Geometry,
 }
 
-/// What is known of the values between layers.
-struct Flow {
-    fresh: bool,
+/// Integer weights on one input.
+#[derive(Debug, Clone)]
+pub enum Term {
+    Matrix(LinearMap<u64>),
+    /// One factor for each element.
+    Scale(Vec<i64>),
+}
+
+/// A value that the client gets.
+#[derive(Debug, Clone)]
+pub struct PlannedDownload {
+    /// The value in the model.
+    pub value: usize,
+    pub slot: usize,
+    /// Grid integers of the integer 1 that the client decodes.
+    pub step: i64,
+    /// Per element: `real = scale · integer`.
+    pub scales: Vec<f64>,
+    /// Per element: integers that it is made for.
+    pub range: Vec<(i64, i64)>,
+    pub gains: Vec<Gain>,
+}
+
+impl Analysis {
+    /// Returns the look-ups with the number of their elements.
+    pub fn look_ups(&self) -> impl Iterator<Item = &PlannedLookUp> {
+        self.steps.iter().filter_map(|step| match &step.action {
+            PlannedAction::LookUp(look_up) => Some(look_up),
+            PlannedAction::Linear(_) => None,
+        })
+    }
+
+    /// Returns the names of the layers that are looked up.
+    pub fn look_up_names(&self) -> String {
+        let mut names: Vec<&str> = self
+            .look_ups()
+            .map(|look_up| look_up.name.as_str())
+            .collect();
+        names.dedup();
+        names.join(", ")
+    }
+
+    /// Returns the look-ups of one inference.
+    pub fn look_up_count(&self) -> usize {
+        self.look_ups().map(|look_up| look_up.gains.len()).sum()
+    }
+}
+
+/// A value on the server while a segment is analysed.
+#[derive(Debug, Clone)]
+struct Value {
+    slot: usize,
+    /// The source, or sources of one step, that its integers are multiples of.
+    group: usize,
+    /// Per element: `real = scale · integer + offset`, integers counted in steps of the group.
     scales: Vec<f64>,
+    offsets: Vec<f64>,
+    /// Per element: smallest and largest integer.
     range: Vec<(i64, i64)>,
+    /// Whether no look-up lies before it.
+    fresh: bool,
+}
+
+/// A step whose weights or bias wait for the steps of the sources.
+enum Draft {
+    /// `Σ terms · inputs + bias` on the integers of a group.
+    Natural {
+        terms: Vec<Term>,
+        bias: Vec<i64>,
+        geometry: Geometry,
+        group: usize,
+    },
+    /// The weights in front of a look-up.
+    Filling(linear::Filling),
+    LookUp {
+        draft: look_up::Draft,
+        group: usize,
+    },
+}
+
+/// A segment being analysed.
+struct Analyst<'a> {
+    model: &'a Model,
+    nodes: Range<usize>,
+    uploads: Vec<(usize, Quantisation, usize)>,
+    steps: Vec<(usize, Vec<usize>, Draft)>,
+    downloads: Vec<(usize, Value)>,
+    /// By value of the model.
+    values: BTreeMap<usize, Value>,
+    /// The group that a group was joined to, or itself.
+    groups: Vec<usize>,
+    /// Per group: the largest step that everything allows.
+    most: Vec<f64>,
 }
 
 /// Returns the analysis of a server segment.
-pub fn analyse(model: &Model, segment: &Segment) -> Analysis {
-    let layers = segment.layers.clone();
-    let upload = upload_quantisation(model, layers.start);
-    let element_count: usize = model.layers[layers.start].input_shape.iter().product();
-    let mut flow = Flow {
-        fresh: true,
-        scales: vec![upload.scale; element_count],
-        range: vec![(upload.low, upload.high); element_count],
+///
+/// # Errors
+///
+/// [`Error::Parameters`] where a layer's integers are too many for the grid.
+pub fn analyse(model: &Model, segment: &Segment) -> Result<Analysis> {
+    let nodes = model.nodes_of(segment);
+    let mut analyst = Analyst {
+        model,
+        nodes: nodes.clone(),
+        uploads: Vec::new(),
+        steps: Vec::new(),
+        downloads: Vec::new(),
+        values: BTreeMap::new(),
+        groups: Vec::new(),
+        most: Vec::new(),
     };
-    let mut stretches = Vec::new();
-    let mut next = layers.start;
-    loop {
-        let activation = (next..layers.end).find_map(|layer| activation(model, layer));
-        let end = activation
-            .as_ref()
-            .map_or(layers.end, |activation| activation.layer);
-        stretches.push(analyse_stretch(
-            model,
-            next..end,
-            activation.clone(),
-            &mut flow,
-        ));
-        match activation {
-            Some(_) => next = end + 1,
-            None => break,
+    for value in model.values_read(&nodes) {
+        analyst.upload(value);
+    }
+    for node in nodes.clone() {
+        if !analyst.is_absorbed(node) {
+            analyst.node(node);
         }
     }
-    Analysis {
-        layers,
-        upload,
-        element_count,
-        stretches,
+    for value in model.values_made(&nodes) {
+        analyst.download(value);
     }
+    analyst.finish()
 }
 
-/// Returns the activation that a layer is, if it is one.
-fn activation(model: &Model, index: usize) -> Option<Activation> {
-    let layer = &model.layers[index];
-    let Operation::Relu(relu) = layer.operation else {
-        return None;
-    };
-    Some(Activation {
-        layer: index,
-        name: layer.name.clone(),
-        relu,
-        elements_per_table: match layer.input_shape.as_slice() {
-            [_, height, width] => height * width,
-            _ => 1,
-        },
-    })
-}
-
-fn analyse_stretch(
-    model: &Model,
-    layers: Range<usize>,
-    activation: Option<Activation>,
-    flow: &mut Flow,
-) -> Stretch {
-    let fresh = flow.fresh;
-    let input_count = flow.scales.len();
-    let linears: Vec<QuantisedLinear> = layers
-        .clone()
-        .filter_map(|layer| match &model.layers[layer].operation {
-            Operation::Linear(linear) => Some(quantise_linear(layer, linear, flow)),
-            Operation::Relu(_) => None,
-        })
-        .collect();
-    let maps: Vec<&LinearMap<u64>> = linears.iter().map(|linear| &linear.map).collect();
-    let squared_norms = squared_norms(&maps, input_count);
-    // A fresh stretch without a look-up has precision to spare, so that its worst-case range is
-    // kept and no input at all can overflow it.
-    if (activation.is_some() || !fresh)
-        && let Some(Operation::Linear(linear)) =
-            layers.last().map(|layer| &model.layers[layer].operation)
-    {
-        narrow(flow, linear);
+impl Analyst<'_> {
+    /// Returns the number of the next slot.
+    fn next_slot(&self) -> usize {
+        self.uploads.len() + self.steps.len()
     }
-    let (scales, range) = (flow.scales.clone(), flow.range.clone());
-    let end = match activation {
-        None => End::Download,
-        Some(activation) => {
-            let relu = activation.relu;
-            *flow = Flow {
-                fresh: false,
-                scales: vec![relu.scale(); scales.len()],
-                range: vec![(0, relu.largest()); scales.len()],
+
+    fn new_group(&mut self) -> usize {
+        self.groups.push(self.groups.len());
+        self.most.push(HALF_TURN as f64);
+        self.groups.len() - 1
+    }
+
+    /// Returns the group that stands for a group and all that were joined to it.
+    fn root(&self, mut group: usize) -> usize {
+        while self.groups[group] != group {
+            group = self.groups[group];
+        }
+        group
+    }
+
+    /// Gives two groups one step.
+    fn join(&mut self, left: usize, right: usize) {
+        let (left, right) = (self.root(left), self.root(right));
+        self.groups[right] = left;
+        self.most[left] = self.most[left].min(self.most[right]);
+    }
+
+    /// Keeps the step of a group at most so large.
+    fn limit(&mut self, group: usize, most: f64) {
+        let root = self.root(group);
+        self.most[root] = self.most[root].min(most);
+    }
+
+    fn upload(&mut self, value: usize) {
+        let quantisation = self.upload_quantisation(value);
+        let group = self.new_group();
+        let count = self.model.element_count(value);
+        self.values.insert(
+            value,
+            Value {
+                slot: self.uploads.len(),
+                group,
+                scales: quantisation.scales.clone(),
+                offsets: quantisation.offsets.clone(),
+                range: vec![(quantisation.low, quantisation.high); count],
+                fresh: true,
+            },
+        );
+        self.uploads.push((value, quantisation, group));
+    }
+
+    /// Returns how the client quantises a value: the image by its own integers, what it has
+    /// quantised itself or a pool is to compare by those integers, all else by eight bits.
+    fn upload_quantisation(&self, value: usize) -> Quantisation {
+        let count = self.model.element_count(value);
+        if value == 0 {
+            let input = &self.model.input;
+            return Quantisation {
+                scales: input.scale.clone(),
+                offsets: input.offset.clone(),
+                low: 0,
+                high: i64::from(input.max),
             };
-            End::LookUp(activation)
         }
-    };
-    Stretch {
-        fresh,
-        linears,
-        squared_norms,
-        scales,
-        range,
-        end,
+        let mut readers = self.model.nodes[self.nodes.clone()].iter();
+        let compared = readers.any(|reader| {
+            reader.inputs.contains(&value) && matches!(reader.operation, Operation::MaxPool(_))
+        });
+        let own = match self.model.activation_behind(value) {
+            Some(activation) if compared => Some(activation.output),
+            Some(activation) => activation.function.quantisation(),
+            None => None,
+        };
+        if let Some(own) = own {
+            return Quantisation::uniform(own, count);
+        }
+        let widened = self.model.range(value).into_iter().map(widen);
+        let widest = widened.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
+        let (low, high) = widest.unwrap_or((0.0, 0.0));
+        // A function keeps its range; widening what it reads must not make it negative.
+        let low = match self.model.activation_behind(value) {
+            Some(activation) if activation.output.low >= 0 => low.max(0.0),
+            _ => low,
+        };
+        Quantisation::uniform(
+            QuantParams::covering(low, high.max(0.0), UPLOAD_BITS),
+            count,
+        )
     }
-}
 
-/// Quantises a linear layer and carries scales and ranges across it.
-fn quantise_linear(layer: usize, linear: &Linear, flow: &mut Flow) -> QuantisedLinear {
-    let bits = if flow.fresh {
-        UPLOAD_BITS
-    } else {
-        linear.weight_bits
-    };
-    let (map, scales) = quantise_map(&linear.map, bits, &flow.scales);
-    let bias: Vec<i64> = linear
-        .bias
-        .iter()
-        .zip(&scales)
-        .map(|(&bias, scale)| (f64::from(bias) / scale).round() as i64)
-        .collect();
-    flow.range = worst_case_range(&map, &bias, &flow.range);
-    flow.scales = scales;
-    QuantisedLinear {
-        layer,
-        map,
-        bias,
-        geometry: linear.geometry,
-    }
-}
-
-/// Narrows the worst-case range to what calibration saw, widened by the margin.
-fn narrow(flow: &mut Flow, linear: &Linear) {
-    let calibrated = calibrated_range(linear);
-    for ((range, scale), (low, high)) in flow.range.iter_mut().zip(&flow.scales).zip(calibrated) {
-        let low = ((low / scale).floor() as i64).max(range.0);
-        let high = ((high / scale).ceil() as i64).min(range.1);
-        *range = (low.min(high), high);
-    }
-}
-
-/// Returns the calibrated range of each output of a linear layer, widened by the margin.
-fn calibrated_range(linear: &Linear) -> impl Iterator<Item = (f64, f64)> + '_ {
-    linear.range.iter().map(|&(low, high)| {
-        let margin = RANGE_MARGIN * f64::from(high - low);
-        (f64::from(low) - margin, f64::from(high) + margin)
-    })
-}
-
-/// Returns how the client quantises the input of a layer.
-fn upload_quantisation(model: &Model, layer: usize) -> QuantParams {
-    let mut rectified = false;
-    for before in model.layers[..layer].iter().rev() {
-        match &before.operation {
-            Operation::Relu(_) => rectified = true,
-            Operation::Linear(linear) => {
-                let (low, high) = calibrated_range(linear)
-                    .reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)))
-                    .unwrap_or((0.0, 0.0));
-                let low = if rectified { 0.0 } else { low };
-                return QuantParams::covering(low, high.max(0.0), UPLOAD_BITS);
-            }
+    /// Returns whether a node's output is only ever part of the weights in front of a look-up.
+    fn is_absorbed(&self, node: usize) -> bool {
+        let Some(reader) = self.only_reader(node + 1) else {
+            return false;
+        };
+        match (
+            &self.model.nodes[node].operation,
+            &self.model.nodes[reader].operation,
+        ) {
+            (Operation::Linear(_) | Operation::Add(_), Operation::Activation(_)) => true,
+            (Operation::Linear(_), Operation::Add(_)) => self.is_absorbed(reader),
+            _ => false,
         }
     }
-    QuantParams {
-        scale: model.input.scale,
-        low: 0,
-        high: i64::from(model.input.max),
+
+    /// Returns the node that reads a value, where it is in the segment and the only one.
+    fn only_reader(&self, value: usize) -> Option<usize> {
+        let nodes = self.model.nodes.iter().enumerate();
+        let mut readers = nodes
+            .flat_map(|(index, node)| node.inputs.iter().map(move |input| (index, *input)))
+            .filter(|(_, input)| *input == value)
+            .map(|(index, _)| index);
+        match (readers.next(), readers.next()) {
+            (Some(reader), None) => Some(reader).filter(|reader| self.nodes.contains(reader)),
+            _ => None,
+        }
     }
+
+    fn node(&mut self, index: usize) {
+        let model = self.model;
+        let node = &model.nodes[index];
+        let value = match &node.operation {
+            Operation::Linear(linear) => self.natural_linear(index, linear),
+            Operation::Add(add) => self.natural_add(index, add),
+            Operation::Activation(activation) => self.activation(index, activation),
+            Operation::MaxPool(pool) => self.max_pool(index, pool),
+        };
+        self.values.insert(index + 1, value);
+    }
+
+    /// Adds a step and returns its slot.
+    fn push(&mut self, node: usize, inputs: Vec<usize>, draft: Draft) -> usize {
+        self.steps.push((node, inputs, draft));
+        self.next_slot() - 1
+    }
+
+    /// Takes note of a value that the client gets, which must fit half a turn at either side.
+    fn download(&mut self, index: usize) {
+        let value = self.values[&index].clone();
+        let largest = value
+            .range
+            .iter()
+            .map(|(low, high)| low.abs().max(high.abs()))
+            .max();
+        let most = HALF_TURN as f64 / (largest.unwrap_or(0).max(1) as f64 + 0.5);
+        self.limit(value.group, most);
+        self.downloads.push((index, value));
+    }
+
+    /// Settles the steps of all sources, and with them weights and biases.
+    fn finish(self) -> Result<Analysis> {
+        let steps_of: Vec<i64> = (0..self.groups.len())
+            .map(|group| (self.most[self.root(group)] as i64) & !1)
+            .collect();
+        if steps_of.contains(&0) {
+            let first = &self.model.nodes[self.nodes.start].name;
+            return Err(Error::Parameters(format!(
+                "the segment from layer {first:?} on adds up integers beyond {HALF_TURN}: put \
+                 fewer linear layers in a row on the server, or give them fewer weight bits"
+            )));
+        }
+        let uploads = self
+            .uploads
+            .into_iter()
+            .map(|(value, quantisation, group)| PlannedUpload {
+                value,
+                quantisation,
+                step: steps_of[group],
+            });
+        let mut analysis = Analysis {
+            nodes: self.nodes,
+            uploads: uploads.collect(),
+            steps: Vec::with_capacity(self.steps.len()),
+            downloads: Vec::new(),
+        };
+        let mut filled = None;
+        for (node, inputs, draft) in self.steps {
+            let action = match draft {
+                Draft::Natural {
+                    terms,
+                    bias,
+                    geometry,
+                    group,
+                } => PlannedAction::Linear(PlannedLinear {
+                    terms,
+                    bias: bias.iter().map(|bias| bias * steps_of[group]).collect(),
+                    geometry,
+                }),
+                Draft::Filling(filling) => {
+                    let (linear, channels) = filling.settle(&steps_of);
+                    filled = Some(channels);
+                    PlannedAction::Linear(linear)
+                }
+                Draft::LookUp { draft, group } => {
+                    let Some(channels) = filled.take() else {
+                        unreachable!("the weights that fill a look-up stand before it");
+                    };
+                    let gains = gains(&analysis, inputs[0]);
+                    PlannedAction::LookUp(draft.settle(channels, gains, steps_of[group]))
+                }
+            };
+            analysis.steps.push(PlannedStep {
+                node,
+                inputs,
+                action,
+            });
+        }
+        let downloads = self
+            .downloads
+            .into_iter()
+            .map(|(index, value)| PlannedDownload {
+                value: index,
+                slot: value.slot,
+                step: steps_of[value.group],
+                gains: gains(&analysis, value.slot),
+                scales: value.scales,
+                range: value.range,
+            });
+        analysis.downloads = downloads.collect();
+        Ok(analysis)
+    }
+}
+
+/// Returns a calibrated range, widened by the margin.
+fn widen((low, high): (f32, f32)) -> (f64, f64) {
+    let margin = RANGE_MARGIN * f64::from(high - low);
+    (f64::from(low) - margin, f64::from(high) + margin)
 }

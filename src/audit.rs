@@ -11,13 +11,13 @@ use crate::error::Result;
 use crate::fhe::bootstrap::look_up;
 use crate::inference::Session;
 use crate::linear_map::Row;
-use crate::program::{LookUpStep, Program, Step};
+use crate::program::{Action, LookUpStep, Program};
 
-/// Deviations of one activation layer.
+/// Deviations of one look-up step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LayerAudit {
-    /// Index of the layer in the model.
-    pub layer: usize,
+pub struct LookUpAudit {
+    /// Index of the node in the model.
+    pub node: usize,
     /// For the inputs that were measured.
     pub predicted: Deviations,
     pub measured: Deviations,
@@ -33,7 +33,7 @@ const WIDE_STEP_LOG: u32 = 64 - 10;
 /// # Errors
 ///
 /// [`crate::Error::Message`] where the server lacks a key.
-pub fn audit(session: &Session, uploads: &[Vec<i64>]) -> Result<Vec<LayerAudit>> {
+pub fn audit(session: &Session, uploads: &[Vec<Vec<i64>>]) -> Result<Vec<LookUpAudit>> {
     let mut audits = Vec::new();
     for (segment, (program, uploaded)) in session.programs().iter().zip(uploads).enumerate() {
         if program.bootstrap_count() > 0 {
@@ -47,21 +47,31 @@ fn audit_segment(
     session: &Session,
     segment: usize,
     program: &Program,
-    uploaded: &[i64],
-) -> Result<Vec<LayerAudit>> {
-    let mut integers: Vec<Row<u64>> = uploaded.iter().map(|&v| vec![v as u64].into()).collect();
+    uploaded: &[Vec<i64>],
+) -> Result<Vec<LookUpAudit>> {
+    let columns = uploaded.iter().map(|integers| -> Vec<Row<u64>> {
+        let integers = integers.iter();
+        integers.map(|&v| vec![v as u64].into()).collect()
+    });
+    let mut slots = program.grid(&columns.collect::<Vec<_>>());
     let mut audits = Vec::new();
-    let mut done = 0;
     session.observe(segment, uploaded, &mut |index, step, rows| {
-        for linear in program.steps[done..index].iter() {
-            if let Step::Linear(linear) = linear {
-                integers = linear.run_clear(&integers);
+        // The linear steps since the last look-up, on what that look-up has really given.
+        for linear in &program.steps[slots.len() - uploaded.len()..index] {
+            let inputs: Vec<&[Row<u64>]> = linear
+                .inputs
+                .iter()
+                .map(|&slot| slots[slot].as_slice())
+                .collect();
+            if let Action::Linear(action) = &linear.action {
+                let output = action.weights.run_clear(&inputs);
+                slots.push(output);
             }
         }
-        done = index + 1;
+        let mut integers = slots[program.steps[index].inputs[0]].clone();
         let found = look_up_wide(session, segment, step, rows)?;
-        let mut audit = LayerAudit {
-            layer: step.layer,
+        let mut audit = LookUpAudit {
+            node: step.node,
             predicted: Deviations::default(),
             measured: Deviations::default(),
         };
@@ -71,8 +81,9 @@ fn audit_segment(
             let predicted = Deviations::predicted(step, element, integer);
             audit.predicted = audit.predicted.plus(predicted);
             audit.measured = audit.measured.plus(Deviations::observed(clear, found));
-            row[0] = found as u64;
+            row[0] = (found * step.output_step) as u64;
         }
+        slots.push(integers);
         audits.push(audit);
         Ok(())
     })?;

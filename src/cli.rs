@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::explain::explain;
 use crate::fhe::parameters::ParameterSet;
 use crate::inference::Session;
-use crate::model::Model;
+use crate::model::{Granularity, Model};
 use crate::placement::Placement;
 use crate::plot::draw_charts;
 use crate::progress::{INTERRUPTED, Progress, tell};
@@ -62,6 +62,9 @@ struct ListArguments {
     /// A model folder, or the name of a built-in model
     #[arg(long, value_name = "DIR", default_value = "models/digits-cnn")]
     model: PathBuf,
+    /// What is placed as a whole: a residual block, or each layer [default: block]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    granularity: Option<Granularity>,
 }
 
 /// What decides how a placement is encrypted.
@@ -90,6 +93,9 @@ struct ParamsArguments {
     /// A model folder, or the name of a built-in model
     #[arg(long, value_name = "DIR", default_value = "models/digits-cnn")]
     model: PathBuf,
+    /// What is placed as a whole: a residual block, or each layer [default: block]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    granularity: Option<Granularity>,
     /// One letter per layer: C client, S server [default: all on the server]
     #[arg(long, value_name = "CSSC")]
     placement: Option<String>,
@@ -114,6 +120,9 @@ struct SweepArguments {
     /// A model folder, or the name of a built-in model; alone, all its splits
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
+    /// What is placed as a whole: a residual block, or each layer [default: block]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    granularity: Option<Granularity>,
     /// Only these placements, one letter per layer: C client, S server
     #[arg(long, value_name = "CSSC", num_args = 1..)]
     placement: Vec<String>,
@@ -186,7 +195,8 @@ fn print(lines: impl IntoIterator<Item = String>) -> Result<()> {
 }
 
 fn list(arguments: &ListArguments) -> Result<()> {
-    let model = Model::load(&arguments.model)?;
+    let granularity = arguments.granularity.unwrap_or_default();
+    let model = Model::load(&arguments.model)?.with_granularity(granularity);
     let width = model.layer_count().max("placement".len());
     let header = format!(
         "{:width$}  server segments  crossings  client weights  bootstraps",
@@ -198,7 +208,7 @@ fn list(arguments: &ListArguments) -> Result<()> {
             "{:width$}  {:>15}  {:>9}  {:>14}  {:>10}",
             placement,
             placement.server_segments().len(),
-            placement.crossings().len(),
+            model.crossing_count(&placement),
             share.map_or("none".into(), units::percent),
             model.bootstrap_count(&placement),
         )
@@ -210,10 +220,15 @@ fn list(arguments: &ListArguments) -> Result<()> {
 fn resolve_one(arguments: ParamsArguments) -> Result<(Settings, Model, Placement)> {
     let letters = match arguments.placement {
         Some(letters) => letters,
-        None => "S".repeat(Model::load(&arguments.model)?.layer_count()),
+        None => {
+            let granularity = arguments.granularity.unwrap_or_default();
+            let model = Model::load(&arguments.model)?.with_granularity(granularity);
+            "S".repeat(model.layer_count())
+        }
     };
     let (settings, model) = Settings::resolve(Overrides {
         model: Some(arguments.model),
+        granularity: arguments.granularity,
         placements: vec![letters.parse()?],
         parameters: arguments.encryption.parameters,
         step_noise: arguments.encryption.step_noise,
@@ -247,9 +262,9 @@ fn audit(arguments: AuditArguments) -> Result<()> {
     let mut layers: BTreeMap<usize, (Deviations, Deviations)> = BTreeMap::new();
     for image in 0..image_count {
         let exchanges = session.infer(model.test.image(image))?.exchanges;
-        let uploads: Vec<Vec<i64>> = exchanges.into_iter().map(|e| e.uploaded).collect();
+        let uploads: Vec<_> = exchanges.into_iter().map(|e| e.uploaded).collect();
         for found in crate::audit::audit(&session, &uploads)? {
-            let (predicted, measured) = layers.entry(found.layer).or_default();
+            let (predicted, measured) = layers.entry(model.layer_of(found.node)).or_default();
             *predicted = predicted.plus(found.predicted);
             *measured = measured.plus(found.measured);
         }
@@ -280,6 +295,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
     let (settings, model) = Settings::resolve(Overrides {
         splits: arguments.splits,
         model: arguments.model,
+        granularity: arguments.granularity,
         placements: placements?,
         images: arguments.images,
         repeats: arguments.repeats,

@@ -7,17 +7,17 @@ use crate::fhe::cipher::{self, SeededCiphertexts};
 use crate::fhe::keys::{SecretKey, SeededEvaluationKey};
 use crate::fhe::pack::{PackingDecomposition, SeededPackingKey};
 use crate::fhe::parameters::ParameterSet;
-use crate::layer::Layer;
+use crate::interface::{Form, Interface};
 use crate::linear_map::Row;
-use crate::model::{Input, Model};
+use crate::model::values::Values;
+use crate::model::{Input, Model, Node};
 use crate::placement::{Party, Placement};
-use crate::program::{Form, Interface};
 
 /// The party that owns the data.
 pub struct Client {
     input: Input,
-    /// Its layers; `None` where the server runs one.
-    layers: Vec<Option<Layer>>,
+    /// Its nodes; `None` where the server runs one.
+    nodes: Vec<Option<Node>>,
     /// One per server segment.
     segments: Vec<ServerSegment>,
     keys: Vec<SecretKey>,
@@ -39,6 +39,10 @@ impl Client {
         segments: Vec<(Interface, ParameterSet)>,
     ) -> Self {
         let layers = model.layers.iter().zip(placement.parties());
+        let nodes = layers.flat_map(|(layer, party)| {
+            let nodes = model.nodes[layer.nodes.clone()].iter();
+            nodes.map(move |node| (*party == Party::Client).then(|| node.clone()))
+        });
         let mut keys: Vec<SecretKey> = Vec::new();
         let segments = segments.into_iter().map(|(interface, parameters)| {
             let known = keys.iter().position(|key| *key.parameters() == parameters);
@@ -50,9 +54,7 @@ impl Client {
         });
         Self {
             input: model.input.clone(),
-            layers: layers
-                .map(|(layer, party)| (*party == Party::Client).then(|| layer.clone()))
-                .collect(),
+            nodes: nodes.collect(),
             segments: segments.collect(),
             keys,
         }
@@ -88,44 +90,46 @@ impl Client {
 
     /// Returns the network's float input for an image of integers.
     pub fn read_image(&self, image: &[u8]) -> Vec<Row<f32>> {
-        let scale = self.input.scale as f32;
-        image
-            .iter()
-            .map(|&pixel| vec![f32::from(pixel) * scale].into())
+        let pixels = image.iter().enumerate();
+        pixels
+            .map(|(element, &pixel)| vec![self.input.real(element, pixel)].into())
             .collect()
     }
 
-    /// Runs one of its layers.
+    /// Runs one of its nodes on the values that it reads.
     ///
     /// # Panics
     ///
-    /// Panics where the layer is the server's.
-    pub fn run_layer(&self, layer: usize, input: Vec<Row<f32>>) -> Vec<Row<f32>> {
-        let Some(layer) = &self.layers[layer] else {
-            panic!("layer {layer} is the server's");
+    /// Panics where the node is the server's.
+    pub fn run_node(&self, node: usize, values: &Values) -> Vec<Row<f32>> {
+        let Some(node) = &self.nodes[node] else {
+            panic!("node {node} is the server's");
         };
-        layer.run_float(input)
+        node.operation.run_float(&values.of(&node.inputs))
     }
 
-    /// Quantises an activation for a server segment.
-    pub fn quantise(&self, segment: usize, activation: &[Row<f32>]) -> Vec<i64> {
-        let quantisation = self.segments[segment].interface.upload.quantisation;
-        activation
-            .iter()
-            .map(|row| quantisation.quantise(f64::from(row[0])))
+    /// Quantises a value for an upload of a server segment.
+    pub fn quantise(&self, segment: usize, upload: usize, value: &[Row<f32>]) -> Vec<i64> {
+        let quantisation = &self.segments[segment].interface.uploads[upload].quantisation;
+        let elements = value.iter().enumerate();
+        elements
+            .map(|(element, row)| quantisation.quantise(element, f64::from(row[0])))
             .collect()
     }
 
-    /// Encrypts integers for a server segment.
-    pub fn encrypt(&self, segment: usize, integers: &[i64]) -> SeededCiphertexts {
+    /// Encrypts integers for an upload of a server segment.
+    pub fn encrypt(&self, segment: usize, upload: usize, integers: &[i64]) -> SeededCiphertexts {
         let ServerSegment { interface, key } = &self.segments[segment];
-        cipher::encrypt(&self.keys[*key], &interface.upload.phases(integers))
+        cipher::encrypt(
+            &self.keys[*key],
+            &interface.uploads[upload].phases(integers),
+        )
     }
 
-    /// Decrypts a server segment's answer to integers.
-    pub fn decrypt(&self, segment: usize, rows: &[Row<u64>]) -> Vec<i64> {
+    /// Decrypts a download of a server segment to integers.
+    pub fn decrypt(&self, segment: usize, download: usize, rows: &[Row<u64>]) -> Vec<i64> {
         let ServerSegment { interface, key } = &self.segments[segment];
-        let (key, download) = (&self.keys[*key], &interface.download);
+        let (key, download) = (&self.keys[*key], &interface.downloads[download]);
         match &download.form {
             Form::Lwe => {
                 let phases = cipher::decrypt(key, rows);
@@ -155,8 +159,8 @@ impl Client {
     }
 
     /// Returns the float activation that a segment's integers stand for.
-    pub fn dequantise(&self, segment: usize, integers: &[i64]) -> Vec<Row<f32>> {
-        let scales = &self.segments[segment].interface.download.scales;
+    pub fn dequantise(&self, segment: usize, download: usize, integers: &[i64]) -> Vec<Row<f32>> {
+        let scales = &self.segments[segment].interface.downloads[download].scales;
         integers
             .iter()
             .zip(scales)

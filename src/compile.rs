@@ -1,30 +1,33 @@
-//! Compiles an analysed segment for a parameter set: torus steps, tables, guard bands, messages.
+//! Compiles an analysed segment for a parameter set: the grid's unit on the torus, tables, guard
+//! bands, messages.
 //!
-//! Within a stretch one torus step holds. It is as large as the calibrated range allows once a
-//! guard band of z·sigma is left at each end, where sigma is the noise predicted by tfhe's
-//! formulas and z the Gaussian quantile of the wanted failure probability.
+//! The unit is as large as the calibrated ranges allow once a guard band of z·sigma is left at each
+//! end of each look-up, where sigma is the noise predicted by tfhe's formulas and z the Gaussian
+//! quantile of the wanted failure probability.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
-use crate::analysis::{Activation, Analysis, End, QuantisedLinear, Stretch, analyse};
+use crate::analysis::{
+    Analysis, Gain, PlannedAction, PlannedDownload, PlannedLinear, PlannedLookUp, Term, analyse,
+};
 use crate::cost::CostModel;
-use crate::encoding::{Channel, channels, even_step, widest_encoding};
+use crate::encoding::{SourceNoise, even_unit};
 use crate::error::{Error, Result};
 use crate::fhe::noise;
 use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::packed::SparsePolynomial;
 use crate::fhe::parameters::ParameterSet;
+use crate::interface::{DownloadEncoding, Form, Interface, UploadEncoding};
 use crate::layer::Geometry;
-use crate::linear_map::squared_norms;
+use crate::linear_map::LinearMap;
 use crate::model::Model;
 use crate::packing::{Layout, Packing, most_rows_per_product, pack};
 use crate::placement::Placement;
-use crate::program::{
-    DownloadEncoding, Form, Interface, LinearStep, LookUpStep, Program, Step, UploadEncoding,
-};
+use crate::program::{Action, LinearStep, LookUpStep, Program, Step};
 use crate::select::{Precision, select_all};
 
 /// The most variance that rounding a message may add, as a share of the noise that is there.
@@ -81,10 +84,8 @@ pub fn compile_placement(
     target: &Target,
 ) -> Result<Vec<Arc<Program>>> {
     let segments = placement.server_segments();
-    let analyses: Vec<Analysis> = segments
-        .iter()
-        .map(|segment| analyse(model, segment))
-        .collect();
+    let analyses = segments.iter().map(|segment| analyse(model, segment));
+    let analyses: Vec<Analysis> = analyses.collect::<Result<_>>()?;
     let sets = match target.parameters {
         Choice::Fixed(parameters) => vec![parameters; analyses.len()],
         Choice::Cheapest(precision, cost) => {
@@ -104,90 +105,80 @@ pub fn compile_placement(
 /// As [`compile_placement`].
 pub fn compile(analysis: &Analysis, parameters: &ParameterSet, target: &Target) -> Result<Program> {
     let mut compiler = Compiler {
+        analysis,
         parameters,
         download: target.download,
         quantile: noise::two_sided_quantile(target.log2_p_fail_lookup),
+        packed: BTreeMap::new(),
+        noise: SourceNoise::of(parameters),
         log2_p_fail: Vec::new(),
         log2_p_fail_lookup: None,
     };
-    compiler.segment(analysis)
+    compiler.packed = compiler.pack();
+    compiler.segment()
 }
 
 struct Compiler<'a> {
+    analysis: &'a Analysis,
     parameters: &'a ParameterSet,
     download: Download,
     /// Guard band in standard deviations.
     quantile: f64,
+    /// By step: its packed form, and the layout of its upload.
+    packed: BTreeMap<usize, (Layout, Packing)>,
+    noise: SourceNoise,
     log2_p_fail: Vec<f64>,
     log2_p_fail_lookup: Option<f64>,
 }
 
-/// What a stretch is compiled to, before its predecessor's output step is known.
-struct Compiled {
-    /// Phase of the integer 1.
-    step: u64,
-    /// Leading bytes of a body coefficient of the upload; 8 where the stretch is not fresh.
-    upload_bytes: usize,
-    end: CompiledEnd,
-}
-
-enum CompiledEnd {
-    LookUp(LookUpStep),
-    Download(DownloadEncoding),
-}
-
 impl Compiler<'_> {
-    fn segment(&mut self, analysis: &Analysis) -> Result<Program> {
-        let first = &analysis.stretches[0];
-        let mut packed = self.pack_first(first);
-        let layout = match &packed {
-            Some((layout, _)) => layout.clone(),
-            None => Layout::consecutive(analysis.element_count, self.polynomial_size()),
-        };
-        let mut steps = Vec::new();
-        let mut upload = None;
-        let mut download = None;
-        for stretch in &analysis.stretches {
-            let compiled = match &stretch.end {
-                End::LookUp(activation) => {
-                    let packing = packed.as_ref().map(|(_, packing)| packing);
-                    self.look_up_stretch(stretch, activation, packing)?
-                }
-                End::Download => self.download_stretch(stretch, packed.as_ref())?,
-            };
-            upload.get_or_insert((compiled.step, compiled.upload_bytes));
-            // The look-up before writes on the step of this stretch.
-            if let Some(Step::LookUp(before)) = steps.last_mut() {
-                before.output_step = compiled.step;
-            }
-            steps.extend(stretch.linears.iter().map(|linear| {
-                Step::Linear(LinearStep {
-                    layer: linear.layer,
-                    map: linear.map.clone(),
-                    bias: linear.bias.clone(),
-                    step: compiled.step,
-                    packing: packed.take().map(|(_, packing)| packing),
-                })
-            }));
-            match compiled.end {
-                CompiledEnd::LookUp(look_up) => steps.push(Step::LookUp(look_up)),
-                CompiledEnd::Download(encoding) => download = Some(encoding),
-            }
+    fn segment(mut self) -> Result<Program> {
+        let analysis = self.analysis;
+        let bytes = self.round_uploads();
+        let share = self.share();
+        let unit = even_unit(share.max(0.0));
+        if unit == 0 {
+            return Err(self.no_room());
         }
-        let (Some((step, bytes)), Some(download)) = (upload, download) else {
-            unreachable!("a segment has at least one stretch, and the last ends in a download");
-        };
-        let upload = UploadEncoding {
-            layout,
-            quantisation: analysis.upload,
-            step,
+        let uploads = analysis.uploads.iter().enumerate();
+        let uploads = uploads.map(|(slot, upload)| UploadEncoding {
+            value: upload.value,
+            layout: self.layout(slot),
+            quantisation: upload.quantisation.clone(),
+            step: upload.step as u64 * unit,
             bytes,
-        };
+        });
+        let uploads = uploads.collect();
+        let downloads = analysis.downloads.iter();
+        let downloads = downloads
+            .map(|download| self.download(download, unit))
+            .collect();
+        let mut steps = Vec::with_capacity(analysis.steps.len());
+        for (index, planned) in analysis.steps.iter().enumerate() {
+            let action = match &planned.action {
+                PlannedAction::Linear(linear) => Action::Linear(LinearStep {
+                    weights: linear.clone(),
+                    packing: self.packed.get(&index).map(|(_, packing)| packing.clone()),
+                }),
+                PlannedAction::LookUp(look_up) => {
+                    Action::LookUp(self.look_up(planned.node, look_up, unit))
+                }
+            };
+            steps.push(Step {
+                node: planned.node,
+                inputs: planned.inputs.clone(),
+                last_reads: last_reads(analysis, index),
+                action,
+            });
+        }
         Ok(Program {
-            layers: analysis.layers.clone(),
+            nodes: analysis.nodes.clone(),
             parameters: *self.parameters,
-            interface: Interface { upload, download },
+            unit,
+            interface: Interface { uploads, downloads },
+            upload_steps: analysis.uploads.iter().map(|upload| upload.step).collect(),
             steps,
+            download_slots: analysis.downloads.iter().map(|d| d.slot).collect(),
             log2_p_fail_lookup: self.log2_p_fail_lookup,
             log2_p_fail: noise::log2_sum(self.log2_p_fail.iter().copied()),
         })
@@ -197,20 +188,55 @@ impl Compiler<'_> {
         self.parameters.literal().polynomial_size
     }
 
-    /// Packs the first linear layer of the segment where that pays.
-    fn pack_first(&self, stretch: &Stretch) -> Option<(Layout, Packing)> {
-        let QuantisedLinear { map, geometry, .. } = stretch.linears.first()?;
-        let answers_packed = stretch.linears.len() == 1 && matches!(stretch.end, End::Download);
+    /// Returns the packed form of each linear step that reads an upload alone, where that pays.
+    fn pack(&self) -> BTreeMap<usize, (Layout, Packing)> {
+        let steps = self.analysis.steps.iter().enumerate();
+        steps
+            .filter_map(|(index, step)| {
+                let PlannedAction::Linear(PlannedLinear {
+                    terms, geometry, ..
+                }) = &step.action
+                else {
+                    return None;
+                };
+                let ([Term::Matrix(map)], &[slot]) = (terms.as_slice(), step.inputs.as_slice())
+                else {
+                    return None;
+                };
+                let is_upload = slot < self.analysis.uploads.len();
+                if !is_upload || reader_count(self.analysis, slot) > 1 {
+                    return None;
+                }
+                let packed = self.pack_step(index, map, geometry)?;
+                Some((index, packed))
+            })
+            .collect()
+    }
+
+    fn pack_step(
+        &self,
+        index: usize,
+        map: &LinearMap<u64>,
+        geometry: &Geometry,
+    ) -> Option<(Layout, Packing)> {
+        let is_answer = self.is_answer(index);
         let dense = *geometry == Geometry::Dense;
-        if dense && !answers_packed && map.input_count < PACKED_FROM_INPUTS {
+        if dense && !is_answer && map.input_count < PACKED_FROM_INPUTS {
             return None;
         }
-        let rows = if dense && answers_packed {
+        let rows = if dense && is_answer {
             self.cheapest_rows_per_product(map.input_count, map.output_count)
         } else {
             1
         };
         pack(map, geometry, self.polynomial_size(), rows)
+    }
+
+    /// Returns whether a step's output is downloaded and read by no other step.
+    fn is_answer(&self, step: usize) -> bool {
+        let slot = self.analysis.uploads.len() + step;
+        let downloaded = self.analysis.downloads.iter().any(|d| d.slot == slot);
+        downloaded && reader_count(self.analysis, slot) == 1
     }
 
     /// Returns how many outputs of a dense layer should share a product so that upload and packed
@@ -228,164 +254,201 @@ impl Compiler<'_> {
         (1..=most).min_by_key(coefficients).unwrap_or(1)
     }
 
-    /// Returns the variance of each phase at the end of a stretch, and the bytes of a body
-    /// coefficient of the upload that keep rounding below its share of that noise and `floor`.
-    fn variances(
-        &self,
-        stretch: &Stretch,
-        packing: Option<&Packing>,
-        floor: f64,
-    ) -> (Vec<f64>, usize) {
-        if !stretch.fresh {
-            let input = noise::bootstrap_variance(self.parameters);
-            let norms = stretch.squared_norms.iter();
-            return (norms.map(|norm| norm * input).collect(), 8);
+    /// Returns where the elements of an upload lie.
+    fn layout(&self, slot: usize) -> Layout {
+        let steps = self.analysis.steps.iter().enumerate();
+        let mut readers = steps.filter(|(_, step)| step.inputs.contains(&slot));
+        let packed = readers.find_map(|(index, _)| self.packed.get(&index));
+        match packed {
+            Some((layout, _)) => layout.clone(),
+            None => {
+                let count = self.analysis.uploads[slot].quantisation.scales.len();
+                Layout::consecutive(count, self.polynomial_size())
+            }
         }
-        let norms = packed_norms(stretch, packing);
-        let own = |norm: f64| {
-            norm * noise::fresh_variance(self.parameters)
-                + noise::product_variance(self.parameters, norm)
-        };
-        let largest = norms.iter().copied().fold(0.0, f64::max);
-        let room = ROUNDING_SHARE * (own(largest) + floor);
-        let fits = |bytes: &usize| largest * noise::body_rounding_variance(*bytes) <= room;
-        let bytes = (2..8).find(fits).unwrap_or(8);
-        let rounding = noise::body_rounding_variance(bytes);
-        let variances = norms.iter().map(|norm| own(*norm) + norm * rounding);
-        (variances.collect(), bytes)
     }
 
-    fn look_up_stretch(
-        &mut self,
-        stretch: &Stretch,
-        activation: &Activation,
-        packing: Option<&Packing>,
-    ) -> Result<Compiled> {
-        let added = noise::look_up_variance(self.parameters);
-        let (variances, upload_bytes) = self.variances(stretch, packing, added);
-        let sigma: Vec<f64> = variances.iter().map(|v| (v + added).sqrt()).collect();
-        let relu = &activation.relu;
-        let channels = channels(stretch, &sigma, activation);
-        let (padding_bit, share) = widest_encoding(&channels, self.quantile);
-        if share <= 0.0 {
-            let noisiest = channels.iter().map(|c| c.sigma).fold(0.0, f64::max);
-            return Err(Error::Parameters(format!(
-                "{}: the guard bands of layer {:?} leave no room: noise 2^{:.2} at {:.1} standard \
-                 deviations; choose a more accurate set or a larger failure probability",
+    /// Counts what packed products and rounded uploads add to fresh noise, and returns the bytes of
+    /// a body coefficient that keep rounding below its share of the noise wherever it arrives.
+    fn round_uploads(&mut self) -> usize {
+        let product = noise::product_variance(self.parameters, 1.0);
+        let growth = self.packed_growth();
+        let own = growth * (self.noise.fresh + product);
+        let look_ups = self.analysis.look_ups().flat_map(|look_up| &look_up.gains);
+        let look_ups = look_ups.map(|gain| (gain, self.noise.added));
+        let downloads = self.analysis.downloads.iter().flat_map(|download| {
+            // Half a unit at most is lost to noise where decoding is to be exact.
+            let floor = (0.25 / (largest(download) + 0.5) / self.quantile).powi(2);
+            download.gains.iter().map(move |gain| (gain, floor))
+        });
+        let arrivals: Vec<(&Gain, f64)> = look_ups.chain(downloads).collect();
+        let fits = |bytes: &usize| {
+            let rounding = growth * noise::body_rounding_variance(*bytes);
+            arrivals.iter().all(|(gain, floor)| {
+                let there = gain.fresh * own + gain.look_up * self.noise.look_up + floor;
+                gain.fresh * rounding <= ROUNDING_SHARE * there
+            })
+        };
+        let bytes = (2..8).find(fits).unwrap_or(8);
+        self.noise.fresh = own + growth * noise::body_rounding_variance(bytes);
+        bytes
+    }
+
+    /// Returns by how much packing multiplies fresh noise at worst: in a packed layer every weight
+    /// of a product carries noise, those of other rows and of padding too, because they meet
+    /// encryptions of zero.
+    fn packed_growth(&self) -> f64 {
+        let growth = |(index, (_, packing)): (&usize, &(Layout, Packing))| {
+            let PlannedAction::Linear(linear) = &self.analysis.steps[*index].action else {
+                unreachable!("only linear steps are packed");
+            };
+            let Term::Matrix(map) = &linear.terms[0] else {
+                unreachable!("only matrices are packed");
+            };
+            let of_product = |product: &Vec<SparsePolynomial>| -> f64 {
+                let weights = product.iter().flatten();
+                weights.map(|&(_, weight)| (weight as f64).powi(2)).sum()
+            };
+            let products: Vec<f64> = packing.products.iter().map(of_product).collect();
+            let own = map.squared_norms();
+            let outputs = packing.outputs.iter().zip(own);
+            outputs
+                .map(|(place, own)| products[place.ciphertext as usize] / own.max(1.0))
+                .fold(1.0, f64::max)
+        };
+        self.packed.iter().map(growth).fold(1.0, f64::max)
+    }
+
+    /// Returns the largest share of the torus that the grid's integer 1 may take; not positive
+    /// where the noise leaves no room.
+    fn share(&self) -> f64 {
+        let look_ups = self.analysis.look_ups();
+        let look_ups = look_ups.map(|look_up| look_up.most_share(&self.noise, self.quantile));
+        let downloads = self.analysis.downloads.iter().map(|download| {
+            let noisiest = self.noisiest(download).sqrt();
+            let integers = largest(download) + 0.5;
+            (0.5 - self.quantile * noisiest) / (integers * download.step as f64)
+        });
+        look_ups.chain(downloads).fold(f64::INFINITY, f64::min)
+    }
+
+    fn noisiest(&self, download: &PlannedDownload) -> f64 {
+        let variances = download.gains.iter().map(|gain| self.noise.variance(gain));
+        variances.fold(0.0, f64::max)
+    }
+
+    fn no_room(&self) -> Error {
+        let look_ups = self.analysis.look_ups();
+        let sigma = |look_up: &PlannedLookUp| {
+            let sigmas = look_up
+                .gains
+                .iter()
+                .map(|gain| self.noise.look_up_sigma(gain));
+            sigmas.fold(0.0, f64::max)
+        };
+        let noisiest = look_ups
+            .map(|look_up| (sigma(look_up), look_up.name.as_str()))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        Error::Parameters(match noisiest {
+            Some((sigma, name)) => format!(
+                "{}: the guard bands of layer {name:?} leave no room: noise 2^{:.2} at {:.1} \
+                 standard deviations; choose a more accurate set or a larger failure probability",
                 self.parameters,
-                activation.name,
-                noisiest.log2(),
+                sigma.log2(),
                 self.quantile
-            )));
-        }
-        let step = even_step(share).max(2);
-        let centre = if padding_bit { 0 } else { relu.largest() };
-        let size = self.polynomial_size();
-        let table = |channel: &Channel| channel.table(padding_bit, step, size, relu, centre);
+            ),
+            None => format!(
+                "{}: noise fills the torus at the end of a segment: put fewer linear layers in a \
+                 row on the server, or give them fewer weight bits",
+                self.parameters
+            ),
+        })
+    }
+
+    fn look_up(&mut self, node: usize, look_up: &PlannedLookUp, unit: u64) -> LookUpStep {
+        let sigma = look_up
+            .gains
+            .iter()
+            .map(|gain| self.noise.look_up_sigma(gain));
+        let sigma: Vec<f64> = sigma.collect();
         for (element, sigma) in sigma.iter().enumerate() {
-            let channel = &channels[element / activation.elements_per_table];
-            let tail = noise::log2_two_sided_tail(channel.guard(padding_bit, step) / sigma);
+            let channel = &look_up.channels[element / look_up.elements_per_table];
+            let tail = noise::log2_two_sided_tail(channel.guard(unit) / sigma);
             self.log2_p_fail.push(tail);
             let worst = self.log2_p_fail_lookup.get_or_insert(tail);
             *worst = worst.max(tail);
         }
-        let look_up = LookUpStep {
-            layer: activation.layer,
-            tables: channels.iter().map(table).collect(),
-            elements_per_table: activation.elements_per_table,
+        let (size, centre) = (self.polynomial_size(), look_up.centre);
+        let channels = look_up.channels.iter();
+        let tables = channels.map(|channel| channel.table(unit, size, &look_up.activation, centre));
+        LookUpStep {
+            node,
+            tables: tables.collect(),
+            elements_per_table: look_up.elements_per_table,
             sigma,
-            padding_bit,
-            input_step: step,
-            // Known once the next stretch is compiled.
-            output_step: 0,
+            unit,
+            output_step: look_up.output_step,
             centre,
-        };
-        Ok(Compiled {
-            step,
-            upload_bytes,
-            end: CompiledEnd::LookUp(look_up),
-        })
+        }
     }
 
-    fn download_stretch(
-        &mut self,
-        stretch: &Stretch,
-        packed: Option<&(Layout, Packing)>,
-    ) -> Result<Compiled> {
-        let largest = stretch
-            .range
-            .iter()
-            .map(|(low, high)| low.abs().max(high.abs()).max(1));
-        let largest: Vec<f64> = largest.map(|largest| largest as f64).collect();
-        // Half a unit at most is lost to noise where decoding is to be exact.
-        let peak = largest.iter().copied().fold(1.0, f64::max);
-        let floor = (0.25 / (peak + 0.5) / self.quantile).powi(2);
-        let (variances, upload_bytes) =
-            self.variances(stretch, packed.map(|(_, packing)| packing), floor);
-        let share = largest
-            .iter()
-            .zip(&variances)
-            .map(|(largest, variance)| (0.5 - self.quantile * variance.sqrt()) / (largest + 0.5))
-            .fold(f64::INFINITY, f64::min);
-        let step = even_step(share.max(0.0));
-        if step == 0 {
-            return Err(Error::Parameters(format!(
-                "{}: noise or range fills the torus at the end of a segment: put fewer linear \
-                 layers in a row on the server, or give them fewer weight bits",
-                self.parameters
-            )));
-        }
+    fn download(&mut self, planned: &PlannedDownload, unit: u64) -> DownloadEncoding {
+        let step = planned.step as u64 * unit;
         let share = step as f64 / 2f64.powi(64);
-        let noisiest = variances.iter().copied().fold(0.0, f64::max);
+        let noisiest = self.noisiest(planned);
         let exact_variance = (share / 2.0 / self.quantile).powi(2);
         let room = if noisiest < exact_variance / 2.0 {
             exact_variance - noisiest
         } else {
             ROUNDING_SHARE * noisiest
         };
+        let count = planned.scales.len();
         // Packing and rounding share the room.
         let packing = match self.download {
             Download::Plain => None,
-            Download::Packed => self.cheapest_packing(largest.len(), room / 2.0),
+            Download::Packed => self.cheapest_packing(count, room / 2.0),
         };
-        let added = packing.map_or(0.0, |packing| {
-            self.packing_variance(&packing, largest.len())
-        });
+        let added = packing.map_or(0.0, |packing| self.packing_variance(&packing, count));
         let bytes = self.download_bytes(room - added.min(room / 2.0));
         let added = added + noise::rounding_variance(self.parameters, bytes);
-        let total: Vec<f64> = variances.iter().map(|v| (v + added).sqrt()).collect();
-        let exact = total
+        let gains = planned.gains.iter();
+        let sigma = gains.map(|gain| (self.noise.variance(gain) + added).sqrt());
+        let sigma: Vec<f64> = sigma.collect();
+        let exact = sigma
             .iter()
             .all(|sigma| self.quantile * sigma <= share / 2.0);
-        for (sigma, largest) in total.iter().zip(&largest) {
+        for (sigma, (low, high)) in sigma.iter().zip(&planned.range) {
             let room = if exact {
                 share / 2.0
             } else {
-                0.5 - largest * share
+                0.5 - low.abs().max(high.abs()) as f64 * share
             };
             self.log2_p_fail
                 .push(noise::log2_two_sided_tail(room / sigma));
         }
-        let form = match (packed, packing) {
-            (_, Some(_)) => Form::consecutive(largest.len(), self.polynomial_size()),
-            (Some((_, packing)), None) if stretch.linears.len() == 1 => Form::packed(packing),
-            _ => Form::Lwe,
-        };
-        let download = DownloadEncoding {
-            noise_std: total.iter().map(|sigma| sigma / share).collect(),
-            scales: stretch.scales.clone(),
-            range: stretch.range.clone(),
+        DownloadEncoding {
+            value: planned.value,
+            noise_std: sigma.iter().map(|sigma| sigma / share).collect(),
+            scales: planned.scales.clone(),
+            range: planned.range.clone(),
             step,
             bytes,
             exact,
-            form,
+            form: self.form(planned, packing),
             packing,
-        };
-        Ok(Compiled {
-            step,
-            upload_bytes,
-            end: CompiledEnd::Download(download),
-        })
+        }
+    }
+
+    fn form(&self, planned: &PlannedDownload, packing: Option<PackingDecomposition>) -> Form {
+        if packing.is_some() {
+            return Form::consecutive(planned.scales.len(), self.polynomial_size());
+        }
+        let step = planned.slot.checked_sub(self.analysis.uploads.len());
+        let packed = step.filter(|&step| self.is_answer(step));
+        match packed.and_then(|step| self.packed.get(&step)) {
+            Some((_, packing)) => Form::packed(packing),
+            None => Form::Lwe,
+        }
     }
 
     /// Returns the packing with the fewest levels whose noise fits, or else the most precise.
@@ -407,35 +470,24 @@ impl Compiler<'_> {
     }
 }
 
-/// Returns the squared norms of the weights that carry noise to each element at the end of a fresh
-/// stretch. In a packed layer every weight of a product does, those of other rows and of padding
-/// too, because they meet encryptions of zero.
-fn packed_norms(stretch: &Stretch, packing: Option<&Packing>) -> Vec<f64> {
-    let Some(packing) = packing else {
-        return stretch.squared_norms.clone();
-    };
-    let of_product = |product: &Vec<SparsePolynomial>| -> f64 {
-        let weights = product.iter().flatten();
-        weights.map(|&(_, weight)| (weight as f64).powi(2)).sum()
-    };
-    let products: Vec<f64> = packing.products.iter().map(of_product).collect();
-    let norms = packing
-        .outputs
-        .iter()
-        .map(|place| products[place.ciphertext as usize]);
-    if stretch.linears.len() == 1 {
-        return norms.collect();
-    }
-    // Further layers follow: the worst growth of the first bounds that of the whole.
-    let own = squared_norms(
-        &[&stretch.linears[0].map],
-        stretch.linears[0].map.input_count,
-    );
-    let growth = norms.zip(own).map(|(packed, own)| packed / own.max(1.0));
-    let growth = growth.fold(1.0, f64::max);
-    stretch
-        .squared_norms
-        .iter()
-        .map(|norm| norm * growth)
-        .collect()
+/// Returns the largest integer of a download, at either side of zero; at least one.
+fn largest(download: &PlannedDownload) -> f64 {
+    let ends = download.range.iter();
+    let largest = ends.map(|(low, high)| low.abs().max(high.abs())).max();
+    largest.unwrap_or(0).max(1) as f64
+}
+
+/// Returns how many steps and downloads read a slot.
+fn reader_count(analysis: &Analysis, slot: usize) -> usize {
+    let steps = analysis.steps.iter().flat_map(|step| &step.inputs);
+    let downloads = analysis.downloads.iter().map(|download| &download.slot);
+    steps.chain(downloads).filter(|read| **read == slot).count()
+}
+
+/// Returns the slots that a step reads and nothing after it does.
+fn last_reads(analysis: &Analysis, step: usize) -> Vec<usize> {
+    let mut slots = analysis.steps[step].inputs.clone();
+    slots.retain(|&slot| !analysis.is_read_after(slot, step));
+    slots.dedup();
+    slots
 }

@@ -50,7 +50,7 @@ impl Deviations {
         let table = step.table(element);
         let sigma = step.sigma[element];
         let phase = (integer as u64)
-            .wrapping_mul(step.input_step)
+            .wrapping_mul(step.unit)
             .wrapping_add(table.offset);
         let cell_bits = u64::BITS - 1 - table.values.len().ilog2();
         let cell = 1u64 << cell_bits;
@@ -106,17 +106,17 @@ mod tests {
     /// Cells 0..8 read 0, 0, 1, 1, 2, 2, 3, 3 on the first half turn.
     fn staircase(sigma: f64) -> LookUpStep {
         LookUpStep {
-            layer: 0,
+            node: 0,
             tables: vec![Table {
                 values: (0..8).map(|cell| 2 * (cell / 2)).collect(),
                 offset: 0,
+                padding_bit: true,
                 range: (0, 7),
             }],
             elements_per_table: 1,
             sigma: vec![sigma],
-            padding_bit: true,
             // One integer is one cell of 1/16 turn.
-            input_step: 1 << 60,
+            unit: 1 << 60,
             output_step: 2,
             centre: 0,
         }

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use crate::cost::CostModel;
+use crate::deviation::Deviations;
 use crate::fhe::noise;
 use crate::fhe::parameters::{ParameterSet, SECURITY_BITS};
-use crate::linear_map::squared_norms;
+use crate::interface::{DownloadEncoding, Form};
 use crate::model::Model;
-use crate::program::{Form, LookUpStep, Program, Step};
+use crate::program::{LookUpStep, Program};
 use crate::simulation::Simulation;
 use crate::units;
 
@@ -39,38 +40,27 @@ fn explain_program(
     cost: &CostModel,
 ) -> Vec<String> {
     let parameters = &program.parameters;
-    let layers = &model.layers[program.layers.clone()];
-    let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+    let nodes = &model.nodes[program.nodes.clone()];
+    let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
     let mut lines = vec![
         format!("segment {}", names.join(" ")),
         format!("  set        {parameters}, {SECURITY_BITS} bits"),
         format!("  noise      {}", noises(parameters)),
     ];
-    let upload = &program.interface.upload;
-    lines.push(format!(
-        "  upload     integers {}..={}, {} of {} body coefficients at {} bytes",
-        upload.quantisation.low,
-        upload.quantisation.high,
-        upload.layout.places.len(),
-        upload.layout.lengths.iter().sum::<usize>(),
-        upload.bytes
-    ));
+    for upload in &program.interface.uploads {
+        lines.push(format!(
+            "  upload     integers {}..={}, {} of {} body coefficients at {} bytes",
+            upload.quantisation.low,
+            upload.quantisation.high,
+            upload.layout.places.len(),
+            upload.layout.lengths.iter().sum::<usize>(),
+            upload.bytes
+        ));
+    }
     let quantile = noise::two_sided_quantile(program.log2_p_fail_lookup.unwrap_or(-64.0));
-    let mut maps = Vec::new();
-    let mut fresh = true;
-    for step in &program.steps {
-        match step {
-            Step::Linear(linear) => maps.push(&linear.map),
-            Step::LookUp(step) => {
-                let norms = squared_norms(&maps, step.sigma.len());
-                let gain = norms.iter().copied().fold(0.0, f64::max).sqrt();
-                lines.extend(explain_look_up(
-                    model, parameters, step, gain, fresh, quantile,
-                ));
-                lines.extend(deviation_line(step, simulation));
-                (maps, fresh) = (Vec::new(), false);
-            }
-        }
+    for step in program.look_ups() {
+        lines.extend(explain_look_up(model, parameters, step, quantile));
+        lines.extend(deviation_line(step, simulation));
     }
     let bootstraps = program.bootstrap_count();
     if bootstraps > 0 {
@@ -80,7 +70,9 @@ fn explain_program(
             units::seconds(core_s)
         ));
     }
-    lines.push(format!("  download   {}", download(program)));
+    for encoding in &program.interface.downloads {
+        lines.push(format!("  download   {}", download(encoding, parameters)));
+    }
     let worst = program
         .log2_p_fail_lookup
         .map_or("no look-ups".into(), |tail| format!("{tail:.1}"));
@@ -106,38 +98,27 @@ fn explain_look_up(
     model: &Model,
     parameters: &ParameterSet,
     step: &LookUpStep,
-    gain: f64,
-    fresh: bool,
     quantile: f64,
 ) -> [String; 3] {
     let sigma = step.sigma.iter().copied().fold(0.0, f64::max);
-    let input = if fresh {
-        noise::fresh_variance(parameters)
-    } else {
-        noise::bootstrap_variance(parameters)
-    };
-    let encoding = if step.padding_bit {
-        "padding bit"
-    } else {
-        "whole turn"
-    };
-    let low = step
+    let own = noise::look_up_variance(parameters);
+    let whole_turns = step
         .tables
         .iter()
-        .map(|table| table.range.0)
-        .min()
-        .unwrap_or(0);
-    let high = step
+        .filter(|table| !table.padding_bit)
+        .count();
+    let width = step
         .tables
         .iter()
-        .map(|table| table.range.1)
-        .max()
-        .unwrap_or(0);
+        .map(|table| table.range.1 - table.range.0);
+    let turns = |integers: i64| integers as f64 * step.unit as f64 / 2f64.powi(64);
     [
         format!(
-            "  {:10} integers {low}..={high}, one is 2^{:.2} of a turn ({encoding})",
-            model.layers[step.layer].name,
-            (step.input_step as f64).log2() - 64.0,
+            "  {:10} channels fill {} to {} of a turn; {whole_turns} of {} without a padding bit",
+            model.nodes[step.node].name,
+            units::percent(turns(width.clone().min().unwrap_or(0))),
+            units::percent(turns(width.max().unwrap_or(0))),
+            step.tables.len(),
         ),
         format!(
             "  {:10} guard bands of {quantile:.1} sigma, {} of a turn, at each end",
@@ -145,17 +126,21 @@ fn explain_look_up(
             turn((quantile * sigma).powi(2)),
         ),
         format!(
-            "  {:10} noise {} = {gain:.1} x input {} and the look-up's own",
+            "  {:10} noise {}: from its input {}, the look-up's own {}",
             "",
             turn(sigma * sigma),
-            turn(input),
+            turn((sigma * sigma - own).max(0.0)),
+            turn(own),
         ),
     ]
 }
 
 fn deviation_line(step: &LookUpStep, simulation: &Simulation) -> Option<String> {
-    let mut layers = simulation.deviations.iter();
-    let (_, tally) = layers.find(|(layer, _)| *layer == step.layer)?;
+    let of_node = simulation
+        .deviations
+        .iter()
+        .filter(|(node, _)| *node == step.node);
+    let tally = of_node.fold(Deviations::default(), |sum, (_, tally)| sum.plus(*tally));
     let (one, two) = tally.rates()?;
     Some(format!(
         "  {:10} off by a step or more {}, by two or more {:.2e}",
@@ -165,9 +150,8 @@ fn deviation_line(step: &LookUpStep, simulation: &Simulation) -> Option<String> 
     ))
 }
 
-fn download(program: &Program) -> String {
-    let download = &program.interface.download;
-    let sizes = download.ciphertext_sizes(&program.parameters);
+fn download(download: &DownloadEncoding, parameters: &ParameterSet) -> String {
+    let sizes = download.ciphertext_sizes(parameters);
     let form = match (&download.form, download.packing) {
         (Form::Lwe, _) => "LWE ciphertexts".into(),
         (Form::Glwe(_), None) => "GLWE products".into(),

@@ -14,13 +14,15 @@ use crate::fhe::packed::extract;
 use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::Row;
 use crate::model::Model;
+use crate::model::values::Values;
 use crate::placement::{Party, Placement, Segment};
-use crate::program::{Interface, Program};
-use crate::server::{BeforeLookUp, LayerTime, Server};
+use crate::program::Program;
+use crate::server::{BeforeLookUp, Server, StepTime};
 use crate::wire::{self, Expected};
 
 /// A client and a server that have exchanged keys for one placement.
-pub struct Session {
+pub struct Session<'a> {
+    model: &'a Model,
     segments: Vec<Segment>,
     programs: Vec<Arc<Program>>,
     client: Client,
@@ -48,16 +50,18 @@ pub struct Inference {
     /// One per server segment.
     pub exchanges: Vec<Exchange>,
     pub times: PhaseTimes,
-    pub layer_times: Vec<LayerTime>,
+    pub step_times: Vec<StepTime>,
     pub upload_bytes: u64,
     pub download_bytes: u64,
 }
 
 /// The integers that a server segment was given and those that the client decrypted from it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Exchange {
-    pub uploaded: Vec<i64>,
-    pub downloaded: Vec<i64>,
+    /// One list per upload.
+    pub uploaded: Vec<Vec<i64>>,
+    /// One list per download.
+    pub downloaded: Vec<Vec<i64>>,
 }
 
 /// Seconds of each phase of an inference; `online_s` is the wall time of them all.
@@ -72,13 +76,13 @@ pub struct PhaseTimes {
     pub online_s: f64,
 }
 
-impl Session {
+impl<'a> Session<'a> {
     /// Compiles the placement, generates keys and hands the evaluation key over.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Parameters`] where the noise leaves no room for a layer.
-    pub fn set_up(model: &Model, placement: &Placement, target: &Target) -> Result<Self> {
+    pub fn set_up(model: &'a Model, placement: &Placement, target: &Target) -> Result<Self> {
         let programs = compile_placement(model, placement, target)?;
         let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
         let mut server = Server::new(&programs);
@@ -110,6 +114,7 @@ impl Session {
             set_up.packing_key_bytes += message.len() as u64;
         }
         Ok(Self {
+            model,
             segments: placement.segments(),
             programs,
             client,
@@ -135,28 +140,32 @@ impl Session {
             logits: Vec::new(),
             exchanges: Vec::new(),
             times,
-            layer_times: Vec::new(),
+            step_times: Vec::new(),
             upload_bytes: 0,
             download_bytes: 0,
         };
-        let mut activation = timed(&mut times.client_compute_s, || {
+        let mut values = Values::default();
+        let input = timed(&mut times.client_compute_s, || {
             self.client.read_image(image)
         });
+        values.insert(0, input);
         for segment in &self.segments {
-            activation = match segment.party {
+            let nodes = self.model.nodes_of(segment);
+            match segment.party {
                 Party::Client => timed(&mut times.client_compute_s, || {
-                    segment
-                        .layers
-                        .clone()
-                        .fold(activation, |activation, layer| {
-                            self.client.run_layer(layer, activation)
-                        })
+                    for node in nodes.clone() {
+                        let value = self.client.run_node(node, &values);
+                        values.insert(node + 1, value);
+                        values.forget(self.model, node + 1);
+                    }
                 }),
-                Party::Server => self.round_trip(&activation, &mut times, &mut outcome)?,
-            };
+                Party::Server => self.round_trip(&mut values, &mut times, &mut outcome)?,
+            }
+            values.forget(self.model, nodes.end);
         }
         times.online_s = start.elapsed().as_secs_f64();
-        outcome.logits = activation.iter().map(|row| row[0]).collect();
+        let logits = values.into_output(self.model);
+        outcome.logits = logits.iter().map(|row| row[0]).collect();
         outcome.times = times;
         Ok(outcome)
     }
@@ -164,58 +173,68 @@ impl Session {
     /// client → wire → server → wire → client, for the next server segment.
     fn round_trip(
         &self,
-        activation: &[Row<f32>],
+        values: &mut Values,
         times: &mut PhaseTimes,
         outcome: &mut Inference,
-    ) -> Result<Vec<Row<f32>>> {
+    ) -> Result<()> {
         let (client, server) = (&self.client, &self.server);
         let segment = outcome.exchanges.len();
         let program = &self.programs[segment];
-        let Interface { upload, download } = &program.interface;
+        let mut exchange = Exchange::default();
 
-        let uploaded = timed(&mut times.encrypt_s, || {
-            client.quantise(segment, activation)
-        });
-        let ciphertexts = timed(&mut times.encrypt_s, || client.encrypt(segment, &uploaded));
-        let message = timed(&mut times.serialise_s, || {
-            wire::write_upload(&ciphertexts, upload.bytes)
-        });
-        outcome.upload_bytes += message.len() as u64;
+        let mut received = Vec::new();
+        for (index, upload) in program.interface.uploads.iter().enumerate() {
+            let integers = timed(&mut times.encrypt_s, || {
+                client.quantise(segment, index, values.get(upload.value))
+            });
+            let ciphertexts = timed(&mut times.encrypt_s, || {
+                client.encrypt(segment, index, &integers)
+            });
+            let message = timed(&mut times.serialise_s, || {
+                wire::write_upload(&ciphertexts, upload.bytes)
+            });
+            outcome.upload_bytes += message.len() as u64;
+            let expected = Expected {
+                sizes: &upload.layout.lengths,
+                bytes: upload.bytes,
+            };
+            received.push(timed(&mut times.deserialise_s, || {
+                wire::read_upload(&message, expected)
+            })?);
+            exchange.uploaded.push(integers);
+        }
 
-        let expected = Expected {
-            sizes: &upload.layout.lengths,
-            bytes: upload.bytes,
-        };
-        let received = timed(&mut times.deserialise_s, || {
-            wire::read_upload(&message, expected)
-        })?;
-        let (answer, layer_times) = timed(&mut times.server_compute_s, || {
+        let (answers, step_times) = timed(&mut times.server_compute_s, || {
             server.run(segment, &received)
         })?;
-        outcome.layer_times.extend(layer_times);
-        let message = timed(&mut times.serialise_s, || {
-            wire::write_download(&answer, download.bytes)
-        });
-        outcome.download_bytes += message.len() as u64;
-        drop(answer);
+        outcome.step_times.extend(step_times);
 
-        let sizes = download.ciphertext_sizes(&program.parameters);
-        let expected = Expected {
-            sizes: &sizes,
-            bytes: download.bytes,
-        };
-        let received = timed(&mut times.deserialise_s, || {
-            wire::read_download(&message, expected)
-        })?;
-        let downloaded = timed(&mut times.decrypt_s, || client.decrypt(segment, &received));
-        let activation = timed(&mut times.decrypt_s, || {
-            client.dequantise(segment, &downloaded)
-        });
-        outcome.exchanges.push(Exchange {
-            uploaded,
-            downloaded,
-        });
-        Ok(activation)
+        let downloads = program.interface.downloads.iter().zip(answers);
+        for (index, (download, answer)) in downloads.enumerate() {
+            let message = timed(&mut times.serialise_s, || {
+                wire::write_download(&answer, download.bytes)
+            });
+            outcome.download_bytes += message.len() as u64;
+            drop(answer);
+            let sizes = download.ciphertext_sizes(&program.parameters);
+            let expected = Expected {
+                sizes: &sizes,
+                bytes: download.bytes,
+            };
+            let received = timed(&mut times.deserialise_s, || {
+                wire::read_download(&message, expected)
+            })?;
+            let integers = timed(&mut times.decrypt_s, || {
+                client.decrypt(segment, index, &received)
+            });
+            let value = timed(&mut times.decrypt_s, || {
+                client.dequantise(segment, index, &integers)
+            });
+            values.insert(download.value, value);
+            exchange.downloaded.push(integers);
+        }
+        outcome.exchanges.push(exchange);
+        Ok(())
     }
 
     /// Encrypts integers for a server segment anew and runs it; `before_look_up` as in
@@ -227,12 +246,15 @@ impl Session {
     pub fn observe(
         &self,
         segment: usize,
-        integers: &[i64],
+        uploads: &[Vec<i64>],
         before_look_up: &mut BeforeLookUp<'_>,
     ) -> Result<()> {
         let parameters = &self.programs[segment].parameters;
-        let input = cipher::expand(parameters, &self.client.encrypt(segment, integers));
-        self.server.observe(segment, input, before_look_up)?;
+        let uploads = uploads.iter().enumerate().map(|(index, integers)| {
+            cipher::expand(parameters, &self.client.encrypt(segment, index, integers))
+        });
+        self.server
+            .observe(segment, uploads.collect(), before_look_up)?;
         Ok(())
     }
 
@@ -266,8 +288,8 @@ impl Session {
             interface,
             ..
         } = program.as_ref();
-        let zeros = vec![0; interface.upload.layout.places.len()];
-        let ciphertexts = cipher::expand(parameters, &self.client.encrypt(segment, &zeros));
+        let zeros = vec![0; interface.uploads[0].layout.places.len()];
+        let ciphertexts = cipher::expand(parameters, &self.client.encrypt(segment, 0, &zeros));
         let mut rows: Vec<Row<u64>> = (0..count)
             .map(|index| {
                 extract(
@@ -303,10 +325,11 @@ pub fn key_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
 fn packings(programs: &[Arc<Program>]) -> Vec<(ParameterSet, PackingDecomposition)> {
     let mut needed = Vec::new();
     for program in programs {
-        if let Some(packing) = program.interface.download.packing
-            && !needed.contains(&(program.parameters, packing))
-        {
-            needed.push((program.parameters, packing));
+        let downloads = program.interface.downloads.iter();
+        for packing in downloads.filter_map(|download| download.packing) {
+            if !needed.contains(&(program.parameters, packing)) {
+                needed.push((program.parameters, packing));
+            }
         }
     }
     needed

@@ -1,32 +1,63 @@
-//! The layers a network is made of. Each kind is one file; flatten is no layer here, because it
-//! only renames shapes.
+//! The operations that a network is made of. Each kind is one file; flatten is no operation here,
+//! because it only renames shapes.
 
+pub mod activation;
 pub mod average_pool;
 pub mod conv2d;
 pub mod dense;
-pub mod relu;
+pub mod function;
+pub mod max_pool;
+
+use std::collections::HashSet;
 
 use crate::linear_map::{LinearMap, Row};
 
+pub use activation::Activation;
 pub use average_pool::AveragePool;
 pub use conv2d::{Conv2d, Window};
 pub use dense::Dense;
-pub use relu::Relu;
+pub use function::Function;
+pub use max_pool::MaxPool;
 
-/// A linear layer over the elements of its input: `output = map · input + bias`.
+/// What a node of the network computes.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    /// Of one value.
+    Linear(Linear),
+    /// The sum of two values, element by element.
+    Add(Add),
+    /// A function of each element of one value.
+    Activation(Activation),
+    /// Of one value.
+    MaxPool(MaxPool),
+}
+
+/// A linear operation on the elements of its input: `output = map · input + bias`.
 #[derive(Debug, Clone)]
 pub struct Linear {
     pub map: LinearMap<f32>,
     pub geometry: Geometry,
     /// One per output element.
     pub bias: Vec<f32>,
+    /// Added to the bias where the weights are integers: makes up for the mean of their rounding.
+    pub correction: Vec<f32>,
     /// Bits of the integer weights where the input comes out of a look-up.
     pub weight_bits: u32,
+    /// Per output element: the weights are integer multiples of it, as a quantised network has
+    /// them.
+    pub weight_scale: Option<Vec<f32>>,
     /// Smallest and largest value of each output element over the calibration data.
     pub range: Vec<(f32, f32)>,
 }
 
-/// The shape of a linear layer, where it has one that packed ciphertexts can use.
+/// The sum of two values.
+#[derive(Debug, Clone)]
+pub struct Add {
+    /// As [`Linear::range`].
+    pub range: Vec<(f32, f32)>,
+}
+
+/// The shape of a linear operation, where it has one that packed ciphertexts can use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Geometry {
     /// Every output reads every input.
@@ -49,50 +80,63 @@ pub struct Image {
     pub output: [usize; 2],
 }
 
-/// What a placeable layer computes.
-#[derive(Debug, Clone)]
-pub enum Operation {
-    Linear(Linear),
-    Relu(Relu),
-}
-
-/// A placeable layer of a network.
-#[derive(Debug, Clone)]
-pub struct Layer {
-    pub name: String,
-    /// The operator's name in `model.json`.
-    pub op: &'static str,
-    /// Trained numbers in it, biases included.
-    pub parameter_count: usize,
-    pub input_shape: Vec<usize>,
-    pub output_shape: Vec<usize>,
-    pub operation: Operation,
-}
-
-impl Layer {
-    /// Returns the layer's float outputs; the columns are independent inputs.
-    pub fn run_float(&self, input: Vec<Row<f32>>) -> Vec<Row<f32>> {
-        match &self.operation {
-            Operation::Linear(linear) => linear.run_float(&input),
-            Operation::Relu(_) => Relu::run_float(input),
+impl Operation {
+    /// Returns the float outputs for the operands; the columns are independent inputs.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the number of operands is not that of the operation.
+    pub fn run_float(&self, operands: &[&[Row<f32>]]) -> Vec<Row<f32>> {
+        match (self, operands) {
+            (Self::Linear(linear), [input]) => linear.run_float(input),
+            (Self::Activation(activation), [input]) => activation.run_float(input),
+            (Self::MaxPool(pool), [input]) => pool.run_float(input),
+            (Self::Add(_), [left, right]) => add(left, right),
+            _ => panic!("{} operands for {self:?}", operands.len()),
         }
     }
 
-    /// Returns the number of output elements.
-    pub fn output_count(&self) -> usize {
-        self.output_shape.iter().product()
-    }
-
-    /// Returns how many bootstraps the layer takes under encryption.
-    pub fn bootstrap_count(&self) -> usize {
-        match self.operation {
-            Operation::Linear(_) => 0,
-            Operation::Relu(_) => self.output_count(),
+    /// Returns how many bootstraps the operation takes under encryption for that many outputs.
+    pub fn bootstrap_count(&self, output_count: usize) -> usize {
+        match self {
+            Self::Linear(_) | Self::Add(_) => 0,
+            Self::Activation(_) => output_count,
+            Self::MaxPool(pool) => pool.comparison_count(),
         }
     }
 }
 
 impl Linear {
+    /// Checks that the weights are the integer multiples that they are said to be.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that names the first weight that is not.
+    pub fn check_weight_scale(&self) -> Result<(), String> {
+        let Some(scales) = &self.weight_scale else {
+            return Ok(());
+        };
+        let mut seen = HashSet::new();
+        let blocks = self.map.blocks.iter();
+        // The positions of a convolution share their weights.
+        for block in blocks.filter(|block| seen.insert(block.weights.as_ptr())) {
+            let rows = block.weights.chunks_exact(block.inputs.len());
+            for (&output, row) in block.outputs.iter().zip(rows) {
+                let scale = scales[output as usize];
+                let is_multiple = |weight: &f32| {
+                    let integer = weight / scale;
+                    integer.abs() < 32768.0 && (integer - integer.round()).abs() < 1e-2
+                };
+                if let Some(weight) = row.iter().find(|weight| !is_multiple(weight)) {
+                    return Err(format!(
+                        "weight {weight} is no multiple of its weight_scale {scale}"
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn run_float(&self, input: &[Row<f32>]) -> Vec<Row<f32>> {
         let mut output = self.map.apply(input);
         for (row, bias) in output.iter_mut().zip(&self.bias) {
@@ -102,4 +146,10 @@ impl Linear {
         }
         output
     }
+}
+
+fn add(left: &[Row<f32>], right: &[Row<f32>]) -> Vec<Row<f32>> {
+    let rows = left.iter().zip(right);
+    rows.map(|(left, right)| left.iter().zip(right).map(|(a, b)| a + b).collect())
+        .collect()
 }

@@ -21,6 +21,7 @@ pub mod error;
 pub mod explain;
 pub mod fhe;
 pub mod inference;
+pub mod interface;
 pub mod layer;
 pub mod linear_map;
 pub mod log;

@@ -119,8 +119,22 @@ impl<T: Element> LinearMap<T> {
         output
     }
 
+    /// Returns the squared Euclidean norm of the weights of each output.
+    pub fn squared_norms(&self) -> Vec<f64> {
+        let mut norms = vec![0.0; self.output_count];
+        for block in &self.blocks {
+            let rows = block.weights.chunks_exact(block.inputs.len());
+            for (&output, row) in block.outputs.iter().zip(rows) {
+                let inside = block.inputs.iter().zip(row);
+                let inside = inside.filter(|(input, _)| **input != PADDING);
+                norms[output as usize] = inside.map(|(_, w)| w.to_real().powi(2)).sum();
+            }
+        }
+        norms
+    }
+
     /// Returns the block and the row within it that computes each output element.
-    fn locate_outputs(&self) -> Vec<(u32, u32)> {
+    pub fn locate_outputs(&self) -> Vec<(u32, u32)> {
         let mut place = vec![(0, 0); self.output_count];
         for (block_index, block) in self.blocks.iter().enumerate() {
             for (row, &output) in block.outputs.iter().enumerate() {
@@ -182,62 +196,6 @@ impl<T: Element> Block<T> {
     }
 }
 
-/// Returns, for each output of the maps applied one after the other, the squared Euclidean norm
-/// of its weights on the input of the first map.
-///
-/// This is the factor on the variance of independent input noise, exact also where the outputs of
-/// an inner map are correlated. An empty run is the identity of `input_count` elements.
-pub fn squared_norms<T: Element>(run: &[&LinearMap<T>], input_count: usize) -> Vec<f64> {
-    let Some((last, inner)) = run.split_last() else {
-        return vec![1.0; input_count];
-    };
-    let places: Vec<_> = run.iter().map(|map| map.locate_outputs()).collect();
-    (0..last.output_count)
-        .into_par_iter()
-        .map(|output| {
-            let mut gradient = pull_back(last, &places[inner.len()], &[(output as u32, 1.0)]);
-            for (map, place) in inner.iter().zip(&places).rev() {
-                gradient = pull_back(map, place, &gradient);
-            }
-            gradient.iter().map(|(_, weight)| weight * weight).sum()
-        })
-        .collect()
-}
-
-/// Returns the weights on a map's inputs, given weights on its outputs; both sparse.
-fn pull_back<T: Element>(
-    map: &LinearMap<T>,
-    place: &[(u32, u32)],
-    on_outputs: &[(u32, f64)],
-) -> Vec<(u32, f64)> {
-    let mut terms: Vec<(u32, f64)> = Vec::new();
-    for &(output, factor) in on_outputs {
-        let (block, row) = place[output as usize];
-        let block = &map.blocks[block as usize];
-        let depth = block.inputs.len();
-        let weights = &block.weights[row as usize * depth..][..depth];
-        terms.extend(
-            block
-                .inputs
-                .iter()
-                .zip(weights)
-                .filter(|&(&input, _)| input != PADDING)
-                .map(|(&input, weight)| (input, factor * weight.to_real())),
-        );
-    }
-    if on_outputs.len() > 1 {
-        terms.sort_unstable_by_key(|&(input, _)| input);
-        terms.dedup_by(|later, earlier| {
-            let same = later.0 == earlier.0;
-            if same {
-                earlier.1 += later.1;
-            }
-            same
-        });
-    }
-    terms
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,17 +221,6 @@ mod tests {
                 }
             }
         }
-    }
-
-    #[test]
-    fn norms_of_a_composition_count_correlated_inputs_once() {
-        let duplicate = LinearMap::<u64>::dense(&[1, 1], 1);
-        let add = LinearMap::dense(&[1, 1], 2);
-        // x ↦ (x, x) ↦ 2x has norm² 4, not 1 + 1.
-        assert_eq!(squared_norms(&[&duplicate, &add], 1), [4.0]);
-        let negative = LinearMap::dense(&[(-3i64) as u64, 4], 2);
-        assert_eq!(squared_norms(&[&negative], 2), [25.0]);
-        assert_eq!(squared_norms::<u64>(&[], 3), [1.0; 3]);
     }
 
     #[test]

@@ -1,27 +1,31 @@
-//! A trained network: its placeable layers, its quantisation and its test images.
+//! A trained network: its operations, its placeable layers, its quantisation and its test images.
+//!
+//! *Values* are what operations read and make: value 0 is the network's input, value i + 1 the
+//! output of node i. Nodes are in an order in which every value is made before it is read.
 
-mod format;
+pub mod build;
+pub mod format;
 pub mod source;
 mod tensors;
 mod test_set;
+pub mod values;
 
+use std::ops::Range;
 use std::path::Path;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 
 use crate::digest::hex_digest;
 use crate::error::{Error, Result};
-use crate::layer::conv2d::Window;
-use crate::layer::{AveragePool, Conv2d, Dense, Geometry, Image, Layer, Linear, Operation, Relu};
-use crate::placement::{Party, Placement};
-use format::{RawLayer, RawModel, VERSION};
+use crate::layer::{Activation, Operation};
+use crate::placement::{Party, Placement, Segment};
+use build::Builder;
+use format::{FORMAT, RawLayer, RawModel, VERSION};
 use source::Source;
 use tensors::Tensors;
 
 pub use test_set::TestSet;
-
-/// The most elements of an input or a layer's output.
-const MOST_ELEMENTS: usize = 1 << 24;
-/// The most kernel taps of a layer over all its output positions; each takes four bytes.
-const MOST_TAPS: usize = 1 << 28;
 
 /// A network that can be placed.
 #[derive(Debug, Clone)]
@@ -29,7 +33,8 @@ pub struct Model {
     pub name: String,
     pub description: String,
     pub input: Input,
-    /// The placeable layers in order.
+    pub nodes: Vec<Node>,
+    /// The placeable layers in order; together they cover every node once.
     pub layers: Vec<Layer>,
     pub test: TestSet,
     /// Share of test images that the float network classifies rightly, as the folder says.
@@ -38,16 +43,60 @@ pub struct Model {
     pub digest: String,
 }
 
-/// The network's input: integers 0..=max with `real = scale · integer`.
+/// The network's input: integers 0..=max with `real = scale · integer + offset`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Input {
     pub shape: Vec<usize>,
-    pub scale: f64,
     pub max: u32,
+    /// One per element.
+    pub scale: Vec<f64>,
+    /// One per element.
+    pub offset: Vec<f64>,
+}
+
+/// One operation of the network.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub name: String,
+    /// Values that it reads.
+    pub inputs: Vec<usize>,
+    /// Of its output.
+    pub shape: Vec<usize>,
+    /// Elements of an output channel, which lie together.
+    pub channel_size: usize,
+    /// The block that it belongs to, if any.
+    pub block: Option<String>,
+    /// The operator's name.
+    pub op: &'static str,
+    /// Trained numbers in it, biases included.
+    pub parameter_count: usize,
+    pub operation: Operation,
+}
+
+/// A placeable layer: one node, or the nodes of a block.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    pub name: String,
+    /// The operator's name, or `block`.
+    pub op: &'static str,
+    pub nodes: Range<usize>,
+    pub parameter_count: usize,
+    pub output_shape: Vec<usize>,
+}
+
+/// What a placeable layer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Granularity {
+    /// A residual block, or an operation outside of one.
+    #[default]
+    Block,
+    /// An operation. A skip whose ends lie on different parties crosses by itself.
+    Layer,
 }
 
 impl Model {
-    /// Reads the model at `path`, or the embedded one of that name.
+    /// Reads the model at `path`, or the embedded one of that name, its blocks placed as a whole.
     ///
     /// # Errors
     ///
@@ -66,48 +115,168 @@ impl Model {
         let json = source.read("model.json")?;
         let raw: RawModel = serde_json::from_slice(&json)
             .map_err(|error| Error::invalid(&place, format!("no valid model: {error}")))?;
-        if raw.format != "splitbench-model" || raw.version != VERSION {
+        if raw.format != FORMAT || raw.version != VERSION {
             let found = format!("{} version {}", raw.format, raw.version);
-            let reason = format!("this is {found}; expected splitbench-model version {VERSION}");
+            let reason = format!("this is {found}; expected {FORMAT} version {VERSION}");
             return Err(Error::invalid(&place, reason));
         }
-        let input = check_input(raw.input).map_err(|reason| Error::invalid(&place, reason))?;
+        let input =
+            build::check_input(raw.input).map_err(|reason| Error::invalid(&place, reason))?;
         let tensors = Tensors::read(source, &raw.weights)?;
-        let mut shape = input.shape.clone();
-        let mut layers: Vec<Layer> = Vec::new();
-        for (index, raw) in raw.layers.into_iter().enumerate() {
-            let name = raw.name().to_owned();
-            let built = build_layer(raw, &shape, &tensors, &layers).map_err(|reason| {
-                Error::invalid(format!("{place}: layers[{index}] {name:?}"), reason)
-            })?;
-            match built {
-                Some(layer) => {
-                    shape.clone_from(&layer.output_shape);
-                    layers.push(layer);
-                }
-                None => shape = vec![shape.iter().product()],
-            }
+        let mut builder = Builder::new(&input);
+        for (index, value) in raw.layers.into_iter().enumerate() {
+            let name = value.get("name").and_then(serde_json::Value::as_str);
+            let named = name.map_or_else(String::new, |name| format!(" {name:?}"));
+            let pushed = RawLayer::from_json(value).and_then(|raw| builder.push(raw, &tensors));
+            let place = || format!("{place}: layers[{index}]{named}");
+            pushed.map_err(|reason| Error::invalid(place(), reason))?;
         }
-        if layers.is_empty() {
-            return Err(Error::invalid(&place, "there are no layers to place"));
-        }
+        let nodes = builder
+            .finish()
+            .map_err(|reason| Error::invalid(&place, reason))?;
         let test = TestSet::read(source, &raw.test, &input)?;
-        let classes: usize = shape.iter().product();
+        let classes = nodes.last().map_or(0, Node::output_count);
         test.check_labels(classes, source, &raw.test)?;
         Ok(Self {
             name: raw.name,
             description: raw.description,
             input,
-            layers,
+            layers: layers_of(&nodes, Granularity::Block),
+            nodes,
             test,
             float_accuracy: raw.float_accuracy,
             digest: hex_digest(&json),
         })
     }
 
+    /// Returns the model with other nodes, each a placeable layer; its test images stay.
+    pub fn with_nodes(self, input: Input, nodes: Vec<Node>) -> Self {
+        Self {
+            input,
+            layers: layers_of(&nodes, Granularity::Layer),
+            nodes,
+            ..self
+        }
+    }
+
+    /// Returns the model with its placeable layers cut otherwise.
+    pub fn with_granularity(mut self, granularity: Granularity) -> Self {
+        self.layers = layers_of(&self.nodes, granularity);
+        self
+    }
+
     /// Returns the number of placeable layers.
     pub fn layer_count(&self) -> usize {
         self.layers.len()
+    }
+
+    /// Returns the nodes of a segment.
+    pub fn nodes_of(&self, segment: &Segment) -> Range<usize> {
+        let layers = &self.layers[segment.layers.clone()];
+        let start = layers.first().map_or(0, |layer| layer.nodes.start);
+        start..layers.last().map_or(start, |layer| layer.nodes.end)
+    }
+
+    /// Returns the layer that a node belongs to.
+    pub fn layer_of(&self, node: usize) -> usize {
+        self.layers.partition_point(|layer| layer.nodes.end <= node)
+    }
+
+    /// Returns the values that nodes read and others make, in order.
+    pub fn values_read(&self, nodes: &Range<usize>) -> Vec<usize> {
+        let read = self.nodes[nodes.clone()]
+            .iter()
+            .flat_map(|node| &node.inputs);
+        let mut values: Vec<usize> = read
+            .copied()
+            .filter(|&value| value <= nodes.start)
+            .collect();
+        values.sort_unstable();
+        values.dedup();
+        values
+    }
+
+    /// Returns the values that nodes make and others read, in order; the network's output is read.
+    pub fn values_made(&self, nodes: &Range<usize>) -> Vec<usize> {
+        let later = &self.nodes[nodes.end..];
+        let is_read = |value: &usize| {
+            *value == self.nodes.len() || later.iter().any(|node| node.inputs.contains(value))
+        };
+        (nodes.start + 1..=nodes.end).filter(is_read).collect()
+    }
+
+    /// Returns how often activations change party: each value that a server segment reads from
+    /// outside and each that is read outside of it. The server keeps nothing between segments.
+    pub fn crossing_count(&self, placement: &Placement) -> usize {
+        let segments = placement.server_segments();
+        let crossings = segments.iter().map(|segment| {
+            let nodes = self.nodes_of(segment);
+            self.values_read(&nodes).len() + self.values_made(&nodes).len()
+        });
+        crossings.sum()
+    }
+
+    /// Returns the number of elements of a value.
+    pub fn element_count(&self, value: usize) -> usize {
+        match value {
+            0 => self.input.shape.iter().product(),
+            node => self.nodes[node - 1].output_count(),
+        }
+    }
+
+    /// Returns the elements of a channel of a value.
+    pub fn channel_size(&self, value: usize) -> usize {
+        match value {
+            0 => channel_size(&self.input.shape),
+            node => self.nodes[node - 1].channel_size,
+        }
+    }
+
+    /// Returns the smallest and largest value of each element over the calibration data.
+    pub fn range(&self, value: usize) -> Vec<(f32, f32)> {
+        let Some(node) = value.checked_sub(1).map(|index| &self.nodes[index]) else {
+            let ends = self.input.scale.iter().zip(&self.input.offset);
+            let range = |(scale, offset): (&f64, &f64)| {
+                (
+                    *offset as f32,
+                    (scale * f64::from(self.input.max) + offset) as f32,
+                )
+            };
+            return ends.map(range).collect();
+        };
+        match &node.operation {
+            Operation::Linear(linear) => linear.range.clone(),
+            Operation::Add(add) => add.range.clone(),
+            Operation::Activation(activation) => {
+                let of = |(low, high): (f32, f32)| {
+                    let (low, high) = activation.function.range(low.into(), high.into());
+                    (low as f32, high as f32)
+                };
+                // The elements of a channel have one range.
+                let inputs = self.range(node.inputs[0]);
+                let runs = inputs.chunk_by(|left, right| left == right);
+                runs.flat_map(|run| vec![of(run[0]); run.len()]).collect()
+            }
+            Operation::MaxPool(pool) => {
+                let inputs = self.range(node.inputs[0]);
+                let range = pool.windows.iter().map(|window| {
+                    let ends = window.iter().map(|&element| inputs[element as usize]);
+                    let widest = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+                    widest.unwrap_or((0.0, 0.0))
+                });
+                range.collect()
+            }
+        }
+    }
+
+    /// Returns the activation that made a value, max pools in between aside.
+    pub fn activation_behind(&self, value: usize) -> Option<&Activation> {
+        let node = &self.nodes[value.checked_sub(1)?];
+        match &node.operation {
+            Operation::Activation(activation) => Some(activation),
+            Operation::MaxPool(_) => self.activation_behind(node.inputs[0]),
+            Operation::Linear(_) | Operation::Add(_) => None,
+        }
     }
 
     /// Returns the share of all trained numbers that lie in the client's layers; `None` for a
@@ -133,272 +302,66 @@ impl Model {
             .iter()
             .zip(placement.parties())
             .filter(|(_, party)| **party == Party::Server)
-            .map(|(layer, _)| layer.bootstrap_count())
+            .map(|(layer, _)| self.layer_bootstrap_count(layer))
+            .sum()
+    }
+
+    /// Returns the bootstraps of a layer under encryption.
+    pub fn layer_bootstrap_count(&self, layer: &Layer) -> usize {
+        let nodes = self.nodes[layer.nodes.clone()].iter();
+        nodes
+            .map(|node| node.operation.bootstrap_count(node.output_count()))
             .sum()
     }
 }
 
-fn check_input(raw: format::RawInput) -> std::result::Result<Input, String> {
-    let count = raw.shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
-    if raw.shape.is_empty() || !count.is_some_and(|count| (1..=MOST_ELEMENTS).contains(&count)) {
-        return Err(format!(
-            "input.shape {:?} must hold 1 to {MOST_ELEMENTS} elements",
-            raw.shape
-        ));
+impl Input {
+    /// Returns the real number that an element's integer stands for.
+    pub fn real(&self, element: usize, integer: u8) -> f32 {
+        (f64::from(integer) * self.scale[element] + self.offset[element]) as f32
     }
-    if !(is_positive_f32(raw.scale) && (1..=255).contains(&raw.max)) {
-        return Err("input.scale must be a positive float32 and input.max from 1 to 255".into());
-    }
-    Ok(Input {
-        shape: raw.shape,
-        scale: raw.scale,
-        max: raw.max,
-    })
 }
 
-/// Returns whether float32, in which the client computes, holds the number.
-fn is_positive_f32(value: f64) -> bool {
-    value > 0.0 && (value as f32).is_normal()
+impl Node {
+    /// Returns the number of output elements.
+    pub fn output_count(&self) -> usize {
+        self.shape.iter().product()
+    }
 }
 
-/// Checks one raw layer against the shape that reaches it; `None` for a flatten, which only renames
-/// the shape.
-fn build_layer(
-    raw: RawLayer,
-    shape: &[usize],
-    tensors: &Tensors,
-    before: &[Layer],
-) -> std::result::Result<Option<Layer>, String> {
-    if before.iter().any(|layer| layer.name == raw.name()) {
-        return Err("another layer has the same name: names must differ".into());
+/// Returns the elements of a channel of a tensor of that shape.
+fn channel_size(shape: &[usize]) -> usize {
+    match shape {
+        [_, height, width] => height * width,
+        _ => 1,
     }
-    let (name, op, output_shape, parameter_count, operation) = match raw {
-        RawLayer::Flatten { .. } => return Ok(None),
-        RawLayer::Dense {
-            name,
-            weights,
-            bias,
-            weight_bits,
-            range,
-        } => {
-            let &[inputs] = shape else {
-                return Err(format!(
-                    "dense needs a flat input, but {shape:?} arrives: flatten first"
-                ));
-            };
-            let (weights, [outputs, _]) = tensors.get(&weights, [None, Some(inputs)])?;
-            let layer = Dense {
-                weights: weights.to_vec(),
-                outputs,
-                inputs,
-            };
-            let calibration = (bias.as_str(), weight_bits, range.as_str());
-            let linear = build_linear(layer.map(), Geometry::Dense, outputs, calibration, tensors)?;
-            let parameters = weights.len() + outputs;
-            (
-                name,
-                "dense",
-                vec![outputs],
-                parameters,
-                Operation::Linear(linear),
-            )
-        }
-        RawLayer::Conv2d {
-            name,
-            weights,
-            bias,
-            stride,
-            padding,
-            weight_bits,
-            range,
-        } => {
-            let (in_channels, size) = image_shape("conv2d", shape)?;
-            let expected = [None, Some(in_channels), None, None];
-            let (weights, [out_channels, _, height, width]) = tensors.get(&weights, expected)?;
-            let (kernel, window) = ([height, width], Window { stride, padding });
-            let output = output_size(&window, size, kernel)?;
-            check_work(output, out_channels, &[in_channels, height, width])?;
-            let layer = Conv2d {
-                weights: weights.to_vec(),
-                out_channels,
-                in_channels,
-                kernel,
-                window,
-            };
-            let map = layer.map(size, output);
-            let geometry = Geometry::Convolution(Image {
-                channels: in_channels,
-                size,
-                kernel,
-                window,
-                output,
-            });
-            let calibration = (bias.as_str(), weight_bits, range.as_str());
-            let linear = build_linear(map, geometry, out_channels, calibration, tensors)?;
-            let output_shape = vec![out_channels, output[0], output[1]];
-            let parameters = weights.len() + out_channels;
-            (
-                name,
-                "conv2d",
-                output_shape,
-                parameters,
-                Operation::Linear(linear),
-            )
-        }
-        RawLayer::AveragePool {
-            name,
-            kernel,
-            stride,
-            padding,
-        } => {
-            let (channels, size) = image_shape("average_pool", shape)?;
-            let window = Window { stride, padding };
-            if kernel.contains(&0) {
-                return Err("kernel must be at least 1 x 1".into());
-            }
-            let output = output_size(&window, size, kernel)?;
-            check_work(output, channels, &[channels, kernel[0], kernel[1]])?;
-            let map = AveragePool { kernel, window }.map(channels, size, output);
-            let range = pooled_range(before)?;
-            let linear = Linear {
-                bias: vec![0.0; map.output_count],
-                range: vec![range; map.output_count],
-                weight_bits: 8,
-                geometry: Geometry::Other,
-                map,
-            };
-            (
-                name,
-                "average_pool",
-                vec![channels, output[0], output[1]],
-                0,
-                Operation::Linear(linear),
-            )
-        }
-        RawLayer::Relu { name, bits, clip } => {
-            if !((1..=8).contains(&bits) && is_positive_f32(clip)) {
-                return Err(format!(
-                    "bits must be 1 to 8 and clip a positive float32, not {bits} and {clip}"
-                ));
-            }
-            (
-                name,
-                "relu",
-                shape.to_vec(),
-                0,
-                Operation::Relu(Relu { bits, clip }),
-            )
-        }
+}
+
+/// Cuts nodes into placeable layers.
+fn layers_of(nodes: &[Node], granularity: Granularity) -> Vec<Layer> {
+    let together = |left: &Node, right: &Node| {
+        granularity == Granularity::Block && left.block.is_some() && left.block == right.block
     };
-    Ok(Some(Layer {
-        name,
-        op,
-        parameter_count,
-        input_shape: shape.to_vec(),
-        output_shape,
-        operation,
-    }))
-}
-
-/// Spreads per-channel bias and range over the elements of a linear layer's output.
-fn build_linear(
-    map: crate::linear_map::LinearMap<f32>,
-    geometry: Geometry,
-    channels: usize,
-    (bias, weight_bits, range): (&str, u32, &str),
-    tensors: &Tensors,
-) -> std::result::Result<Linear, String> {
-    if !(2..=8).contains(&weight_bits) {
-        return Err(format!("weight_bits must be 2 to 8, not {weight_bits}"));
-    }
-    let (bias, _) = tensors.get(bias, [Some(channels)])?;
-    let (range_values, _) = tensors.get(range, [Some(channels), Some(2)])?;
-    let ranges = range_values.as_chunks::<2>().0;
-    if let Some([low, high]) = ranges.iter().find(|[low, high]| low > high) {
-        return Err(format!(
-            "tensor {range:?} holds a range from {low} to {high}"
-        ));
-    }
-    let per_channel = map.output_count / channels;
-    let spread = |element: usize| element / per_channel;
-    Ok(Linear {
-        bias: (0..map.output_count)
-            .map(|element| bias[spread(element)])
-            .collect(),
-        range: (0..map.output_count)
-            .map(|element| ranges[spread(element)].into())
-            .collect(),
-        weight_bits,
-        geometry,
-        map,
-    })
-}
-
-fn image_shape(op: &str, shape: &[usize]) -> std::result::Result<(usize, [usize; 2]), String> {
-    match *shape {
-        [channels, height, width] => Ok((channels, [height, width])),
-        _ => Err(format!(
-            "{op} needs [channels, height, width], but {shape:?} arrives"
-        )),
-    }
-}
-
-fn output_size(
-    window: &Window,
-    size: [usize; 2],
-    kernel: [usize; 2],
-) -> std::result::Result<[usize; 2], String> {
-    window.output_size(size, kernel).ok_or_else(|| {
-        format!(
-            "kernel {kernel:?} with stride {:?} and padding {:?} does not fit an image of {size:?}",
-            window.stride, window.padding
-        )
-    })
-}
-
-/// Refuses a layer whose output, or whose list of kernel taps over all output positions, has no
-/// place in memory.
-fn check_work(
-    output: [usize; 2],
-    channels: usize,
-    taps: &[usize],
-) -> std::result::Result<(), String> {
-    let product = |start: usize, factors: &[usize]| {
-        let mut factors = factors.iter().chain(&output);
-        factors.try_fold(start, |product, &factor| product.checked_mul(factor))
-    };
-    let elements = product(channels, &[]).filter(|&count| count <= MOST_ELEMENTS);
-    let taps = product(1, taps).filter(|&count| count <= MOST_TAPS);
-    elements.and(taps).map(|_| ()).ok_or_else(|| {
-        format!("an output of {channels} x {output:?} is too large: lower padding or kernel")
-    })
-}
-
-/// Returns the range of a pooled tensor, which is that of what it pools.
-fn pooled_range(before: &[Layer]) -> std::result::Result<(f32, f32), String> {
-    let mut layers = before.iter().rev();
-    let mut rectified = false;
-    let linear = layers.find_map(|layer| match &layer.operation {
-        Operation::Linear(linear) => Some(linear),
-        Operation::Relu(_) => {
-            rectified = true;
-            None
-        }
-    });
-    let ranges = &linear
-        .ok_or("average_pool before any layer with a calibrated range")?
-        .range;
-    let low = ranges
-        .iter()
-        .fold(f32::INFINITY, |low, range| low.min(range.0));
-    let high = ranges
-        .iter()
-        .fold(f32::NEG_INFINITY, |high, range| high.max(range.1));
-    Ok(if rectified {
-        (low.max(0.0), high.max(0.0))
-    } else {
-        (low, high)
-    })
+    let mut start = 0;
+    nodes
+        .chunk_by(together)
+        .map(|run| {
+            let last = &run[run.len() - 1];
+            let (name, op) = match &last.block {
+                Some(block) if run.len() > 1 => (block.clone(), "block"),
+                _ => (last.name.clone(), last.op),
+            };
+            let range = start..start + run.len();
+            start = range.end;
+            Layer {
+                name,
+                op,
+                nodes: range,
+                parameter_count: run.iter().map(|node| node.parameter_count).sum(),
+                output_shape: last.shape.clone(),
+            }
+        })
+        .collect()
 }
 
 #[cfg(test)]
@@ -414,7 +377,7 @@ mod tests {
             (
                 names.join(" "),
                 model.test.len(),
-                model.layers.last().map(Layer::output_count),
+                model.nodes.last().map(Node::output_count),
             )
         };
         assert_eq!(

@@ -139,8 +139,9 @@ fn pack_convolution(
         window,
         output,
     } = *image;
-    let padded_width = size[1] + 2 * window.padding[1];
-    let area = (size[0] + 2 * window.padding[0]) * padded_width;
+    let [top, left, bottom, right] = window.padding;
+    let padded_width = size[1] + left + right;
+    let area = (size[0] + top + bottom) * padded_width;
     let channels_per_ciphertext = polynomial_size
         .checked_div(area)
         .filter(|&count| count > 0)?;
@@ -155,7 +156,7 @@ fn pack_convolution(
         let (channel, pixel) = (element / (size[0] * size[1]), element % (size[0] * size[1]));
         let (row, column) = (pixel / size[1], pixel % size[1]);
         let (ciphertext, start) = corner(channel);
-        let offset = (row + window.padding[0]) * padded_width + column + window.padding[1];
+        let offset = (row + top) * padded_width + column + left;
         Place::at(ciphertext, start + offset)
     });
     let mut layout = Layout::from_places(places);
@@ -236,7 +237,7 @@ mod tests {
     }
 
     fn check(map: &LinearMap<f32>, geometry: &Geometry, size: usize, rows: usize) {
-        let (map, _) = quantise_map(map, 8, &vec![1.0; map.input_count]);
+        let map = quantise_map(map, 8, None, &vec![1.0; map.input_count]).map;
         let Some((layout, packing)) = pack(&map, geometry, size, rows) else {
             return;
         };
@@ -267,9 +268,9 @@ mod tests {
         fn packed_convolutions_equal_the_map(
             channels in (1usize..4, 1usize..4), size in (2usize..6, 2usize..6),
             kernel in (1usize..4, 1usize..4), stride in (1usize..3, 1usize..3),
-            padding in (0usize..2, 0usize..2), seed in 0usize..99,
+            padding in prop::array::uniform4(0usize..2), seed in 0usize..99,
         ) {
-            let window = Window { stride: stride.into(), padding: padding.into() };
+            let window = Window { stride: stride.into(), padding };
             let (size, kernel) = (size.into(), kernel.into());
             let Some(output) = window.output_size(size, kernel) else { return Ok(()) };
             let count = channels.0 * channels.1 * kernel[0] * kernel[1];
@@ -277,6 +278,7 @@ mod tests {
                 weights: (0..count).map(|i| ((i * 37 + seed) % 19) as f32 - 9.0).collect(),
                 out_channels: channels.0,
                 in_channels: channels.1,
+                groups: 1,
                 kernel,
                 window,
             };

@@ -92,10 +92,10 @@ fn peak_bytes(model: &Model, programs: &[Arc<Program>]) -> u64 {
         at_rest += 3 * keyswitch + bootstrap;
     }
     let ciphertexts = programs.iter().flat_map(|program| {
-        let layers = model.layers[program.layers.clone()].iter();
-        layers.map(|layer| {
-            let elements = layer.input_shape.iter().product::<usize>() + layer.output_count();
-            8 * program.parameters.big_size() * elements
+        program.nodes.clone().map(|node| {
+            let read = model.nodes[node].inputs.iter();
+            let read: usize = read.map(|&value| model.element_count(value)).sum();
+            8 * program.parameters.big_size() * (read + model.element_count(node + 1))
         })
     });
     let working = ciphertexts.max().unwrap_or(0);

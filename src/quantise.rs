@@ -11,6 +11,9 @@ use std::sync::Arc;
 
 use crate::linear_map::{Block, LinearMap, PADDING};
 
+/// The error, as a share of a step, below which float32 weights count as integers.
+const EXACT_SHARE: f64 = 1e-3;
+
 /// The integers that stand for a tensor's reals, all elements on one scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct QuantParams {
@@ -46,23 +49,75 @@ impl QuantParams {
     }
 }
 
-/// Returns the integer map (weights in two's complement) and the scale of each output element.
+/// How a party quantises a value's elements.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Quantisation {
+    /// Per element: `real = scale · integer + offset`.
+    pub scales: Vec<f64>,
+    pub offsets: Vec<f64>,
+    /// Smallest integer.
+    pub low: i64,
+    /// Largest integer.
+    pub high: i64,
+}
+
+impl Quantisation {
+    /// Returns the same parameters for each of `count` elements.
+    pub fn uniform(parameters: QuantParams, count: usize) -> Self {
+        Self {
+            scales: vec![parameters.scale; count],
+            offsets: vec![0.0; count],
+            low: parameters.low,
+            high: parameters.high,
+        }
+    }
+
+    /// Returns the nearest integer in range of an element.
+    pub fn quantise(&self, element: usize, real: f64) -> i64 {
+        let integer = ((real - self.offsets[element]) / self.scales[element]).round() as i64;
+        integer.clamp(self.low, self.high)
+    }
+}
+
+/// A linear map in integers.
+pub struct QuantisedRows {
+    /// Weights in two's complement.
+    pub map: LinearMap<u64>,
+    /// Per output element: `real = scale · integer`, for inputs counted in integers.
+    pub scales: Vec<f64>,
+    /// Per output element: whether its integers are its weights without any error.
+    pub exact: Vec<bool>,
+}
+
+/// Weights of one block in integers.
+type Rows = (Arc<[u64]>, Vec<(f64, bool)>);
+
+/// Returns the map in integers of `bits` bits, or in the integers that `weight_scale` (per output
+/// element) says it has.
 ///
 /// `input_scales` has one scale per input element; within a channel of a convolution they agree.
 pub fn quantise_map(
     map: &LinearMap<f32>,
     bits: u32,
+    weight_scale: Option<&[f32]>,
     input_scales: &[f64],
-) -> (LinearMap<u64>, Vec<f64>) {
-    let mut scales = vec![0.0; map.output_count];
-    let mut done: HashMap<*const f32, (Arc<[u64]>, Vec<f64>)> = HashMap::new();
+) -> QuantisedRows {
+    let mut rows = vec![(0.0, false); map.output_count];
+    let mut done: HashMap<*const f32, Rows> = HashMap::new();
     let column_scales = column_scales(map, input_scales);
     let blocks = map.blocks.iter().map(|block| {
-        let (weights, row_scales) = done
-            .entry(block.weights.as_ptr())
-            .or_insert_with(|| quantise_rows(block, bits, &column_scales[&block.weights.as_ptr()]));
-        for (&output, &scale) in block.outputs.iter().zip(row_scales.iter()) {
-            scales[output as usize] = scale;
+        let (weights, of_block) = done.entry(block.weights.as_ptr()).or_insert_with(|| {
+            let own = weight_scale.map(|scales| {
+                let outputs = block.outputs.iter();
+                outputs
+                    .map(|&output| scales[output as usize])
+                    .collect::<Vec<_>>()
+            });
+            let columns = &column_scales[&block.weights.as_ptr()];
+            quantise_rows(block, bits, own.as_deref(), columns)
+        });
+        for (&output, &row) in block.outputs.iter().zip(of_block.iter()) {
+            rows[output as usize] = row;
         }
         Block {
             weights: Arc::clone(weights),
@@ -75,7 +130,41 @@ pub fn quantise_map(
         output_count: map.output_count,
         blocks: blocks.collect(),
     };
-    (map, scales)
+    let (scales, exact) = rows.into_iter().unzip();
+    QuantisedRows { map, scales, exact }
+}
+
+/// Returns the map with each weight times its input's scale and its output's `factor` rounded to
+/// an integer. Outputs that share weights must share the factor.
+pub fn fill_map(
+    map: &LinearMap<f32>,
+    input_scales: &[f64],
+    factor: impl Fn(usize) -> f64,
+) -> LinearMap<u64> {
+    let column_scales = column_scales(map, input_scales);
+    let mut done: HashMap<*const f32, Arc<[u64]>> = HashMap::new();
+    let blocks = map.blocks.iter().map(|block| {
+        let weights = done.entry(block.weights.as_ptr()).or_insert_with(|| {
+            let columns = &column_scales[&block.weights.as_ptr()];
+            let rows = block.weights.chunks_exact(block.inputs.len());
+            let integers = block.outputs.iter().zip(rows).flat_map(|(&output, row)| {
+                let factor = factor(output as usize);
+                let reals = row.iter().zip(columns);
+                reals.map(move |(&w, scale)| (f64::from(w) * scale * factor).round() as i64 as u64)
+            });
+            integers.collect()
+        });
+        Block {
+            weights: Arc::clone(weights),
+            inputs: block.inputs.clone(),
+            outputs: block.outputs.clone(),
+        }
+    });
+    LinearMap {
+        input_count: map.input_count,
+        output_count: map.output_count,
+        blocks: blocks.collect(),
+    }
 }
 
 /// Returns the input scale behind each weight column, for each shared set of weights. A column
@@ -95,29 +184,49 @@ fn column_scales(map: &LinearMap<f32>, input_scales: &[f64]) -> HashMap<*const f
     found
 }
 
-fn quantise_rows(block: &Block<f32>, bits: u32, column_scales: &[f64]) -> (Arc<[u64]>, Vec<f64>) {
+/// Returns integers, scale and exactness of each row of a block.
+fn quantise_rows(
+    block: &Block<f32>,
+    bits: u32,
+    weight_scale: Option<&[f32]>,
+    column_scales: &[f64],
+) -> Rows {
     let largest = ((1i64 << (bits - 1)) - 1) as f64;
     let mut integers = Vec::with_capacity(block.weights.len());
-    let mut scales = Vec::with_capacity(block.outputs.len());
-    for row in block.weights.chunks_exact(block.inputs.len()) {
-        let reals = row
+    let mut rows = Vec::with_capacity(block.outputs.len());
+    let uniform = column_scales.windows(2).all(|pair| pair[0] == pair[1]);
+    for (index, row) in block.weights.chunks_exact(block.inputs.len()).enumerate() {
+        let reals: Vec<f64> = row
             .iter()
             .zip(column_scales)
-            .map(|(&w, s)| f64::from(w) * s);
+            .map(|(&w, s)| f64::from(w) * s)
+            .collect();
         let peak = reals
-            .clone()
+            .iter()
             .fold(0.0, |peak: f64, real| peak.max(real.abs()));
-        // A row of zeros has no scale of its own; any will do.
-        let scale = if peak > 0.0 { peak / largest } else { 1.0 };
-        let rounded: Vec<i64> = reals.map(|real| (real / scale).round() as i64).collect();
+        let scale = match weight_scale {
+            Some(scales) if uniform => f64::from(scales[index]) * column_scales[0],
+            // A row of zeros has no scale of its own; any will do.
+            _ if peak == 0.0 => 1.0,
+            _ => peak / largest,
+        };
+        let rounded: Vec<i64> = reals
+            .iter()
+            .map(|real| (real / scale).round() as i64)
+            .collect();
+        let error = reals
+            .iter()
+            .zip(&rounded)
+            .map(|(real, &n)| (real - n as f64 * scale).abs());
+        let exact = error.fold(0.0, f64::max) <= EXACT_SHARE * scale;
         let divisor = rounded
             .iter()
             .fold(0, |gcd, &integer| greatest_common_divisor(gcd, integer));
         let divisor = divisor.max(1);
         integers.extend(rounded.iter().map(|integer| (integer / divisor) as u64));
-        scales.push(scale * divisor as f64);
+        rows.push((scale * divisor as f64, exact));
     }
-    (integers.into(), scales)
+    (integers.into(), rows)
 }
 
 fn greatest_common_divisor(a: i64, b: i64) -> i64 {
@@ -190,11 +299,15 @@ mod tests {
             kernel: [2, 2],
             window: Window {
                 stride: [2, 2],
-                padding: [0, 0],
+                padding: [0; 4],
             },
+            count_padding: true,
+            excess: [0, 0],
         };
-        let (map, scales) = quantise_map(&pool.map(1, [2, 2], [1, 1]), 8, &[0.5; 4]);
+        let QuantisedRows { map, scales, exact } =
+            quantise_map(&pool.map(1, [2, 2], [1, 1]), 8, None, &[0.5; 4]);
         assert_eq!(map.blocks[0].weights[..], [1, 1, 1, 1]);
+        assert!(exact[0]);
         assert!((scales[0] - 0.125).abs() < 1e-12);
     }
 
@@ -204,10 +317,13 @@ mod tests {
             kernel: [1, 2],
             window: Window {
                 stride: [1, 2],
-                padding: [0, 0],
+                padding: [0; 4],
             },
+            count_padding: true,
+            excess: [0, 0],
         };
-        let (map, scales) = quantise_map(&pool.map(2, [1, 2], [1, 1]), 8, &[0.5, 0.5, 3.0, 3.0]);
+        let QuantisedRows { map, scales, .. } =
+            quantise_map(&pool.map(2, [1, 2], [1, 1]), 8, None, &[0.5, 0.5, 3.0, 3.0]);
         let rows: Vec<_> = [4u64, 6, 10, 20].map(|value| vec![value].into()).into();
         let output = map.apply(&rows);
         let reals: Vec<f64> = output
@@ -228,7 +344,8 @@ mod tests {
             weights in prop::collection::vec(-3.0f32..3.0, 12), bits in 2u32..9,
         ) {
             let input_scales = [0.5, 2.0, 1.0, 0.25];
-            let (map, scales) = quantise_map(&dense(weights.clone(), 4), bits, &input_scales);
+            let map = dense(weights.clone(), 4);
+            let QuantisedRows { map, scales, .. } = quantise_map(&map, bits, None, &input_scales);
             let largest = (1 << (bits - 1)) - 1;
             for (index, (&integer, &weight)) in map.blocks[0].weights.iter().zip(&weights).enumerate() {
                 let (output, input) = (index / 4, index % 4);
@@ -244,7 +361,7 @@ mod tests {
             weights in prop::collection::vec(-9i64..9, 6), input in prop::collection::vec(0i64..16, 3),
         ) {
             let float = dense(weights.iter().map(|&w| w as f32).collect(), 3);
-            let (map, _) = quantise_map(&float, 8, &[1.0; 3]);
+            let map = quantise_map(&float, 8, None, &[1.0; 3]).map;
             let ranges = worst_case_range(&map, &[5, -5], &[(0, 15); 3]);
             let rows: Vec<_> = input.iter().map(|&value| vec![value as u64].into()).collect();
             for ((row, (low, high)), bias) in map.apply(&rows).iter().zip(ranges).zip([5, -5]) {

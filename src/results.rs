@@ -213,7 +213,7 @@ impl Try<'_> {
                 layer_index: index,
                 layer: layer.name.clone(),
                 op: layer.op.into(),
-                bootstrap_count: layer.bootstrap_count(),
+                bootstrap_count: model.layer_bootstrap_count(layer),
                 server_compute_s_median: summary.median,
                 server_compute_s_min: summary.min,
                 server_compute_s_max: summary.max,

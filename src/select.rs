@@ -8,10 +8,10 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use crate::analysis::{Analysis, End, Stretch};
+use crate::analysis::Analysis;
 use crate::cost::CostModel;
 use crate::digest::hex_digest;
-use crate::encoding::{step_noise, table_margin};
+use crate::encoding::SourceNoise;
 use crate::error::{Error, Result};
 use crate::fhe::noise;
 use crate::fhe::parameters::{
@@ -82,10 +82,8 @@ pub fn select_all(
     };
     let most = total(&|index| sets[index]) * (1.0 + SHARED_SET_SURCHARGE);
     let serves_all = |set: &ParameterSet| {
-        let stretches = analyses.iter().flat_map(|analysis| &analysis.stretches);
-        stretches
-            .into_iter()
-            .all(|stretch| is_precise(stretch, set, log2_p_fail_lookup, precision))
+        let mut analyses = analyses.iter();
+        analyses.all(|analysis| is_precise(analysis, set, log2_p_fail_lookup, precision))
     };
     let candidates = sets.iter().zip(&look_ups).filter(|(_, count)| **count > 0);
     let shared = candidates
@@ -135,12 +133,13 @@ fn content_key(
     cost: &CostModel,
 ) -> String {
     let mut content = format!("{log2_p_fail_lookup} {precision:?} {cost:?}").into_bytes();
-    for stretch in &analysis.stretches {
-        let numbers = stretch.squared_norms.iter().chain(&stretch.scales);
-        content.extend(numbers.flat_map(|number| number.to_le_bytes()));
-        let ends = stretch.range.iter().flat_map(|&(low, high)| [low, high]);
-        content.extend(ends.flat_map(|end| end.to_le_bytes()));
-        content.extend(format!("{} {:?}", stretch.fresh, stretch.end).into_bytes());
+    for look_up in analysis.look_ups() {
+        let gains = look_up
+            .gains
+            .iter()
+            .flat_map(|gain| [gain.fresh, gain.look_up]);
+        content.extend(gains.flat_map(f64::to_le_bytes));
+        content.extend(format!("{:?} {:?}", look_up.channels, look_up.activation).into_bytes());
     }
     hex_digest(&content)
 }
@@ -151,28 +150,22 @@ fn search(
     precision: Precision,
     cost: &CostModel,
 ) -> Result<ParameterSet> {
-    let look_ups = || {
-        let stretches = analysis.stretches.iter();
-        stretches.filter(|stretch| matches!(stretch.end, End::LookUp(_)))
-    };
-    if look_ups().next().is_none() {
+    if analysis.look_ups().next().is_none() {
         // k·N = 2048 in one polynomial: its fresh noise carries 8-bit layers of a thousand inputs
         // exactly, and long polynomials let more outputs share a mask.
         return ParameterSet::accurate();
     }
-    let precise = |parameters: &ParameterSet| {
-        look_ups().all(|stretch| is_precise(stretch, parameters, log2_p_fail_lookup, precision))
-    };
+    let precise =
+        |parameters: &ParameterSet| is_precise(analysis, parameters, log2_p_fail_lookup, precision);
     let found = GRID
         .iter()
         .find(|candidates| precise(&candidates.most_precise));
     let found = found.map(|_| cheapest(&precise, cost));
     found.flatten().ok_or_else(|| {
         Error::Parameters(format!(
-            "no set keeps the look-ups of layers {}..={} {} at a failure probability of \
+            "no set keeps the look-ups of layers {} {} at a failure probability of \
              2^{log2_p_fail_lookup}: allow more noise, or place them otherwise",
-            analysis.layers.start + 1,
-            analysis.layers.end,
+            analysis.look_up_names(),
             match precision {
                 Precision::StepNoise(share) => format!("within {share} steps of noise"),
                 Precision::Exact => "exact; their accumulators are too wide".into(),
@@ -182,22 +175,23 @@ fn search(
 }
 
 fn is_precise(
-    stretch: &Stretch,
+    analysis: &Analysis,
     parameters: &ParameterSet,
     log2_p_fail_lookup: f64,
     precision: Precision,
 ) -> bool {
-    let End::LookUp(activation) = &stretch.end else {
-        return true;
-    };
-    match precision {
-        Precision::StepNoise(limit) => {
-            let noise = step_noise(stretch, activation, parameters, log2_p_fail_lookup);
-            noise.is_some_and(|noise| noise <= limit)
-        }
-        Precision::Exact => table_margin(stretch, activation, parameters, log2_p_fail_lookup)
-            .is_some_and(|margin| margin >= 0.0),
-    }
+    let quantile = noise::two_sided_quantile(log2_p_fail_lookup);
+    let noise = SourceNoise::of(parameters);
+    let shares = analysis
+        .look_ups()
+        .map(|look_up| look_up.most_share(&noise, quantile));
+    let share = shares.fold(f64::INFINITY, f64::min);
+    let cells = parameters.literal().polynomial_size;
+    share > 0.0
+        && analysis.look_ups().all(|look_up| match precision {
+            Precision::StepNoise(limit) => look_up.step_noise(&noise, share) <= limit,
+            Precision::Exact => look_up.table_margin(&noise, share, quantile, cells) >= 0.0,
+        })
 }
 
 /// All sets that differ only in n, from cheap to dear.
@@ -276,8 +270,10 @@ fn cheapest(precise: &dyn Fn(&ParameterSet) -> bool, cost: &CostModel) -> Option
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Activation, analyse};
-    use crate::layer::Relu;
+    use crate::analysis::{
+        Channel, Gain, HALF_TURN, PlannedAction, PlannedLookUp, PlannedStep, analyse,
+    };
+    use crate::layer::{Activation, Function};
     use crate::model::Model;
     use crate::placement::Placement;
     use crate::quantise::QuantParams;
@@ -290,7 +286,7 @@ mod tests {
         let segments = placement.server_segments();
         segments
             .iter()
-            .map(|segment| analyse(&model, segment))
+            .map(|segment| analyse(&model, segment).expect("fits"))
             .collect()
     }
 
@@ -359,38 +355,60 @@ mod tests {
         let together = choose(Precision::StepNoise(1.0));
         assert_eq!(together[0], together[1]);
         for (analysis, set) in analyses.iter().zip(together) {
-            for stretch in &analysis.stretches {
-                assert!(is_precise(stretch, &set, -64.0, Precision::StepNoise(1.0)));
-            }
+            assert!(is_precise(analysis, &set, -64.0, Precision::StepNoise(1.0)));
         }
     }
 
-    /// An analysis of look-up layers with given noise gains, ranges and outputs.
-    fn generated(layers: &[(f64, i64, i64, u32)]) -> Analysis {
-        let stretches = layers
+    /// An analysis of look-up layers with given noise gains, plateaus and outputs.
+    fn generated(layers: &[(f64, f64, u32)]) -> Analysis {
+        let half_turn = HALF_TURN as f64;
+        let steps = layers
             .iter()
             .enumerate()
-            .map(|(index, &(gain, low, high, bits))| Stretch {
-                fresh: index == 0,
-                linears: Vec::new(),
-                squared_norms: vec![gain * gain; 4],
-                scales: vec![0.01; 4],
-                range: vec![(-low, high); 4],
-                end: End::LookUp(Activation {
-                    layer: index,
+            .map(|(index, &(gain, top, bits))| {
+                let gain = Gain {
+                    fresh: if index == 0 { gain * gain } else { 0.0 },
+                    look_up: if index == 0 { 0.0 } else { gain * gain },
+                };
+                let channel = Channel {
+                    scale: 1.0 / half_turn,
+                    low: -half_turn / 2.0,
+                    high: half_turn / 2.0,
+                    foot: 0.0,
+                    top: top * half_turn,
+                    padding_bit: true,
+                    quantum: 1 << 16,
+                    step_width: top * half_turn / f64::from((1 << bits) - 1),
+                    worst_gain: gain,
+                };
+                let high = (1 << bits) - 1;
+                let look_up = PlannedLookUp {
                     name: format!("relu{index}"),
-                    relu: Relu {
-                        bits,
-                        clip: 0.01 * high as f64 / 2.0,
+                    activation: Activation {
+                        function: Function::Relu,
+                        output: QuantParams {
+                            scale: top / high as f64,
+                            low: 0,
+                            high,
+                        },
                     },
+                    channels: vec![channel; 2],
                     elements_per_table: 2,
-                }),
+                    output_step: 2,
+                    centre: 0,
+                    gains: vec![gain; 4],
+                };
+                PlannedStep {
+                    node: index,
+                    inputs: vec![index],
+                    action: PlannedAction::LookUp(look_up),
+                }
             });
         Analysis {
-            layers: 0..layers.len(),
-            upload: QuantParams::covering(0.0, 1.0, 8),
-            element_count: 4,
-            stretches: stretches.collect(),
+            nodes: 0..layers.len(),
+            uploads: Vec::new(),
+            steps: steps.collect(),
+            downloads: Vec::new(),
         }
     }
 
@@ -398,16 +416,14 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
         #[test]
         fn sets_chosen_for_generated_networks_are_precise_and_secure(
-            layers in prop::collection::vec((1.0f64..400.0, 1i64..20_000, 2i64..20_000, 1u32..6), 1..6),
+            layers in prop::collection::vec((1.0f64..400.0, 0.05f64..0.5, 1u32..6), 1..6),
             limit in 0.1f64..2.0, log2_p_fail in -128.0f64..-20.0, exact: bool,
         ) {
             let analysis = generated(&layers);
             let precision = if exact { Precision::Exact } else { Precision::StepNoise(limit) };
             if let Ok(set) = select(&analysis, log2_p_fail, precision, &CostModel::default()) {
                 prop_assert!(ParameterSet::new(*set.literal()).is_ok());
-                for stretch in &analysis.stretches {
-                    prop_assert!(is_precise(stretch, &set, log2_p_fail, precision));
-                }
+                prop_assert!(is_precise(&analysis, &set, log2_p_fail, precision));
             }
         }
     }
@@ -424,10 +440,8 @@ mod tests {
                     continue;
                 };
                 prop_assert!(ParameterSet::new(*set.literal()).is_ok());
-                for stretch in &analysis.stretches {
-                    let precision = Precision::StepNoise(limit);
-                    prop_assert!(is_precise(stretch, &set, log2_p_fail, precision));
-                }
+                let precision = Precision::StepNoise(limit);
+                prop_assert!(is_precise(&analysis, &set, log2_p_fail, precision));
             }
         }
     }

@@ -15,9 +15,10 @@ use crate::fhe::keys::{EvaluationKey, SeededEvaluationKey};
 use crate::fhe::pack::{PackingDecomposition, PackingKey, SeededPackingKey};
 use crate::fhe::packed::{PackedWeights, extract};
 use crate::fhe::parameters::ParameterSet;
+use crate::interface::{DownloadEncoding, Form};
 use crate::linear_map::Row;
 use crate::packing::{Packing, Place};
-use crate::program::{Form, LinearStep, LookUpStep, Program, Step};
+use crate::program::{Action, LinearStep, LookUpStep, Program, Step};
 
 /// The party that owns the model.
 pub struct Server {
@@ -42,7 +43,7 @@ enum Prepared {
     Tables(Vec<Vec<u64>>),
 }
 
-/// Ciphertexts between two steps.
+/// The ciphertexts of a value.
 enum Ciphertexts<'a> {
     /// GLWE ciphertexts, and where the elements lie in them.
     Packed(Vec<Row<u64>>, &'a [Place]),
@@ -54,11 +55,14 @@ enum Ciphertexts<'a> {
 /// about to read.
 pub type BeforeLookUp<'a> = dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()> + 'a;
 
-/// Seconds that the server spent in a layer.
+/// The ciphertexts of each download.
+pub type Answers = Vec<Vec<Row<u64>>>;
+
+/// Seconds that the server spent in a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct LayerTime {
-    /// Index of the layer in the model.
-    pub layer: usize,
+pub struct StepTime {
+    /// Index of the node in the model.
+    pub node: usize,
     pub seconds: f64,
 }
 
@@ -124,8 +128,8 @@ impl Server {
             .ok_or_else(missing)
     }
 
-    /// Runs a segment on an upload and returns the answer's ciphertexts with the time of each
-    /// layer.
+    /// Runs a segment on its uploads and returns the ciphertexts of each download with the time of
+    /// each step.
     ///
     /// # Errors
     ///
@@ -133,14 +137,16 @@ impl Server {
     pub fn run(
         &self,
         segment: usize,
-        upload: &SeededCiphertexts,
-    ) -> Result<(Vec<Row<u64>>, Vec<LayerTime>)> {
+        uploads: &[SeededCiphertexts],
+    ) -> Result<(Answers, Vec<StepTime>)> {
         let parameters = &self.segments[segment].program.parameters;
-        let input = cipher::expand(parameters, upload);
-        self.observe(segment, input, &mut |_, _, _| Ok(()))
+        let uploads = uploads
+            .iter()
+            .map(|upload| cipher::expand(parameters, upload));
+        self.observe(segment, uploads.collect(), &mut |_, _, _| Ok(()))
     }
 
-    /// Runs a segment on the GLWE ciphertexts of its upload, and shows each look-up to
+    /// Runs a segment on the GLWE ciphertexts of its uploads, and shows each look-up to
     /// `before_look_up`.
     ///
     /// # Errors
@@ -149,24 +155,40 @@ impl Server {
     pub fn observe(
         &self,
         segment: usize,
-        input: Vec<Row<u64>>,
+        uploads: Vec<Vec<Row<u64>>>,
         before_look_up: &mut BeforeLookUp<'_>,
-    ) -> Result<(Vec<Row<u64>>, Vec<LayerTime>)> {
+    ) -> Result<(Answers, Vec<StepTime>)> {
         let Segment { program, prepared } = &self.segments[segment];
         let parameters = &program.parameters;
-        let mut ciphertexts = Ciphertexts::Packed(input, &program.interface.upload.layout.places);
+        let encodings = program.interface.uploads.iter();
+        let mut slots: Vec<Option<Ciphertexts>> = uploads
+            .into_iter()
+            .zip(encodings)
+            .map(|(upload, encoding)| Some(Ciphertexts::Packed(upload, &encoding.layout.places)))
+            .collect();
         let mut times = Vec::with_capacity(program.steps.len());
         for (index, (step, prepared)) in program.steps.iter().zip(prepared).enumerate() {
             let start = Instant::now();
-            ciphertexts = match (step, prepared) {
-                (Step::Linear(linear), Prepared::Packed(weights)) => {
-                    run_packed(linear, weights, parameters, ciphertexts)
+            let output = match (&step.action, prepared) {
+                (Action::Linear(linear), Prepared::Packed(weights)) => {
+                    run_packed(linear, weights, program, slots[step.inputs[0]].take())
                 }
-                (Step::Linear(linear), _) => {
-                    Ciphertexts::Lwe(run_linear(linear, &ciphertexts.into_lwe(parameters)))
+                (Action::Linear(linear), _) => {
+                    for &input in &step.inputs {
+                        unpack(&mut slots[input], parameters);
+                    }
+                    let inputs: Vec<&[Row<u64>]> = step
+                        .inputs
+                        .iter()
+                        .map(|&input| rows_of(&slots[input]))
+                        .collect();
+                    Ciphertexts::Lwe(run_linear(linear, &inputs, program.unit))
                 }
-                (Step::LookUp(look_up), Prepared::Tables(tables)) => {
-                    let mut rows = ciphertexts.into_lwe(parameters);
+                (Action::LookUp(look_up), Prepared::Tables(tables)) => {
+                    unpack(&mut slots[step.inputs[0]], parameters);
+                    let Some(Ciphertexts::Lwe(mut rows)) = slots[step.inputs[0]].take() else {
+                        unreachable!("a look-up reads what the step before it made");
+                    };
                     for (element, row) in rows.iter_mut().enumerate() {
                         add_to_body(row, look_up.table(element).offset);
                     }
@@ -174,19 +196,36 @@ impl Server {
                     run_look_up(look_up, tables, self.key(parameters)?, &mut rows);
                     Ciphertexts::Lwe(rows)
                 }
-                (Step::LookUp(_), _) => unreachable!("look-ups are prepared with tables"),
+                (Action::LookUp(_), _) => unreachable!("look-ups are prepared with tables"),
             };
-            times.push(LayerTime {
-                layer: step.layer(),
+            for &slot in &step.last_reads {
+                slots[slot] = None;
+            }
+            slots.push(Some(output));
+            times.push(StepTime {
+                node: step.node,
                 seconds: start.elapsed().as_secs_f64(),
             });
         }
-        Ok((self.answer(program, ciphertexts)?, times))
+        let downloads = program.interface.downloads.iter();
+        let downloads = downloads.zip(&program.download_slots);
+        let answers = downloads.map(|(download, &slot)| {
+            let ciphertexts = slots[slot].take();
+            self.answer(download, parameters, ciphertexts)
+        });
+        Ok((answers.collect::<Result<_>>()?, times))
     }
 
-    /// Brings the last layer's ciphertexts into the form that travels.
-    fn answer(&self, program: &Program, ciphertexts: Ciphertexts<'_>) -> Result<Vec<Row<u64>>> {
-        let (parameters, download) = (&program.parameters, &program.interface.download);
+    /// Brings a value's ciphertexts into the form that travels.
+    fn answer(
+        &self,
+        download: &DownloadEncoding,
+        parameters: &ParameterSet,
+        ciphertexts: Option<Ciphertexts<'_>>,
+    ) -> Result<Vec<Row<u64>>> {
+        let Some(ciphertexts) = ciphertexts else {
+            unreachable!("a download's slot is kept to the end");
+        };
         let packed = match (ciphertexts, download.packing) {
             (ciphertexts, Some(packing)) => {
                 let rows = ciphertexts.into_lwe(parameters);
@@ -242,31 +281,45 @@ fn with_bodies(ciphertext: &[u64], mask: usize, elements: &[(u32, u32)]) -> Row<
     mask.iter().copied().chain(bodies).collect()
 }
 
+/// Brings a value's ciphertexts into LWE form, where they are not.
+fn unpack(slot: &mut Option<Ciphertexts<'_>>, parameters: &ParameterSet) {
+    let ciphertexts = slot.take();
+    *slot = ciphertexts.map(|ciphertexts| Ciphertexts::Lwe(ciphertexts.into_lwe(parameters)));
+}
+
+/// Returns the LWE ciphertexts of a value.
+fn rows_of<'a>(slot: &'a Option<Ciphertexts<'_>>) -> &'a [Row<u64>] {
+    match slot {
+        Some(Ciphertexts::Lwe(rows)) => rows,
+        _ => unreachable!("a step reads values that are there, unpacked"),
+    }
+}
+
 fn run_packed<'a>(
     linear: &'a LinearStep,
     weights: &PackedWeights,
-    parameters: &ParameterSet,
-    ciphertexts: Ciphertexts<'_>,
+    program: &Program,
+    ciphertexts: Option<Ciphertexts<'_>>,
 ) -> Ciphertexts<'a> {
-    let (Ciphertexts::Packed(input, _), Some(Packing { outputs, .. })) =
+    let (Some(Ciphertexts::Packed(input, _)), Some(Packing { outputs, .. })) =
         (ciphertexts, &linear.packing)
     else {
-        unreachable!("only a segment's first layer is packed");
+        unreachable!("only steps that read an upload alone are packed");
     };
-    let mut products = weights.multiply(parameters, &input);
-    let body = parameters.big_dimension();
-    for (place, &bias) in outputs.iter().zip(&linear.bias) {
+    let mut products = weights.multiply(&program.parameters, &input);
+    let body = program.parameters.big_dimension();
+    for (place, &bias) in outputs.iter().zip(&linear.weights.bias) {
         let row = &mut products[place.ciphertext as usize];
         let coefficient = &mut row[body + place.coefficient as usize];
-        *coefficient = coefficient.wrapping_add((bias as u64).wrapping_mul(linear.step));
+        *coefficient = coefficient.wrapping_add((bias as u64).wrapping_mul(program.unit));
     }
     Ciphertexts::Packed(products, outputs)
 }
 
-fn run_linear(linear: &LinearStep, input: &[Row<u64>]) -> Vec<Row<u64>> {
-    let mut rows = linear.map.apply(input);
-    for (row, &bias) in rows.iter_mut().zip(&linear.bias) {
-        add_to_body(row, (bias as u64).wrapping_mul(linear.step));
+fn run_linear(linear: &LinearStep, inputs: &[&[Row<u64>]], unit: u64) -> Vec<Row<u64>> {
+    let mut rows = linear.weights.apply(inputs);
+    for (row, &bias) in rows.iter_mut().zip(&linear.weights.bias) {
+        add_to_body(row, (bias as u64).wrapping_mul(unit));
     }
     rows
 }
@@ -275,10 +328,15 @@ fn run_look_up(step: &LookUpStep, tables: &[Vec<u64>], key: &EvaluationKey, rows
     look_up(key, rows, |element| {
         &tables[element / step.elements_per_table]
     });
-    let centre = (step.centre as u64).wrapping_mul(step.output_step / 2);
+    let centre = (step.centre as u64).wrapping_mul(half_output(step));
     for row in rows {
         add_to_body(row, centre);
     }
+}
+
+/// Returns the phase of half an output integer: table values count in halves.
+fn half_output(step: &LookUpStep) -> u64 {
+    (step.output_step as u64 / 2).wrapping_mul(step.unit)
 }
 
 /// Adds a clear phase to a ciphertext.
@@ -290,15 +348,14 @@ fn add_to_body(row: &mut Row<u64>, phase: u64) {
 
 /// Returns what a step needs on the torus.
 fn prepare(step: &Step, parameters: &ParameterSet) -> Prepared {
-    match step {
-        Step::Linear(LinearStep { packing: None, .. }) => Prepared::Lwe,
-        Step::Linear(LinearStep {
+    match &step.action {
+        Action::Linear(LinearStep { packing: None, .. }) => Prepared::Lwe,
+        Action::Linear(LinearStep {
             packing: Some(packing),
             ..
         }) => Prepared::Packed(PackedWeights::new(parameters, &packing.products)),
-        Step::LookUp(step) => {
-            // Half an output step for each unit of the values, which count in halves.
-            let on_torus = |&value: &i64| (value as u64).wrapping_mul(step.output_step / 2);
+        Action::LookUp(step) => {
+            let on_torus = |&value: &i64| (value as u64).wrapping_mul(half_output(step));
             let tables = step.tables.iter();
             let tables = tables.map(|table| table.values.iter().map(on_torus).collect());
             Prepared::Tables(tables.collect())

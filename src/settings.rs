@@ -9,7 +9,7 @@ use crate::compile::{Choice, Download, Target};
 use crate::cost::CostModel;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
-use crate::model::Model;
+use crate::model::{Granularity, Model};
 use crate::placement::Placement;
 use crate::select::Precision;
 
@@ -26,6 +26,9 @@ pub struct SplitFile {
     pub why: String,
     /// A model folder, relative to the working directory, or the name of a built-in model.
     pub model: PathBuf,
+    /// `block` or `layer`: what of a residual network is placed.
+    #[serde(default)]
+    pub granularity: Granularity,
     pub placements: Placements,
     /// The first so many test images.
     #[serde(default = "one")]
@@ -92,6 +95,7 @@ fn default_log2_p_fail() -> f64 {
 pub struct Overrides {
     pub splits: Option<PathBuf>,
     pub model: Option<PathBuf>,
+    pub granularity: Option<Granularity>,
     pub placements: Vec<Placement>,
     pub images: Option<usize>,
     pub repeats: Option<usize>,
@@ -111,6 +115,8 @@ pub struct Settings {
     pub model: PathBuf,
     /// SHA-256 of the model.
     pub model_digest: String,
+    #[serde(default)]
+    pub granularity: Granularity,
     pub placements: Vec<Placement>,
     pub images: usize,
     pub repeats: usize,
@@ -165,7 +171,8 @@ impl Settings {
             (path, _) => SplitFile::read(path.as_deref())?,
         };
         let path = overrides.model.unwrap_or(file.model);
-        let model = Model::load(&path)?;
+        let granularity = overrides.granularity.unwrap_or(file.granularity);
+        let model = Model::load(&path)?.with_granularity(granularity);
         let placements = match (overrides.placements.is_empty(), file.placements) {
             (false, _) => overrides.placements,
             (true, Placements::List(list)) => list,
@@ -175,6 +182,7 @@ impl Settings {
             name: file.name,
             model: path,
             model_digest: model.digest.clone(),
+            granularity,
             placements,
             images: overrides.images.unwrap_or(file.images),
             repeats: overrides.repeats.unwrap_or(file.repeats),
@@ -276,6 +284,7 @@ impl SplitFile {
             name: name.to_string_lossy().into_owned(),
             why: "Every split of the model named on the command line.".into(),
             model: model.to_owned(),
+            granularity: Granularity::default(),
             placements: Placements::Word(AllWord::All),
             images: one(),
             repeats: one(),

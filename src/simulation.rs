@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::deviation::Deviations;
 use crate::linear_map::Row;
 use crate::model::Model;
+use crate::model::values::Values;
 use crate::placement::{Party, Placement};
 use crate::program::{LookUpStep, NoiseSeed, Program};
 
@@ -18,7 +19,7 @@ pub struct Simulation {
     pub logits: Vec<Row<f32>>,
     /// Values that left their calibrated range, over all images.
     pub range_overflow_count: u64,
-    /// Predicted step deviations of each activation layer on the server, by layer index; only in a
+    /// Predicted step deviations of each look-up step on the server, by node index; only in a
     /// simulation without noise.
     pub deviations: Vec<(usize, Deviations)>,
 }
@@ -33,65 +34,91 @@ pub fn simulate(
     images: &[usize],
     noise: Option<NoiseSeed>,
 ) -> Simulation {
-    let scale = model.input.scale as f32;
     let element_count: usize = model.input.shape.iter().product();
-    let pixel = |image: &usize, element| f32::from(model.test.image(*image)[element]) * scale;
-    let mut activation: Vec<Row<f32>> = (0..element_count)
+    let pixel =
+        |image: &usize, element| model.input.real(element, model.test.image(*image)[element]);
+    let input = (0..element_count)
         .map(|element| images.iter().map(|image| pixel(image, element)).collect())
         .collect();
-    let mut range_overflow_count = 0;
-    let mut deviations = Vec::new();
+    simulate_on(model, placement, programs, input, noise)
+}
+
+/// As [`simulate`], on float inputs `[elements, images]`.
+pub fn simulate_on(
+    model: &Model,
+    placement: &Placement,
+    programs: &[Arc<Program>],
+    input: Vec<Row<f32>>,
+    noise: Option<NoiseSeed>,
+) -> Simulation {
+    let mut simulation = Simulation {
+        logits: Vec::new(),
+        range_overflow_count: 0,
+        deviations: Vec::new(),
+    };
+    let mut values = Values::default();
+    values.insert(0, input);
     let mut programs = programs.iter().enumerate();
     for segment in placement.segments() {
-        match (segment.party, segment.layers) {
-            (Party::Client, layers) => {
-                for layer in layers {
-                    activation = model.layers[layer].run_float(activation);
+        let nodes = model.nodes_of(&segment);
+        match segment.party {
+            Party::Client => {
+                for node in nodes.clone() {
+                    let operands = values.of(&model.nodes[node].inputs);
+                    let value = model.nodes[node].operation.run_float(&operands);
+                    values.insert(node + 1, value);
+                    values.forget(model, node + 1);
                 }
             }
-            (Party::Server, _) => {
+            Party::Server => {
                 let Some((index, program)) = programs.next() else {
                     unreachable!("one program per server segment");
                 };
                 // Each segment draws its own noise.
                 let noise =
                     noise.map(|NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((index as u64) << 32)));
-                let quantisation = program.interface.upload.quantisation;
-                let integers = activation.iter().map(|row| {
-                    row.iter()
-                        .map(|&real| quantisation.quantise(f64::from(real)) as u64)
-                        .collect()
-                });
-                let mut predict = |step: &LookUpStep, rows: &[Row<u64>]| {
-                    if noise.is_none() {
-                        deviations.push((step.layer, predict_layer(step, rows)));
-                    }
-                };
-                let run = program.observe_clear(integers.collect(), noise, &mut predict);
-                range_overflow_count += run.range_overflow_count;
-                let scales = &program.interface.download.scales;
-                activation = run
-                    .output
-                    .iter()
-                    .zip(scales)
-                    .map(|(row, scale)| {
-                        row.iter()
-                            .map(|&integer| (integer as i64 as f64 * scale) as f32)
-                            .collect()
-                    })
-                    .collect();
+                simulation.run_segment(program, &mut values, noise);
             }
         }
+        values.forget(model, nodes.end);
     }
-    Simulation {
-        logits: activation,
-        range_overflow_count,
-        deviations,
+    simulation.logits = values.into_output(model);
+    simulation
+}
+
+impl Simulation {
+    /// Runs a server segment in the clear on the values that it reads.
+    fn run_segment(&mut self, program: &Program, values: &mut Values, noise: Option<NoiseSeed>) {
+        let uploads = program.interface.uploads.iter().map(|upload| {
+            let rows = values.get(upload.value).par_iter().enumerate();
+            rows.map(|(element, row)| -> Row<u64> {
+                let integer = |&real| upload.quantisation.quantise(element, f64::from(real)) as u64;
+                row.iter().map(integer).collect()
+            })
+            .collect()
+        });
+        let uploads: Vec<Vec<Row<u64>>> = uploads.collect();
+        let deviations = &mut self.deviations;
+        let mut predict = |step: &LookUpStep, rows: &[Row<u64>]| {
+            if noise.is_none() {
+                deviations.push((step.node, predict_look_up(step, rows)));
+            }
+        };
+        let run = program.observe_clear(&uploads, noise, &mut predict);
+        self.range_overflow_count += run.range_overflow_count;
+        for (download, rows) in program.interface.downloads.iter().zip(run.outputs) {
+            let reals = rows.iter().zip(&download.scales).map(|(row, scale)| {
+                row.iter()
+                    .map(|&integer| (integer as i64 as f64 * scale) as f32)
+                    .collect()
+            });
+            values.insert(download.value, reals.collect());
+        }
     }
 }
 
 /// Returns the predicted step deviations of all elements and columns of a look-up.
-fn predict_layer(step: &LookUpStep, rows: &[Row<u64>]) -> Deviations {
+fn predict_look_up(step: &LookUpStep, rows: &[Row<u64>]) -> Deviations {
     rows.par_iter()
         .enumerate()
         .map(|(element, row)| {

@@ -4,6 +4,7 @@
 //! pipe open: when it closes, because the parent has died, the worker ends itself. The worker
 //! answers with one [`Event`] per line on its standard output.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -26,6 +27,7 @@ use crate::model::Model;
 use crate::placement::Placement;
 use crate::program::{NoiseSeed, Program};
 use crate::row::{SampleRow, Status};
+use crate::server::StepTime;
 use crate::settings::Settings;
 use crate::simulation::{arg_max, simulate};
 use crate::statistics::median;
@@ -91,7 +93,7 @@ pub struct Finished {
 }
 
 /// Step deviations of an activation layer.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct LayerDeviations {
     /// Index of the layer in the model.
     pub layer: usize,
@@ -145,7 +147,7 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
         placement,
     } = job;
     let memory = PeakMemory::start();
-    let model = Model::load(&settings.model)?;
+    let model = Model::load(&settings.model)?.with_granularity(settings.granularity);
     if model.digest != settings.model_digest {
         return Err(Error::invalid(
             settings.model.display().to_string(),
@@ -168,35 +170,29 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
                 clear_label: clear[image],
             };
             let row = sample.row(&model, placement, session.programs(), &inference, seed);
-            let layers = inference
-                .layer_times
-                .iter()
-                .map(|time| (time.layer, time.seconds));
             report(Event::Sample(Sample {
                 row,
-                layers: layers.collect(),
+                layers: layer_times(&model, &inference.step_times),
             }))?;
         }
     }
     let memory = memory.map(PeakMemory::stop);
-    let uploads: Vec<Vec<i64>> = warm_up.exchanges.into_iter().map(|e| e.uploaded).collect();
+    let uploads: Vec<_> = warm_up.exchanges.into_iter().map(|e| e.uploaded).collect();
     let audits = audit(&session, &uploads)?;
     let batches = (0..ACTIVATION_BATCHES).map(|_| session.activation_s(ACTIVATION_BATCH));
     let batches: Vec<Option<f64>> = batches.collect::<Result<_>>()?;
     let programs = session.programs();
     let accuracy = Accuracy::of(&model, placement, programs, settings.seed);
-    let deviations = accuracy
-        .deviations
-        .iter()
-        .zip(audits)
-        .map(|(&(layer, predicted), audit)| {
-            let measured = audit.measured;
-            LayerDeviations {
-                layer,
-                predicted,
-                measured,
-            }
+    let mut deviations: BTreeMap<usize, LayerDeviations> = BTreeMap::new();
+    for (&(node, predicted), audit) in accuracy.deviations.iter().zip(audits) {
+        let layer = model.layer_of(node);
+        let of_layer = deviations.entry(layer).or_insert(LayerDeviations {
+            layer,
+            ..LayerDeviations::default()
         });
+        of_layer.predicted = of_layer.predicted.plus(predicted);
+        of_layer.measured = of_layer.measured.plus(audit.measured);
+    }
     let encrypted = !programs.is_empty();
     let has_key = session.set_up.evaluation_key_bytes > 0;
     Ok(Finished {
@@ -221,8 +217,17 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
         security_bits: encrypted.then_some(SECURITY_BITS),
         activation_s: median(batches.into_iter().flatten()),
         parameter_set: parameter_sets(programs),
-        deviations: deviations.collect(),
+        deviations: deviations.into_values().collect(),
     })
+}
+
+/// Returns the seconds of each layer, in order.
+fn layer_times(model: &Model, steps: &[StepTime]) -> Vec<(usize, f64)> {
+    let mut layers: BTreeMap<usize, f64> = BTreeMap::new();
+    for time in steps {
+        *layers.entry(model.layer_of(time.node)).or_default() += time.seconds;
+    }
+    layers.into_iter().collect()
 }
 
 /// Returns the distinct parameter sets of programs, joined by `+`.
@@ -254,9 +259,8 @@ impl Judged {
         seed: NoiseSeed,
     ) -> SampleRow {
         let mut exchanges = programs.iter().zip(&inference.exchanges);
-        let agrees = exchanges.all(|(program, exchange)| {
-            within_error_model(program, &exchange.uploaded, &exchange.downloaded, seed)
-        });
+        let agrees =
+            exchanges.all(|(program, exchange)| within_error_model(program, exchange, seed));
         let encrypted_label = arg_max(inference.logits.iter().copied());
         let times = inference.times;
         SampleRow {

@@ -12,11 +12,12 @@ use splitbench::deviation::Deviations;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::{SecretKey, SeededEvaluationKey};
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::inference::Session;
+use splitbench::inference::{Exchange, Session};
+use splitbench::interface::Form;
 use splitbench::linear_map::Row;
 use splitbench::model::Model;
 use splitbench::placement::Placement;
-use splitbench::program::{Form, Interface, NoiseSeed, Program};
+use splitbench::program::{NoiseSeed, Program};
 use splitbench::server::Server;
 use splitbench::simulation::{arg_max, simulate};
 
@@ -40,33 +41,60 @@ fn placement(text: &str) -> Placement {
     text.parse().expect("letters")
 }
 
-/// Returns the integers that a client would decode from a server's answer to trivial inputs.
-fn run_trivially(program: &Arc<Program>, integers: &[i64]) -> Vec<i64> {
+/// Returns the integers that a client would decode from a server's answers to trivial inputs.
+fn run_trivially(program: &Arc<Program>, uploads: &[Vec<i64>]) -> Vec<Vec<i64>> {
     let parameters = fast();
     let mut server = Server::new(&[Arc::clone(program)]);
     server
         .receive_key(&FAST_KEY, &parameters)
         .expect("conforms");
-    let Interface { upload, download } = &program.interface;
-    let ciphertexts = insecure_trivial(&parameters, &upload.phases(integers));
-    let (rows, _) = server
-        .observe(0, ciphertexts, &mut |_, _, _| Ok(()))
+    let encodings = program.interface.uploads.iter().zip(uploads);
+    let ciphertexts = encodings
+        .map(|(encoding, integers)| insecure_trivial(&parameters, &encoding.phases(integers)));
+    let (answers, _) = server
+        .observe(0, ciphertexts.collect(), &mut |_, _, _| Ok(()))
         .expect("has a key");
-    match &download.form {
-        Form::Lwe => {
-            let bodies = rows.iter().map(|row| *row.last().expect("body"));
-            bodies.map(|phase| download.decode(phase)).collect()
-        }
-        Form::Glwe(elements) => {
-            let mut integers = vec![0; download.scales.len()];
-            for (row, elements) in rows.iter().zip(elements) {
-                let bodies = &row[parameters.big_dimension()..];
-                for (&(element, _), &phase) in elements.iter().zip(bodies) {
-                    integers[element as usize] = download.decode(phase);
-                }
+    let downloads = program.interface.downloads.iter().zip(answers);
+    downloads
+        .map(|(download, rows)| match &download.form {
+            Form::Lwe => {
+                let bodies = rows.iter().map(|row| *row.last().expect("body"));
+                bodies.map(|phase| download.decode(phase)).collect()
             }
-            integers
-        }
+            Form::Glwe(elements) => {
+                let mut integers = vec![0; download.scales.len()];
+                for (row, elements) in rows.iter().zip(elements) {
+                    let bodies = &row[parameters.big_dimension()..];
+                    for (&(element, _), &phase) in elements.iter().zip(bodies) {
+                        integers[element as usize] = download.decode(phase);
+                    }
+                }
+                integers
+            }
+        })
+        .collect()
+}
+
+/// Returns integers in range for each upload, and what the clear run makes of them.
+fn run_in_the_clear(program: &Program) -> Exchange {
+    let uploads = program.interface.uploads.iter().map(|upload| {
+        let span = upload.quantisation.high - upload.quantisation.low + 1;
+        (0..upload.layout.places.len() as i64)
+            .map(|element| upload.quantisation.low + (element * 37 + 11) % span)
+            .collect()
+    });
+    let uploaded: Vec<Vec<i64>> = uploads.collect();
+    let columns = uploaded.iter().map(|integers| -> Vec<Row<u64>> {
+        let integers = integers.iter();
+        integers.map(|&v| vec![v as u64].into()).collect()
+    });
+    let clear = program
+        .run_clear(&columns.collect::<Vec<_>>(), None)
+        .outputs;
+    let first = |rows: &Vec<Row<u64>>| rows.iter().map(|row| row[0] as i64).collect();
+    Exchange {
+        uploaded,
+        downloaded: clear.iter().map(first).collect(),
     }
 }
 
@@ -84,15 +112,9 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit() {
         let programs =
             compile_placement(&model, &placement(text), &target(fast())).expect("compiles");
         for program in &programs {
-            let upload = &program.interface.upload;
-            let span = upload.quantisation.high - upload.quantisation.low + 1;
-            let integers: Vec<i64> = (0..upload.layout.places.len() as i64)
-                .map(|element| upload.quantisation.low + (element * 37 + 11) % span)
-                .collect();
-            let columns: Vec<Row<u64>> = integers.iter().map(|&v| vec![v as u64].into()).collect();
-            let clear = program.run_clear(columns, None).output;
-            let clear: Vec<i64> = clear.iter().map(|row| row[0] as i64).collect();
-            assert_eq!(run_trivially(program, &integers), clear, "{name} {text}");
+            let clear = run_in_the_clear(program);
+            let found = run_trivially(program, &clear.uploaded);
+            assert_eq!(found, clear.downloaded, "{name} {text}");
         }
     }
 }
@@ -117,9 +139,8 @@ fn encrypted_placements_agree_with_the_error_model() {
             let inference = session.infer(model.test.image(3)).expect("runs");
             let exchanges = session.programs().iter().zip(&inference.exchanges);
             for (program, exchange) in exchanges {
-                let (up, down) = (&exchange.uploaded, &exchange.downloaded);
                 assert!(
-                    within_error_model(program, up, down, NoiseSeed(1)),
+                    within_error_model(program, exchange, NoiseSeed(1)),
                     "{name} {text}"
                 );
             }
@@ -140,9 +161,8 @@ fn packed_answers_agree_too_and_are_small() {
         let packed = Session::set_up(&model, &placement, &target).expect("compiles");
         let inference = packed.infer(model.test.image(3)).expect("runs");
         let (program, exchange) = (&packed.programs()[0], &inference.exchanges[0]);
-        let (up, down) = (&exchange.uploaded, &exchange.downloaded);
         assert!(
-            within_error_model(program, up, down, NoiseSeed(1)),
+            within_error_model(program, exchange, NoiseSeed(1)),
             "{text}"
         );
         let plain = plain.infer(model.test.image(3)).expect("runs");
@@ -162,22 +182,12 @@ fn values_outside_the_error_model_are_noticed() {
     for text in ["CCS", "SSS"] {
         let programs =
             compile_placement(&model, &placement(text), &target(fast())).expect("compiles");
-        let uploaded = vec![3; programs[0].interface.upload.layout.places.len()];
-        let columns: Vec<Row<u64>> = uploaded.iter().map(|&v| vec![v as u64].into()).collect();
-        let clear = programs[0].run_clear(columns, None).output;
-        let mut downloaded: Vec<i64> = clear.iter().map(|row| row[0] as i64).collect();
-        assert!(within_error_model(
-            &programs[0],
-            &uploaded,
-            &downloaded,
-            NoiseSeed(1)
-        ));
-        let (low, high) = programs[0].interface.download.range[4];
-        downloaded[4] += (high - low) / 2;
-        assert!(
-            !within_error_model(&programs[0], &uploaded, &downloaded, NoiseSeed(1)),
-            "{text}"
-        );
+        let mut exchange = run_in_the_clear(&programs[0]);
+        let agrees = |exchange: &Exchange| within_error_model(&programs[0], exchange, NoiseSeed(1));
+        assert!(agrees(&exchange));
+        let (low, high) = programs[0].interface.downloads[0].range[4];
+        exchange.downloaded[0][4] += (high - low) / 2;
+        assert!(!agrees(&exchange), "{text}");
     }
 }
 
@@ -188,7 +198,7 @@ fn measured_step_deviations_agree_with_the_prediction_within_a_factor_of_two() {
     let mut layers = [(Deviations::default(), Deviations::default()); 2];
     for image in 0..6 {
         let inference = session.infer(model.test.image(image)).expect("runs");
-        let uploads: Vec<Vec<i64>> = inference
+        let uploads: Vec<_> = inference
             .exchanges
             .into_iter()
             .map(|e| e.uploaded)
@@ -233,11 +243,11 @@ fn damaged_evaluation_keys_are_refused() {
 fn a_server_without_a_key_says_so() {
     let model = Model::load(Path::new("digits-mlp")).expect("embedded");
     let programs = compile_placement(&model, &placement("CSC"), &target(fast())).expect("compiles");
-    let phases = programs[0].interface.upload.phases(&[0; 32]);
+    let phases = programs[0].interface.uploads[0].phases(&[0; 32]);
     let server = Server::new(&programs);
     let ciphertexts = insecure_trivial(&fast(), &phases);
     let error = server
-        .observe(0, ciphertexts, &mut |_, _, _| Ok(()))
+        .observe(0, vec![ciphertexts], &mut |_, _, _| Ok(()))
         .expect_err("no key")
         .to_string();
     assert!(error.contains("no evaluation key"), "{error}");

@@ -139,14 +139,14 @@ fn npy_header(header: &str) -> Vec<u8> {
 }
 
 const CONV: &str = r#"{"op": "conv2d", "name": "conv", "weights": "k3", "bias": "bias",
-    "stride": [1, 1], "padding": [0, 0], "weight_bits": 8, "range": "range"}"#;
+    "stride": [1, 1], "padding": [0, 0, 0, 0], "weight_bits": 8, "range": "range"}"#;
 
 #[test]
 fn unbroken_copies_load() {
     let copy = Copy::new();
     assert_eq!(Model::load(copy.0.path()).unwrap().layer_count(), 3);
     let pool = r#"{"op": "average_pool", "name": "pool", "kernel": [2, 2], "stride": [1, 1],
-        "padding": [1, 1]}"#;
+        "padding": [1, 1, 1, 1], "count_padding": true}"#;
     copy.use_image_layers(&format!("[{CONV}, {pool}]"));
     let model = Model::load(copy.0.path()).unwrap();
     assert_eq!(model.layers[1].output_shape, [1, 7, 7]);
@@ -154,7 +154,7 @@ fn unbroken_copies_load() {
 
 const MODEL_VALUES: &str = r#"
 /format = "onnx" => onnx ; expected splitbench-model
-/version = 2 => version 2 ; expected
+/version = 1 => version 1 ; expected
 /version = "1" => line ; column
 /surprise = 1 => surprise
 /test = absent => missing field `test`
@@ -180,12 +180,30 @@ const MODEL_VALUES: &str = r#"
 /layers/0/bias = "fc2.bias" => layers[0] "fc1" ; "fc2.bias"
 /layers/0/range = "fc1.bias" => layers[0] "fc1" ; "fc1.bias"
 /layers/1/name = "fc1" => layers[1] "fc1" ; same name
-/layers/1/bits = 0 => layers[1] "relu1" ; bits
-/layers/1/bits = 9 => layers[1] "relu1" ; bits
-/layers/1/clip = 0 => layers[1] "relu1" ; clip
-/layers/1/clip = -1 => layers[1] "relu1" ; clip
-/layers/1/clip = 1e300 => layers[1] "relu1" ; clip
-/layers/1/clip = "NaN" => NaN
+/layers/1/input = "gone" => layers[1] "relu1" ; input "gone"
+/layers/1/input = 7 => layers[1] "relu1" ; input must be a text
+/layers/1/function = "softplus" => layers[1] "relu1" ; softplus
+/layers/1/function = {"clip": {"low": 1, "high": 0}} => layers[1] "relu1" ; low must not be above high
+/layers/1/function = {"chain": []} => layers[1] "relu1" ; no functions
+/layers/1/function = {"quantise": {"scale": 0, "low": 0, "high": 3}} => layers[1] "relu1" ; positive scale
+/layers/1/output/low = 15 => layers[1] "relu1" ; low < high
+/layers/1/output/high = 256 => layers[1] "relu1" ; 256 apart
+/layers/1/output/high = 9223372036854775807 => layers[1] "relu1" ; 256 apart
+/layers/1/output/scale = 0 => layers[1] "relu1" ; scale
+/layers/1/output/scale = -1 => layers[1] "relu1" ; scale
+/layers/1/output/scale = 1e300 => layers[1] "relu1" ; scale
+/layers/1/output/scale = "NaN" => NaN
+/layers/1 = {"name": "add", "op": "add", "other": "gone", "range": "fc1.range"} => layers[1] "add" ; "gone"
+/layers/1 = {"name": "add", "op": "add", "other": "fc1", "range": "fc2.range"} => layers[1] "add" ; "fc2.range"
+/layers/1 = {"name": "pool", "op": "max_pool", "kernel": [1, 1], "stride": [1, 1], "padding": [0, 0, 0, 0]} => layers[1] "pool" ; [32]
+/layers/1 = 3 => layers[1] ; object
+/layers/1 = {"op": "flatten"} => layers[1] ; name
+/layers/2/input = "input" => layers[2] "fc2"
+/layers/2/input = "fc1" => no layer reads ; "relu1"
+/layers/0/weight_scale = "fc1.bias" => layers[0] "fc1" ; weight_scale
+/layers/0/correction = "gone" => layers[0] "fc1" ; "gone"
+/input/scale = [0.1, 0.2] => input.scale ; 64 channels
+/input/offset = 1e300 => input.offset
 /weights/file = "../weights.bin" => ../weights.bin ; beside model.json
 /weights/file = "/weights.bin" => /weights.bin ; beside model.json
 /weights/file = "sub/weights.bin" => sub/weights.bin ; beside model.json
@@ -220,13 +238,13 @@ fn wrong_values_in_model_json_are_named() {
 fn windows_that_do_not_fit_their_image_are_named() {
     const HUGE: u64 = 1 << 40;
     let conv = |weights: &str, stride: u64, padding: u64| {
-        let (stride, padding) = ([stride, 1], [padding, padding]);
+        let (stride, padding) = ([stride, 1], [padding; 4]);
         json!({"op": "conv2d", "name": "conv", "weights": weights, "bias": "bias",
             "stride": stride, "padding": padding, "weight_bits": 8, "range": "range"})
     };
     let pool = |kernel: u64, stride: u64, padding: u64| {
         json!({"op": "average_pool", "name": "pool", "kernel": [kernel, kernel],
-            "stride": [stride, stride], "padding": [padding, padding]})
+            "stride": [stride, stride], "padding": [padding, padding, padding, padding]})
     };
     let flatten = json!({"op": "flatten", "name": "flat"});
     let first = conv("k3", 1, 0);
@@ -236,7 +254,6 @@ fn windows_that_do_not_fit_their_image_are_named() {
         (conv("k0", 1, 0), "layers[0] \"conv\" ; \"k0\""),
         (conv("k3", 1, HUGE), "layers[0] \"conv\" ; padding"),
         (conv("k3", 1, u64::MAX), "layers[0] \"conv\" ; padding"),
-        (pool(2, 1, 0), "layers[0] \"pool\" ; range"),
     ];
     let after_conv = [
         (json!([pool(0, 1, 0)]), "layers[1] \"pool\" ; kernel"),

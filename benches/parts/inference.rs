@@ -6,9 +6,9 @@ use splitbench::Result;
 use splitbench::compile::{Choice, Download, Target};
 use splitbench::cost::CostModel;
 use splitbench::inference::{Exchange, Inference, Session};
-use splitbench::layer::{Dense, Geometry, Layer, Linear, Operation};
+use splitbench::layer::{Dense, Geometry, Linear, Operation};
 use splitbench::linear_map::{LinearMap, Row};
-use splitbench::model::{Input, Model};
+use splitbench::model::{Input, Model, Node};
 use splitbench::placement::Placement;
 use splitbench::program::Program;
 use splitbench::select::Precision;
@@ -64,10 +64,10 @@ pub fn print_dense() -> Result<()> {
 
 /// Returns how far a downloaded integer lies from the clear run at most.
 fn largest_deviation(program: &Program, exchange: &Exchange) -> u64 {
-    let uploaded = exchange.uploaded.iter();
+    let uploaded = exchange.uploaded[0].iter();
     let input: Vec<Row<u64>> = uploaded.map(|&value| [value as u64].into()).collect();
-    let clear = program.run_clear(input, None).output;
-    let pairs = clear.iter().zip(&exchange.downloaded);
+    let clear = program.run_clear(&[input], None).outputs;
+    let pairs = clear[0].iter().zip(&exchange.downloaded[0]);
     pairs
         .map(|(clear, &found)| found.abs_diff(clear[0] as i64))
         .max()
@@ -82,44 +82,46 @@ fn dense_model() -> Result<Model> {
         inputs: INPUTS,
     };
     let linear = linear(dense.map(), Geometry::Dense, 8);
-    let layer = Layer {
+    let node = Node {
         name: "dense".into(),
+        inputs: vec![0],
+        shape: vec![OUTPUTS],
+        channel_size: 1,
+        block: None,
         op: "dense",
         parameter_count: (INPUTS + 1) * OUTPUTS,
-        input_shape: vec![INPUTS],
-        output_shape: vec![OUTPUTS],
         operation: Operation::Linear(linear),
     };
-    model(vec![INPUTS], vec![layer])
+    model(vec![INPUTS], vec![node])
 }
 
 /// Returns a linear layer without bias that is not calibrated.
 pub fn linear(map: LinearMap<f32>, geometry: Geometry, weight_bits: u32) -> Linear {
     Linear {
         bias: vec![0.0; map.output_count],
+        correction: vec![0.0; map.output_count],
         range: vec![(0.0, 0.0); map.output_count],
         weight_bits,
+        weight_scale: None,
         geometry,
         map,
     }
 }
 
-/// Returns a model of those layers; its test images are another model's, and so is its digest.
+/// Returns a model of those nodes; its test images are another model's, and so is its digest.
 ///
 /// # Errors
 ///
 /// As [`Model::load`].
-pub fn model(shape: Vec<usize>, layers: Vec<Layer>) -> Result<Model> {
+pub fn model(shape: Vec<usize>, nodes: Vec<Node>) -> Result<Model> {
+    let count = shape.iter().product();
     let input = Input {
         shape,
-        scale: 1.0 / 255.0,
         max: 255,
+        scale: vec![1.0 / 255.0; count],
+        offset: vec![0.0; count],
     };
-    Ok(Model {
-        input,
-        layers,
-        ..Model::load(Path::new("digits-mlp"))?
-    })
+    Ok(Model::load(Path::new("digits-mlp"))?.with_nodes(input, nodes))
 }
 
 /// Returns the placement of all layers on the server.

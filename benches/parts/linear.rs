@@ -30,7 +30,7 @@ pub fn bench_layers(criterion: &mut Criterion, set: &Set) {
     let (size, kernel, channels, kernels) = ([6, 6], [3, 3], 8, 16);
     let window = Window {
         stride: [1, 1],
-        padding: [0, 0],
+        padding: [0; 4],
     };
     let Some(output) = window.output_size(size, kernel) else {
         unreachable!("the kernel fits the image");
@@ -39,6 +39,7 @@ pub fn bench_layers(criterion: &mut Criterion, set: &Set) {
         weights: weights(kernels * channels * kernel[0] * kernel[1]),
         out_channels: kernels,
         in_channels: channels,
+        groups: 1,
         kernel,
         window,
     };
@@ -64,7 +65,7 @@ fn bench_layer(
     geometry: &Geometry,
     rows_per_product: usize,
 ) {
-    let (map, _) = quantise_map(map, 8, &vec![1.0; map.input_count]);
+    let map = quantise_map(map, 8, None, &vec![1.0; map.input_count]).map;
     let integers: Vec<u64> = (0..map.input_count as u64).map(|i| i * 37 % 256).collect();
     let columns: Vec<Row<u64>> = integers.iter().map(|&i| [i].into()).collect();
     let expected: Vec<i64> = map.apply(&columns).iter().map(|r| r[0] as i64).collect();

@@ -11,11 +11,12 @@ use splitbench::agreement::within_error_model;
 use splitbench::compile::{Choice, Download, Target};
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::inference::Session;
-use splitbench::layer::{Conv2d, Geometry, Image, Layer, Operation, Relu, Window};
+use splitbench::layer::{Activation, Conv2d, Function, Geometry, Image, Operation, Window};
 use splitbench::linear_map::Row;
 use splitbench::memory::PeakMemory;
-use splitbench::model::Model;
+use splitbench::model::{Model, Node};
 use splitbench::program::NoiseSeed;
+use splitbench::quantise::QuantParams;
 use splitbench::{Error, Result};
 
 use super::inference::{all_server, image, linear, model};
@@ -105,8 +106,7 @@ pub fn report(depth: usize) -> Result<()> {
     let inference = session.infer(&image(element_count(), 0))?;
     let used = sampler.stop();
     let (program, exchange) = (&session.programs()[0], &inference.exchanges[0]);
-    let (uploaded, downloaded) = (&exchange.uploaded, &exchange.downloaded);
-    if !within_error_model(program, uploaded, downloaded, NoiseSeed(1)) {
+    if !within_error_model(program, exchange, NoiseSeed(1)) {
         return Err(Error::Worker(
             "an answer lies outside the error model".into(),
         ));
@@ -128,32 +128,36 @@ fn stack(depth: usize) -> Result<Model> {
     let mut activation: Vec<Row<f32>> = (0..element_count())
         .map(|_| (0..CALIBRATION).map(|_| generator.random()).collect())
         .collect();
-    let mut layers = Vec::new();
+    let mut nodes = Vec::new();
     for index in 0..depth {
         let mut conv = convolution(index, &mut generator);
-        activation = conv.run_float(activation);
+        activation = conv.operation.run_float(&[&activation]);
         let top = calibrate(&mut conv, &activation);
-        let relu = Layer {
+        let relu = Node {
             name: format!("relu{index}"),
+            inputs: vec![2 * index + 1],
             op: "relu",
             parameter_count: 0,
-            operation: Operation::Relu(Relu { bits: 4, clip: top }),
+            operation: Operation::Activation(Activation {
+                function: Function::Relu,
+                output: QuantParams::covering(0.0, top, 4),
+            }),
             ..conv.clone()
         };
-        activation = relu.run_float(activation);
-        layers.extend([conv, relu]);
+        activation = relu.operation.run_float(&[&activation]);
+        nodes.extend([conv, relu]);
     }
-    model(shape(), layers)
+    model(shape(), nodes)
 }
 
 fn shape() -> Vec<usize> {
     vec![CHANNELS, SIZE[0], SIZE[1]]
 }
 
-fn convolution(index: usize, generator: &mut ChaCha8Rng) -> Layer {
+fn convolution(index: usize, generator: &mut ChaCha8Rng) -> Node {
     let window = Window {
         stride: [1, 1],
-        padding: [1, 1],
+        padding: [1; 4],
     };
     let conv = Conv2d {
         weights: (0..CHANNELS * CHANNELS * KERNEL[0] * KERNEL[1])
@@ -161,6 +165,7 @@ fn convolution(index: usize, generator: &mut ChaCha8Rng) -> Layer {
             .collect(),
         out_channels: CHANNELS,
         in_channels: CHANNELS,
+        groups: 1,
         kernel: KERNEL,
         window,
     };
@@ -171,19 +176,21 @@ fn convolution(index: usize, generator: &mut ChaCha8Rng) -> Layer {
         window,
         output: SIZE,
     });
-    Layer {
+    Node {
         name: format!("conv{index}"),
+        inputs: vec![2 * index],
+        shape: shape(),
+        channel_size: SIZE[0] * SIZE[1],
+        block: None,
         op: "conv2d",
         parameter_count: conv.weights.len() + CHANNELS,
-        input_shape: shape(),
-        output_shape: shape(),
         operation: Operation::Linear(linear(conv.map(SIZE, SIZE), geometry, 4)),
     }
 }
 
 /// Sets each channel's range to what its outputs reach, and returns the largest of all.
-fn calibrate(layer: &mut Layer, outputs: &[Row<f32>]) -> f64 {
-    let Operation::Linear(linear) = &mut layer.operation else {
+fn calibrate(node: &mut Node, outputs: &[Row<f32>]) -> f64 {
+    let Operation::Linear(linear) = &mut node.operation else {
         unreachable!("only convolutions are calibrated");
     };
     let area = SIZE[0] * SIZE[1];

@@ -1,11 +1,16 @@
 //! `model.json` as written: raw values, not yet checked.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::layer::Function;
 
 /// The only version that this reader knows.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
+/// What `format` says.
+pub const FORMAT: &str = "splitbench-model";
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawModel {
     pub format: String,
@@ -13,70 +18,185 @@ pub struct RawModel {
     pub name: String,
     pub description: String,
     pub input: RawInput,
-    pub layers: Vec<RawLayer>,
+    /// Each a [`RawLayer`].
+    pub layers: Vec<Value>,
     pub weights: RawWeights,
     pub test: RawTest,
     /// Share of test images that the float network classifies rightly.
     pub float_accuracy: f64,
 }
 
-/// Integer inputs 0..=max of that shape; `real = scale * integer`.
-#[derive(Debug, Deserialize)]
+/// Integer inputs 0..=max of that shape; `real = scale * integer + offset`.
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawInput {
     pub shape: Vec<usize>,
-    pub scale: f64,
     pub max: u32,
+    pub scale: PerChannel,
+    #[serde(
+        default = "PerChannel::zero",
+        skip_serializing_if = "PerChannel::is_zero"
+    )]
+    pub offset: PerChannel,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
-pub enum RawLayer {
-    Dense {
-        name: String,
-        weights: String,
-        bias: String,
-        weight_bits: u32,
-        range: String,
-    },
-    Conv2d {
-        name: String,
-        weights: String,
-        bias: String,
-        stride: [usize; 2],
-        padding: [usize; 2],
-        weight_bits: u32,
-        range: String,
-    },
-    AveragePool {
-        name: String,
-        kernel: [usize; 2],
-        stride: [usize; 2],
-        padding: [usize; 2],
-    },
-    Relu {
-        name: String,
-        bits: u32,
-        clip: f64,
-    },
-    Flatten {
-        name: String,
-    },
+/// One number for all channels, or one for each.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a number or a list with one number per channel"
+)]
+pub enum PerChannel {
+    All(f64),
+    Each(Vec<f64>),
 }
 
-impl RawLayer {
-    pub fn name(&self) -> &str {
-        let (Self::Dense { name, .. }
-        | Self::Conv2d { name, .. }
-        | Self::AveragePool { name, .. }
-        | Self::Relu { name, .. }
-        | Self::Flatten { name }) = self;
-        name
+impl PerChannel {
+    fn zero() -> Self {
+        Self::All(0.0)
+    }
+
+    fn is_zero(&self) -> bool {
+        matches!(self, Self::All(value) if *value == 0.0)
     }
 }
 
+/// One operation; its input is the one before it unless `input` names another.
+#[derive(Debug)]
+pub struct RawLayer {
+    pub name: String,
+    pub input: Option<String>,
+    /// Operations in a row with the same block are placed together.
+    pub block: Option<String>,
+    pub operation: RawOperation,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawOperation {
+    Dense {
+        weights: String,
+        bias: String,
+        weight_bits: u32,
+        /// `[channels, 2]`: smallest and largest output over the calibration data.
+        range: String,
+        /// `[channels]`: weights of a quantised network are integer multiples of these.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weight_scale: Option<String>,
+        /// `[channels]`: added to the bias of the integer network.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        correction: Option<String>,
+    },
+    Conv2d {
+        weights: String,
+        bias: String,
+        stride: [usize; 2],
+        /// Top, left, bottom, right.
+        padding: [usize; 4],
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        groups: usize,
+        weight_bits: u32,
+        range: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weight_scale: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        correction: Option<String>,
+    },
+    AveragePool {
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 4],
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        count_padding: bool,
+        /// Rows and columns of the padding that never count.
+        #[serde(default, skip_serializing_if = "is_nothing")]
+        excess: [usize; 2],
+    },
+    MaxPool {
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 4],
+    },
+    Activation {
+        function: Function,
+        output: RawQuantisation,
+    },
+    /// The sum of `input` and `other`.
+    Add {
+        other: String,
+        range: String,
+    },
+    Flatten {},
+}
+
+impl RawLayer {
+    /// Reads an entry of `layers`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence on what is wrong with it.
+    pub fn from_json(value: Value) -> Result<Self, String> {
+        let Value::Object(mut fields) = value else {
+            return Err("each layer is an object with a name and an op".into());
+        };
+        let mut text = |field: &str| match fields.remove(field) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(other) => Err(format!("{field} must be a text, not {other}")),
+        };
+        let (name, input, block) = (text("name")?, text("input")?, text("block")?);
+        let name = name.ok_or("missing field `name`")?;
+        let operation = serde_json::from_value(Value::Object(fields));
+        Ok(Self {
+            operation: operation.map_err(|error| error.to_string())?,
+            name,
+            input,
+            block,
+        })
+    }
+
+    /// Returns the entry of `layers`.
+    ///
+    /// # Panics
+    ///
+    /// Never: every operation is an object.
+    pub fn to_json(&self) -> Value {
+        let Ok(Value::Object(operation)) = serde_json::to_value(&self.operation) else {
+            unreachable!("an operation is an object");
+        };
+        let text = |text: &String| Value::String(text.clone());
+        let mut fields = serde_json::Map::new();
+        fields.insert("name".into(), text(&self.name));
+        fields.extend(self.input.iter().map(|input| ("input".into(), text(input))));
+        fields.extend(self.block.iter().map(|block| ("block".into(), text(block))));
+        fields.extend(operation);
+        Value::Object(fields)
+    }
+}
+
+/// The integers `low..=high` with `real = scale * integer`.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawQuantisation {
+    pub scale: f64,
+    pub low: i64,
+    pub high: i64,
+}
+
+fn one() -> usize {
+    1
+}
+
+fn is_one(value: &usize) -> bool {
+    *value == 1
+}
+
+fn is_nothing(value: &[usize; 2]) -> bool {
+    *value == [0, 0]
+}
+
 /// Little-endian float32 tensors in one file, and its checksum.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawWeights {
     pub file: String,
@@ -84,7 +204,7 @@ pub struct RawWeights {
     pub tensors: Vec<RawTensor>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawTensor {
     pub name: String,
@@ -94,7 +214,7 @@ pub struct RawTensor {
 }
 
 /// Test images `[n, …]` and labels `[n]`, u8 in NumPy's format.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawTest {
     pub images: String,

@@ -1,0 +1,294 @@
+//! Activations as look-ups: what each channel must cover, and how it lies on the turn.
+
+use super::linear::{Filled, Filling};
+use super::{Analyst, Draft as Step, Gain, HALF_TURN, Value, widen};
+use crate::layer::{Activation, Geometry, Operation};
+
+/// Points at which a function is tried for its plateaus.
+const SAMPLES: usize = 2048;
+/// Slack of a worst-case range for the rounding of the final weights.
+const ROUNDING_SLACK: f64 = 1.0 / 64.0;
+
+/// An activation as look-ups.
+#[derive(Debug, Clone)]
+pub struct PlannedLookUp {
+    pub name: String,
+    pub activation: Activation,
+    pub channels: Vec<Channel>,
+    pub elements_per_table: usize,
+    /// Grid integers of the output's integer 1; even.
+    pub output_step: i64,
+    /// The sum of the outputs at both ends, which look-ups without a padding bit are symmetric
+    /// about.
+    pub centre: i64,
+    /// Per element.
+    pub gains: Vec<Gain>,
+}
+
+/// What the look-ups of one channel must cover, in integers of the grid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Channel {
+    /// `real = scale · integer`.
+    pub scale: f64,
+    pub low: f64,
+    pub high: f64,
+    /// The end of the plateau from `low` on.
+    pub foot: f64,
+    /// The beginning of the plateau up to `high`.
+    pub top: f64,
+    /// Whether the range lies in the half turn [0, 1/2) or fills the whole turn.
+    pub padding_bit: bool,
+    /// All integers are multiples of it.
+    pub quantum: i64,
+    /// The mean width of an output step between the plateaus.
+    pub step_width: f64,
+    /// The largest of its elements, on uploads and on look-ups.
+    pub worst_gain: Gain,
+}
+
+/// A look-up before the steps of the sources are known.
+pub struct Draft {
+    name: String,
+    activation: Activation,
+    elements_per_table: usize,
+    centre: i64,
+    /// Per channel, in reals.
+    covers: Vec<Cover>,
+}
+
+/// What a channel must cover, in reals.
+#[derive(Debug, Clone, Copy)]
+struct Cover {
+    low: f64,
+    high: f64,
+    foot: f64,
+    top: f64,
+    padding_bit: bool,
+}
+
+impl Cover {
+    /// Returns how much of the reals half a turn must hold.
+    ///
+    /// With a padding bit that is the range. Without, the range fills the whole turn: a function
+    /// with two plateaus, less their mean, satisfies g(x + 1/2) = -g(x) but for the mirror image of
+    /// what lies between the plateaus, so that phases from top - 1/2 to foot + 1/2 are read
+    /// rightly.
+    fn reach(&self) -> f64 {
+        if self.padding_bit {
+            self.high - self.low
+        } else {
+            self.whole_turn_reach()
+        }
+    }
+
+    fn whole_turn_reach(&self) -> f64 {
+        (self.top - self.low).max(self.high - self.foot)
+    }
+}
+
+impl Analyst<'_> {
+    /// Looks up an activation.
+    pub(super) fn activation(&mut self, node: usize, activation: &Activation) -> Value {
+        let model = self.model;
+        let input = model.nodes[node].inputs[0];
+        let absorbed = input
+            .checked_sub(1)
+            .filter(|&before| self.nodes.contains(&before) && self.is_absorbed(before));
+        let operands: Vec<usize> = match absorbed.map(|before| &model.nodes[before].operation) {
+            Some(Operation::Add(_)) => model.nodes[input - 1].inputs.clone(),
+            _ => vec![input],
+        };
+        let mut filling = Filling {
+            terms: Vec::new(),
+            bias: vec![0.0; model.element_count(input)],
+            geometry: Geometry::Other,
+            channel_size: model.channel_size(input),
+            fills: Vec::new(),
+        };
+        let mut slots = Vec::new();
+        let mut ranges = vec![(0.0, 0.0); model.element_count(input)];
+        for operand in operands {
+            let before = operand
+                .checked_sub(1)
+                .filter(|&before| self.nodes.contains(&before) && self.is_absorbed(before));
+            let (slot, (term, bias, worst)) = match before.map(|n| &model.nodes[n].operation) {
+                Some(Operation::Linear(linear)) => {
+                    let input = &self.values[&model.nodes[operand - 1].inputs[0]];
+                    filling.geometry = linear.geometry;
+                    (input.slot, self.matrix_term(linear, input))
+                }
+                _ => {
+                    let input = &self.values[&operand];
+                    (input.slot, Self::identity_term(input))
+                }
+            };
+            slots.push(slot);
+            filling.terms.push(term);
+            for (sum, bias) in filling.bias.iter_mut().zip(&bias) {
+                *sum += bias;
+            }
+            for (range, worst) in ranges.iter_mut().zip(&worst) {
+                *range = (range.0 + worst.0, range.1 + worst.1);
+            }
+        }
+        if filling.terms.len() > 1 {
+            filling.geometry = Geometry::Other;
+        }
+        if let Some(before) = absorbed {
+            let calibrated = match &model.nodes[before].operation {
+                Operation::Linear(linear) => &linear.range,
+                Operation::Add(add) => &add.range,
+                _ => unreachable!("only linear nodes and sums are absorbed"),
+            };
+            for (range, &calibrated) in ranges.iter_mut().zip(calibrated) {
+                let slack = (range.1 - range.0) * ROUNDING_SLACK;
+                let (low, high) = widen(calibrated);
+                let high = high.min(range.1 + slack);
+                *range = (low.max(range.0 - slack).min(high), high);
+            }
+        }
+        let at = absorbed.unwrap_or(node);
+        self.look_up(node, at, slots, filling, &ranges, activation)
+    }
+
+    /// Adds the weights that fill a look-up and the look-up itself; `at` is the node that the
+    /// weights belong to.
+    pub(super) fn look_up(
+        &mut self,
+        node: usize,
+        at: usize,
+        slots: Vec<usize>,
+        mut filling: Filling,
+        ranges: &[(f64, f64)],
+        activation: &Activation,
+    ) -> Value {
+        let count = ranges.len();
+        let (covers, centre) = covers(ranges, filling.channel_size, activation);
+        filling.fills = covers
+            .iter()
+            .map(|cover| HALF_TURN as f64 / cover.reach().max(f64::MIN_POSITIVE))
+            .collect();
+        for (group, most) in filling.most_steps() {
+            self.limit(group, most);
+        }
+        let draft = Draft {
+            name: self.model.nodes[node].name.clone(),
+            activation: activation.clone(),
+            elements_per_table: filling.channel_size,
+            centre,
+            covers,
+        };
+        let filled = self.push(at, slots, Step::Filling(filling));
+        let group = self.new_group();
+        let slot = self.push(node, vec![filled], Step::LookUp { draft, group });
+        let output = activation.output;
+        Value {
+            slot,
+            group,
+            scales: vec![output.scale; count],
+            offsets: vec![0.0; count],
+            range: vec![(output.low, output.high); count],
+            fresh: false,
+        }
+    }
+}
+
+/// Returns what each channel must cover, and the look-up's centre.
+fn covers(
+    ranges: &[(f64, f64)],
+    channel_size: usize,
+    activation: &Activation,
+) -> (Vec<Cover>, i64) {
+    let channels = ranges.chunks(channel_size).map(|elements| {
+        let ends = elements.iter().copied();
+        let widest = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+        let (low, high) = widest.unwrap_or((0.0, 0.0));
+        // A range of one point has no width to fill the turn with.
+        let width = (high - low).max(activation.output.scale / 16.0);
+        (low, low + width)
+    });
+    let channels: Vec<(f64, f64)> = channels.collect();
+    let widest = channels.iter().copied();
+    let widest = widest.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let (least, most) = widest.unwrap_or((0.0, 0.0));
+    let plateaus = (activation.quantised(least), activation.quantised(most));
+    let covers = channels.into_iter().map(|(low, high)| {
+        let ends = (activation.quantised(low), activation.quantised(high));
+        let (foot, top) = plateau_ends(low, high, activation);
+        let mut cover = Cover {
+            low,
+            high,
+            foot,
+            top,
+            padding_bit: true,
+        };
+        cover.padding_bit = ends != plateaus || cover.whole_turn_reach() >= high - low;
+        cover
+    });
+    (covers.collect(), plateaus.0 + plateaus.1)
+}
+
+/// Returns where the plateau from `low` on ends and where the one up to `high` begins, on the safe
+/// side by one sample.
+fn plateau_ends(low: f64, high: f64, activation: &Activation) -> (f64, f64) {
+    let at = |index: usize| low + (high - low) * index as f64 / SAMPLES as f64;
+    let (first, last) = (activation.quantised(low), activation.quantised(high));
+    let foot = (0..=SAMPLES).find(|&index| activation.quantised(at(index)) != first);
+    let top = (0..=SAMPLES).rfind(|&index| activation.quantised(at(index)) != last);
+    match (foot, top) {
+        (Some(foot), Some(top)) => (at(foot.saturating_sub(1)), at((top + 1).min(SAMPLES))),
+        // The function is constant.
+        _ => (low, low),
+    }
+}
+
+/// Returns the mean width of an output step between the plateaus, in reals; infinite where the
+/// function is constant.
+fn step_width(cover: &Cover, activation: &Activation) -> f64 {
+    let width = cover.top - cover.foot;
+    let at =
+        |index: usize| activation.quantised(cover.foot + width * index as f64 / SAMPLES as f64);
+    let steps: u64 = (0..SAMPLES)
+        .map(|index| at(index).abs_diff(at(index + 1)))
+        .sum();
+    if steps == 0 {
+        f64::INFINITY
+    } else {
+        width / steps as f64
+    }
+}
+
+impl Draft {
+    /// Returns the look-up whose channels have been filled and whose output has that step.
+    pub fn settle(self, filled: Vec<Filled>, gains: Vec<Gain>, output_step: i64) -> PlannedLookUp {
+        let elements = gains.chunks(self.elements_per_table);
+        let channels = self.covers.iter().zip(filled).zip(elements);
+        let channels = channels.map(|((cover, filled), gains)| {
+            let Filled { scale, quantum } = filled;
+            Channel {
+                step_width: step_width(cover, &self.activation) / scale,
+                worst_gain: gains.iter().fold(Gain::default(), |worst, gain| Gain {
+                    fresh: worst.fresh.max(gain.fresh),
+                    look_up: worst.look_up.max(gain.look_up),
+                }),
+                scale,
+                low: cover.low / scale,
+                high: cover.high / scale,
+                foot: cover.foot / scale,
+                top: cover.top / scale,
+                padding_bit: cover.padding_bit,
+                quantum,
+            }
+        });
+        let channels = channels.collect();
+        PlannedLookUp {
+            name: self.name,
+            activation: self.activation,
+            channels,
+            elements_per_table: self.elements_per_table,
+            output_step,
+            centre: self.centre,
+            gains,
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Max pooling as a tree of comparisons: `max(a, b) = b + relu(a - b)`.
+
+use std::sync::Arc;
+
+use super::linear::{Filling, FillingTerm};
+use super::{Analyst, Draft, Term, Value};
+use crate::layer::{Activation, Function, Geometry, MaxPool};
+use crate::linear_map::{Block, LinearMap, PADDING};
+use crate::quantise::QuantParams;
+
+impl Analyst<'_> {
+    /// Pools a value whose elements are all on one scale.
+    pub(super) fn max_pool(&mut self, node: usize, pool: &MaxPool) -> Value {
+        let mut value = self.values[&self.model.nodes[node].inputs[0]].clone();
+        let mut windows = pool.windows.clone();
+        loop {
+            value = self.compare(node, value, &mut windows);
+            if windows.iter().all(|window| window.len() == 1) {
+                return value;
+            }
+        }
+    }
+
+    /// Halves the windows: compares their elements two by two and keeps the larger.
+    fn compare(&mut self, node: usize, value: Value, windows: &mut [Vec<u32>]) -> Value {
+        let mut pairs = Vec::new();
+        // Per element that is kept: the one that it was at least, and the pair that adds to it.
+        let mut kept: Vec<(u32, u32)> = Vec::new();
+        for window in windows.iter_mut() {
+            let first = kept.len() as u32;
+            for elements in window.chunks(2) {
+                kept.push(match *elements {
+                    [left, right] => {
+                        pairs.push([left, right]);
+                        (right, pairs.len() as u32 - 1)
+                    }
+                    _ => (elements[0], PADDING),
+                });
+            }
+            *window = (first..kept.len() as u32).collect();
+        }
+        let count = value.scales.len();
+        let gather = |place: fn(&(u32, u32)) -> u32, count| {
+            select(kept.iter().map(place), count, kept.len())
+        };
+        let mut terms = vec![Term::Matrix(gather(|kept| kept.0, count))];
+        let mut slots = vec![value.slot];
+        if !pairs.is_empty() {
+            let larger = self.larger(node, &value, &pairs);
+            self.join(value.group, larger.group);
+            terms.push(Term::Matrix(gather(|kept| kept.1, pairs.len())));
+            slots.push(larger.slot);
+        }
+        let draft = Draft::Natural {
+            terms,
+            bias: vec![0; kept.len()],
+            geometry: Geometry::Other,
+            group: value.group,
+        };
+        let slot = self.push(node, slots, draft);
+        let of_kept = |list: &[f64]| kept.iter().map(|kept| list[kept.0 as usize]).collect();
+        Value {
+            slot,
+            group: value.group,
+            scales: of_kept(&value.scales),
+            offsets: of_kept(&value.offsets),
+            range: kept
+                .iter()
+                .map(|kept| value.range[kept.0 as usize])
+                .collect(),
+            fresh: false,
+        }
+    }
+
+    /// Looks up by how much the first of each pair exceeds the second, or else zero.
+    fn larger(&mut self, node: usize, value: &Value, pairs: &[[u32; 2]]) -> Value {
+        let (scale, (low, high)) = (value.scales[0], value.range[0]);
+        let weights: Arc<[f32]> = [1.0, -1.0].into();
+        let blocks = pairs.iter().enumerate().map(|(index, pair)| Block {
+            weights: Arc::clone(&weights),
+            inputs: pair.to_vec(),
+            outputs: vec![index as u32],
+        });
+        let filling = Filling {
+            terms: vec![FillingTerm {
+                group: value.group,
+                input_scales: value.scales.clone(),
+                map: Some(LinearMap {
+                    input_count: value.scales.len(),
+                    output_count: pairs.len(),
+                    blocks: blocks.collect(),
+                }),
+                natural: vec![(scale, true); pairs.len()],
+            }],
+            bias: vec![0.0; pairs.len()],
+            geometry: Geometry::Other,
+            // One table serves all.
+            channel_size: pairs.len(),
+            fills: Vec::new(),
+        };
+        let width = high - low;
+        let activation = Activation {
+            function: Function::Relu,
+            output: QuantParams {
+                scale,
+                low: 0,
+                high: width,
+            },
+        };
+        let reach = width as f64 * scale;
+        let ranges = vec![(-reach, reach); pairs.len()];
+        self.look_up(node, node, vec![value.slot], filling, &ranges, &activation)
+    }
+}
+
+/// Returns the map that copies elements; zero where [`PADDING`] is named.
+fn select(
+    elements: impl Iterator<Item = u32>,
+    input_count: usize,
+    output_count: usize,
+) -> LinearMap<u64> {
+    let one: Arc<[u64]> = [1].into();
+    let blocks = elements.enumerate().map(|(index, element)| Block {
+        weights: Arc::clone(&one),
+        inputs: vec![element],
+        outputs: vec![index as u32],
+    });
+    LinearMap {
+        input_count,
+        output_count,
+        blocks: blocks.collect(),
+    }
+}

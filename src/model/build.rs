@@ -1,0 +1,594 @@
+//! Raw layers, checked one by one against the shapes that reach them, made into nodes.
+
+use std::collections::BTreeMap;
+
+use super::format::{PerChannel, RawInput, RawLayer, RawOperation, RawQuantisation};
+use super::tensors::Tensors;
+use super::{Input, Node, channel_size};
+use crate::layer::{
+    Activation, Add, AveragePool, Conv2d, Dense, Function, Geometry, Image, Linear, MaxPool,
+    Operation, Window,
+};
+use crate::linear_map::LinearMap;
+use crate::quantise::QuantParams;
+
+/// The most elements of an input or a layer's output.
+pub const MOST_ELEMENTS: usize = 1 << 24;
+/// The most kernel taps of a layer over all its output positions; each takes four bytes.
+const MOST_TAPS: usize = 1 << 28;
+/// The most bits of a quantised activation.
+const MOST_BITS: u32 = 8;
+
+type Checked<T> = Result<T, String>;
+
+/// The nodes so far, and the values that later layers may read.
+pub struct Builder {
+    nodes: Vec<Node>,
+    /// By layer name, the network's input as `input`; a flatten is another name and shape.
+    values: BTreeMap<String, Value>,
+    last: Value,
+    /// Per value, by index: smallest and largest of all elements, for pools.
+    ranges: Vec<Vec<(f32, f32)>>,
+}
+
+/// A value as the next layer sees it.
+#[derive(Clone)]
+struct Value {
+    index: usize,
+    shape: Vec<usize>,
+}
+
+/// What a raw operation becomes.
+struct Built {
+    op: &'static str,
+    shape: Vec<usize>,
+    parameter_count: usize,
+    operation: Operation,
+}
+
+impl Builder {
+    /// Returns a builder that has the network's input.
+    pub fn new(input: &Input) -> Self {
+        let ends = input.scale.iter().zip(&input.offset);
+        let range = ends.map(|(scale, offset)| {
+            (
+                *offset as f32,
+                (scale * f64::from(input.max) + offset) as f32,
+            )
+        });
+        let image = Value {
+            index: 0,
+            shape: input.shape.clone(),
+        };
+        Self {
+            nodes: Vec::new(),
+            values: BTreeMap::from([("input".to_owned(), image.clone())]),
+            last: image,
+            ranges: vec![range.collect()],
+        }
+    }
+
+    /// Adds a layer.
+    ///
+    /// # Errors
+    ///
+    /// A sentence on what does not fit.
+    pub fn push(&mut self, raw: RawLayer, tensors: &Tensors) -> Checked<()> {
+        if self.values.contains_key(&raw.name) {
+            return Err(
+                "another layer has the same name, or it is \"input\": names must differ".into(),
+            );
+        }
+        let input = match &raw.input {
+            None => self.last.clone(),
+            Some(name) => self.value(name)?,
+        };
+        if matches!(raw.operation, RawOperation::Flatten {}) {
+            let shape = vec![input.shape.iter().product()];
+            self.enter(raw.name, Value { shape, ..input });
+            return Ok(());
+        }
+        let mut inputs = vec![input.index];
+        if let RawOperation::Add { other, .. } = &raw.operation {
+            let other = self.value(other)?;
+            if other.shape != input.shape {
+                return Err(format!(
+                    "add needs two equal shapes, not {:?} and {:?}",
+                    input.shape, other.shape
+                ));
+            }
+            inputs.push(other.index);
+        }
+        let built = self.build(raw.operation, &input, tensors)?;
+        let range = self.range_after(&built.operation, &inputs);
+        let channel_size = match (&built.operation, built.op) {
+            (Operation::Linear(_) | Operation::MaxPool(_), _) => channel_size(&built.shape),
+            _ => self.channel_size(input.index, &input.shape),
+        };
+        self.nodes.push(Node {
+            name: raw.name.clone(),
+            inputs,
+            shape: built.shape.clone(),
+            channel_size,
+            block: raw.block,
+            op: built.op,
+            parameter_count: built.parameter_count,
+            operation: built.operation,
+        });
+        self.ranges.push(range);
+        let value = Value {
+            index: self.nodes.len(),
+            shape: built.shape,
+        };
+        self.enter(raw.name, value);
+        Ok(())
+    }
+
+    /// Returns the nodes.
+    ///
+    /// # Errors
+    ///
+    /// Where there are none, or one is never read.
+    pub fn finish(self) -> Checked<Vec<Node>> {
+        if self.nodes.is_empty() {
+            return Err("there are no layers to place".into());
+        }
+        if self.last.index != self.nodes.len() {
+            return Err("the last layer must make the network's output".into());
+        }
+        let unread = (1..self.nodes.len())
+            .find(|value| !self.nodes.iter().any(|node| node.inputs.contains(value)));
+        match unread {
+            Some(value) => Err(format!(
+                "no layer reads the output of {:?}: remove it, or name it as an input",
+                self.nodes[value - 1].name
+            )),
+            None => Ok(self.nodes),
+        }
+    }
+
+    fn enter(&mut self, name: String, value: Value) {
+        self.last = value.clone();
+        self.values.insert(name, value);
+    }
+
+    fn value(&self, name: &str) -> Checked<Value> {
+        let value = self.values.get(name).cloned();
+        value.ok_or_else(|| format!("input {name:?} is no layer before this one"))
+    }
+
+    fn channel_size(&self, value: usize, shape: &[usize]) -> usize {
+        match value.checked_sub(1) {
+            Some(node) => self.nodes[node].channel_size,
+            None => channel_size(shape),
+        }
+    }
+
+    /// Returns the range of each element of an operation's output.
+    fn range_after(&self, operation: &Operation, inputs: &[usize]) -> Vec<(f32, f32)> {
+        let input = &self.ranges[inputs[0]];
+        match operation {
+            Operation::Linear(linear) => linear.range.clone(),
+            Operation::Add(add) => add.range.clone(),
+            Operation::Activation(activation) => {
+                let (low, high) = widest(input);
+                let (low, high) = activation.function.range(low.into(), high.into());
+                vec![(low as f32, high as f32); input.len()]
+            }
+            Operation::MaxPool(pool) => vec![widest(input); pool.windows.len()],
+        }
+    }
+
+    fn build(&self, raw: RawOperation, input: &Value, tensors: &Tensors) -> Checked<Built> {
+        match raw {
+            RawOperation::Flatten {} => unreachable!("a flatten makes no node"),
+            RawOperation::Dense {
+                weights,
+                bias,
+                weight_bits,
+                range,
+                weight_scale,
+                correction,
+            } => {
+                let names = Names {
+                    weights,
+                    bias,
+                    range,
+                    weight_scale,
+                    correction,
+                };
+                build_dense(&names, weight_bits, &input.shape, tensors)
+            }
+            RawOperation::Conv2d {
+                weights,
+                bias,
+                stride,
+                padding,
+                groups,
+                weight_bits,
+                range,
+                weight_scale,
+                correction,
+            } => {
+                let names = Names {
+                    weights,
+                    bias,
+                    range,
+                    weight_scale,
+                    correction,
+                };
+                let window = Window { stride, padding };
+                build_conv2d(&names, weight_bits, window, groups, &input.shape, tensors)
+            }
+            RawOperation::AveragePool {
+                kernel,
+                stride,
+                padding,
+                count_padding,
+                excess,
+            } => {
+                let window = Window { stride, padding };
+                let pool = AveragePool {
+                    kernel,
+                    window,
+                    count_padding,
+                    excess,
+                };
+                self.build_average_pool(&pool, input)
+            }
+            RawOperation::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => self.build_max_pool(kernel, Window { stride, padding }, input),
+            RawOperation::Activation { function, output } => {
+                build_activation(function, output, &input.shape)
+            }
+            RawOperation::Add { range, .. } => {
+                let (channels, count) = (input.shape[0], input.shape.iter().product::<usize>());
+                let range = read_range(&range, channels, tensors)?;
+                Ok(Built {
+                    op: "add",
+                    shape: input.shape.clone(),
+                    parameter_count: 0,
+                    operation: Operation::Add(Add {
+                        range: spread(&range, count),
+                    }),
+                })
+            }
+        }
+    }
+
+    fn build_average_pool(&self, pool: &AveragePool, input: &Value) -> Checked<Built> {
+        let (channels, size) = image_shape("average_pool", &input.shape)?;
+        let kernel = pool.kernel;
+        let output = checked_output(&pool.window, size, kernel, channels, channels)?;
+        if (0..2).any(|axis| pool.excess[axis] > pool.window.padding[axis + 2]) {
+            return Err(format!(
+                "excess {:?} is more than the padding at the bottom and the right, {:?}",
+                pool.excess, pool.window.padding
+            ));
+        }
+        let map = pool.map(channels, size, output);
+        let (low, high) = widest(&self.ranges[input.index]);
+        // Where padding counts, a mean can come nearer to zero than any element.
+        let range = (low.min(0.0), high.max(0.0));
+        let linear = Linear {
+            bias: vec![0.0; map.output_count],
+            correction: vec![0.0; map.output_count],
+            range: vec![range; map.output_count],
+            weight_bits: MOST_BITS,
+            weight_scale: None,
+            geometry: Geometry::Other,
+            map,
+        };
+        Ok(Built {
+            op: "average_pool",
+            shape: vec![channels, output[0], output[1]],
+            parameter_count: 0,
+            operation: Operation::Linear(linear),
+        })
+    }
+
+    fn build_max_pool(&self, kernel: [usize; 2], window: Window, input: &Value) -> Checked<Built> {
+        let (channels, size) = image_shape("max_pool", &input.shape)?;
+        let output = checked_output(&window, size, kernel, channels, channels)?;
+        // Comparisons under encryption need integers of few bits on one scale.
+        let quantised = input.index.checked_sub(1).is_some_and(|node| {
+            matches!(
+                self.nodes[node].operation,
+                Operation::Activation(_) | Operation::MaxPool(_)
+            )
+        });
+        if !quantised {
+            return Err(
+                "max_pool must follow an activation, which makes its input small integers: put an \
+                 activation before it, if need be the identity"
+                    .into(),
+            );
+        }
+        let pool = MaxPool::new(channels, size, kernel, window, output).ok_or_else(|| {
+            format!(
+                "padding {:?} leaves a window without elements",
+                window.padding
+            )
+        })?;
+        Ok(Built {
+            op: "max_pool",
+            shape: vec![channels, output[0], output[1]],
+            parameter_count: 0,
+            operation: Operation::MaxPool(pool),
+        })
+    }
+}
+
+/// Tensor names of a linear operation.
+struct Names {
+    weights: String,
+    bias: String,
+    range: String,
+    weight_scale: Option<String>,
+    correction: Option<String>,
+}
+
+fn build_dense(
+    names: &Names,
+    weight_bits: u32,
+    shape: &[usize],
+    tensors: &Tensors,
+) -> Checked<Built> {
+    let &[inputs] = shape else {
+        return Err(format!(
+            "dense needs a flat input, but {shape:?} arrives: flatten first"
+        ));
+    };
+    let (weights, [outputs, _]) = tensors.get(&names.weights, [None, Some(inputs)])?;
+    let map = Dense {
+        weights: weights.to_vec(),
+        outputs,
+        inputs,
+    }
+    .map();
+    let linear = build_linear(map, Geometry::Dense, outputs, names, weight_bits, tensors)?;
+    Ok(Built {
+        op: "dense",
+        shape: vec![outputs],
+        parameter_count: weights.len() + outputs,
+        operation: Operation::Linear(linear),
+    })
+}
+
+fn build_conv2d(
+    names: &Names,
+    weight_bits: u32,
+    window: Window,
+    groups: usize,
+    shape: &[usize],
+    tensors: &Tensors,
+) -> Checked<Built> {
+    let (in_channels, size) = image_shape("conv2d", shape)?;
+    if groups == 0 || !in_channels.is_multiple_of(groups) {
+        return Err(format!(
+            "groups of {groups} do not divide {in_channels} input channels"
+        ));
+    }
+    let expected = [None, Some(in_channels / groups), None, None];
+    let (weights, [out_channels, _, height, width]) = tensors.get(&names.weights, expected)?;
+    if !out_channels.is_multiple_of(groups) {
+        return Err(format!(
+            "groups of {groups} do not divide {out_channels} output channels"
+        ));
+    }
+    let kernel = [height, width];
+    let output = checked_output(&window, size, kernel, in_channels, out_channels)?;
+    let conv = Conv2d {
+        weights: weights.to_vec(),
+        out_channels,
+        in_channels,
+        groups,
+        kernel,
+        window,
+    };
+    let geometry = if groups == 1 {
+        Geometry::Convolution(Image {
+            channels: in_channels,
+            size,
+            kernel,
+            window,
+            output,
+        })
+    } else {
+        Geometry::Other
+    };
+    let map = conv.map(size, output);
+    let linear = build_linear(map, geometry, out_channels, names, weight_bits, tensors)?;
+    Ok(Built {
+        op: "conv2d",
+        shape: vec![out_channels, output[0], output[1]],
+        parameter_count: weights.len() + out_channels,
+        operation: Operation::Linear(linear),
+    })
+}
+
+/// Spreads per-channel tensors over the elements of a linear layer's output.
+fn build_linear(
+    map: LinearMap<f32>,
+    geometry: Geometry,
+    channels: usize,
+    names: &Names,
+    weight_bits: u32,
+    tensors: &Tensors,
+) -> Checked<Linear> {
+    if !(2..=MOST_BITS).contains(&weight_bits) {
+        return Err(format!(
+            "weight_bits must be 2 to {MOST_BITS}, not {weight_bits}"
+        ));
+    }
+    let per_channel = |name: &Option<String>| -> Checked<Option<Vec<f32>>> {
+        let Some(name) = name else { return Ok(None) };
+        let (values, _) = tensors.get(name, [Some(channels)])?;
+        Ok(Some(spread(values, map.output_count)))
+    };
+    let (bias, _) = tensors.get(&names.bias, [Some(channels)])?;
+    let range = read_range(&names.range, channels, tensors)?;
+    let weight_scale = per_channel(&names.weight_scale)?;
+    let correction = per_channel(&names.correction)?;
+    if let Some(scale) = weight_scale.iter().flatten().find(|scale| **scale <= 0.0) {
+        return Err(format!(
+            "weight_scale holds {scale}: scales must be positive"
+        ));
+    }
+    let linear = Linear {
+        bias: spread(bias, map.output_count),
+        correction: correction.unwrap_or_else(|| vec![0.0; map.output_count]),
+        range: spread(&range, map.output_count),
+        weight_bits,
+        weight_scale,
+        geometry,
+        map,
+    };
+    linear.check_weight_scale()?;
+    Ok(linear)
+}
+
+fn build_activation(
+    function: Function,
+    output: RawQuantisation,
+    shape: &[usize],
+) -> Checked<Built> {
+    function.check()?;
+    let RawQuantisation { scale, low, high } = output;
+    let levels = 1i64 << MOST_BITS;
+    let in_reach = |end: i64| (-levels..=levels).contains(&end);
+    let fits = in_reach(low) && in_reach(high) && low < high && high - low < levels;
+    if !(fits && is_positive_f32(scale)) {
+        return Err(format!(
+            "output must have integers low < high at most {levels} apart and a positive float32 \
+             scale, not {low}..={high} and {scale}"
+        ));
+    }
+    Ok(Built {
+        op: function.name(),
+        shape: shape.to_vec(),
+        parameter_count: 0,
+        operation: Operation::Activation(Activation {
+            function,
+            output: QuantParams { scale, low, high },
+        }),
+    })
+}
+
+/// Checks the raw input.
+pub fn check_input(raw: RawInput) -> Checked<Input> {
+    let count = raw.shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+    let Some(count) = count.filter(|count| (1..=MOST_ELEMENTS).contains(count)) else {
+        return Err(format!(
+            "input.shape {:?} must hold 1 to {MOST_ELEMENTS} elements",
+            raw.shape
+        ));
+    };
+    if raw.shape.is_empty() {
+        return Err("input.shape [] must hold 1 element or more".into());
+    }
+    let channels = raw.shape[0];
+    let scale = spread_channels("scale", raw.scale, channels, count)?;
+    let offset = spread_channels("offset", raw.offset, channels, count)?;
+    if !(scale.iter().copied().all(is_positive_f32) && (1..=255).contains(&raw.max)) {
+        return Err("input.scale must be positive float32s and input.max from 1 to 255".into());
+    }
+    if !offset.iter().all(|&offset| (offset as f32).is_finite()) {
+        return Err("input.offset must be float32s".into());
+    }
+    Ok(Input {
+        shape: raw.shape,
+        max: raw.max,
+        scale,
+        offset,
+    })
+}
+
+fn spread_channels(
+    field: &str,
+    raw: PerChannel,
+    channels: usize,
+    count: usize,
+) -> Checked<Vec<f64>> {
+    match raw {
+        PerChannel::All(value) => Ok(vec![value; count]),
+        PerChannel::Each(values) if values.len() == channels => Ok(spread(&values, count)),
+        PerChannel::Each(values) => Err(format!(
+            "input.{field} has {} numbers for {channels} channels: give one, or one for each",
+            values.len()
+        )),
+    }
+}
+
+/// Returns whether float32, in which the client computes, holds the number.
+fn is_positive_f32(value: f64) -> bool {
+    value > 0.0 && (value as f32).is_normal()
+}
+
+/// Repeats one number per channel for each of its elements.
+fn spread<T: Copy>(per_channel: &[T], count: usize) -> Vec<T> {
+    let size = count / per_channel.len();
+    per_channel
+        .iter()
+        .flat_map(|&value| std::iter::repeat_n(value, size))
+        .collect()
+}
+
+fn read_range(name: &str, channels: usize, tensors: &Tensors) -> Checked<Vec<(f32, f32)>> {
+    let (values, _) = tensors.get(name, [Some(channels), Some(2)])?;
+    let ranges = values.as_chunks::<2>().0;
+    if let Some([low, high]) = ranges.iter().find(|[low, high]| low > high) {
+        return Err(format!(
+            "tensor {name:?} holds a range from {low} to {high}"
+        ));
+    }
+    Ok(ranges.iter().map(|&range| range.into()).collect())
+}
+
+fn widest(ranges: &[(f32, f32)]) -> (f32, f32) {
+    let widest = ranges.iter().copied();
+    widest
+        .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+        .unwrap_or((0.0, 0.0))
+}
+
+fn image_shape(op: &str, shape: &[usize]) -> Checked<(usize, [usize; 2])> {
+    match *shape {
+        [channels, height, width] => Ok((channels, [height, width])),
+        _ => Err(format!(
+            "{op} needs [channels, height, width], but {shape:?} arrives"
+        )),
+    }
+}
+
+/// Returns the output height and width, unless the kernel does not fit, or the output or the list
+/// of kernel taps over all output positions has no place in memory.
+fn checked_output(
+    window: &Window,
+    size: [usize; 2],
+    kernel: [usize; 2],
+    in_channels: usize,
+    out_channels: usize,
+) -> Checked<[usize; 2]> {
+    if kernel.contains(&0) {
+        return Err("kernel must be at least 1 x 1".into());
+    }
+    let output = window.output_size(size, kernel).ok_or_else(|| {
+        format!(
+            "kernel {kernel:?} with stride {:?} and padding {:?} does not fit an image of {size:?}",
+            window.stride, window.padding
+        )
+    })?;
+    let product = |start: usize, factors: &[usize]| {
+        let mut factors = factors.iter().chain(&output);
+        factors.try_fold(start, |product, &factor| product.checked_mul(factor))
+    };
+    let elements = product(out_channels, &[]).filter(|&count| count <= MOST_ELEMENTS);
+    let taps = product(in_channels, &kernel).filter(|&count| count <= MOST_TAPS);
+    elements.and(taps).map(|_| output).ok_or_else(|| {
+        format!("an output of {out_channels} x {output:?} is too large: lower padding or kernel")
+    })
+}
