@@ -1,7 +1,7 @@
-"""Trains the two digit networks that splitbench ships, and writes them as model folders.
+"""Trains the three digit networks that splitbench ships, and writes them as model folders.
 
     pip install numpy scikit-learn
-    python3 models/train_digits.py               # writes models/digits-mlp and models/digits-cnn
+    python3 models/train_digits.py               # writes models/digits-mlp, -cnn and -deep
     python3 models/train_digits.py --validate    # five-fold accuracy on the training images alone
 
 The data are the UCI handwritten digits (8x8 pixels, 0..=16), split by `digits-split.json`. The
@@ -35,7 +35,7 @@ from sklearn.datasets import load_digits
 MODELS = Path(__file__).parent
 SEED = 1998
 PIXEL_MAX = 16
-ACTIVATION_BITS = 4
+LARGEST_LEVEL = 15  # of 4 bits
 NOISE = 0.012
 NOISE_SEEDS = 10
 EPOCHS = 600
@@ -74,16 +74,18 @@ class Dense:
 
 
 class Conv2d(Dense):
-    """A convolution without padding: a dense layer over all patches."""
+    """A convolution: a dense layer over all patches. All four sides get `padding` zeros."""
 
     op = "conv2d"
 
-    def __init__(self, name, shape, stride, random):
+    def __init__(self, name, shape, stride, padding, random):
         super().__init__(name, shape, random)
         self.stride = stride
+        self.padding = padding
 
     def forward(self, inputs):
-        self.input_shape = inputs.shape
+        inputs = np.pad(inputs, [(0, 0), (0, 0), (self.padding,) * 2, (self.padding,) * 2])
+        self.padded_shape = inputs.shape
         patches = np.lib.stride_tricks.sliding_window_view(inputs, self.weights.shape[2:], (2, 3))
         patches = patches[:, :, :: self.stride, :: self.stride].transpose(0, 2, 3, 1, 4, 5)
         return super().forward(patches.reshape(*patches.shape[:3], -1)).transpose(0, 3, 1, 2)
@@ -92,18 +94,38 @@ class Conv2d(Dense):
         patches = super().backward(gradient.transpose(0, 2, 3, 1))
         patches = patches.reshape(*patches.shape[:3], *self.weights.shape[1:])
         _, height, width, _, kernel_height, kernel_width = patches.shape
-        inputs = np.zeros(self.input_shape, np.float32)
+        inputs = np.zeros(self.padded_shape, np.float32)
         for y, x in np.ndindex(kernel_height, kernel_width):
             rows = slice(y, y + height * self.stride, self.stride)
             columns = slice(x, x + width * self.stride, self.stride)
             inputs[:, :, rows, columns] += patches[..., y, x].transpose(0, 3, 1, 2)
-        return inputs
+        inside = slice(self.padding, -self.padding or None)
+        return inputs[:, :, inside, inside]
+
+
+class AveragePool:
+    """The mean of each `size` x `size` window; windows do not overlap and fill the image."""
+
+    op = "average_pool"
+
+    def __init__(self, name, size):
+        self.name = name
+        self.size = size
+
+    def forward(self, inputs):
+        batch, channels, height, width = inputs.shape
+        rows, columns = height // self.size, width // self.size
+        windows = inputs.reshape(batch, channels, rows, self.size, columns, self.size)
+        return windows.mean(axis=(3, 5))
+
+    def backward(self, gradient):
+        return (gradient / self.size**2).repeat(self.size, axis=2).repeat(self.size, axis=3)
 
 
 class Relu:
     """max(0, x); once a clip is set, min(clip, max(0, x)) rounded to 4 bits."""
 
-    op = "relu"
+    op = "activation"
 
     def __init__(self, name):
         self.name = name
@@ -133,7 +155,7 @@ class Flatten:
 
 def quantise(values, clip):
     """Returns values clipped to 0..=clip and rounded to the 16 levels of 4 bits."""
-    step = np.float32(clip / (2**ACTIVATION_BITS - 1))
+    step = np.float32(clip / LARGEST_LEVEL)
     return np.rint(np.clip(values, 0, np.float32(clip)) / step) * step
 
 
@@ -147,12 +169,26 @@ def digits_mlp(random):
 
 def digits_cnn(random):
     return [
-        Conv2d("conv1", (8, 1, 3, 3), 1, random),
+        Conv2d("conv1", (8, 1, 3, 3), 1, 0, random),
         Relu("relu1"),
-        Conv2d("conv2", (16, 8, 3, 3), 2, random),
+        Conv2d("conv2", (16, 8, 3, 3), 2, 0, random),
         Relu("relu2"),
         Flatten(),
         Dense("fc", (10, 64), random),
+    ]
+
+
+def digits_deep(random):
+    return [
+        Conv2d("conv1", (6, 1, 3, 3), 1, 0, random),
+        Relu("relu1"),
+        AveragePool("pool1", 2),
+        Conv2d("conv2", (12, 6, 3, 3), 1, 1, random),
+        Relu("relu2"),
+        Flatten(),
+        Dense("fc1", (32, 108), random),
+        Relu("relu3"),
+        Dense("fc2", (10, 32), random),
     ]
 
 
@@ -163,6 +199,11 @@ NETWORKS = {
         digits_cnn,
         [1, 8, 8],
         "Two 3x3 convolutions and a dense layer for 8x8 handwritten digits.",
+    ),
+    "digits-deep": (
+        digits_deep,
+        [1, 8, 8],
+        "Two 3x3 convolutions, a 2x2 average pool and two dense layers for 8x8 handwritten digits.",
     ),
 }
 
@@ -309,12 +350,17 @@ def describe(layer, weight_bits):
     """Returns the entry of one layer in model.json."""
     entry = {"name": layer.name, "op": layer.op}
     if isinstance(layer, Relu):
-        return entry | {"bits": ACTIVATION_BITS, "clip": layer.clip}
+        scale = float(f"{layer.clip / LARGEST_LEVEL:.7g}")
+        output = {"scale": scale, "low": 0, "high": LARGEST_LEVEL}
+        return entry | {"function": "relu", "output": output}
+    if isinstance(layer, AveragePool):
+        size = [layer.size] * 2
+        return entry | {"kernel": size, "stride": size, "padding": [0] * 4}
     if isinstance(layer, Flatten):
         return entry
     entry |= {"weights": f"{layer.name}.weights", "bias": f"{layer.name}.bias"}
     if isinstance(layer, Conv2d):
-        entry |= {"stride": [layer.stride] * 2, "padding": [0, 0]}
+        entry |= {"stride": [layer.stride] * 2, "padding": [layer.padding] * 4}
     return entry | {"weight_bits": weight_bits, "range": f"{layer.name}.range"}
 
 
@@ -363,10 +409,10 @@ def write_folder(name, layers, float_accuracy, train_images, test_pixels, test_l
 
     model = {
         "format": "splitbench-model",
-        "version": 1,
+        "version": 2,
         "name": name,
         "description": description,
-        "input": {"shape": input_shape, "scale": 1 / PIXEL_MAX, "max": PIXEL_MAX},
+        "input": {"shape": input_shape, "max": PIXEL_MAX, "scale": 1 / PIXEL_MAX},
         "layers": [describe(layer, 8 if layer is layers[0] else 6) for layer in layers],
         "weights": {
             "file": "weights.bin",
