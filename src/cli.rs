@@ -1,6 +1,8 @@
 //! The command line: what a person types and reads. Results go to standard output, everything
 //! else to standard error.
 
+mod import;
+
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
+use import::ImportArguments;
 
 use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
@@ -39,6 +42,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Make a model folder of an ONNX file: quantise it on calibration images and check it
+    Import(ImportArguments),
     /// List every split of a model: placement, server segments, crossings, the client's weights
     List(ListArguments),
     /// Run splits under encryption and write tables and charts; without arguments all splits of
@@ -74,7 +79,8 @@ struct EncryptionArguments {
     /// or accurate [default: auto]
     #[arg(long, value_name = "CHOICE")]
     parameters: Option<String>,
-    /// With auto: the noise that a look-up may have, as a share of an output step [default: 1]
+    /// With auto: the noise that a look-up may have, as a share of an output step,
+    /// the mean over channels [default: 0.5]
     #[arg(long, value_name = "SHARE")]
     step_noise: Option<f64>,
     /// log2 of the failure probability that no look-up may exceed [default: -64]
@@ -168,6 +174,7 @@ struct PlotArguments {
 /// Whatever the command meets; [`Error::exit_code`] tells what to exit with.
 pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
+        Command::Import(arguments) => import::run(arguments),
         Command::List(arguments) => list(&arguments),
         Command::Sweep(arguments) => sweep(arguments),
         Command::Params(arguments) => params(arguments),

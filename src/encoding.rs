@@ -54,13 +54,13 @@ impl PlannedLookUp {
         shares.fold(f64::INFINITY, f64::min)
     }
 
-    /// Returns the noise as a share of an output step, at its worst channel, where the grid's
+    /// Returns the noise as a share of an output step, the mean over the channels, where the grid's
     /// integer 1 takes that share of the torus.
     pub fn step_noise(&self, noise: &SourceNoise, share: f64) -> f64 {
         let noises = self
             .noisy_channels(noise)
             .map(|(channel, sigma)| sigma / (share * channel.step_width));
-        noises.fold(0.0, f64::max)
+        noises.sum::<f64>() / self.channels.len() as f64
     }
 
     /// Returns by how much of a turn half an accumulator integer exceeds the noise at the wanted

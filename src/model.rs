@@ -385,6 +385,8 @@ mod tests {
             ("conv2d relu conv2d relu dense".into(), 360, Some(10))
         );
         assert_eq!(layers(1), ("dense relu dense".into(), 360, Some(10)));
+        let deep = "conv2d relu average_pool conv2d relu dense relu dense";
+        assert_eq!(layers(2), (deep.into(), 360, Some(10)));
     }
 
     #[test]

@@ -66,6 +66,11 @@ impl Placement {
         })
     }
 
+    /// Returns the placement of all layers on one party.
+    pub fn uniform(party: Party, layer_count: usize) -> Self {
+        Self(vec![party; layer_count])
+    }
+
     /// Returns the party of each layer.
     pub fn parties(&self) -> &[Party] {
         &self.0

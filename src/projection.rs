@@ -77,7 +77,7 @@ fn measure(model: &Model, placement: &Placement, target: &Target) -> Result<(f64
 
 /// Returns the projected peak of a split: the evaluation keys while the last is expanded, or at
 /// rest with the ciphertexts of the widest layer's input and output.
-fn peak_bytes(model: &Model, programs: &[Arc<Program>]) -> u64 {
+pub fn peak_bytes(model: &Model, programs: &[Arc<Program>]) -> u64 {
     let mut at_rest = 0;
     let mut expanding = 0;
     for parameters in key_parameters(programs) {

@@ -218,7 +218,7 @@ fn quantise_rows(
             .iter()
             .zip(&rounded)
             .map(|(real, &n)| (real - n as f64 * scale).abs());
-        let exact = error.fold(0.0, f64::max) <= EXACT_SHARE * scale;
+        let exact = peak > 0.0 && error.fold(0.0, f64::max) <= EXACT_SHARE * scale;
         let divisor = rounded
             .iter()
             .fold(0, |gcd, &integer| greatest_common_divisor(gcd, integer));

@@ -83,7 +83,7 @@ fn plain() -> Download {
 }
 
 fn default_step_noise() -> f64 {
-    1.0
+    0.5
 }
 
 fn default_log2_p_fail() -> f64 {

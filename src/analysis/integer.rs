@@ -78,6 +78,18 @@ fn divided(rows: &[Row<u64>], divisor: i64) -> Vec<Row<u64>> {
 }
 
 impl PlannedLookUp {
+    /// Returns how many integers of the grid lie outside the range that their channel is made for.
+    pub fn overflow_count(&self, rows: &[Row<u64>]) -> u64 {
+        let elements = rows.par_iter().enumerate();
+        let counts = elements.map(|(element, row)| {
+            let channel = &self.channels[element / self.elements_per_table];
+            let (low, high) = (channel.low.floor() as i64, channel.high.ceil() as i64);
+            let outside = |value: &&u64| !(low..=high).contains(&(**value as i64));
+            row.iter().filter(outside).count() as u64
+        });
+        counts.sum()
+    }
+
     /// Replaces integers of the grid by their activations, on the grid.
     fn run(&self, rows: &mut [Row<u64>]) {
         rows.par_iter_mut().enumerate().for_each(|(element, row)| {

@@ -5,9 +5,17 @@ use super::{Analyst, Draft, PlannedLinear, Term, UPLOAD_BITS, Value, widen};
 use crate::layer::{Add, Geometry, Linear};
 use crate::linear_map::{LinearMap, PADDING};
 use crate::quantise::{QuantisedRows, fill_map, quantise_map, worst_case_range};
+use crate::statistics::median;
 
 /// The most integer factor with which an addition brings its operands to one scale.
 const MOST_FACTOR: i64 = 127;
+
+/// The least factor on an input that is read as it is beside rounded weights: its channel's fill
+/// gives way by one part in so many at most.
+const LEAST_FACTOR_ALONE: f64 = 4.0;
+/// The least factors on inputs that are read as they are and do not share a scale: the ratio of
+/// the factors errs by half of one part in so many at most.
+const LEAST_FACTOR_TOGETHER: f64 = 32.0;
 
 /// The weights in front of a look-up, before the steps of the sources are known.
 pub struct Filling {
@@ -187,12 +195,29 @@ impl Analyst<'_> {
 }
 
 impl Filling {
-    /// Returns, for each term, the largest step of its group at which no weight loses bits.
+    /// Returns, for each term, the largest step that its group may have.
+    ///
+    /// Rounded weights err by the same share of half a turn in every channel, so that their bits
+    /// are those of the median channel. Weights without error keep at least a factor of one, and of
+    /// more where other terms have to meet them.
     pub fn most_steps(&self) -> Vec<(usize, f64)> {
+        let exact = |term: &FillingTerm| term.natural.iter().any(|&(_, exact)| exact);
+        let least_factor = match self.terms.iter().filter(|term| exact(term)).count() {
+            _ if self.terms.len() == 1 => 1.0,
+            0 | 1 => LEAST_FACTOR_ALONE,
+            _ => LEAST_FACTOR_TOGETHER,
+        };
         let most = |term: &FillingTerm| {
-            let scales = term.natural.iter().enumerate();
-            let steps = scales.map(|(element, (scale, _))| self.fill(element) * scale);
-            (term.group, steps.fold(f64::INFINITY, f64::min))
+            let natural = term.natural.iter().enumerate();
+            let steps = natural.filter(|(_, (scale, _))| scale.is_finite());
+            let steps = steps.map(|(element, (scale, exact))| (self.fill(element) * scale, *exact));
+            let (exact, rounded): (Vec<_>, Vec<_>) = steps.partition(|(_, exact)| *exact);
+            let least = exact.iter().map(|(step, _)| step / least_factor);
+            let rounded = median(rounded.iter().map(|(step, _)| *step));
+            (
+                term.group,
+                least.chain(rounded).fold(f64::INFINITY, f64::min),
+            )
         };
         self.terms.iter().map(most).collect()
     }

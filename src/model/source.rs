@@ -1,17 +1,20 @@
 //! Where a model's files come from: a folder, or the binary itself.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::digest::hex_digest;
 use crate::error::{Error, Result};
 
-/// A model folder on disk, or one of the two that are compiled in.
+/// A model folder on disk, in memory, or one of those that are compiled in.
 #[derive(Debug, Clone)]
 pub enum Source {
     Folder(PathBuf),
     Embedded(&'static Embedded),
+    /// A folder that is not written yet.
+    Memory(BTreeMap<String, Vec<u8>>),
 }
 
 /// A model folder that is compiled in.
@@ -37,7 +40,11 @@ macro_rules! embedded {
 }
 
 /// The models that every binary carries; the first is the default.
-pub static EMBEDDED: [Embedded; 2] = [embedded!("digits-cnn"), embedded!("digits-mlp")];
+pub static EMBEDDED: [Embedded; 3] = [
+    embedded!("digits-cnn"),
+    embedded!("digits-mlp"),
+    embedded!("digits-deep"),
+];
 
 impl Source {
     /// Returns the folder at `path`, or else the embedded model of that name (with or without
@@ -69,6 +76,7 @@ impl Source {
         match self {
             Self::Folder(folder) => folder.join(file).display().to_string(),
             Self::Embedded(model) => format!("built-in {}/{file}", model.name),
+            Self::Memory(_) => format!("imported {file}"),
         }
     }
 
@@ -77,7 +85,7 @@ impl Source {
     /// # Errors
     ///
     /// [`Error::Invalid`] for a name that leaves the folder, [`Error::Read`] where there is none.
-    pub fn read(&self, file: &str) -> Result<Cow<'static, [u8]>> {
+    pub fn read(&self, file: &str) -> Result<Cow<'_, [u8]>> {
         if Path::new(file).file_name() != Some(file.as_ref()) {
             let reason = format!("{file:?} must be the name of a file beside model.json");
             return Err(Error::invalid(self.place("model.json"), reason));
@@ -95,6 +103,10 @@ impl Source {
                 .find(|(name, _)| *name == file)
                 .map(|(_, bytes)| Cow::Borrowed(*bytes))
                 .ok_or_else(|| Error::invalid(self.place(file), "not built in")),
+            Self::Memory(files) => files
+                .get(file)
+                .map(|bytes| Cow::Borrowed(bytes.as_slice()))
+                .ok_or_else(|| Error::invalid(self.place(file), "not there")),
         }
     }
 
@@ -103,7 +115,7 @@ impl Source {
     /// # Errors
     ///
     /// As [`Self::read`], and [`Error::Invalid`] where the checksum differs.
-    pub fn read_checked(&self, file: &str, sha256: &str) -> Result<Cow<'static, [u8]>> {
+    pub fn read_checked(&self, file: &str, sha256: &str) -> Result<Cow<'_, [u8]>> {
         let bytes = self.read(file)?;
         let found = hex_digest(&bytes);
         if found.eq_ignore_ascii_case(sha256) {

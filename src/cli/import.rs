@@ -1,0 +1,95 @@
+//! `splitbench import`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::print;
+use crate::data::Preprocessing;
+use crate::error::Result;
+use crate::import::calibration::RangeMethod;
+use crate::import::report::report;
+use crate::import::search::Bits;
+use crate::import::{Request, import};
+use crate::progress::tell;
+
+/// What a person says of an import.
+#[derive(Debug, Args)]
+pub struct ImportArguments {
+    /// The network, as an ONNX file
+    onnx: PathBuf,
+    /// Calibration images: .npy, .npz, MNIST IDX, CIFAR-10 binary (gz too), or a folder of PNG
+    /// images with labels.csv
+    #[arg(long, value_name = "FILE")]
+    calibrate: PathBuf,
+    /// Their labels, where the file has none
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+    /// Test images, which go into the model folder [default: the calibration images]
+    #[arg(long, value_name = "FILE")]
+    test: Option<PathBuf>,
+    /// Their labels, where the file has none
+    #[arg(long, value_name = "FILE", requires = "test")]
+    test_labels: Option<PathBuf>,
+    /// Calibrate on the first N images
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    calibration_images: usize,
+    /// Bits of activations: a number, layers such as 4,relu1=3, or auto for the fewest that keep
+    /// the accuracy [default: 4, or what a quantised network says]
+    #[arg(long)]
+    bits: Option<String>,
+    /// Bits of weights [default: 5, or what a quantised network says; 8 where a layer reads the
+    /// input]
+    #[arg(long, value_name = "BITS", value_parser = clap::value_parser!(u32).range(2..=8))]
+    weight_bits: Option<u32>,
+    /// How the range of an activation is chosen
+    #[arg(long, value_enum, default_value = "mse")]
+    range: RangeMethod,
+    /// With --bits auto: the share of the images that may be lost
+    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    max_loss: f64,
+    /// What stored pixels are multiplied by: 1/255, 0.0039 [default: 1]
+    #[arg(long, value_name = "FACTOR")]
+    scale: Option<String>,
+    /// Then subtracted: one number, or one for each channel [default: 0]
+    #[arg(long, value_name = "NUMBERS", allow_hyphen_values = true)]
+    mean: Option<String>,
+    /// Then divided by: one number, or one for each channel [default: 1]
+    #[arg(long, value_name = "NUMBERS")]
+    std: Option<String>,
+    /// How stored pixels are ordered: chw or hwc [default: chw]
+    #[arg(long, value_name = "ORDER")]
+    layout: Option<String>,
+    /// The new model folder
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+/// Imports a network and prints the report.
+pub fn run(arguments: ImportArguments) -> Result<()> {
+    let preprocessing = Preprocessing::parse(
+        arguments.scale.as_deref(),
+        arguments.mean.as_deref(),
+        arguments.std.as_deref(),
+        arguments.layout.as_deref(),
+    )?;
+    let request = Request {
+        onnx: arguments.onnx,
+        calibrate: arguments.calibrate,
+        labels: arguments.labels,
+        test: arguments.test,
+        test_labels: arguments.test_labels,
+        calibration_images: arguments.calibration_images.max(1),
+        preprocessing,
+        bits: arguments
+            .bits
+            .map(|text| text.parse::<Bits>())
+            .transpose()?,
+        weight_bits: arguments.weight_bits,
+        range: arguments.range,
+        most_loss: arguments.max_loss,
+        out: arguments.out,
+    };
+    let imported = import(&request, &|stage| tell(stage))?;
+    print(report(&imported, &request)?)
+}

@@ -1,0 +1,170 @@
+//! Labels as text: one whole number per line, with or without a header, or the column `label` of
+//! a CSV file.
+
+use csv::{ReaderBuilder, StringRecord, Trim};
+
+use super::quoted;
+use super::source::Source;
+use crate::error::{Error, Result};
+
+/// The largest text file: room for ten million labels.
+pub(super) const MAX_TEXT_BYTES: u64 = 1 << 26;
+
+/// Returns whether the first bytes of a file are text.
+pub(super) fn looks_like(head: &[u8]) -> bool {
+    let printable = |&byte: &u8| byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r');
+    let complete = match std::str::from_utf8(head) {
+        Ok(_) => true,
+        // A character may be cut where the head ends.
+        Err(error) => error.error_len().is_none(),
+    };
+    complete && head.iter().all(printable)
+}
+
+/// Reads the labels of a text file.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] with the line and what to change.
+pub(super) fn read(source: Source) -> Result<Vec<u8>> {
+    let place = source.place.clone();
+    let bytes = text_bytes(source)?;
+    let mut reader = ReaderBuilder::new()
+        .has_headers(false)
+        .trim(Trim::All)
+        .from_reader(bytes.as_slice());
+    let mut labels = Vec::new();
+    let mut column = 0;
+    for (i, record) in reader.records().enumerate() {
+        let record = record.map_err(|error| broken(&place, &error))?;
+        if i == 0 {
+            column = label_column(&place, &record)?;
+            if is_heading(&record[column]) {
+                continue;
+            }
+        }
+        labels.push(label(&place, &record, column)?);
+    }
+    if labels.is_empty() {
+        return Err(Error::invalid(
+            place,
+            "holds no labels: write one whole number per line",
+        ));
+    }
+    Ok(labels)
+}
+
+/// Reads a text file of at most 64 MiB.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] where it is larger or damaged.
+pub(super) fn text_bytes(source: Source) -> Result<Vec<u8>> {
+    if source.length > MAX_TEXT_BYTES {
+        return Err(Error::invalid(
+            source.place,
+            "is text of more than 64 MiB: give fewer lines",
+        ));
+    }
+    source.into_bytes(0)
+}
+
+/// Returns a label of a line, 0..=255.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] with the line.
+pub(super) fn label(place: &str, record: &StringRecord, column: usize) -> Result<u8> {
+    let cell = &record[column];
+    cell.parse().map_err(|_| {
+        let line = record.position().map_or(0, csv::Position::line);
+        Error::invalid(
+            place,
+            format!(
+                "line {line}: label {} is no whole number in 0..=255: \
+                 number the classes from 0 (numpy.savetxt needs fmt='%d')",
+                quoted(cell)
+            ),
+        )
+    })
+}
+
+/// Returns the error of a line that is no CSV.
+pub(super) fn broken(place: &str, error: &csv::Error) -> Error {
+    Error::invalid(place, format!("{error}: write one record per line"))
+}
+
+/// Returns whether a cell names a column; a number that is no label does not.
+fn is_heading(cell: &str) -> bool {
+    cell.starts_with(|first: char| first.is_alphabetic() || matches!(first, '#' | '_'))
+}
+
+/// Returns which column holds the labels, from the first line.
+fn label_column(place: &str, first: &StringRecord) -> Result<usize> {
+    match first.iter().position(|cell| cell == "label") {
+        Some(column) => Ok(column),
+        None if first.len() == 1 => Ok(0),
+        None => Err(Error::invalid(
+            place,
+            format!(
+                "line 1: has {} columns, none of them headed label: \
+                 write one whole number per line",
+                first.len()
+            ),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::data::tests::{gzip, write};
+    use crate::data::{read_images, read_labels};
+
+    #[test]
+    fn lists_are_read_with_and_without_header() {
+        let table = [
+            ("3\n0\n255\n", vec![3, 0, 255]),
+            (" 3\r\n0 \r\n\r\n7", vec![3, 0, 7]),
+            ("# class\n1\n2\n", vec![1, 2]),
+            ("label\n1\n", vec![1]),
+            ("\u{feff}label\n1\n", vec![1]),
+            ("file,label\na.png,4\n\"b,c.png\",5\n", vec![4, 5]),
+        ];
+        for (text, expected) in table {
+            for bytes in [gzip(text.as_bytes()), text.into()] {
+                let labels = read_labels(write(&bytes).path()).unwrap();
+                assert_eq!(labels, expected, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn lists_of_other_things_are_refused() {
+        let long = format!(
+            "1\n{}\n",
+            "x\u{1b}".repeat(9).replace('\u{1b}', "é").repeat(9999)
+        );
+        let table = [
+            ("1\n-2\n", "line 2: label \"-2\""),
+            ("1\n256\n", "0..=255"),
+            ("3.0\n4\n", "line 1: label \"3.0\""),
+            ("1\ncat\n", "\"cat\""),
+            ("label\n", "holds no labels"),
+            ("1;2\n1\n", "\"1;2\""),
+            ("1,2\n3,4\n", "2 columns"),
+            ("file,label\na.png\n", "record"),
+            (long.as_str(), "…"),
+        ];
+        for (text, expected) in table {
+            let message = read_labels(write(text.as_bytes()).path())
+                .unwrap_err()
+                .to_string();
+            assert!(message.contains(expected), "{text:.20}: {message}");
+            assert!(!message.contains('\n') && message.len() < 400, "{message}");
+        }
+        let message = read_images(write(b"1\n2\n").path())
+            .unwrap_err()
+            .to_string();
+        assert!(message.contains("labels only"), "{message}");
+    }
+}

@@ -1,0 +1,363 @@
+//! A folder of PNG pictures with their classes in `labels.csv`.
+//!
+//! The file has the columns `file,label`; its order is the order of the images. All pictures have
+//! one size and are either gray or colour; alpha is dropped.
+
+use std::io::BufReader;
+use std::path::{Component, Path};
+
+use csv::{ReaderBuilder, Trim};
+use png::{BitDepth, ColorType, Decoder, Transformations};
+
+use super::label_list::{broken, label, text_bytes};
+use super::source::{Source, check_bytes, check_inflation, length_of, open_regular};
+use super::{ImageSet, Pixels, quoted};
+use crate::error::{Error, Result};
+
+/// The list of pictures in a folder.
+const LIST: &str = "labels.csv";
+/// The largest picture: 4096 × 4096.
+const MAX_PIXELS: u64 = 1 << 24;
+
+/// Reads the pictures of a folder: gray as `[height, width]`, colour as `[3, height, width]`.
+///
+/// # Errors
+///
+/// [`Error::Read`] where a file cannot be opened; [`Error::Invalid`] or [`Error::Unsupported`]
+/// with the picture and what to change.
+pub(super) fn read(folder: &Path) -> Result<ImageSet> {
+    let place = folder.display().to_string();
+    let entries = entries(folder)?;
+    let mut pixels = Vec::new();
+    let mut labels = Vec::with_capacity(entries.len());
+    let mut shape: Vec<usize> = Vec::new();
+    for (file, label) in &entries {
+        let picture = decode(&folder.join(file))?;
+        if labels.is_empty() {
+            check_bytes(&place, (picture.planar.len() * entries.len()) as u64)?;
+            shape = picture.shape;
+        } else if shape != picture.shape {
+            return Err(Error::invalid(
+                place,
+                format!(
+                    "{} has shape {:?}, {} has {shape:?}: bring all images to one size and colour",
+                    quoted(file),
+                    picture.shape,
+                    quoted(&entries[0].0)
+                ),
+            ));
+        }
+        pixels.extend(picture.planar);
+        labels.push(*label);
+    }
+    Ok(ImageSet {
+        place,
+        shape,
+        pixels: Pixels::Integer(pixels),
+        labels: Some(labels),
+    })
+}
+
+/// Reads the labels of a folder, without its pictures.
+///
+/// # Errors
+///
+/// As for [`read`].
+pub(super) fn labels(folder: &Path) -> Result<Vec<u8>> {
+    Ok(entries(folder)?.into_iter().map(|entry| entry.1).collect())
+}
+
+/// Returns the files and labels of a folder's list, at least one.
+fn entries(folder: &Path) -> Result<Vec<(String, u8)>> {
+    let path = folder.join(LIST);
+    let place = path.display().to_string();
+    if !path.exists() {
+        return Err(Error::invalid(
+            folder.display().to_string(),
+            "has no labels.csv: write one with the header file,label and a line per PNG image",
+        ));
+    }
+    let bytes = text_bytes(Source::open(&path)?)?;
+    let mut reader = ReaderBuilder::new()
+        .trim(Trim::All)
+        .from_reader(bytes.as_slice());
+    let header = reader.headers().map_err(|error| broken(&place, &error))?;
+    let column = |name| header.iter().position(|cell| cell == name);
+    let (Some(files), Some(labels)) = (column("file"), column("label")) else {
+        return Err(Error::invalid(
+            place,
+            "line 1: is not the header file,label: put it before the first image",
+        ));
+    };
+    let mut entries = Vec::new();
+    for record in reader.records() {
+        let record = record.map_err(|error| broken(&place, &error))?;
+        let file = &record[files];
+        check_inside(&place, file)?;
+        entries.push((file.to_string(), label(&place, &record, labels)?));
+    }
+    if entries.is_empty() {
+        return Err(Error::invalid(
+            place,
+            "lists no images: add a line per PNG image",
+        ));
+    }
+    Ok(entries)
+}
+
+/// Refuses a file name that leads out of the folder.
+fn check_inside(place: &str, file: &str) -> Result<()> {
+    let mut components = Path::new(file).components().peekable();
+    let empty = components.peek().is_none();
+    if !empty && components.all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        place,
+        format!(
+            "file {} is no name inside the folder: leave out \"..\" and leading \"/\"",
+            quoted(file)
+        ),
+    ))
+}
+
+/// One decoded picture.
+struct Picture {
+    /// `[height, width]` or `[3, height, width]`.
+    shape: Vec<usize>,
+    /// Channel by channel.
+    planar: Vec<u8>,
+}
+
+/// Decodes a PNG of 8 bits or fewer; palettes become colours.
+fn decode(path: &Path) -> Result<Picture> {
+    let place = path.display().to_string();
+    let file = open_regular(path)?;
+    let file_bytes = length_of(path, &file)?;
+    let mut decoder = Decoder::new(BufReader::new(file));
+    decoder.set_transformations(Transformations::EXPAND);
+    decoder.set_ignore_text_chunk(true);
+    let header = decoder
+        .read_header_info()
+        .map_err(|error| damaged(&place, &error))?;
+    check_header(&place, header, file_bytes)?;
+    let mut reader = decoder
+        .read_info()
+        .map_err(|error| damaged(&place, &error))?;
+    let mut bytes = vec![0; reader.output_buffer_size()];
+    let frame = reader
+        .next_frame(&mut bytes)
+        .map_err(|error| damaged(&place, &error))?;
+    bytes.truncate(frame.buffer_size());
+    let (height, width) = (frame.height as usize, frame.width as usize);
+    let samples = frame.color_type.samples();
+    let channels = match frame.color_type {
+        ColorType::Grayscale | ColorType::GrayscaleAlpha => 1,
+        ColorType::Rgb | ColorType::Rgba | ColorType::Indexed => 3,
+    };
+    Ok(Picture {
+        shape: match channels {
+            1 => vec![height, width],
+            _ => vec![3, height, width],
+        },
+        planar: (0..channels)
+            .flat_map(|channel| bytes.iter().skip(channel).step_by(samples).copied())
+            .collect(),
+    })
+}
+
+/// Refuses pictures that are too large, finer than 8 bits, or larger than the file can hold.
+fn check_header(place: &str, header: &png::Info, file_bytes: u64) -> Result<()> {
+    let (width, height) = header.size();
+    let pixels = u64::from(width) * u64::from(height);
+    if pixels > MAX_PIXELS {
+        return Err(Error::invalid(
+            place,
+            format!("has {width} × {height} pixels, at most {MAX_PIXELS} can be read: scale it"),
+        ));
+    }
+    if header.bit_depth == BitDepth::Sixteen {
+        return Err(Error::Unsupported {
+            place: place.into(),
+            reason: "16 bits per channel: save it with 8".into(),
+        });
+    }
+    let bits = u64::from(header.bit_depth as u8) * header.color_type.samples() as u64;
+    check_inflation(place, pixels * bits / 8, file_bytes)
+}
+
+/// Returns the error of a picture that cannot be decoded.
+fn damaged(place: &str, error: &png::DecodingError) -> Error {
+    Error::invalid(
+        place,
+        format!("cannot be decoded ({error}): save it again as PNG"),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use png::Encoder;
+
+    use super::*;
+    use crate::data::{read_images, read_labels};
+
+    fn png(size: [u32; 2], color: ColorType, depth: BitDepth, data: &[u8]) -> Vec<u8> {
+        let mut file = Vec::new();
+        let mut encoder = Encoder::new(&mut file, size[0], size[1]);
+        encoder.set_color(color);
+        encoder.set_depth(depth);
+        if color == ColorType::Indexed {
+            encoder.set_palette(vec![1, 2, 3, 4, 5, 6]);
+        }
+        let mut writer = encoder.write_header().unwrap();
+        writer.write_image_data(data).unwrap();
+        drop(writer);
+        file
+    }
+
+    fn gray(data: &[u8; 6]) -> Vec<u8> {
+        png([3, 2], ColorType::Grayscale, BitDepth::Eight, data)
+    }
+
+    fn folder(list: &str, files: &[(&str, Vec<u8>)]) -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(LIST), list).unwrap();
+        for (name, bytes) in files {
+            fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        folder
+    }
+
+    /// Returns the set that one picture makes.
+    fn single(bytes: Vec<u8>) -> Result<ImageSet> {
+        read_images(folder("file,label\na.png,1\n", &[("a.png", bytes)]).path())
+    }
+
+    #[test]
+    fn images_come_in_the_order_of_the_list() {
+        let folder = folder(
+            "\u{feff}label,file,remark\n7, b.png ,x\n0,./a.png,\n",
+            &[
+                ("a.png", gray(&[1; 6])),
+                ("b.png", gray(&[1, 2, 3, 4, 5, 6])),
+            ],
+        );
+        let set = read_images(folder.path()).unwrap();
+        assert_eq!(set.shape, [2, 3]);
+        let expected = vec![1, 2, 3, 4, 5, 6, 1, 1, 1, 1, 1, 1];
+        assert_eq!(set.pixels, Pixels::Integer(expected));
+        assert_eq!(set.labels, Some(vec![7, 0]));
+        assert_eq!(read_labels(folder.path()).unwrap(), [7, 0]);
+    }
+
+    #[test]
+    fn colours_become_planes_and_alpha_goes() {
+        let eight = BitDepth::Eight;
+        let table = [
+            (
+                ColorType::Rgb,
+                eight,
+                vec![1, 2, 3, 4, 5, 6],
+                vec![1, 4, 2, 5, 3, 6],
+            ),
+            (
+                ColorType::Rgba,
+                eight,
+                vec![1, 2, 3, 9, 4, 5, 6, 9],
+                vec![1, 4, 2, 5, 3, 6],
+            ),
+            (
+                ColorType::GrayscaleAlpha,
+                eight,
+                vec![1, 9, 4, 9],
+                vec![1, 4],
+            ),
+            (
+                ColorType::Indexed,
+                eight,
+                vec![1, 0],
+                vec![4, 1, 5, 2, 6, 3],
+            ),
+            (
+                ColorType::Grayscale,
+                BitDepth::One,
+                vec![0b0100_0000],
+                vec![0, 255],
+            ),
+        ];
+        for (color, depth, data, expected) in table {
+            let set = single(png([2, 1], color, depth, &data)).unwrap();
+            let shape = if expected.len() == 2 {
+                vec![1, 2]
+            } else {
+                vec![3, 1, 2]
+            };
+            assert_eq!(set.shape, shape, "{color:?}");
+            assert_eq!(set.pixels, Pixels::Integer(expected), "{color:?}");
+        }
+    }
+
+    #[test]
+    fn unusable_pictures_are_refused() {
+        let whole = gray(&[1, 2, 3, 4, 5, 6]);
+        // The sizes lie at byte 16, their checksum at byte 29.
+        let sized = |width: u32, height: u32| {
+            let mut file = whole.clone();
+            file[16..20].copy_from_slice(&width.to_be_bytes());
+            file[20..24].copy_from_slice(&height.to_be_bytes());
+            let mut checksum = flate2::Crc::new();
+            checksum.update(&file[12..29]);
+            file[29..33].copy_from_slice(&checksum.sum().to_be_bytes());
+            file
+        };
+        let sixteen = png([1, 1], ColorType::Grayscale, BitDepth::Sixteen, &[1, 2]);
+        let table = [
+            (sixteen, "16 bits"),
+            (sized(1 << 20, 1 << 20), "1048576 × 1048576"),
+            (sized(u32::MAX >> 1, u32::MAX >> 1), "at most"),
+            (sized(4096, 4096), "cannot hold"),
+            (sized(3, 9), "cannot be decoded"),
+            (sized(0, 9), "cannot be decoded"),
+            (whole[..whole.len() - 25].to_vec(), "cannot be decoded"),
+            (whole[..20].to_vec(), "cannot be decoded"),
+            (b"GIF89a".to_vec(), "cannot be decoded"),
+            (Vec::new(), "cannot be decoded"),
+        ];
+        for (i, (bytes, expected)) in table.into_iter().enumerate() {
+            let message = single(bytes).unwrap_err().to_string();
+            assert!(message.contains("a.png"), "case {i}: {message}");
+            assert!(message.contains(expected), "case {i}: {message}");
+            assert!(!message.contains('\n'), "case {i}: {message}");
+        }
+    }
+
+    #[test]
+    fn unusable_lists_are_refused() {
+        let table = [
+            ("a.png,1\n", "file,label"),
+            ("file,class\na.png,1\n", "file,label"),
+            ("file,label\n", "lists no images"),
+            ("file,label\n../a.png,1\n", "inside the folder"),
+            ("file,label\nsub/../../a.png,1\n", "inside the folder"),
+            ("file,label\n/etc/passwd,1\n", "inside the folder"),
+            ("file,label\n,1\n", "inside the folder"),
+            ("file,label\n.,1\n", "regular file"),
+            ("file,label\ngone.png,1\n", "gone.png"),
+            ("file,label\na.png\n", "record"),
+            ("file,label\na.png,cat\n", "line 2: label \"cat\""),
+            ("file,label\na.png,1\nb.png,2\n", "one size"),
+        ];
+        let wide = png([6, 1], ColorType::Grayscale, BitDepth::Eight, &[0; 6]);
+        for (list, expected) in table {
+            let files = [("a.png", gray(&[0; 6])), ("b.png", wide.clone())];
+            let folder = folder(list, &files);
+            let message = read_images(folder.path()).unwrap_err().to_string();
+            assert!(message.contains(expected), "{list:?}: {message}");
+        }
+        let empty = tempfile::tempdir().unwrap();
+        let message = read_images(empty.path()).unwrap_err().to_string();
+        assert!(message.contains("no labels.csv"), "{message}");
+    }
+}

@@ -1,0 +1,476 @@
+//! A model folder while it is being made: a network in this program's own layers, whose ranges,
+//! integers and corrections are settled one after the other.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::calibration::{Calibration, RangeMethod, output_of};
+use super::network::{Layer, Network, Operation, WeightQuantisation};
+use super::search::Bits;
+use super::{DEFAULT_WEIGHT_BITS, Request};
+use crate::data::FittedSet;
+use crate::digest::hex_digest;
+use crate::error::{Error, Result};
+use crate::layer::{Activation, Function, Operation as NodeOperation};
+use crate::model::Model;
+use crate::model::format::{
+    FORMAT, PerChannel, RawInput, RawLayer, RawModel, RawOperation, RawQuantisation, RawTensor,
+    RawTest, RawWeights, VERSION,
+};
+use crate::model::source::Source;
+use crate::quantise::QuantParams;
+
+/// Bits of the weights of a layer that reads the network's input: they cost nothing.
+const FIRST_WEIGHT_BITS: u32 = 8;
+
+const MODEL: &str = "model.json";
+const WEIGHTS: &str = "weights.bin";
+const IMAGES: &str = "test-images.npy";
+const LABELS: &str = "test-labels.npy";
+
+/// A network and the model that it becomes.
+pub struct Draft {
+    pub recipe: Recipe,
+    pub model: Model,
+}
+
+/// What does not change while a network is settled.
+pub struct Recipe {
+    pub network: Network,
+    name: String,
+    description: String,
+    /// Per layer of the network.
+    weight_bits: Vec<u32>,
+    /// Per channel of the input: `real = scale · integer + offset`.
+    scale: Vec<f64>,
+    offset: Vec<f64>,
+    /// The largest integer of the input.
+    max: u32,
+}
+
+/// Little-endian float32 tensors, one after the other.
+#[derive(Default)]
+struct TensorFile {
+    bytes: Vec<u8>,
+    tensors: Vec<RawTensor>,
+}
+
+impl TensorFile {
+    fn put(
+        &mut self,
+        name: String,
+        shape: Vec<usize>,
+        values: impl Iterator<Item = f32>,
+    ) -> String {
+        let offset = self.bytes.len();
+        self.bytes.extend(values.flat_map(f32::to_le_bytes));
+        self.tensors.push(RawTensor {
+            name: name.clone(),
+            shape,
+            offset,
+        });
+        name
+    }
+}
+
+impl Draft {
+    /// Makes the network's layers the model's, without calibration.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] where a layer does not fit this program's limits.
+    pub fn new(
+        request: &Request,
+        network: Network,
+        calibration: &FittedSet,
+        test: &FittedSet,
+    ) -> Result<Self> {
+        let stem = request.out.file_name().unwrap_or(request.out.as_os_str());
+        let file = request.onnx.file_name().unwrap_or(request.onnx.as_os_str());
+        let weight_bits = network
+            .layers
+            .iter()
+            .map(|layer| weight_bits(layer, request));
+        let recipe = Recipe {
+            weight_bits: weight_bits.collect(),
+            name: stem.to_string_lossy().into_owned(),
+            description: format!("Imported from {}.", file.to_string_lossy()),
+            scale: calibration.scale.clone(),
+            offset: calibration.offset.clone(),
+            max: calibration.max,
+            network,
+        };
+        let model = Model::read(&recipe.source(None, test, 0.0)?)?;
+        Ok(Self { recipe, model })
+    }
+
+    /// Sets the ranges in front of activations.
+    pub fn set_ranges(&mut self, calibration: &Calibration) {
+        for (index, node) in self.model.nodes.iter_mut().enumerate() {
+            let measured = &calibration.of(index).ranges;
+            let size = node.output_count() / measured.len().max(1);
+            let spread = measured
+                .iter()
+                .flat_map(|&range| std::iter::repeat_n(range, size));
+            match &mut node.operation {
+                NodeOperation::Linear(linear) => linear.range = spread.collect(),
+                NodeOperation::Add(add) => add.range = spread.collect(),
+                NodeOperation::Activation(_) | NodeOperation::MaxPool(_) => {}
+            }
+        }
+    }
+
+    /// Sets the integers of all activations, and returns what a person should know of it.
+    pub fn set_outputs<'a>(
+        &mut self,
+        calibration: &Calibration,
+        method: RangeMethod,
+        bits: impl Fn(&str) -> Option<u32> + 'a,
+        default_bits: u32,
+    ) -> Vec<String> {
+        let mut requantised = Vec::new();
+        for (index, node) in self.model.nodes.iter_mut().enumerate() {
+            if let NodeOperation::Activation(activation) = &mut node.operation {
+                let histogram = &calibration.of(index).histogram;
+                let asked = bits(&node.name);
+                let output = output_of(activation, histogram, method, asked, default_bits);
+                if activation
+                    .function
+                    .quantisation()
+                    .is_some_and(|own| own != output)
+                {
+                    requantised.push(node.name.clone());
+                }
+                activation.output = output;
+            }
+        }
+        if requantised.is_empty() {
+            return Vec::new();
+        }
+        vec![format!(
+            "quantised again, on fewer bits than the file says: {}",
+            requantised.join(", ")
+        )]
+    }
+
+    /// Returns the activations, in order.
+    pub fn activations(&self) -> impl Iterator<Item = (usize, &str, &Activation)> {
+        let nodes = self.model.nodes.iter().enumerate();
+        nodes.filter_map(|(index, node)| match &node.operation {
+            NodeOperation::Activation(activation) => Some((index, node.name.as_str(), activation)),
+            _ => None,
+        })
+    }
+
+    /// Returns the names of the activations, in order.
+    pub fn activation_names(&self) -> Vec<&str> {
+        self.activations().map(|(_, name, _)| name).collect()
+    }
+
+    /// Returns a name for which bits are asked and which is none of the activations'.
+    pub fn unknown_name(&self, bits: &Bits) -> Option<String> {
+        let known = self.activation_names();
+        let mut names = bits.names();
+        names.find(|name| !known.contains(name)).map(str::to_owned)
+    }
+
+    /// Writes the folder, whole or not at all, and returns the model as read back from it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`] that names the folder; what reading it gives.
+    pub fn write(&self, folder: &Path, test: &FittedSet, float_accuracy: f64) -> Result<Model> {
+        let Source::Memory(files) = self
+            .recipe
+            .source(Some(&self.model), test, float_accuracy)?
+        else {
+            unreachable!("a draft lies in memory");
+        };
+        let failed = |source: std::io::Error| Error::Write {
+            path: folder.to_owned(),
+            source,
+        };
+        let parent = match folder.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        std::fs::create_dir_all(parent).map_err(failed)?;
+        let new = tempfile::Builder::new()
+            .prefix(".import-")
+            .tempdir_in(parent)
+            .map_err(failed)?;
+        for (file, bytes) in &files {
+            std::fs::write(new.path().join(file), bytes).map_err(failed)?;
+        }
+        set_readable(new.path()).map_err(failed)?;
+        std::fs::rename(new.path(), folder).map_err(failed)?;
+        // The folder has gone where it belongs: nothing is left to remove.
+        let _ = new.keep();
+        Model::load(folder)
+    }
+}
+
+impl Recipe {
+    /// Returns the folder's files, with what is settled in `model` where there is one.
+    fn source(
+        &self,
+        model: Option<&Model>,
+        test: &FittedSet,
+        float_accuracy: f64,
+    ) -> Result<Source> {
+        let mut weights = TensorFile::default();
+        let mut node = 0;
+        let mut layers = Vec::with_capacity(self.network.layers.len());
+        for (index, layer) in self.network.layers.iter().enumerate() {
+            let settled = model.map(|model| &model.nodes[node].operation);
+            let raw = self.raw_layer(index, layer, settled, &mut weights)?;
+            layers.push(raw.to_json());
+            node += usize::from(!matches!(layer.operation, Operation::Flatten));
+        }
+        let images = npy(
+            &[&[test.count], self.network.input_shape.as_slice()].concat(),
+            &test.images,
+        );
+        let labels = match &test.labels {
+            Some(labels) => labels.clone(),
+            None => vec![0; test.count],
+        };
+        let labels = npy(&[test.count], &labels);
+        let raw = RawModel {
+            format: FORMAT.into(),
+            version: VERSION,
+            name: self.name.clone(),
+            description: self.description.clone(),
+            input: RawInput {
+                shape: self.network.input_shape.clone(),
+                max: self.max,
+                scale: per_channel(&self.scale),
+                offset: per_channel(&self.offset),
+            },
+            layers,
+            weights: RawWeights {
+                file: WEIGHTS.into(),
+                sha256: hex_digest(&weights.bytes),
+                tensors: weights.tensors,
+            },
+            test: RawTest {
+                images: IMAGES.into(),
+                images_sha256: hex_digest(&images),
+                labels: LABELS.into(),
+                labels_sha256: hex_digest(&labels),
+            },
+            float_accuracy: (float_accuracy * 1e6).round() / 1e6,
+        };
+        let json = serde_json::to_vec_pretty(&raw).map_err(|error| {
+            Error::invalid(MODEL, format!("a number that JSON does not hold: {error}"))
+        })?;
+        Ok(Source::Memory(BTreeMap::from([
+            (MODEL.to_owned(), json),
+            (WEIGHTS.to_owned(), weights.bytes),
+            (IMAGES.to_owned(), images),
+            (LABELS.to_owned(), labels),
+        ])))
+    }
+
+    /// Returns a layer as the folder writes it, and puts its tensors aside.
+    fn raw_layer(
+        &self,
+        index: usize,
+        layer: &Layer,
+        settled: Option<&NodeOperation>,
+        weights: &mut TensorFile,
+    ) -> Result<RawLayer> {
+        let channels = layer.shape.first().copied().unwrap_or(1);
+        let tensor = |part: &str| format!("{}.{part}", layer.name);
+        let linear = match settled {
+            Some(NodeOperation::Linear(linear)) => Some(linear),
+            _ => None,
+        };
+        let ranges = match settled {
+            Some(NodeOperation::Linear(linear)) => one_each(&linear.range, channels),
+            Some(NodeOperation::Add(add)) => one_each(&add.range, channels),
+            _ => vec![(0.0, 0.0); channels],
+        };
+        let flat = ranges.into_iter().flat_map(|(low, high)| [low, high]);
+        let correction = linear.map(|linear| one_each(&linear.correction, channels));
+        let correction = correction.filter(|correction| correction.iter().any(|&c| c != 0.0));
+        let put_scale = |weights: &mut TensorFile, own: &Option<WeightQuantisation>| {
+            let own = own
+                .as_ref()
+                .filter(|_| self.weight_bits[index] == own_bits(layer));
+            own.map(|own| {
+                let scales = own.scale.iter().copied();
+                weights.put(tensor("weight_scale"), vec![channels], scales)
+            })
+        };
+        let operation = match &layer.operation {
+            Operation::Dense {
+                weights: matrix,
+                bias,
+                quantisation,
+            } => RawOperation::Dense {
+                weights: weights.put(
+                    tensor("weights"),
+                    matrix.shape().to_vec(),
+                    matrix.iter().copied(),
+                ),
+                bias: weights.put(tensor("bias"), vec![channels], bias.iter().copied()),
+                range: weights.put(tensor("range"), vec![channels, 2], flat),
+                weight_scale: put_scale(weights, quantisation),
+                correction: correction
+                    .map(|c| weights.put(tensor("correction"), vec![channels], c.into_iter())),
+                weight_bits: self.weight_bits[index],
+            },
+            Operation::Conv2d {
+                weights: kernels,
+                bias,
+                stride,
+                padding,
+                groups,
+                quantisation,
+            } => RawOperation::Conv2d {
+                weights: weights.put(
+                    tensor("weights"),
+                    kernels.shape().to_vec(),
+                    kernels.iter().copied(),
+                ),
+                bias: weights.put(tensor("bias"), vec![channels], bias.iter().copied()),
+                stride: *stride,
+                padding: *padding,
+                groups: *groups,
+                range: weights.put(tensor("range"), vec![channels, 2], flat),
+                weight_scale: put_scale(weights, quantisation),
+                correction: correction
+                    .map(|c| weights.put(tensor("correction"), vec![channels], c.into_iter())),
+                weight_bits: self.weight_bits[index],
+            },
+            Operation::AveragePool {
+                kernel,
+                stride,
+                padding,
+                count_padding,
+                excess,
+            } => RawOperation::AveragePool {
+                kernel: *kernel,
+                stride: *stride,
+                padding: *padding,
+                count_padding: *count_padding,
+                excess: *excess,
+            },
+            Operation::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => RawOperation::MaxPool {
+                kernel: *kernel,
+                stride: *stride,
+                padding: *padding,
+            },
+            Operation::Activation(function) => RawOperation::Activation {
+                function: function.clone(),
+                output: settled_output(settled, function),
+            },
+            Operation::Add => RawOperation::Add {
+                other: self.value_name(layer.inputs[1]),
+                range: weights.put(tensor("range"), vec![channels, 2], flat),
+            },
+            Operation::Flatten => RawOperation::Flatten {},
+        };
+        // The value before a layer is its input unless another is named.
+        let named = layer.inputs[0] != index;
+        Ok(RawLayer {
+            name: layer.name.clone(),
+            input: named.then(|| self.value_name(layer.inputs[0])),
+            block: layer.block.clone(),
+            operation,
+        })
+    }
+
+    fn value_name(&self, value: usize) -> String {
+        match value.checked_sub(1) {
+            None => "input".into(),
+            Some(layer) => self.network.layers[layer].name.clone(),
+        }
+    }
+}
+
+/// Returns the bits of a layer's weights: the file's own where it has any and none are asked for.
+fn weight_bits(layer: &Layer, request: &Request) -> u32 {
+    let own = own_bits(layer);
+    let reads_input = layer.inputs.first() == Some(&0);
+    match (own, request.weight_bits) {
+        (1.., None) => own,
+        (1.., Some(bits)) if own <= bits => own,
+        _ if reads_input => FIRST_WEIGHT_BITS,
+        (_, bits) => bits.unwrap_or(DEFAULT_WEIGHT_BITS),
+    }
+}
+
+/// Returns the bits that a file says a layer's weights have; zero where it says nothing.
+fn own_bits(layer: &Layer) -> u32 {
+    match &layer.operation {
+        Operation::Dense { quantisation, .. } | Operation::Conv2d { quantisation, .. } => {
+            let own = quantisation.as_ref();
+            own.map_or(0, |own| own.bits.clamp(2, 8))
+        }
+        _ => 0,
+    }
+}
+
+/// Returns the integers of an activation; before they are settled, any that are valid.
+fn settled_output(settled: Option<&NodeOperation>, function: &Function) -> RawQuantisation {
+    let QuantParams { scale, low, high } = match settled {
+        Some(NodeOperation::Activation(activation)) => activation.output,
+        _ => function.quantisation().unwrap_or(QuantParams {
+            scale: 1.0,
+            low: 0,
+            high: 1,
+        }),
+    };
+    RawQuantisation { scale, low, high }
+}
+
+/// Returns the number of each channel, of numbers that are equal within channels.
+fn one_each<T: Copy>(per_element: &[T], channels: usize) -> Vec<T> {
+    let size = (per_element.len() / channels).max(1);
+    per_element.iter().copied().step_by(size).collect()
+}
+
+fn per_channel(values: &[f64]) -> PerChannel {
+    match values {
+        [first, others @ ..] if others.iter().all(|value| value == first) => {
+            PerChannel::All(*first)
+        }
+        values => PerChannel::Each(values.to_vec()),
+    }
+}
+
+/// Returns a u8 array in NumPy's format, version 1.0.
+fn npy(shape: &[usize], data: &[u8]) -> Vec<u8> {
+    const ALIGNMENT: usize = 64;
+    let axes: String = shape.iter().map(|size| format!("{size}, ")).collect();
+    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({axes}), }}");
+    let magic = b"\x93NUMPY\x01\x00";
+    let unpadded = magic.len() + 2 + header.len() + 1;
+    let padding = unpadded.next_multiple_of(ALIGNMENT) - unpadded;
+    let length = (header.len() + padding + 1) as u16;
+    let mut bytes = magic.to_vec();
+    bytes.extend(length.to_le_bytes());
+    bytes.extend(header.as_bytes());
+    bytes.extend(std::iter::repeat_n(b' ', padding));
+    bytes.push(b'\n');
+    bytes.extend(data);
+    bytes
+}
+
+/// Gives a folder that was made for its owner alone the usual permissions.
+#[cfg(unix)]
+fn set_readable(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn set_readable(_folder: &Path) -> std::io::Result<()> {
+    Ok(())
+}

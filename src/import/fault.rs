@@ -1,0 +1,98 @@
+//! What is wrong with a part of a file, before it is known where that part stands.
+
+use crate::{Error, Result};
+
+/// The result of reading one part of a file.
+pub type Outcome<T> = std::result::Result<T, Fault>;
+
+/// Why a part of a file cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// The file is wrong.
+    Invalid(String),
+    /// The file is right but asks for what this program does not do.
+    Unsupported(String),
+}
+
+impl Fault {
+    /// Returns the error for the file and node named by `place`.
+    pub fn at(self, place: impl Into<String>) -> Error {
+        let place = place.into();
+        match self {
+            Self::Invalid(reason) => Error::Invalid {
+                place,
+                reason: shortened(&reason, LONGEST_REASON),
+            },
+            Self::Unsupported(reason) => Error::Unsupported {
+                place,
+                reason: shortened(&reason, LONGEST_REASON),
+            },
+        }
+    }
+}
+
+/// Returns an [`Fault::Invalid`].
+///
+/// # Errors
+///
+/// Always.
+pub fn invalid<T>(reason: impl Into<String>) -> Outcome<T> {
+    Err(Fault::Invalid(reason.into()))
+}
+
+/// Returns an [`Fault::Unsupported`].
+///
+/// # Errors
+///
+/// Always.
+pub fn unsupported<T>(reason: impl Into<String>) -> Outcome<T> {
+    Err(Fault::Unsupported(reason.into()))
+}
+
+/// Says at which place an outcome went wrong.
+pub trait Place<T> {
+    /// Returns the result whose error names `place`.
+    ///
+    /// # Errors
+    ///
+    /// The fault of the outcome.
+    fn place(self, place: impl FnOnce() -> String) -> Result<T>;
+}
+
+impl<T> Place<T> for Outcome<T> {
+    fn place(self, place: impl FnOnce() -> String) -> Result<T> {
+        self.map_err(|fault| fault.at(place()))
+    }
+}
+
+/// The most letters of a reason: a file may make lists of any length.
+const LONGEST_REASON: usize = 400;
+
+/// The most letters of a name.
+const LONGEST_NAME: usize = 80;
+
+/// Returns the start of a text, marked where it was cut.
+fn shortened(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// Returns a name out of a file as an error may show it: short and on one line.
+pub fn quoted(name: &str) -> String {
+    let name = shortened(name, LONGEST_NAME);
+    let text: String = name.chars().flat_map(char::escape_debug).collect();
+    format!("\"{text}\"")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_shown_short_and_on_one_line() {
+        assert_eq!(quoted("a\nb"), "\"a\\nb\"");
+        assert!(quoted(&"x".repeat(5000)).chars().count() < 90);
+    }
+}

@@ -1,0 +1,254 @@
+//! Arithmetic on constants, with ONNX's broadcasting.
+
+use super::value::Constant;
+use crate::import::fault::{Outcome, invalid, unsupported};
+use crate::import::onnx::Tensor;
+use crate::import::onnx::tensor::{Data, element_count};
+
+/// Where each element of a larger shape finds its number in a smaller one.
+#[derive(Debug)]
+pub struct Spread {
+    /// Size and stride of each axis of the larger shape, and stride in the smaller.
+    axes: Vec<[usize; 3]>,
+}
+
+impl Spread {
+    /// Returns how `small` spreads over `large`.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where it does not.
+    pub fn new(small: &[usize], large: &[usize]) -> Outcome<Self> {
+        let fits = small.len() <= large.len()
+            && small
+                .iter()
+                .rev()
+                .zip(large.iter().rev())
+                .all(|(&s, &l)| s == l || s == 1);
+        if !fits {
+            return invalid(format!("shape {small:?} does not spread over {large:?}"));
+        }
+        let mut axes = Vec::with_capacity(large.len());
+        let (mut large_stride, mut small_stride) = (1, 1);
+        for (index, &size) in large.iter().rev().enumerate() {
+            let own = small.iter().rev().nth(index).copied().unwrap_or(1);
+            axes.push([size, large_stride, if own == 1 { 0 } else { small_stride }]);
+            large_stride *= size;
+            small_stride *= own;
+        }
+        Ok(Self { axes })
+    }
+
+    /// Returns the index in the smaller shape.
+    pub fn index(&self, element: usize) -> usize {
+        let part = |&[size, stride, own]: &[usize; 3]| element / stride % size * own;
+        self.axes.iter().map(part).sum()
+    }
+}
+
+/// Returns the shape that two shapes spread over.
+///
+/// # Errors
+///
+/// A sentence where there is none or it is too large.
+pub fn common_shape(left: &[usize], right: &[usize]) -> Outcome<Vec<usize>> {
+    let rank = left.len().max(right.len());
+    let size = |shape: &[usize], axis: usize| {
+        (axis + shape.len())
+            .checked_sub(rank)
+            .map_or(1, |axis| shape[axis])
+    };
+    let mut shape = Vec::with_capacity(rank);
+    for axis in 0..rank {
+        match (size(left, axis), size(right, axis)) {
+            (one, other) if one == other || other == 1 => shape.push(one),
+            (1, other) => shape.push(other),
+            _ => {
+                return invalid(format!(
+                    "shapes {left:?} and {right:?} do not fit each other"
+                ));
+            }
+        }
+    }
+    element_count(&shape)?;
+    Ok(shape)
+}
+
+/// Returns `left operator right`, of the shape that both spread over.
+///
+/// # Errors
+///
+/// A sentence where the numbers do not allow it.
+pub fn binary(operator: &str, left: &Tensor, right: &Tensor) -> Outcome<Tensor> {
+    let shape = common_shape(&left.shape, &right.shape)?;
+    let spread = [
+        Spread::new(&left.shape, &shape)?,
+        Spread::new(&right.shape, &shape)?,
+    ];
+    let count = element_count(&shape)?;
+    let at = |element: usize| (spread[0].index(element), spread[1].index(element));
+    let data = match (&left.data, &right.data) {
+        (Data::Float(left), Data::Float(right)) => {
+            let value = |element| {
+                let (l, r) = at(element);
+                float(operator, left[l], right[r])
+            };
+            Data::Float((0..count).map(value).collect::<Outcome<_>>()?)
+        }
+        (Data::Integer { kind, values: left }, Data::Integer { values: right, .. }) => {
+            let value = |element| {
+                let (l, r) = at(element);
+                integer(operator, left[l], right[r])
+            };
+            let values = (0..count).map(value).collect::<Outcome<_>>()?;
+            Data::Integer {
+                kind: *kind,
+                values,
+            }
+        }
+        _ => return unsupported("constants of different types"),
+    };
+    Ok(Tensor { shape, data })
+}
+
+fn float(operator: &str, left: f32, right: f32) -> Outcome<f32> {
+    let value = match operator {
+        "Add" => left + right,
+        "Sub" => left - right,
+        "Mul" => left * right,
+        "Div" => left / right,
+        _ => left.powf(right),
+    };
+    finite(value)
+}
+
+fn integer(operator: &str, left: i64, right: i64) -> Outcome<i64> {
+    let value = match operator {
+        "Add" => left.checked_add(right),
+        "Sub" => left.checked_sub(right),
+        "Mul" => left.checked_mul(right),
+        "Div" => left.checked_div(right),
+        _ => u32::try_from(right)
+            .ok()
+            .and_then(|power| left.checked_pow(power)),
+    };
+    match value {
+        Some(value) => Ok(value),
+        None => invalid(format!("{operator} of {left} and {right} is out of range")),
+    }
+}
+
+/// Returns a function of each float.
+///
+/// # Errors
+///
+/// A sentence where a result is no finite number.
+pub fn unary(operator: &str, tensor: &Tensor) -> Outcome<Tensor> {
+    let values = floats(tensor)?;
+    let function = match operator {
+        "Sqrt" => f32::sqrt,
+        "Neg" => |value: f32| -value,
+        "Abs" => f32::abs,
+        "Exp" => f32::exp,
+        "Log" => f32::ln,
+        _ => f32::recip,
+    };
+    let values = values.iter().map(|&value| finite(function(value)));
+    Ok(Tensor::floats(
+        tensor.shape.clone(),
+        values.collect::<Outcome<_>>()?,
+    ))
+}
+
+fn finite(value: f32) -> Outcome<f32> {
+    if value.is_finite() {
+        return Ok(value);
+    }
+    invalid(format!("a constant becomes {value}"))
+}
+
+/// Returns the floats of a constant.
+///
+/// # Errors
+///
+/// A sentence where it has none.
+pub fn floats(tensor: &Tensor) -> Outcome<&[f32]> {
+    match &tensor.data {
+        Data::Float(values) => Ok(values),
+        _ => invalid("a constant that should hold floats holds something else"),
+    }
+}
+
+/// Returns the floats of a constant, all of them finite.
+///
+/// # Errors
+///
+/// A sentence where it has none or one is not.
+pub fn finite_floats(tensor: &Tensor) -> Outcome<&[f32]> {
+    let values = floats(tensor)?;
+    match values.iter().find(|value| !value.is_finite()) {
+        Some(value) => invalid(format!("a constant is {value}")),
+        None => Ok(values),
+    }
+}
+
+/// Returns the integers of a constant.
+///
+/// # Errors
+///
+/// A sentence where it has none.
+pub fn integers(tensor: &Tensor) -> Outcome<&[i64]> {
+    match &tensor.data {
+        Data::Integer { values, .. } => Ok(values),
+        _ => invalid("a constant that should hold integers holds something else"),
+    }
+}
+
+/// Returns the one float that all elements are, if they are one.
+///
+/// # Errors
+///
+/// A sentence where the constant holds no floats or none at all.
+pub fn uniform(constant: &Constant) -> Outcome<Option<f32>> {
+    let values = floats(&constant.tensor)?;
+    match values.split_first() {
+        None => invalid("a constant of no elements"),
+        Some((first, rest)) => Ok(rest.iter().all(|value| value == first).then_some(*first)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shapes_spread_from_the_right() {
+        let left = Tensor::floats(vec![2, 1], vec![1.0, 2.0]);
+        let right = Tensor::floats(vec![3], vec![10.0, 20.0, 30.0]);
+        let sum = binary("Add", &left, &right).unwrap();
+        let expected = vec![11.0, 21.0, 31.0, 12.0, 22.0, 32.0];
+        assert_eq!(sum, Tensor::floats(vec![2, 3], expected));
+        let other = Tensor::floats(vec![2], vec![1.0, 2.0]);
+        assert!(binary("Add", &right, &other).is_err());
+    }
+
+    #[test]
+    fn impossible_numbers_are_refused() {
+        let zero = Tensor::floats(vec![], vec![0.0]);
+        let one = Tensor::floats(vec![], vec![1.0]);
+        assert!(binary("Div", &one, &zero).is_err());
+        assert!(unary("Log", &zero).is_err());
+        let least = Tensor::integers(vec![1], vec![i64::MIN]);
+        let minus = Tensor::integers(vec![1], vec![-1]);
+        assert!(binary("Div", &least, &minus).is_err());
+        assert!(binary("Pow", &least, &least).is_err());
+    }
+
+    #[test]
+    fn uniform_constants_are_one_number() {
+        let constant = |values: Vec<f32>| Constant::new(Tensor::floats(vec![values.len()], values));
+        assert_eq!(uniform(&constant(vec![2.0, 2.0])).unwrap(), Some(2.0));
+        assert_eq!(uniform(&constant(vec![2.0, 3.0])).unwrap(), None);
+        assert!(uniform(&constant(vec![])).is_err());
+    }
+}

@@ -1,0 +1,330 @@
+//! The network while it is made: layers in the order in which they come up.
+
+use std::collections::HashMap;
+
+use ndarray::{Array1, Array2, Array4};
+
+use super::expression::{as_line, chain};
+use super::layout::Layout;
+use super::value::Wire;
+use crate::import::fault::{Outcome, invalid, unsupported};
+use crate::import::network::{Operation, WeightQuantisation};
+use crate::import::onnx::graph::MOST_ACTIVATIONS;
+use crate::import::onnx::tensor::element_count;
+use crate::layer::Function;
+
+/// The network while it is made.
+#[derive(Debug)]
+pub struct Draft {
+    /// As far as it is known: a flat input may turn out to be an image.
+    pub input_shape: Vec<usize>,
+    /// Set once a layer has read the input.
+    is_input_read: bool,
+    pub steps: Vec<Step>,
+    pub notes: Vec<String>,
+    /// The activation, by root and function, so that no two are the same.
+    activations: HashMap<(usize, String), usize>,
+    /// The flattened value, by root.
+    flattened: HashMap<usize, usize>,
+    /// How many more numbers may be made.
+    budget: usize,
+}
+
+/// A layer while the network is made.
+#[derive(Debug, Clone)]
+pub struct Step {
+    /// What the file calls it, made short.
+    pub name: Option<String>,
+    /// Values: 0 for the network's input, i + 1 for step i.
+    pub inputs: Vec<usize>,
+    pub shape: Vec<usize>,
+    pub stage: Stage,
+}
+
+/// What a step computes.
+#[derive(Debug, Clone)]
+pub enum Stage {
+    Operation(Operation),
+    Diagonal(Diagonal),
+}
+
+/// `scale · x + offset`, for each channel of an image or each element of a flat value.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Diagonal {
+    pub scale: Vec<f32>,
+    pub offset: Vec<f32>,
+}
+
+impl Draft {
+    /// Returns a network of no layers; `budget` is how many numbers may be made.
+    pub fn new(input_shape: &[usize], budget: usize) -> Self {
+        // Images have three axes; any other input is taken as a list.
+        let input_shape = match input_shape {
+            [_, _, _] => input_shape.to_vec(),
+            other => vec![other.iter().product()],
+        };
+        Self {
+            input_shape,
+            is_input_read: false,
+            steps: Vec::new(),
+            notes: Vec::new(),
+            activations: HashMap::new(),
+            flattened: HashMap::new(),
+            budget,
+        }
+    }
+
+    /// Takes `count` numbers from the budget, before they are made.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where that is more than is left.
+    pub fn spend(&mut self, count: usize) -> Outcome<()> {
+        match self.budget.checked_sub(count) {
+            Some(left) => self.budget = left,
+            None => return unsupported("makes far more numbers than the file holds"),
+        }
+        Ok(())
+    }
+
+    /// Returns the shape of a value.
+    pub fn shape(&self, value: usize) -> &[usize] {
+        match value.checked_sub(1) {
+            None => &self.input_shape,
+            Some(step) => &self.steps[step].shape,
+        }
+    }
+
+    /// Returns the operation that makes a value, if it is one.
+    pub fn operation_mut(&mut self, value: usize) -> Option<&mut Operation> {
+        match &mut self.steps.get_mut(value.checked_sub(1)?)?.stage {
+            Stage::Operation(operation) => Some(operation),
+            Stage::Diagonal(_) => None,
+        }
+    }
+
+    /// Adds a layer and returns its value.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where it makes nothing or too much, or has weights that are not finite.
+    pub fn push(
+        &mut self,
+        stage: Stage,
+        inputs: Vec<usize>,
+        shape: Vec<usize>,
+        name: Option<String>,
+    ) -> Outcome<usize> {
+        match element_count(&shape) {
+            Ok(0) => return invalid(format!("shape {shape:?} has no elements")),
+            Ok(count) if count <= MOST_ACTIVATIONS => {}
+            _ => {
+                return invalid(format!(
+                    "shape {shape:?} has more than {MOST_ACTIVATIONS} elements"
+                ));
+            }
+        }
+        self.is_input_read |= inputs.contains(&0);
+        self.steps.push(Step {
+            name,
+            inputs,
+            shape,
+            stage,
+        });
+        Ok(self.steps.len())
+    }
+
+    /// Adds an operation of one value and returns its value.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::push`].
+    pub fn operation(
+        &mut self,
+        operation: Operation,
+        input: usize,
+        shape: Vec<usize>,
+        name: Option<String>,
+    ) -> Outcome<usize> {
+        self.push(Stage::Operation(operation), vec![input], shape, name)
+    }
+
+    /// Returns the value that holds the numbers of a wire, its function made a layer.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where the wire holds integers.
+    pub fn materialise(&mut self, wire: &Wire) -> Outcome<usize> {
+        if wire.integers.is_some() {
+            return unsupported("reads the integers of a QuantizeLinear without DequantizeLinear");
+        }
+        if wire.is_identity() {
+            return Ok(wire.root);
+        }
+        let key = (wire.root, format!("{:?}", wire.function));
+        self.spend(key.1.len())?;
+        if let Some(&value) = self.activations.get(&key) {
+            return Ok(value);
+        }
+        let shape = self.shape(wire.root).to_vec();
+        self.spend(shape[0])?;
+        let stage = match as_line(&wire.function) {
+            Some((scale, offset)) => Stage::Diagonal(Diagonal {
+                scale: vec![scale as f32; shape[0]],
+                offset: vec![offset as f32; shape[0]],
+            }),
+            None => Stage::Operation(Operation::Activation(wire.function.clone())),
+        };
+        let value = self.push(stage, vec![wire.root], shape, wire.name.clone())?;
+        self.activations.insert(key, value);
+        Ok(value)
+    }
+
+    /// Returns the wire made a value, ready to be read by any number of layers.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::materialise`].
+    pub fn settle(&mut self, wire: &Wire) -> Outcome<Wire> {
+        Ok(Wire {
+            root: self.materialise(wire)?,
+            function: Function::Identity,
+            exclusive: false,
+            name: None,
+            ..wire.clone()
+        })
+    }
+
+    /// Returns a wire as a function of what the activation at its root reads, if there is one.
+    pub fn before_activation(&self, wire: &Wire) -> Option<Wire> {
+        let step = self.steps.get(wire.root.checked_sub(1)?)?;
+        let Stage::Operation(Operation::Activation(function)) = &step.stage else {
+            return None;
+        };
+        Some(Wire {
+            root: step.inputs[0],
+            exclusive: false,
+            ..wire.with_function(chain(function, wire.function.clone()).ok()?)
+        })
+    }
+
+    /// Returns the value of a wire that is an image, and its channels, height and width.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where it is none.
+    pub fn image(&mut self, wire: &Wire) -> Outcome<(usize, [usize; 3])> {
+        let Ok(shape) = <[usize; 3]>::try_from(wire.layout.shape()) else {
+            return unsupported(format!(
+                "an input of {} axes; only images of channels, height and width are read",
+                wire.layout.shape().len() + 1
+            ));
+        };
+        if !wire.layout.is_plain() {
+            return unsupported("an input whose axes were transposed");
+        }
+        if wire.root == 0 && self.input_shape != shape && !self.is_input_read {
+            self.input_shape = shape.to_vec();
+        }
+        if self.shape(wire.root) != shape {
+            return unsupported(format!(
+                "an image of {shape:?} made by a reshape from {:?}",
+                self.shape(wire.root)
+            ));
+        }
+        Ok((self.materialise(wire)?, shape))
+    }
+
+    /// Returns the value of a wire as a list, and for each element in the order of the wire's
+    /// axes its place in the list, where that differs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::materialise`].
+    pub fn flat(&mut self, wire: &Wire) -> Outcome<(usize, Option<Vec<u32>>)> {
+        let value = self.materialise(wire)?;
+        Ok((self.flatten(value)?, wire.layout.order()))
+    }
+
+    /// Returns a value as a list.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::push`].
+    pub fn flatten(&mut self, value: usize) -> Outcome<usize> {
+        if self.shape(value).len() == 1 {
+            return Ok(value);
+        }
+        if let Some(&flat) = self.flattened.get(&value) {
+            return Ok(flat);
+        }
+        let count = self.shape(value).iter().product();
+        let flat = self.operation(Operation::Flatten, value, vec![count], None)?;
+        self.flattened.insert(value, flat);
+        Ok(flat)
+    }
+
+    /// Returns what a layer makes, as a wire.
+    pub fn output(&self, root: usize, shape: &[usize]) -> Wire {
+        Wire {
+            root,
+            function: Function::Identity,
+            layout: Layout::plain(shape),
+            integers: None,
+            exclusive: true,
+            name: None,
+        }
+    }
+}
+
+/// Multiplies the outputs of a linear layer and adds to them.
+///
+/// The integers of quantised weights stay as they are, or change their sign.
+pub fn scale_outputs(operation: &mut Operation, change: &Diagonal) -> bool {
+    let (bias, quantisation) = match operation {
+        Operation::Dense {
+            weights,
+            bias,
+            quantisation,
+        } => {
+            scale_rows(weights, &change.scale);
+            (bias, quantisation)
+        }
+        Operation::Conv2d {
+            weights,
+            bias,
+            quantisation,
+            ..
+        } => {
+            scale_kernels(weights, &change.scale);
+            (bias, quantisation)
+        }
+        _ => return false,
+    };
+    scale_bias(bias, change);
+    if let Some(WeightQuantisation { scale, .. }) = quantisation {
+        for (step, factor) in scale.iter_mut().zip(&change.scale) {
+            // Weights of zero are multiples of any step.
+            *step *= if *factor == 0.0 { 1.0 } else { factor.abs() };
+        }
+    }
+    true
+}
+
+fn scale_rows(weights: &mut Array2<f32>, scale: &[f32]) {
+    for (mut row, &factor) in weights.outer_iter_mut().zip(scale) {
+        row.mapv_inplace(|weight| weight * factor);
+    }
+}
+
+fn scale_kernels(weights: &mut Array4<f32>, scale: &[f32]) {
+    for (mut kernel, &factor) in weights.outer_iter_mut().zip(scale) {
+        kernel.mapv_inplace(|weight| weight * factor);
+    }
+}
+
+fn scale_bias(bias: &mut Array1<f32>, change: &Diagonal) {
+    for ((bias, scale), offset) in bias.iter_mut().zip(&change.scale).zip(&change.offset) {
+        *bias = *bias * scale + offset;
+    }
+}

@@ -1,0 +1,212 @@
+//! Functions of one number, put together from the operators of a file: polynomials stay
+//! polynomials, the rest becomes chains, sums and products.
+
+use crate::import::fault::{Fault, Outcome};
+use crate::layer::Function;
+use crate::layer::function::{HardSigmoid, Polynomial};
+
+/// The highest power of one polynomial; a product beyond it stays a product.
+const HIGHEST_POWER: usize = 16;
+
+/// Returns `scale · x + offset`.
+pub fn line(scale: f64, offset: f64) -> Function {
+    polynomial(vec![offset, scale])
+}
+
+/// Returns the number itself.
+pub fn constant(value: f64) -> Function {
+    polynomial(vec![value])
+}
+
+/// Returns the scale and offset of a function that is a line.
+pub fn as_line(function: &Function) -> Option<(f64, f64)> {
+    match coefficients(function)?[..] {
+        [] => Some((0.0, 0.0)),
+        [offset] => Some((0.0, offset)),
+        [offset, scale] => Some((scale, offset)),
+        _ => None,
+    }
+}
+
+/// Returns how many numbers and parts a function holds.
+pub fn size(function: &Function) -> usize {
+    match function {
+        Function::Polynomial(polynomial) => 1 + polynomial.coefficients.len(),
+        Function::Chain(parts) | Function::Sum(parts) | Function::Product(parts) => {
+            1 + parts.iter().map(size).sum::<usize>()
+        }
+        _ => 1,
+    }
+}
+
+/// Returns `second(first(x))`.
+///
+/// # Errors
+///
+/// A sentence where it is too long or has numbers that are not finite.
+pub fn chain(first: &Function, second: Function) -> Outcome<Function> {
+    if let (Some(inner), Some((scale, offset))) = (coefficients(first), as_line(&second)) {
+        let mut terms: Vec<f64> = inner.iter().map(|term| term * scale).collect();
+        match terms.first_mut() {
+            Some(term) => *term += offset,
+            None => terms.push(offset),
+        }
+        return checked(polynomial(terms));
+    }
+    let mut parts = Vec::new();
+    for function in [first.clone(), second] {
+        match function {
+            Function::Identity => {}
+            Function::Chain(inner) => parts.extend(inner),
+            other => parts.push(other),
+        }
+    }
+    checked(match parts.len() {
+        0 => Function::Identity,
+        1 => parts.remove(0),
+        _ => Function::Chain(parts),
+    })
+}
+
+/// Returns `left(x) + right(x)`.
+///
+/// # Errors
+///
+/// As [`chain`].
+pub fn sum(left: &Function, right: &Function) -> Outcome<Function> {
+    if let (Some(left), Some(right)) = (coefficients(left), coefficients(right)) {
+        let mut terms = vec![0.0; left.len().max(right.len())];
+        for side in [left, right] {
+            terms
+                .iter_mut()
+                .zip(side)
+                .for_each(|(term, other)| *term += other);
+        }
+        return checked(polynomial(terms));
+    }
+    let mut parts = Vec::new();
+    for side in [left, right] {
+        match side {
+            Function::Sum(inner) => parts.extend(inner.iter().cloned()),
+            other => parts.push(other.clone()),
+        }
+    }
+    checked(Function::Sum(parts))
+}
+
+/// Returns `left(x) · right(x)`.
+///
+/// # Errors
+///
+/// As [`chain`].
+pub fn product(left: &Function, right: &Function) -> Outcome<Function> {
+    if let (Some(left), Some(right)) = (coefficients(left), coefficients(right))
+        && left.len() + right.len() <= HIGHEST_POWER + 2
+    {
+        let mut terms = vec![0.0; (left.len() + right.len()).saturating_sub(1)];
+        for (power, factor) in left.iter().enumerate() {
+            for (other_power, other) in right.iter().enumerate() {
+                terms[power + other_power] += factor * other;
+            }
+        }
+        return checked(polynomial(terms));
+    }
+    for (one, other) in [(left, right), (right, left)] {
+        if *one == Function::Identity && is_hard_swish_gate(other) {
+            return Ok(Function::HardSwish);
+        }
+    }
+    let mut parts = Vec::new();
+    for side in [left, right] {
+        match side {
+            Function::Product(inner) => parts.extend(inner.iter().cloned()),
+            other => parts.push(other.clone()),
+        }
+    }
+    checked(Function::Product(parts))
+}
+
+/// Returns whether this is the factor that makes `x` a hard swish.
+fn is_hard_swish_gate(function: &Function) -> bool {
+    let near = |value: f64, target: f64| (value - target).abs() < 1e-6;
+    matches!(function, Function::HardSigmoid(HardSigmoid { alpha, beta })
+        if near(*alpha, 1.0 / 6.0) && near(*beta, 0.5))
+}
+
+/// Returns the polynomial without leading zeros, as the identity where it is that.
+fn polynomial(mut coefficients: Vec<f64>) -> Function {
+    while coefficients.len() > 1 && coefficients.last() == Some(&0.0) {
+        coefficients.pop();
+    }
+    if coefficients == [0.0, 1.0] {
+        Function::Identity
+    } else {
+        Function::Polynomial(Polynomial { coefficients })
+    }
+}
+
+fn coefficients(function: &Function) -> Option<Vec<f64>> {
+    match function {
+        Function::Identity => Some(vec![0.0, 1.0]),
+        Function::Polynomial(polynomial) => Some(polynomial.coefficients.clone()),
+        _ => None,
+    }
+}
+
+fn checked(function: Function) -> Outcome<Function> {
+    match function.check() {
+        Ok(()) => Ok(function),
+        Err(reason) => Err(Fault::Unsupported(reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quadratic_out_of_single_operators_is_one_polynomial() {
+        let square = product(&Function::Identity, &Function::Identity).unwrap();
+        let scaled = chain(&square, line(0.5, 0.0)).unwrap();
+        let linear = chain(&Function::Identity, line(0.25, 0.0)).unwrap();
+        let sum = chain(&sum(&scaled, &linear).unwrap(), line(1.0, 0.125)).unwrap();
+        let coefficients = vec![0.125, 0.25, 0.5];
+        assert_eq!(sum, Function::Polynomial(Polynomial { coefficients }));
+        assert_eq!(as_line(&sum), None);
+    }
+
+    #[test]
+    fn gates_become_products_and_hard_swish_is_known() {
+        let swish = product(&Function::Identity, &Function::Sigmoid).unwrap();
+        assert_eq!(
+            swish,
+            Function::Product(vec![Function::Identity, Function::Sigmoid])
+        );
+        let gate = Function::HardSigmoid(HardSigmoid {
+            alpha: 1.0 / 6.0,
+            beta: 0.5,
+        });
+        assert_eq!(
+            product(&gate, &Function::Identity).unwrap(),
+            Function::HardSwish
+        );
+    }
+
+    #[test]
+    fn functions_that_double_forever_are_refused() {
+        let mut function = Function::Sigmoid;
+        let grown = (0..20).try_for_each(|_| {
+            function = sum(&product(&function, &function)?, &function)?;
+            Ok::<(), Fault>(())
+        });
+        assert!(grown.is_err());
+    }
+
+    #[test]
+    fn lines_compose_to_lines() {
+        let there = line(2.0, -1.0);
+        let back = chain(&there, line(0.5, 0.5)).unwrap();
+        assert_eq!(back, Function::Identity);
+        assert_eq!(as_line(&constant(3.0)), Some((0.0, 3.0)));
+    }
+}

@@ -1,0 +1,181 @@
+//! Makes the network out of the draft: the order of the layers, the residual blocks, the names.
+
+use super::draft::{Draft, Stage, Step};
+use super::names;
+use crate::import::Network;
+use crate::import::network::{Layer, Operation, Tail, WeightQuantisation};
+
+/// Returns the network of a draft whose steps are all operations and whose last is the output.
+pub fn finish(draft: Draft, tail: Tail) -> Network {
+    let blocks = blocks(&draft.steps);
+    let order = order(&draft.steps, &blocks);
+    let mut places = vec![0; draft.steps.len() + 1];
+    for (place, &index) in order.iter().enumerate() {
+        places[index + 1] = place + 1;
+    }
+    let mut steps: Vec<Option<Step>> = draft.steps.into_iter().map(Some).collect();
+    let mut layers: Vec<Layer> = Vec::with_capacity(order.len());
+    for index in order {
+        let Some(step) = steps[index].take() else {
+            continue;
+        };
+        let Stage::Operation(mut operation) = step.stage else {
+            continue;
+        };
+        count_bits(&mut operation);
+        layers.push(Layer {
+            name: step.name.unwrap_or_default(),
+            inputs: step.inputs.iter().map(|&input| places[input]).collect(),
+            shape: step.shape,
+            block: blocks[index].map(|number| format!("block{number}")),
+            operation,
+        });
+    }
+    names::settle(&mut layers);
+    Network {
+        input_shape: draft.input_shape,
+        layers,
+        tail,
+        notes: draft.notes,
+    }
+}
+
+/// Returns the number of the residual block of each step, from 1 on.
+///
+/// A block is what lies between two values that everything passes through, and more than one way
+/// leads from one to the other: value `v` is such a one where no step after it reads a value
+/// before it.
+fn blocks(steps: &[Step]) -> Vec<Option<usize>> {
+    let mut last_read = vec![0; steps.len() + 1];
+    for (index, step) in steps.iter().enumerate() {
+        for &input in &step.inputs {
+            last_read[input] = index + 1;
+        }
+    }
+    let mut blocks = vec![None; steps.len()];
+    let mut count = 0;
+    // The furthest value that is made from one before `value`.
+    let mut reach = last_read[0];
+    let mut start = 0;
+    for value in 1..=steps.len() {
+        if reach <= value {
+            // The values between `start` and `value` and `value` itself.
+            if value - start > 1 {
+                count += 1;
+                blocks[start..value].fill(Some(count));
+            } else if start > 0 && is_tail_of_block(steps, value, &blocks) {
+                blocks[value - 1] = Some(count);
+            }
+            start = value;
+        }
+        reach = reach.max(last_read[value]);
+    }
+    blocks
+}
+
+/// Returns whether a value is the activation right after the addition that ends a block.
+fn is_tail_of_block(steps: &[Step], value: usize, blocks: &[Option<usize>]) -> bool {
+    let (step, before) = (&steps[value - 1], &steps[value - 2]);
+    matches!(step.stage, Stage::Operation(Operation::Activation(_)))
+        && matches!(before.stage, Stage::Operation(Operation::Add))
+        && blocks[value - 2].is_some()
+}
+
+/// Returns the steps in the order of the network: as in the draft, but within a block the longer
+/// branch first.
+fn order(steps: &[Step], blocks: &[Option<usize>]) -> Vec<usize> {
+    let mut order = Vec::with_capacity(steps.len());
+    let mut start = 0;
+    while start < steps.len() {
+        let same = |index: &usize| blocks[*index].is_some() && blocks[*index] == blocks[start];
+        let end = (start..steps.len())
+            .take_while(same)
+            .last()
+            .map_or(start + 1, |last| last + 1);
+        let branch = main_branch(steps, start, end);
+        order.extend((start..end).filter(|index| branch[index - start]));
+        order.extend((start..end).filter(|index| !branch[index - start]));
+        start = end;
+    }
+    order
+}
+
+/// Returns for each step of a block whether it belongs to the branch with more steps, out of the
+/// two that its last addition joins.
+fn main_branch(steps: &[Step], start: usize, end: usize) -> Vec<bool> {
+    let is_add = |index: &usize| matches!(steps[*index].stage, Stage::Operation(Operation::Add));
+    let none = vec![false; end - start];
+    if end - start == 1 {
+        return none;
+    }
+    let Some(last) = (start..end).rev().find(is_add) else {
+        return none;
+    };
+    let branch = |value: usize| {
+        let mut members = none.clone();
+        let mut open = vec![value];
+        while let Some(value) = open.pop() {
+            if value > start && value <= end && !members[value - 1 - start] {
+                members[value - 1 - start] = true;
+                open.extend(&steps[value - 1].inputs);
+            }
+        }
+        members
+    };
+    let size = |members: &Vec<bool>| members.iter().filter(|&&member| member).count();
+    let branches = steps[last].inputs.iter().map(|&value| branch(value));
+    branches.rev().max_by_key(size).unwrap_or(none)
+}
+
+/// Sets the bits of quantised weights to what their integers take.
+fn count_bits(operation: &mut Operation) {
+    let (numbers, quantisation): (Vec<f32>, _) = match operation {
+        Operation::Dense {
+            weights,
+            quantisation: Some(quantisation),
+            ..
+        } => (weights.iter().copied().collect(), quantisation),
+        Operation::Conv2d {
+            weights,
+            quantisation: Some(quantisation),
+            ..
+        } => (weights.iter().copied().collect(), quantisation),
+        _ => return,
+    };
+    let row = numbers.len() / quantisation.scale.len().max(1);
+    let rows = numbers.chunks(row.max(1)).zip(&quantisation.scale);
+    let integers = rows.flat_map(|(row, scale)| row.iter().map(move |weight| weight / scale));
+    // b bits hold -2^(b - 1) to 2^(b - 1) - 1; at least 2, so that there is a positive one.
+    let magnitude = |integer: f32| {
+        let integer = integer.round() as i64;
+        if integer < 0 { !integer } else { integer }
+    };
+    let largest = integers.map(magnitude).max().unwrap_or(0);
+    quantisation.bits = (u64::BITS - largest.leading_zeros() + 1).max(2);
+}
+
+/// Returns whether all numbers of an operation are finite, and its scales above zero.
+pub fn is_finite(operation: &Operation) -> bool {
+    let finite = |number: &f32| number.is_finite();
+    let positive = |quantisation: &Option<WeightQuantisation>| {
+        let mut scales = quantisation
+            .iter()
+            .flat_map(|quantisation| &quantisation.scale);
+        scales.all(|scale| scale.is_finite() && *scale > 0.0)
+    };
+    match operation {
+        Operation::Dense {
+            weights,
+            bias,
+            quantisation,
+        } => weights.iter().all(finite) && bias.iter().all(finite) && positive(quantisation),
+        Operation::Conv2d {
+            weights,
+            bias,
+            quantisation,
+            ..
+        } => weights.iter().all(finite) && bias.iter().all(finite) && positive(quantisation),
+        Operation::Activation(function) => function.check().is_ok(),
+        _ => true,
+    }
+}

@@ -1,0 +1,257 @@
+//! Convolutions and matrix products with constant weights.
+
+use ndarray::{Array1, Array2, Array4, Axis};
+
+use super::Lowering;
+use super::affine::bias_of;
+use super::arithmetic::finite_floats;
+use super::draft::{Diagonal, scale_outputs};
+use super::value::{Constant, Value, Wire};
+use super::window::{Windows, list};
+use crate::import::fault::{Fault, Outcome, invalid, unsupported};
+use crate::import::network::{Operation, WeightQuantisation};
+use crate::import::onnx::Node;
+
+/// Lowers `Conv`.
+///
+/// # Errors
+///
+/// A sentence where it is no convolution of images or its weights do not fit.
+pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+    let wire = lowering.wire(node, 0)?;
+    let constant = lowering.constant(node, 1)?;
+    let Ok([out_channels, in_channels, height, width]) =
+        <[usize; 4]>::try_from(&constant.tensor.shape[..])
+    else {
+        return unsupported(format!(
+            "weights of {} axes; only convolutions of images are read",
+            constant.tensor.shape.len()
+        ));
+    };
+    let kernel = [height, width];
+    if list(node, "kernel_shape", 2)?.is_some_and(|shape| shape != kernel) {
+        return invalid(format!(
+            "kernel_shape is not that of its weights, {kernel:?}"
+        ));
+    }
+    let (value, [channels, rows, columns]) = lowering.draft.image(&wire)?;
+    let groups = match usize::try_from(node.integer("group", 1)?) {
+        Ok(groups) if groups > 0 && out_channels > 0 => groups,
+        _ => return invalid("a group or channel count of zero or less"),
+    };
+    if in_channels.checked_mul(groups) != Some(channels) || out_channels % groups != 0 {
+        return invalid(format!(
+            "weights of shape {:?} in {groups} groups for {channels} channels",
+            constant.tensor.shape
+        ));
+    }
+    let windows = Windows::of(node, kernel, [rows, columns])?;
+    let bias = match lowering.optional_constant(node, 2)? {
+        Some(bias) => bias_of(&bias.tensor, out_channels)?,
+        None => vec![0.0; out_channels],
+    };
+    let numbers = finite_floats(&constant.tensor)?.to_vec();
+    lowering.draft.spend(numbers.len())?;
+    let shape = [out_channels, in_channels, height, width];
+    let operation = Operation::Conv2d {
+        weights: Array4::from_shape_vec(shape, numbers).map_err(misfit)?,
+        bias: bias.into(),
+        stride: windows.stride,
+        padding: windows.padding,
+        groups,
+        quantisation: quantisation(lowering, node, &constant, 0, out_channels),
+    };
+    let name = lowering.name(node, constant.origin.as_deref());
+    let shape = vec![out_channels, windows.output[0], windows.output[1]];
+    let root = lowering
+        .draft
+        .operation(operation, value, shape.clone(), name)?;
+    Ok(Value::Wire(lowering.draft.output(root, &shape)))
+}
+
+fn misfit(error: ndarray::ShapeError) -> Fault {
+    Fault::Invalid(error.to_string())
+}
+
+/// Returns how the weights are quantised, where each output has one scale; `axis` is that of the
+/// outputs.
+fn quantisation(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    constant: &Constant,
+    axis: usize,
+    outputs: usize,
+) -> Option<WeightQuantisation> {
+    let grid = constant.grid.as_ref()?;
+    let scale = match grid.axis {
+        None => vec![grid.scale[0]; outputs],
+        Some(along) if along == axis => grid.scale.clone(),
+        Some(_) => {
+            let name = lowering
+                .name(node, constant.origin.as_deref())
+                .unwrap_or_default();
+            let note = "its weights are quantised by input, so they are taken as real numbers";
+            lowering.draft.notes.push(format!("Layer {name}: {note}."));
+            return None;
+        }
+    };
+    // The bits are counted once the weights have their last sign.
+    Some(WeightQuantisation { bits: 0, scale })
+}
+
+/// Returns the matrix of a constant, outputs first.
+fn matrix(constant: &Constant, outputs_first: bool) -> Outcome<Array2<f32>> {
+    let Ok(shape) = <[usize; 2]>::try_from(&constant.tensor.shape[..]) else {
+        return unsupported(format!("weights of shape {:?}", constant.tensor.shape));
+    };
+    let numbers = finite_floats(&constant.tensor)?.to_vec();
+    let matrix = Array2::from_shape_vec(shape, numbers).map_err(misfit)?;
+    if outputs_first {
+        return Ok(matrix);
+    }
+    Ok(matrix.reversed_axes().as_standard_layout().into_owned())
+}
+
+/// Lowers `Gemm`: `alpha · A · B + beta · C` with constant `B` and `C`.
+///
+/// # Errors
+///
+/// A sentence where the constants do not fit.
+pub fn gemm(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+    let wire = lowering.wire(node, 0)?;
+    let constant = lowering.constant(node, 1)?;
+    if node.integer("transA", 0)? != 0 {
+        return unsupported("transA");
+    }
+    let outputs_first = node.integer("transB", 0)? != 0;
+    lowering.draft.spend(constant.tensor.count())?;
+    let weights = matrix(&constant, outputs_first)?;
+    let outputs = weights.nrows();
+    let (alpha, beta) = (node.float("alpha", 1.0)?, node.float("beta", 1.0)?);
+    let axis = usize::from(!outputs_first);
+    let mut operation = Operation::Dense {
+        quantisation: quantisation(lowering, node, &constant, axis, outputs),
+        weights,
+        bias: Array1::zeros(outputs),
+    };
+    let bias = match lowering.optional_constant(node, 2)? {
+        Some(bias) => bias_of(&bias.tensor, outputs)?,
+        None => vec![0.0; outputs],
+    };
+    let change = Diagonal {
+        scale: vec![alpha; outputs],
+        offset: bias.iter().map(|bias| bias * beta).collect(),
+    };
+    scale_outputs(&mut operation, &change);
+    let name = lowering.name(node, constant.origin.as_deref());
+    dense(lowering, &wire, operation, name).map(Value::Wire)
+}
+
+/// Lowers `MatMul` of a value and a constant.
+///
+/// # Errors
+///
+/// A sentence where the constant does not fit.
+pub fn mat_mul(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+    let wire = lowering.wire(node, 0)?;
+    let constant = lowering.constant(node, 1)?;
+    lowering.draft.spend(constant.tensor.count())?;
+    let weights = matrix(&constant, false)?;
+    let outputs = weights.nrows();
+    let operation = Operation::Dense {
+        quantisation: quantisation(lowering, node, &constant, 1, outputs),
+        weights,
+        bias: Array1::zeros(outputs),
+    };
+    let name = lowering.name(node, constant.origin.as_deref());
+    dense(lowering, &wire, operation, name).map(Value::Wire)
+}
+
+/// Lowers scikit-learn's `LinearRegressor`.
+///
+/// # Errors
+///
+/// A sentence where its numbers do not fit.
+pub fn linear_regressor(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+    let targets = match usize::try_from(node.integer("targets", 1)?) {
+        Ok(targets) if targets > 0 => targets,
+        _ => return invalid("targets of zero or less"),
+    };
+    if node.text("post_transform", "NONE")? != "NONE" {
+        return unsupported("a post_transform of a regression");
+    }
+    let wire = lowering.wire(node, 0)?;
+    let operation = from_attributes(node, targets, wire.layout.count())?;
+    let name = lowering.name(node, None);
+    dense(lowering, &wire, operation, name).map(Value::Wire)
+}
+
+/// Returns the layer whose numbers are the attributes `coefficients` and `intercepts`.
+///
+/// # Errors
+///
+/// A sentence where they do not fit.
+pub fn from_attributes(node: &Node, rows: usize, inputs: usize) -> Outcome<Operation> {
+    let weights = node.floats("coefficients")?.unwrap_or_default();
+    if rows.checked_mul(inputs) != Some(weights.len()) {
+        return invalid(format!(
+            "{} coefficients for {rows} rows of {inputs}",
+            weights.len()
+        ));
+    }
+    let bias = match node.floats("intercepts")? {
+        None | Some([]) => vec![0.0; rows],
+        Some(bias) if bias.len() == rows => bias.to_vec(),
+        Some(bias) => return invalid(format!("{} intercepts for {rows} rows", bias.len())),
+    };
+    Ok(Operation::Dense {
+        weights: Array2::from_shape_vec([rows, inputs], weights.to_vec()).map_err(misfit)?,
+        bias: bias.into(),
+        quantisation: None,
+    })
+}
+
+/// Adds a dense layer after a wire, its columns put in the order in which the wire is stored.
+///
+/// # Errors
+///
+/// A sentence where the wire is of another size.
+pub fn dense(
+    lowering: &mut Lowering<'_>,
+    wire: &Wire,
+    mut operation: Operation,
+    name: Option<String>,
+) -> Outcome<Wire> {
+    let Operation::Dense { weights, .. } = &mut operation else {
+        return invalid("is no dense layer");
+    };
+    let (outputs, inputs) = weights.dim();
+    let shape = wire.layout.shape();
+    let Some((&last, leading)) = shape.split_last() else {
+        return unsupported("a value of no axes");
+    };
+    if leading.iter().any(|&size| size != 1) {
+        return unsupported(format!(
+            "a matrix product for each row of a value of shape {shape:?}"
+        ));
+    }
+    if last != inputs || outputs == 0 {
+        return invalid(format!(
+            "weights of {outputs} times {inputs} for {last} inputs"
+        ));
+    }
+    let (value, order) = lowering.draft.flat(wire)?;
+    if let Some(order) = order {
+        lowering.draft.spend(weights.len())?;
+        let mut places = vec![0; inputs];
+        for (column, &place) in order.iter().enumerate() {
+            places[place as usize] = column;
+        }
+        let sorted = weights.select(Axis(1), &places);
+        *weights = sorted.as_standard_layout().into_owned();
+    }
+    let root = lowering
+        .draft
+        .operation(operation, value, vec![outputs], name)?;
+    Ok(lowering.draft.output(root, &[leading, &[outputs]].concat()))
+}

@@ -1,0 +1,151 @@
+//! Operators that only rename axes.
+
+use super::Lowering;
+use super::arithmetic::integers;
+use super::constants::arrange::{Sizes, axis_of};
+use super::layout::Layout;
+use super::value::{Value, Wire};
+use crate::import::fault::{Outcome, invalid, unsupported};
+use crate::import::onnx::Node;
+
+/// Lowers `Flatten`, `Reshape`, `Squeeze`, `Unsqueeze` and `Transpose` of a value.
+///
+/// # Errors
+///
+/// A sentence where the batch does not stay the first axis.
+pub fn reshape(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+    let wire = lowering.wire(node, 0)?;
+    let shape = wire.layout.shape();
+    let full = [vec![1], shape.clone()].concat();
+    let layout = match node.operator.as_str() {
+        "Transpose" => transposed(&wire, node.integers("perm")?)?,
+        "Flatten" => {
+            let sizes = Sizes(&full).flattened(node.integer("axis", 1)?)?;
+            if node.integer("axis", 1)? == 0 {
+                return unsupported("flattens the batch");
+            }
+            wire.layout.reshape(without_batch(&sizes)?)?
+        }
+        "Reshape" => {
+            let target = lowering.constant(node, 1)?;
+            let zero_is_zero = node.integer("allowzero", 0)? != 0;
+            wire.layout
+                .reshape(&reshaped(&shape, integers(&target.tensor)?, zero_is_zero)?)?
+        }
+        operator => {
+            let axes = match lowering.optional_constant(node, 1)? {
+                Some(axes) => Some(integers(&axes.tensor)?.to_vec()),
+                None => node.integers("axes")?.map(<[i64]>::to_vec),
+            };
+            wire.layout
+                .reshape(&renamed(operator, &full, axes.as_deref())?)?
+        }
+    };
+    Ok(Value::Wire(Wire { layout, ..wire }))
+}
+
+/// Returns the shape without its first axis, which must be the batch.
+fn without_batch(sizes: &[usize]) -> Outcome<&[usize]> {
+    match sizes {
+        [1, rest @ ..] => Ok(rest),
+        _ => unsupported("moves elements between the batch and the other axes"),
+    }
+}
+
+fn transposed(wire: &Wire, order: Option<&[i64]>) -> Outcome<Layout> {
+    let rank = wire.layout.shape().len() + 1;
+    let order = match order {
+        Some(order) => order
+            .iter()
+            .map(|&axis| axis_of(axis, rank))
+            .collect::<Outcome<Vec<_>>>()?,
+        None => (0..rank).rev().collect(),
+    };
+    match order.split_first() {
+        Some((0, rest)) if !rest.contains(&0) => {
+            let rest: Vec<usize> = rest.iter().map(|&axis| axis - 1).collect();
+            wire.layout.transpose(&rest)
+        }
+        _ => unsupported("moves the batch to another axis"),
+    }
+}
+
+/// Returns the shape of one image after a `Reshape`; the first number is the batch, whatever it
+/// says.
+fn reshaped(shape: &[usize], target: &[i64], zero_is_zero: bool) -> Outcome<Vec<usize>> {
+    let Some((&batch, rest)) = target.split_first() else {
+        return invalid("a reshape to no axes");
+    };
+    if batch < -1 || batch == -1 && rest.contains(&-1) {
+        return invalid(format!("a reshape to {target:?}"));
+    }
+    // Zeros copy by position, so the batch keeps its place as an axis of one.
+    let full = [&[1], shape].concat();
+    let one_image = [&[1], rest].concat();
+    match Sizes(&full).reshaped(&one_image, zero_is_zero) {
+        Ok(sizes) => Ok(sizes[1..].to_vec()),
+        Err(_) => unsupported(format!(
+            "a reshape of {shape:?} for each image to {target:?}, the batch first"
+        )),
+    }
+}
+
+/// Returns the shape of one image after `Squeeze` or `Unsqueeze`.
+fn renamed(operator: &str, full: &[usize], axes: Option<&[i64]>) -> Outcome<Vec<usize>> {
+    let Some(axes) = axes else {
+        // Without axes every axis of one goes, but the batch stays.
+        return Ok(full[1..]
+            .iter()
+            .copied()
+            .filter(|&size| size != 1)
+            .collect());
+    };
+    let added = if operator == "Unsqueeze" {
+        axes.len()
+    } else {
+        0
+    };
+    let places = axes.iter().map(|&axis| axis_of(axis, full.len() + added));
+    if places.collect::<Outcome<Vec<_>>>()?.contains(&0) {
+        return unsupported("moves the batch to another axis");
+    }
+    let sizes = if operator == "Unsqueeze" {
+        Sizes(full).unsqueezed(axes)?
+    } else {
+        Sizes(full).squeezed(Some(axes))?
+    };
+    without_batch(&sizes).map(<[usize]>::to_vec)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_number_of_a_reshape_is_the_batch() {
+        let shape = [16, 5, 5];
+        for target in [&[-1, 400][..], &[0, -1], &[1, 400], &[10, 400], &[10, -1]] {
+            assert_eq!(
+                reshaped(&shape, target, false).unwrap(),
+                [400],
+                "{target:?}"
+            );
+        }
+        assert_eq!(reshaped(&shape, &[0, 0, 25], false).unwrap(), [16, 25]);
+        for target in [&[4000][..], &[-1], &[], &[400, 1], &[-5, 400]] {
+            assert!(reshaped(&shape, target, false).is_err(), "{target:?}");
+        }
+    }
+
+    #[test]
+    fn squeezing_keeps_the_batch() {
+        assert_eq!(
+            renamed("Squeeze", &[1, 8, 1, 1], Some(&[2, 3])).unwrap(),
+            [8]
+        );
+        assert_eq!(renamed("Squeeze", &[1, 8, 1, 1], None).unwrap(), [8]);
+        assert_eq!(renamed("Unsqueeze", &[1, 8], Some(&[2])).unwrap(), [8, 1]);
+        assert!(renamed("Squeeze", &[1, 8], Some(&[0])).is_err());
+        assert!(renamed("Unsqueeze", &[1, 8], Some(&[0])).is_err());
+    }
+}

@@ -1,0 +1,279 @@
+//! Passes over the finished draft: diagonals are merged into the linear layer that follows, and a
+//! max pool follows an activation, because under encryption it compares numbers that a look-up
+//! made.
+
+use ndarray::{Array1, Array2, Array4};
+
+use super::draft::{Diagonal, Draft, Stage, Step};
+use crate::import::fault::{Outcome, unsupported};
+use crate::import::network::Operation;
+use crate::layer::Function;
+
+/// The largest diagonal that becomes a dense layer.
+const MOST_DENSE: usize = 2048;
+
+/// Returns the draft ready to become a network, its last step the output; `output` is the value
+/// that the file gives back.
+///
+/// # Errors
+///
+/// A sentence where a step cannot become a layer.
+pub fn rewrite(mut draft: Draft, output: usize) -> Outcome<Draft> {
+    keep_needed(&mut draft, output);
+    merge_diagonals(&mut draft);
+    let last = draft.steps.len();
+    keep_needed(&mut draft, last);
+    for step in &mut draft.steps {
+        if let Stage::Diagonal(diagonal) = &step.stage {
+            step.stage = Stage::Operation(as_layer(diagonal, &step.shape)?);
+        }
+    }
+    put_activations_first(&mut draft);
+    insert_identities(&mut draft);
+    Ok(draft)
+}
+
+/// Drops the steps that the output does not depend on; the output becomes the last.
+fn keep_needed(draft: &mut Draft, output: usize) {
+    let mut needed = vec![false; draft.steps.len() + 1];
+    needed[output] = true;
+    for index in (0..draft.steps.len()).rev() {
+        if needed[index + 1] {
+            for &input in &draft.steps[index].inputs {
+                needed[input] = true;
+            }
+        }
+    }
+    let mut places = vec![0; draft.steps.len() + 1];
+    let mut kept = Vec::new();
+    for (index, mut step) in std::mem::take(&mut draft.steps).into_iter().enumerate() {
+        if needed[index + 1] {
+            step.inputs
+                .iter_mut()
+                .for_each(|input| *input = places[*input]);
+            kept.push(step);
+            places[index + 1] = kept.len();
+        }
+    }
+    draft.steps = kept;
+}
+
+/// Returns the steps that read each value.
+fn readers(steps: &[Step]) -> Vec<Vec<usize>> {
+    let mut readers = vec![Vec::new(); steps.len() + 1];
+    for (index, step) in steps.iter().enumerate() {
+        for &input in &step.inputs {
+            readers[input].push(index);
+        }
+    }
+    readers
+}
+
+/// Merges each diagonal into the one step that reads it, where that is linear.
+fn merge_diagonals(draft: &mut Draft) {
+    let readers = readers(&draft.steps);
+    for index in 0..draft.steps.len() {
+        let Stage::Diagonal(diagonal) = &draft.steps[index].stage else {
+            continue;
+        };
+        let [mut reader] = readers[index + 1][..] else {
+            continue;
+        };
+        let run: usize = draft.steps[index].shape[1..].iter().product();
+        let is_flatten = matches!(
+            draft.steps[reader].stage,
+            Stage::Operation(Operation::Flatten)
+        );
+        let entry = reader;
+        if is_flatten {
+            let [next] = readers[reader + 1][..] else {
+                continue;
+            };
+            reader = next;
+        }
+        let diagonal = diagonal.clone();
+        if merge(&diagonal, &mut draft.steps[reader].stage, run) {
+            let source = draft.steps[index].inputs[0];
+            for input in &mut draft.steps[entry].inputs {
+                if *input == index + 1 {
+                    *input = source;
+                }
+            }
+        }
+    }
+}
+
+/// Merges a diagonal, whose numbers each stand for `run` elements, into what follows; returns
+/// whether it could.
+fn merge(diagonal: &Diagonal, stage: &mut Stage, run: usize) -> bool {
+    let has_offset = diagonal.offset.iter().any(|&offset| offset != 0.0);
+    let is_uniform = diagonal
+        .scale
+        .iter()
+        .all(|&scale| scale == diagonal.scale[0]);
+    match stage {
+        Stage::Diagonal(next) if next.scale.len() == diagonal.scale.len() => {
+            *next = diagonal.then(next);
+            true
+        }
+        Stage::Operation(Operation::Dense {
+            weights,
+            bias,
+            quantisation,
+        }) => {
+            if quantisation.is_some() && !(is_uniform && diagonal.scale[0] != 0.0) {
+                return false;
+            }
+            for (mut row, bias) in weights.outer_iter_mut().zip(bias) {
+                for (column, weight) in row.iter_mut().enumerate() {
+                    *bias += *weight * diagonal.offset[column / run];
+                    *weight *= diagonal.scale[column / run];
+                }
+            }
+            scale_steps(
+                quantisation.as_mut().map(|q| &mut q.scale),
+                diagonal.scale[0],
+            );
+            true
+        }
+        Stage::Operation(Operation::Conv2d {
+            weights,
+            bias,
+            padding,
+            groups,
+            quantisation,
+            ..
+        }) => {
+            // Padding is zero before the diagonal, but would have to be its offset after.
+            if has_offset && *padding != [0; 4]
+                || quantisation.is_some() && !(is_uniform && diagonal.scale[0] != 0.0)
+            {
+                return false;
+            }
+            let (outputs, in_channels) = (weights.dim().0, weights.dim().1);
+            let outputs_per_group = outputs / *groups;
+            for (output, (mut kernels, bias)) in weights.outer_iter_mut().zip(bias).enumerate() {
+                for (channel, mut kernel) in kernels.outer_iter_mut().enumerate() {
+                    let source = output / outputs_per_group * in_channels + channel;
+                    *bias += kernel.sum() * diagonal.offset[source];
+                    kernel.mapv_inplace(|weight| weight * diagonal.scale[source]);
+                }
+            }
+            scale_steps(
+                quantisation.as_mut().map(|q| &mut q.scale),
+                diagonal.scale[0],
+            );
+            true
+        }
+        _ => false,
+    }
+}
+
+fn scale_steps(steps: Option<&mut Vec<f32>>, factor: f32) {
+    if let Some(steps) = steps {
+        steps.iter_mut().for_each(|step| *step *= factor.abs());
+    }
+}
+
+/// Returns the layer that a diagonal is: a convolution of each channel, or a dense layer.
+fn as_layer(diagonal: &Diagonal, shape: &[usize]) -> Outcome<Operation> {
+    let count = diagonal.scale.len();
+    let bias = Array1::from(diagonal.offset.clone());
+    if shape.len() == 3 {
+        let mut weights = Array4::zeros((count, 1, 1, 1));
+        weights
+            .iter_mut()
+            .zip(&diagonal.scale)
+            .for_each(|(weight, &scale)| *weight = scale);
+        return Ok(Operation::Conv2d {
+            weights,
+            bias,
+            stride: [1, 1],
+            padding: [0; 4],
+            groups: count,
+            quantisation: None,
+        });
+    }
+    if count > MOST_DENSE {
+        return unsupported(format!(
+            "{count} elements that are each scaled by a number of their own"
+        ));
+    }
+    Ok(Operation::Dense {
+        weights: Array2::from_diag(&Array1::from(diagonal.scale.clone())),
+        bias,
+        quantisation: None,
+    })
+}
+
+fn is_pool(step: &Step) -> bool {
+    matches!(step.stage, Stage::Operation(Operation::MaxPool { .. }))
+}
+
+fn activation(step: &Step) -> Option<&Function> {
+    match &step.stage {
+        Stage::Operation(Operation::Activation(function)) => Some(function),
+        _ => None,
+    }
+}
+
+/// Returns whether a max pool may read this value as it is.
+fn is_ready(steps: &[Step], value: usize) -> bool {
+    let maker = value.checked_sub(1).map(|index| &steps[index]);
+    maker.is_some_and(|step| is_pool(step) || activation(step).is_some())
+}
+
+/// Swaps each max pool that does not follow an activation with the monotone activation that reads
+/// it: the largest element stays the largest.
+fn put_activations_first(draft: &mut Draft) {
+    let readers = readers(&draft.steps);
+    for pool in 0..draft.steps.len() {
+        let [reader] = readers[pool + 1][..] else {
+            continue;
+        };
+        let source = draft.steps[pool].inputs[0];
+        let is_swappable = is_pool(&draft.steps[pool])
+            && !is_ready(&draft.steps, source)
+            && activation(&draft.steps[reader]).is_some_and(Function::is_monotone);
+        if !is_swappable {
+            continue;
+        }
+        // Whoever read the activation reads the pool in its place.
+        draft.steps.swap(pool, reader);
+        draft.steps[reader].inputs = vec![pool + 1];
+        draft.steps[pool].inputs = vec![source];
+        draft.steps[pool].shape = draft.shape(source).to_vec();
+        let name = draft.steps[pool]
+            .name
+            .clone()
+            .unwrap_or_else(|| "an activation".into());
+        let note = "was put before the max pool that it followed, which gives the same numbers";
+        draft.notes.push(format!("Layer {name} {note}."));
+    }
+}
+
+/// Puts an activation that does nothing before each max pool that follows none.
+fn insert_identities(draft: &mut Draft) {
+    let old = std::mem::take(&mut draft.steps);
+    let mut places = vec![0; old.len() + 1];
+    for (index, mut step) in old.into_iter().enumerate() {
+        step.inputs
+            .iter_mut()
+            .for_each(|input| *input = places[*input]);
+        if is_pool(&step) && !is_ready(&draft.steps, step.inputs[0]) {
+            let shape = draft.shape(step.inputs[0]).to_vec();
+            let name = step.name.clone().unwrap_or_else(|| "a max pool".into());
+            draft.steps.push(Step {
+                name: None,
+                inputs: step.inputs,
+                shape,
+                stage: Stage::Operation(Operation::Activation(Function::Identity)),
+            });
+            step.inputs = vec![draft.steps.len()];
+            let note = "has an activation before it that changes nothing but rounds to look-ups";
+            draft.notes.push(format!("Layer {name} {note}."));
+        }
+        draft.steps.push(step);
+        places[index + 1] = draft.steps.len();
+    }
+}

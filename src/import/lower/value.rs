@@ -1,0 +1,103 @@
+//! What a name of the file stands for while the graph is lowered.
+
+use std::rc::Rc;
+
+use super::layout::Layout;
+use crate::import::network::Tail;
+use crate::import::onnx::Tensor;
+use crate::layer::Function;
+
+/// What a name of the file stands for.
+#[derive(Debug, Clone)]
+pub enum Value {
+    Constant(Rc<Constant>),
+    Wire(Wire),
+    /// Made from the logits without changing the label.
+    Scores(Scores),
+}
+
+impl Value {
+    /// Returns whether it depends on the network's input and is no score.
+    pub fn is_wire(&self) -> bool {
+        matches!(self, Self::Wire(_))
+    }
+}
+
+/// A number that does not depend on the network's input.
+#[derive(Debug, Clone)]
+pub struct Constant {
+    pub tensor: Tensor,
+    /// Where the numbers are integers times a scale.
+    pub grid: Option<Grid>,
+    /// The initialiser that it was made from.
+    pub origin: Option<String>,
+}
+
+impl Constant {
+    /// Returns a constant of unknown origin.
+    pub fn new(tensor: Tensor) -> Self {
+        Self {
+            tensor,
+            grid: None,
+            origin: None,
+        }
+    }
+}
+
+/// The steps that quantised numbers lie on.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Grid {
+    /// One, or one per index along `axis`; positive.
+    pub scale: Vec<f32>,
+    /// Along which the scales differ.
+    pub axis: Option<usize>,
+}
+
+/// A number per element that depends on the network's input: a function, not yet a layer, of what
+/// a layer makes.
+#[derive(Debug, Clone)]
+pub struct Wire {
+    /// 0 for the network's input, i + 1 for step i of the draft.
+    pub root: usize,
+    pub function: Function,
+    /// The axes that the file gives the elements.
+    pub layout: Layout,
+    /// Set between `QuantizeLinear` and `DequantizeLinear`.
+    pub integers: Option<Integers>,
+    /// Nothing but this wire reads the root.
+    pub exclusive: bool,
+    /// What the function is called in the file.
+    pub name: Option<String>,
+}
+
+/// Integers that stand for the numbers of a wire.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Integers {
+    pub scale: f64,
+    pub zero_point: i64,
+    /// Smallest and largest integer, with the zero point.
+    pub low: i64,
+    pub high: i64,
+}
+
+impl Wire {
+    /// Returns whether it is what its root makes, whatever the axes.
+    pub fn is_identity(&self) -> bool {
+        self.function == Function::Identity && self.integers.is_none()
+    }
+
+    /// Returns the same wire with another function.
+    pub fn with_function(&self, function: Function) -> Self {
+        Self {
+            function,
+            ..self.clone()
+        }
+    }
+}
+
+/// Probabilities, labels and the like.
+#[derive(Debug, Clone)]
+pub struct Scores {
+    pub logits: Wire,
+    pub tail: Tail,
+}

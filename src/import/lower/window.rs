@@ -1,0 +1,165 @@
+//! Where the windows of convolutions and pools lie.
+
+use super::constants::arrange::axis_of;
+use crate::import::fault::{Outcome, invalid, unsupported};
+use crate::import::onnx::Node;
+
+/// The windows of a convolution or pool over an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Windows {
+    pub stride: [usize; 2],
+    /// Top, left, bottom, right, with what `ceil_mode` adds.
+    pub padding: [usize; 4],
+    /// What `ceil_mode` adds at the bottom and the right.
+    pub excess: [usize; 2],
+    /// Height and width of the output.
+    pub output: [usize; 2],
+}
+
+/// The largest stride, kernel or padding.
+const MOST: usize = 1 << 16;
+
+impl Windows {
+    /// Returns the windows of a node whose kernel is known, over an image of this size.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where no window fits, or its settings are odd.
+    pub fn of(node: &Node, kernel: [usize; 2], size: [usize; 2]) -> Outcome<Self> {
+        let pair = |name: &str| -> Outcome<[usize; 2]> {
+            match list(node, name, 2)? {
+                None => Ok([1, 1]),
+                Some(pair) if pair.contains(&0) => invalid(format!("{name} of {pair:?}")),
+                Some(pair) => Ok([pair[0], pair[1]]),
+            }
+        };
+        let (stride, dilations) = (pair("strides")?, pair("dilations")?);
+        if dilations != [1, 1] {
+            return unsupported(format!("dilations of {dilations:?}"));
+        }
+        if kernel.contains(&0) {
+            return invalid(format!("a kernel of {kernel:?}"));
+        }
+        let rounds_up = node.integer("ceil_mode", 0)? != 0;
+        let pads = list(node, "pads", 4)?;
+        let auto_pad = node.text("auto_pad", "NOTSET")?;
+        let mut windows = Self {
+            stride,
+            padding: [0; 4],
+            excess: [0; 2],
+            output: [0; 2],
+        };
+        for axis in 0..2 {
+            let axis_sizes = [size[axis], kernel[axis], stride[axis]];
+            let [before, after] = match auto_pad {
+                "NOTSET" | "" => pads
+                    .as_ref()
+                    .map_or([0, 0], |pads| [pads[axis], pads[axis + 2]]),
+                "VALID" => [0, 0],
+                "SAME_UPPER" => same_padding(axis_sizes),
+                "SAME_LOWER" => {
+                    let [small, large] = same_padding(axis_sizes);
+                    [large, small]
+                }
+                _ => return invalid("an auto_pad that ONNX does not know"),
+            };
+            let along = Axis::of(axis_sizes, [before, after], rounds_up)?;
+            windows.padding[axis] = before;
+            windows.padding[axis + 2] = after + along.excess;
+            windows.excess[axis] = along.excess;
+            windows.output[axis] = along.output;
+        }
+        Ok(windows)
+    }
+}
+
+/// The windows along one axis.
+struct Axis {
+    output: usize,
+    excess: usize,
+}
+
+impl Axis {
+    fn of([size, kernel, stride]: [usize; 3], pads: [usize; 2], rounds_up: bool) -> Outcome<Self> {
+        let padded = size + pads[0] + pads[1];
+        if pads.iter().any(|&pad| pad > 2 * kernel) {
+            return unsupported(format!("padding of {pads:?} around a kernel of {kernel}"));
+        }
+        let Some(room) = padded.checked_sub(kernel) else {
+            return invalid(format!("a kernel of {kernel} on {padded} rows or columns"));
+        };
+        let steps = if rounds_up {
+            room.div_ceil(stride)
+        } else {
+            room / stride
+        };
+        let mut output = steps + 1;
+        // The last window must start inside the image or the padding before it.
+        if rounds_up && (output - 1) * stride >= size + pads[0] {
+            output -= 1;
+        }
+        let excess = ((output - 1) * stride + kernel).saturating_sub(padded);
+        Ok(Self { output, excess })
+    }
+}
+
+/// Returns the padding that makes `size / stride` windows, rounded up; the larger half after.
+fn same_padding([size, kernel, stride]: [usize; 3]) -> [usize; 2] {
+    let output = size.div_ceil(stride);
+    let total = ((output - 1) * stride + kernel).saturating_sub(size);
+    [total / 2, total - total / 2]
+}
+
+/// Returns a list of sizes of a known length, where the file has it.
+///
+/// # Errors
+///
+/// A sentence where it is of another length or a number is odd.
+pub fn list(node: &Node, name: &str, length: usize) -> Outcome<Option<Vec<usize>>> {
+    let Some(values) = node.integers(name)? else {
+        return Ok(None);
+    };
+    if values.len() != length {
+        return unsupported(format!(
+            "{name} of {} numbers; images have {length}",
+            values.len()
+        ));
+    }
+    let size = |&value: &i64| match usize::try_from(value) {
+        Ok(size) if size <= MOST => Ok(size),
+        _ => invalid(format!("{name} of {values:?}")),
+    };
+    values.iter().map(size).collect::<Outcome<_>>().map(Some)
+}
+
+/// Returns whether these axes are those of an image's rows and columns, the batch included.
+pub fn are_spatial(axes: &[i64]) -> bool {
+    let places = axes
+        .iter()
+        .map(|&axis| axis_of(axis, 4))
+        .collect::<Outcome<Vec<_>>>();
+    matches!(places.as_deref(), Ok([2, 3] | [3, 2]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn same_padding_puts_the_odd_row_after() {
+        assert_eq!(same_padding([5, 2, 1]), [0, 1]);
+        assert_eq!(same_padding([5, 3, 2]), [1, 1]);
+        assert_eq!(same_padding([4, 1, 2]), [0, 0]);
+    }
+
+    #[test]
+    fn rounding_up_adds_a_window_only_where_it_starts_inside() {
+        let axis = Axis::of([5, 2, 2], [0, 0], true).unwrap();
+        assert_eq!((axis.output, axis.excess), (3, 1));
+        // The third window would start in the padding behind the image.
+        let axis = Axis::of([4, 2, 2], [0, 1], true).unwrap();
+        assert_eq!((axis.output, axis.excess), (2, 0));
+        assert!(Axis::of([2, 3, 1], [0, 0], false).is_err());
+        assert!(Axis::of([2, 3, 1], [0, 9], false).is_err());
+    }
+}

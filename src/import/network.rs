@@ -1,0 +1,95 @@
+//! A float network as it comes out of a file of another program, before quantisation: the
+//! operations that this program knows, with their weights, in the order in which they run.
+
+use ndarray::{Array1, Array2, Array4};
+
+use crate::layer::Function;
+
+/// A network without calibration.
+#[derive(Debug, Clone)]
+pub struct Network {
+    /// Of one input, without the batch: `[channels, height, width]` or `[elements]`.
+    pub input_shape: Vec<usize>,
+    /// Every value is made before it is read; the last makes the output.
+    pub layers: Vec<Layer>,
+    /// What the client applies to the output, where the file says so.
+    pub tail: Tail,
+    /// What a person should know of how the file was read, one sentence each.
+    pub notes: Vec<String>,
+}
+
+/// One operation.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    /// Differs from all others.
+    pub name: String,
+    /// Values that it reads: 0 is the network's input, i + 1 the output of layer i.
+    pub inputs: Vec<usize>,
+    /// Of its output.
+    pub shape: Vec<usize>,
+    /// The residual block that it belongs to, if any; the layers of a block follow each other.
+    pub block: Option<String>,
+    pub operation: Operation,
+}
+
+/// What a layer computes.
+#[derive(Debug, Clone)]
+pub enum Operation {
+    Dense {
+        /// `[outputs, inputs]`.
+        weights: Array2<f32>,
+        /// `[outputs]`.
+        bias: Array1<f32>,
+        /// Where the file has integer weights.
+        quantisation: Option<WeightQuantisation>,
+    },
+    Conv2d {
+        /// `[out_channels, in_channels / groups, height, width]`.
+        weights: Array4<f32>,
+        /// `[out_channels]`.
+        bias: Array1<f32>,
+        /// Rows, columns.
+        stride: [usize; 2],
+        /// Top, left, bottom, right.
+        padding: [usize; 4],
+        groups: usize,
+        quantisation: Option<WeightQuantisation>,
+    },
+    AveragePool {
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 4],
+        count_padding: bool,
+        /// Rows and columns at the bottom and the right of the padding that never count: those
+        /// that `ceil_mode` has added.
+        excess: [usize; 2],
+    },
+    MaxPool {
+        kernel: [usize; 2],
+        stride: [usize; 2],
+        padding: [usize; 4],
+    },
+    /// The file's own quantisers are part of the function.
+    Activation(Function),
+    /// Of two inputs of one shape.
+    Add,
+    /// To one axis, in the same order.
+    Flatten,
+}
+
+/// How weights were quantised: each is an integer times the scale of its output channel.
+#[derive(Debug, Clone)]
+pub struct WeightQuantisation {
+    pub bits: u32,
+    /// One per output channel, positive.
+    pub scale: Vec<f32>,
+}
+
+/// What follows the logits; none of it changes the label.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tail {
+    None,
+    Softmax,
+    LogSoftmax,
+    ArgMax,
+}

@@ -1,0 +1,205 @@
+//! What an import tells: the layers, their integers, accuracies, and what everything on the server
+//! would take.
+
+use super::images::analyse_all;
+use super::network::Tail;
+use super::search::Trial;
+use super::{Imported, Request};
+use crate::analysis::{Analysis, PlannedAction, Term};
+use crate::compile::{Choice, Download, Target, compile_placement};
+use crate::cost::CostModel;
+use crate::error::Result;
+use crate::layer::Operation;
+use crate::model::Model;
+use crate::placement::{Party, Placement};
+use crate::projection::peak_bytes;
+use crate::select::Precision;
+use crate::units;
+
+/// The settings that estimates are for: those that a sweep has by default.
+const LOG2_P_FAIL_LOOKUP: f64 = -64.0;
+const STEP_NOISE: f64 = 0.5;
+
+/// Returns the lines of the report.
+///
+/// # Errors
+///
+/// As [`crate::analysis::analyse`].
+pub fn report(imported: &Imported, request: &Request) -> Result<Vec<String>> {
+    let model = &imported.model;
+    let analysis = analyse_all(model)?;
+    let mut lines = vec![format!(
+        "{}: {} operations, {} placeable layers, {} trained numbers",
+        request.onnx.display(),
+        model.nodes.len(),
+        model.layer_count(),
+        model
+            .nodes
+            .iter()
+            .map(|node| node.parameter_count)
+            .sum::<usize>(),
+    )];
+    lines.extend(imported.notes.iter().map(|note| format!("note: {note}")));
+    lines.extend(tail_line(imported.network.tail));
+    lines.push(String::new());
+    lines.extend(layer_lines(model, &analysis));
+    lines.push(String::new());
+    if !imported.trials.is_empty() {
+        lines.extend(trial_lines(&imported.trials));
+        lines.push(String::new());
+    }
+    lines.push(format!(
+        "accuracy over {} test images  float {}, integers {} ({} values out of range)",
+        model.test.len(),
+        units::percent(model.float_accuracy),
+        units::percent(imported.integer_accuracy),
+        imported.range_overflow_count,
+    ));
+    lines.push(estimate_line(model));
+    lines.push(format!("folder  {}", request.out.display()));
+    Ok(lines)
+}
+
+fn tail_line(tail: Tail) -> Option<String> {
+    let name = match tail {
+        Tail::None => return None,
+        Tail::Softmax => "softmax",
+        Tail::LogSoftmax => "log-softmax",
+        Tail::ArgMax => "arg-max",
+    };
+    Some(format!(
+        "note: the {name} at the end is left to the client, which takes the largest logit: the label \
+         is the same"
+    ))
+}
+
+/// Returns the table of the network's operations.
+fn layer_lines(model: &Model, analysis: &Analysis) -> Vec<String> {
+    let name_width = model
+        .nodes
+        .iter()
+        .map(|node| node.name.len())
+        .max()
+        .unwrap_or(0)
+        .max(5);
+    let mut lines = vec![format!(
+        "{:>5}  {:name_width$}  {:12}  {:>14}  {:>10}  {:>12}  {:>10}",
+        "layer", "name", "operation", "output", "parameters", "integers", "bootstraps"
+    )];
+    for (index, node) in model.nodes.iter().enumerate() {
+        let shape: Vec<String> = node.shape.iter().map(ToString::to_string).collect();
+        lines.push(
+            format!(
+                "{:>5}  {:name_width$}  {:12}  {:>14}  {:>10}  {:>12}  {:>10}",
+                model.layer_of(index) + 1,
+                node.name,
+                node.op,
+                shape.join("x"),
+                node.parameter_count,
+                integers(index, model, analysis),
+                node.operation.bootstrap_count(node.output_count()),
+            )
+            .trim_end()
+            .to_owned(),
+        );
+    }
+    lines
+}
+
+/// Returns the integers that an activation gives, or the largest weight of a linear layer.
+fn integers(node: usize, model: &Model, analysis: &Analysis) -> String {
+    match &model.nodes[node].operation {
+        Operation::Activation(activation) => {
+            format!("{}..={}", activation.output.low, activation.output.high)
+        }
+        Operation::Linear(_) => {
+            let weights = term_of(node, model, analysis).and_then(largest_weight);
+            weights.map_or(String::new(), |largest| format!("weights {largest}"))
+        }
+        Operation::Add(_) | Operation::MaxPool(_) => String::new(),
+    }
+}
+
+/// Returns the weights of a linear node: its own step's, or its part of a sum's.
+fn term_of<'a>(node: usize, model: &Model, analysis: &'a Analysis) -> Option<&'a Term> {
+    let terms = |node: usize| {
+        let mut steps = analysis.steps.iter().filter(move |step| step.node == node);
+        steps.find_map(|step| match &step.action {
+            PlannedAction::Linear(linear) => Some(&linear.terms),
+            PlannedAction::LookUp(_) => None,
+        })
+    };
+    if let Some(own) = terms(node) {
+        return own.first();
+    }
+    let nodes = model.nodes.iter().enumerate();
+    let mut sums = nodes.filter(|(_, reader)| reader.inputs.contains(&(node + 1)));
+    let (sum, reader) = sums.next()?;
+    let place = reader.inputs.iter().position(|&input| input == node + 1)?;
+    terms(sum)?.get(place)
+}
+
+fn largest_weight(term: &Term) -> Option<u64> {
+    match term {
+        Term::Scale(_) => None,
+        Term::Matrix(map) => {
+            let weights = map.blocks.iter().flat_map(|block| block.weights.iter());
+            weights.map(|&weight| (weight as i64).unsigned_abs()).max()
+        }
+    }
+}
+
+/// Returns the table of what `--bits auto` tried.
+fn trial_lines(trials: &[Trial]) -> impl Iterator<Item = String> {
+    let header = "bits tried           accuracy  look-ups, one core".to_owned();
+    let lines = trials.iter().map(|trial| {
+        let cost = trial
+            .look_up_core_s
+            .map_or("no parameters".into(), units::seconds);
+        let kept = if trial.kept { "  kept" } else { "" };
+        let accuracy = units::percent(trial.accuracy);
+        format!(
+            "{:20} {accuracy:>8}  {cost:>13}{kept}",
+            bits_text(&trial.bits)
+        )
+    });
+    std::iter::once(header).chain(lines)
+}
+
+/// Returns bits as digits, one per activation, or the one number that all have.
+fn bits_text(bits: &[(String, u32)]) -> String {
+    match bits {
+        [(_, first), others @ ..] if others.iter().all(|(_, bits)| bits == first) => {
+            format!("all {first}")
+        }
+        _ => bits.iter().map(|(_, bits)| bits.to_string()).collect(),
+    }
+}
+
+/// Returns what one inference of the all-server placement would take.
+fn estimate_line(model: &Model) -> String {
+    let placement = Placement::uniform(Party::Server, model.layer_count());
+    let cost = CostModel::default();
+    let target = Target {
+        parameters: Choice::Cheapest(Precision::StepNoise(STEP_NOISE), cost),
+        log2_p_fail_lookup: LOG2_P_FAIL_LOOKUP,
+        download: Download::Plain,
+    };
+    let programs = match compile_placement(model, &placement, &target) {
+        Ok(programs) => programs,
+        Err(error) => return format!("everything on the server  {error}"),
+    };
+    let cores = rayon::current_num_threads() as f64;
+    let seconds = programs.iter().map(|program| {
+        program.bootstrap_count() as f64 * cost.look_up_core_s(&program.parameters) / cores
+    });
+    format!(
+        "everything on the server  {} bootstraps with {}: about {} on {cores} cores, {}",
+        model.bootstrap_count(&placement),
+        programs
+            .first()
+            .map_or(String::new(), |program| program.parameters.to_string()),
+        units::seconds(seconds.sum()),
+        units::bytes(peak_bytes(model, &programs)),
+    )
+}

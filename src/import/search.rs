@@ -1,0 +1,237 @@
+//! The bits of activations: as given, or the fewest that keep the accuracy.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use super::Request;
+use super::calibration::Calibration;
+use super::draft::Draft;
+use super::images::{Images, analyse_all, float_labels, integer_labels};
+use crate::cost::CostModel;
+use crate::error::{Error, Result};
+use crate::select::{Precision, select};
+
+/// Fewest and most bits of an activation.
+const FEWEST: u32 = 1;
+const MOST: u32 = 8;
+/// Images that a trial is judged on.
+const MOST_IMAGES: usize = 500;
+/// What a trial's cost is estimated for: the defaults of a sweep.
+const STEP_NOISE: f64 = 0.5;
+const LOG2_P_FAIL_LOOKUP: f64 = -64.0;
+
+/// What `--bits` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Bits {
+    /// The fewest that keep the accuracy.
+    Auto,
+    Given {
+        /// For all that are not named.
+        others: Option<u32>,
+        named: BTreeMap<String, u32>,
+    },
+}
+
+/// One choice of bits that was tried.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// Per activation: name and bits.
+    pub bits: Vec<(String, u32)>,
+    /// Share of the calibration images whose label is right, by the integer network.
+    pub accuracy: f64,
+    /// Core-seconds of all look-ups of the all-server placement by the cost model; none where no
+    /// parameter set is precise enough.
+    pub look_up_core_s: Option<f64>,
+    pub kept: bool,
+}
+
+impl Bits {
+    /// Returns the bits asked for an activation.
+    pub fn of(&self, name: &str) -> Option<u32> {
+        match self {
+            Self::Auto => None,
+            Self::Given { others, named } => named.get(name).copied().or(*others),
+        }
+    }
+
+    /// Returns the names that bits are asked for.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let named = match self {
+            Self::Auto => None,
+            Self::Given { named, .. } => Some(named),
+        };
+        named.into_iter().flatten().map(|(name, _)| name.as_str())
+    }
+}
+
+impl FromStr for Bits {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let unusable = |part: &str| {
+            Error::Usage(format!(
+                "--bits {part:?}: give auto, a number from {FEWEST} to {MOST}, or layers such as \
+                 4,relu1=3"
+            ))
+        };
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        let (mut others, mut named) = (None, BTreeMap::new());
+        for part in text.split(',') {
+            let (name, number) = part.split_once('=').unwrap_or(("", part));
+            let bits: u32 = number.trim().parse().map_err(|_| unusable(part))?;
+            if !(FEWEST..=MOST).contains(&bits) {
+                return Err(unusable(part));
+            }
+            match name.trim() {
+                "" => others = Some(bits),
+                name => drop(named.insert(name.to_owned(), bits)),
+            }
+        }
+        Ok(Self::Given { others, named })
+    }
+}
+
+/// A search: what stays the same from trial to trial.
+struct Search<'a> {
+    draft: &'a mut Draft,
+    calibration: &'a Calibration,
+    images: Images<'a>,
+    /// The labels to keep: true ones, or else the float network's.
+    labels: Vec<usize>,
+    request: &'a Request,
+    trials: Vec<Trial>,
+}
+
+/// Finds the fewest bits whose accuracy on the calibration images is at most `most_loss` below the
+/// float network's: the same for all activations first, then fewer for one after the other, those
+/// with the most look-ups first. Returns all trials; the draft has the outcome.
+///
+/// # Errors
+///
+/// As [`crate::analysis::analyse`]; [`Error::Usage`] where not even the most bits are enough.
+pub fn search(
+    draft: &mut Draft,
+    calibration: &Calibration,
+    images: &Images,
+    request: &Request,
+) -> Result<Vec<Trial>> {
+    let images = images.take(MOST_IMAGES);
+    let float = float_labels(&draft.model, &images);
+    let labels = match images.labels {
+        Some(labels) => labels.iter().map(|&label| usize::from(label)).collect(),
+        None => float.clone(),
+    };
+    let float_share = share_equal(&float, &labels);
+    let least = float_share - request.most_loss;
+    let names: Vec<(usize, String)> = draft
+        .activations()
+        .map(|(node, name, _)| (node, name.to_owned()))
+        .collect();
+    let mut search = Search {
+        draft,
+        calibration,
+        images,
+        labels,
+        request,
+        trials: Vec::new(),
+    };
+    let mut kept: Option<BTreeMap<String, u32>> = None;
+    for bits in (FEWEST..=MOST).rev() {
+        let uniform: BTreeMap<String, u32> =
+            names.iter().map(|(_, name)| (name.clone(), bits)).collect();
+        if search.attempt(&uniform)? < least {
+            break;
+        }
+        kept = Some(uniform);
+        search.keep();
+    }
+    let Some(mut kept) = kept else {
+        return Err(Error::Usage(format!(
+            "--bits auto: with {MOST} bits everywhere more than {} of the accuracy is lost; allow \
+             more by --max-loss, or give --weight-bits more",
+            crate::units::percent(request.most_loss)
+        )));
+    };
+    let mut by_count = names;
+    let model = &search.draft.model;
+    by_count.sort_by_key(|(node, _)| std::cmp::Reverse(model.nodes[*node].output_count()));
+    for (_, name) in by_count {
+        let Some(bits) = kept.get(&name).copied().filter(|&bits| bits > FEWEST) else {
+            continue;
+        };
+        let mut fewer = kept.clone();
+        fewer.insert(name, bits - 1);
+        if search.attempt(&fewer)? >= least {
+            kept = fewer;
+            search.keep();
+        }
+    }
+    search.set(&kept);
+    Ok(search.trials)
+}
+
+impl Search<'_> {
+    fn set(&mut self, bits: &BTreeMap<String, u32>) {
+        let of = |name: &str| bits.get(name).copied();
+        let method = self.request.range;
+        self.draft.set_outputs(self.calibration, method, of, MOST);
+    }
+
+    /// Tries bits and returns the accuracy.
+    fn attempt(&mut self, bits: &BTreeMap<String, u32>) -> Result<f64> {
+        self.set(bits);
+        let (found, _) = integer_labels(&self.draft.model, &self.images)?;
+        let accuracy = share_equal(&found, &self.labels);
+        let analysis = analyse_all(&self.draft.model)?;
+        let cost = CostModel::default();
+        let set = select(
+            &analysis,
+            LOG2_P_FAIL_LOOKUP,
+            Precision::StepNoise(STEP_NOISE),
+            &cost,
+        );
+        let count = analysis.look_up_count() as f64;
+        self.trials.push(Trial {
+            bits: bits
+                .iter()
+                .map(|(name, bits)| (name.clone(), *bits))
+                .collect(),
+            accuracy,
+            look_up_core_s: set.ok().map(|set| count * cost.look_up_core_s(&set)),
+            kept: false,
+        });
+        Ok(accuracy)
+    }
+
+    /// Marks the last trial as kept.
+    fn keep(&mut self) {
+        if let Some(trial) = self.trials.last_mut() {
+            trial.kept = true;
+        }
+    }
+}
+
+fn share_equal(found: &[usize], wanted: &[usize]) -> f64 {
+    let equal = found.iter().zip(wanted).filter(|(a, b)| a == b).count();
+    equal as f64 / wanted.len().max(1) as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bits_are_read_as_written() {
+        let bits = |text: &str| text.parse::<Bits>();
+        assert_eq!(bits("auto").expect("auto"), Bits::Auto);
+        assert_eq!(bits("4").expect("number").of("relu1"), Some(4));
+        let mixed = bits("4,relu1=3").expect("list");
+        assert_eq!((mixed.of("relu1"), mixed.of("relu2")), (Some(3), Some(4)));
+        assert_eq!(mixed.names().collect::<Vec<_>>(), ["relu1"]);
+        for bad in ["", "0", "9", "four", "relu1=", "4,,3"] {
+            assert!(bits(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,437 @@
+"""Makes the small models of this folder and cases.json: inputs, and the outputs of ONNX Runtime.
+
+    pip install onnx onnxruntime numpy            # scikit-learn and skl2onnx for its exports
+    python make_golden.py
+
+Operators that ONNX Runtime does not know (QONNX's) are computed here in numpy. Every case is one
+image; the first axis is the batch. The result is the same at every run, but for the scikit-learn
+models, which are kept as they are where scikit-learn is not installed.
+"""
+
+import json
+import pathlib
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+FOLDER = pathlib.Path(__file__).parent
+RNG = np.random.default_rng(2026)
+CASES = []
+
+
+def numbers(*shape, scale=1.0):
+    return (RNG.normal(size=shape) * scale).astype(np.float32)
+
+
+def node(operator, inputs, output, **attributes):
+    return helper.make_node(operator, inputs, [output], **attributes)
+
+
+def run(model, x):
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(
+        model.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    return session.run(None, {session.get_inputs()[0].name: x})
+
+
+def keep(name, model, x, output):
+    path = FOLDER / f"{name}.onnx"
+    path.write_bytes(model.SerializeToString())
+    assert path.stat().st_size <= 3072, (name, path.stat().st_size)
+    short = lambda values: [float(f"{value:.7g}") for value in np.ravel(values)]
+    CASES.append({"name": name, "input": short(x), "output": short(output)})
+
+
+def case(name, shape, nodes, constants=(), opset=17, expected=None, batch="N", x=None, domains=()):
+    """Writes a model whose last node makes the output; `shape` is without the batch."""
+    if x is None:
+        x = numbers(1, *shape)
+    tensors = [numpy_helper.from_array(np.asarray(value), key) for key, value in dict(constants).items()]
+    graph = helper.make_graph(
+        nodes,
+        name,
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *shape])],
+        [helper.make_empty_tensor_value_info(nodes[-1].output[0])],
+        tensors,
+    )
+    imports = [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, 1) for d in domains]
+    model = helper.make_model(graph, opset_imports=imports, ir_version=8)
+    fed = x if batch in ("N", 1) else np.repeat(x, batch, 0)
+    output = expected(x) if expected else run(model, fed)[0][:1]
+    keep(name, model, x, output)
+
+
+def convolutions():
+    def conv(name, shape, weights, bias=True, opset=17, **attributes):
+        constants = {"conv.weight": numbers(*weights, scale=0.5)}
+        if bias:
+            constants["conv.bias"] = numbers(weights[0])
+        case(f"conv_{name}", shape, [node("Conv", ["x", *constants], "y", **attributes)], constants, opset)
+
+    conv("plain", [2, 5, 6], [3, 2, 3, 3])
+    conv("no_bias", [2, 5, 6], [3, 2, 3, 3], bias=False)
+    conv("one_by_one", [3, 4, 4], [4, 3, 1, 1])
+    conv("flat_kernel", [2, 5, 6], [2, 2, 1, 3])
+    conv("tall_kernel", [2, 5, 6], [2, 2, 3, 1], pads=[1, 0, 1, 0])
+    conv("stride_2", [2, 7, 6], [3, 2, 3, 3], strides=[2, 2])
+    conv("stride_2_3", [2, 7, 8], [3, 2, 2, 3], strides=[2, 3])
+    conv("pads", [2, 5, 5], [3, 2, 3, 3], pads=[1, 1, 1, 1])
+    conv("uneven_pads", [2, 5, 5], [3, 2, 3, 3], pads=[0, 1, 2, 0])
+    conv("end_pads_stride", [1, 6, 6], [2, 1, 5, 5], pads=[0, 0, 1, 1], strides=[2, 2])
+    conv("same_upper", [2, 5, 6], [3, 2, 2, 4], auto_pad="SAME_UPPER")
+    conv("same_lower", [2, 5, 6], [3, 2, 2, 4], auto_pad="SAME_LOWER")
+    conv("same_upper_stride", [2, 5, 6], [3, 2, 3, 3], auto_pad="SAME_UPPER", strides=[2, 2])
+    conv("same_lower_stride", [2, 6, 6], [3, 2, 3, 3], auto_pad="SAME_LOWER", strides=[2, 2])
+    conv("valid", [2, 5, 6], [3, 2, 3, 3], auto_pad="VALID")
+    conv("groups", [4, 4, 5], [6, 2, 3, 3], group=2, pads=[1, 1, 1, 1])
+    conv("depthwise", [3, 5, 5], [3, 1, 3, 3], group=3, pads=[1, 1, 1, 1])
+    conv("depthwise_multiplier", [2, 5, 5], [4, 1, 3, 3], group=2, strides=[2, 2])
+    conv("whole_image", [2, 4, 4], [5, 2, 4, 4])
+    conv("opset_8", [2, 4, 4], [2, 2, 3, 3], opset=8)
+
+
+def matrix_products():
+    def gemm(name, a, b, c, **attributes):
+        constants = {"fc.weight": numbers(*b)}
+        if c is not None:
+            constants["fc.bias"] = numbers(*c)
+        case(f"gemm_{name}", a, [node("Gemm", ["x", *constants], "y", **attributes)], constants)
+
+    gemm("plain", [6], [6, 4], [4])
+    gemm("trans_b", [6], [4, 6], [4], transB=1)
+    gemm("alpha_beta", [6], [4, 6], [1, 4], transB=1, alpha=0.5, beta=-2.0)
+    gemm("no_bias", [6], [6, 4], None)
+    gemm("scalar_bias", [6], [6, 4], [1])
+    weights = {"w": numbers(6, 4)}
+    case("mat_mul", [6], [node("MatMul", ["x", "w"], "y")], weights)
+    case(
+        "mat_mul_bias",
+        [6],
+        [node("MatMul", ["x", "w"], "a"), node("Add", ["b", "a"], "y")],
+        {**weights, "b": numbers(1, 4)},
+    )
+    case(
+        "mat_mul_transposed_weights",
+        [6],
+        [node("Transpose", ["wt"], "w", perm=[1, 0]), node("MatMul", ["x", "w"], "y")],
+        {"wt": numbers(4, 6)},
+    )
+    case("mat_mul_of_row", [1, 6], [node("MatMul", ["x", "w"], "y")], weights)
+    case("half_weights", [6], [node("Cast", ["w"], "v", to=1), node("MatMul", ["x", "v"], "y")],
+         {"w": numbers(6, 4).astype(np.float16)})
+    case("double_weights", [6], [node("Cast", ["w"], "v", to=1), node("MatMul", ["x", "v"], "y")],
+         {"w": numbers(6, 4).astype(np.float64)})
+
+
+CONV = {"cw": numbers(3, 2, 3, 3, scale=0.5), "cb": numbers(3)}
+
+
+def after_conv(name, nodes, constants=(), shape=(2, 5, 5), pads=(1, 1, 1, 1), **more):
+    """A case of nodes that read `c`, the output of a convolution with three channels."""
+    conv = node("Conv", ["x", "cw", "cb"], "c", pads=list(pads))
+    case(name, list(shape), [conv, *nodes], {**CONV, **dict(constants)}, **more)
+
+
+def affine():
+    norm = {"s": numbers(3), "t": numbers(3), "m": numbers(3), "v": np.abs(numbers(3)) + 0.1}
+    bn = lambda inp, out: node("BatchNormalization", [inp, *norm], out, epsilon=1e-3)
+    after_conv("norm_after_conv", [bn("c", "y")], norm)
+    after_conv("norm_after_relu", [node("Relu", ["c"], "r"), bn("r", "y")], norm)
+    after_conv("norm_relu_conv", [node("Relu", ["c"], "r"), bn("r", "n"), node("Conv", ["n", "w2"], "y")],
+               {**norm, "w2": numbers(2, 3, 3, 3)})
+    after_conv("norm_relu_padded_conv",
+               [node("Relu", ["c"], "r"), bn("r", "n"), node("Conv", ["n", "w2"], "y", pads=[1, 1, 1, 1])],
+               {**norm, "w2": numbers(2, 3, 3, 3)})
+    after_conv("norm_of_shared", [bn("c", "n"), node("Relu", ["c"], "r"), node("Add", ["n", "r"], "y")], norm)
+    case("norm_first", [3, 4, 4], [bn("x", "n"), node("Conv", ["n", "w2"], "y")], {**norm, "w2": numbers(2, 3, 2, 2)})
+    case("norm_flat", [4], [node("MatMul", ["x", "w"], "a"), bn("a", "y")], {"w": numbers(4, 3), **norm})
+    case("norm_flat_relu", [4],
+         [node("MatMul", ["x", "w"], "a"), node("Relu", ["a"], "r"), bn("r", "n"), node("MatMul", ["n", "u"], "y")],
+         {"w": numbers(4, 3), "u": numbers(3, 2), **norm})
+    case("norm_flat_last", [4], [node("MatMul", ["x", "w"], "a"), node("Relu", ["a"], "r"), bn("r", "y")],
+         {"w": numbers(4, 3), **norm})
+    channel = {"k": numbers(3, 1, 1)}
+    for operator in ["Add", "Sub", "Mul", "Div"]:
+        after_conv(f"{operator.lower()}_channels", [node(operator, ["c", "k"], "y")], channel)
+        after_conv(f"{operator.lower()}_number", [node(operator, ["c", "k"], "y")], {"k": np.float32(1.7)})
+    after_conv("sub_from", [node("Sub", ["k", "c"], "y")], channel)
+    after_conv("number_after_relu", [node("Relu", ["c"], "r"), node("Mul", ["r", "k"], "y")], {"k": np.float32(-0.3)})
+    after_conv("channels_after_pool",
+               [node("AveragePool", ["c"], "p", kernel_shape=[2, 2]), node("Mul", ["p", "k"], "m"), node("Add", ["m", "k"], "y")],
+               channel)
+    after_conv("elements_after_flatten",
+               [node("Relu", ["c"], "r"), node("Flatten", ["r"], "f"), node("Mul", ["f", "k"], "m"),
+                node("MatMul", ["m", "u"], "y")], {"k": numbers(12), "u": numbers(12, 3)}, shape=(2, 4, 4), pads=(0, 0, 0, 0))
+    after_conv("standardised_input_like", [node("Sub", ["c", "a"], "d"), node("Div", ["d", "k"], "y")],
+               {"a": numbers(1, 3, 1, 1), "k": np.abs(numbers(1, 3, 1, 1)) + 0.5})
+    case("standardised_input", [2, 5, 5],
+         [node("Sub", ["x", "a"], "d"), node("Div", ["d", "k"], "e"), node("Conv", ["e", "cw", "cb"], "y", pads=[1, 1, 1, 1])],
+         {"a": numbers(1, 2, 1, 1), "k": np.abs(numbers(1, 2, 1, 1)) + 0.5, **CONV})
+
+
+def pools():
+    shape = [2, 7, 6]
+    settings = {
+        "plain": dict(kernel_shape=[2, 2]),
+        "stride": dict(kernel_shape=[2, 2], strides=[2, 2]),
+        "uneven": dict(kernel_shape=[3, 2], strides=[2, 3], pads=[1, 0, 0, 1]),
+        "pads": dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]),
+        "ceil": dict(kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1),
+        "ceil_pads": dict(kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1),
+        "ceil_wide": dict(kernel_shape=[2, 2], strides=[4, 4], ceil_mode=1),
+        "same_upper": dict(kernel_shape=[2, 2], strides=[2, 2], auto_pad="SAME_UPPER"),
+        "same_lower": dict(kernel_shape=[3, 2], auto_pad="SAME_LOWER"),
+    }
+    for name, attributes in settings.items():
+        case(f"average_pool_{name}", shape, [node("AveragePool", ["x"], "y", **attributes)])
+        case(f"max_pool_{name}", shape, [node("MaxPool", ["x"], "y", **attributes)])
+        case(f"average_pool_{name}_counted", shape,
+             [node("AveragePool", ["x"], "y", count_include_pad=1, **attributes)], opset=19)
+    case("global_average_pool", shape, [node("GlobalAveragePool", ["x"], "y")])
+    case("global_max_pool", shape, [node("GlobalMaxPool", ["x"], "y")])
+    case("reduce_mean", shape, [node("ReduceMean", ["x"], "y", axes=[2, 3], keepdims=0)])
+    case("reduce_mean_18", shape, [node("ReduceMean", ["x", "a"], "y")], {"a": np.array([-1, -2])}, opset=18)
+    after_conv("max_pool_before_relu", [node("MaxPool", ["c"], "p", kernel_shape=[2, 2]), node("Relu", ["p"], "y")])
+    after_conv("max_pool_before_square", [node("MaxPool", ["c"], "p", kernel_shape=[2, 2]), node("Mul", ["p", "p"], "y")])
+
+
+def functions():
+    two = {"k": np.float32(0.7), "h": np.float32(-0.4)}
+    for name, nodes in {
+        "relu": [node("Relu", ["c"], "y")],
+        "relu6": [node("Clip", ["c", "z", "six"], "y")],
+        "clip_low": [node("Clip", ["c", "h"], "y")],
+        "clip_high": [node("Clip", ["c", "", "k"], "y")],
+        "leaky_relu": [node("LeakyRelu", ["c"], "y", alpha=0.2)],
+        "leaky_relu_default": [node("LeakyRelu", ["c"], "y")],
+        "prelu": [node("PRelu", ["c", "slope"], "y")],
+        "sigmoid": [node("Sigmoid", ["c"], "y")],
+        "tanh": [node("Tanh", ["c"], "y")],
+        "hard_sigmoid": [node("HardSigmoid", ["c"], "y", alpha=0.3, beta=0.4)],
+        "hard_sigmoid_default": [node("HardSigmoid", ["c"], "y")],
+        "hard_swish": [node("HardSwish", ["c"], "y")],
+        "neg": [node("Relu", ["c"], "r"), node("Neg", ["r"], "y")],
+        "minimum": [node("Min", ["c", "k"], "y")],
+        "maximum": [node("Max", ["h", "c"], "y")],
+        "square": [node("Mul", ["c", "c"], "y")],
+        "pow_2": [node("Pow", ["c", "p2"], "y")],
+        "pow_3": [node("Pow", ["c", "p3"], "y")],
+        "polynomial": [node("Mul", ["c", "c"], "q"), node("Mul", ["q", "k"], "a"), node("Mul", ["c", "h"], "l"),
+                       node("Add", ["a", "l"], "s"), node("Add", ["s", "k"], "y")],
+        "swish": [node("Sigmoid", ["c"], "s"), node("Mul", ["c", "s"], "y")],
+        "hard_swish_parts": [node("HardSigmoid", ["c"], "s", alpha=1 / 6, beta=0.5), node("Mul", ["s", "c"], "y")],
+        "hard_swish_relu6": [node("Add", ["c", "three"], "a"), node("Clip", ["a", "z", "six"], "b"),
+                             node("Mul", ["c", "b"], "m"), node("Div", ["m", "six"], "y")],
+        "function_sum": [node("Relu", ["c"], "r"), node("Tanh", ["c"], "t"), node("Sub", ["r", "t"], "y")],
+        "shared_function": [node("Relu", ["c"], "r"), node("Conv", ["r", "w3"], "d"), node("Tanh", ["r"], "t"),
+                            node("Add", ["d", "t"], "y")],
+        "gate_of_shared": [node("Sigmoid", ["c"], "s"), node("Mul", ["c", "s"], "m"), node("Conv", ["s", "w3"], "d"),
+                           node("Add", ["d", "m"], "y")],
+    }.items():
+        constants = {
+            "z": np.float32(0), "six": np.float32(6), "three": np.float32(3), "slope": numbers(1, 1, 1)[:, :, :],
+            "p2": np.float32(2), "p3": np.float32(3), "w3": numbers(3, 3, 1, 1), **two,
+        }
+        used = {name for n in nodes for name in n.input}
+        after_conv(name, nodes, {key: value for key, value in constants.items() if key in used})
+    after_conv("clip_attributes", [node("Clip", ["c"], "y", min=-0.5, max=0.5)], opset=10)
+
+
+def residuals():
+    w = {"w3": numbers(3, 3, 3, 3, scale=0.3), "w4": numbers(3, 3, 1, 1)}
+    conv3 = lambda a, b: node("Conv", [a, "w3"], b, pads=[1, 1, 1, 1])
+    after_conv("residual", [node("Relu", ["c"], "r"), conv3("r", "d"), node("Add", ["d", "r"], "s"), node("Relu", ["s"], "y")],
+               {"w3": w["w3"]})
+    after_conv("residual_shortcut",
+               [node("Relu", ["c"], "r"), node("Conv", ["r", "w4"], "e"), conv3("r", "d"), node("Add", ["e", "d"], "s"),
+                node("Relu", ["s"], "y")], w)
+    after_conv("residual_nested",
+               [node("Relu", ["c"], "r"), conv3("r", "d"), node("Relu", ["d"], "g"), node("Conv", ["g", "w4"], "e"),
+                node("Add", ["e", "g"], "f"), node("Add", ["r", "f"], "y")], w)
+    after_conv("residual_sum", [node("Relu", ["c"], "r"), conv3("r", "d"), node("Conv", ["r", "w4"], "e"),
+                                node("Sum", ["e", "d", "r"], "y")], w)
+    after_conv("residual_difference", [node("Relu", ["c"], "r"), conv3("r", "d"), node("Sub", ["r", "d"], "y")],
+               {"w3": w["w3"]})
+
+
+def reshapes():
+    gemm = {"fc": numbers(27, 3)}
+    last = node("MatMul", ["f", "fc"], "y")
+    chain = lambda *nodes, **constants: ([*nodes, last], {**gemm, **constants})
+    for name, (nodes, constants) in {
+        "flatten": chain(node("Flatten", ["c"], "f")),
+        "flatten_negative": chain(node("Flatten", ["c"], "f", axis=-3)),
+        "reshape_minus": chain(node("Reshape", ["c", "s"], "f"), s=np.array([-1, 27])),
+        "reshape_zero": chain(node("Reshape", ["c", "s"], "f"), s=np.array([0, -1])),
+        "reshape_one": chain(node("Reshape", ["c", "s"], "f"), s=np.array([1, 27])),
+        "reshape_twice": chain(node("Reshape", ["c", "s"], "a"), node("Reshape", ["a", "u"], "f"), s=np.array([0, 9, 3]),
+                               u=np.array([0, 27])),
+        "reshape_computed": chain(node("Shape", ["c"], "a"), node("Gather", ["a", "zero"], "b"),
+                                  node("Unsqueeze", ["b", "axis"], "d"), node("Concat", ["d", "rest"], "s", axis=0),
+                                  node("Reshape", ["c", "s"], "f"), zero=np.array(0), axis=np.array([0]),
+                                  rest=np.array([-1])),
+        "reshape_sliced": chain(node("Shape", ["c"], "a"), node("Slice", ["a", "from", "to"], "b"),
+                                node("Concat", ["b", "rest"], "s", axis=0), node("Reshape", ["c", "s"], "f"),
+                                **{"from": np.array([0]), "to": np.array([1]), "rest": np.array([-1])}),
+        "transpose_flatten": chain(node("Transpose", ["c"], "a", perm=[0, 2, 3, 1]), node("Flatten", ["a"], "f")),
+        "transpose_relu_flatten": chain(node("Transpose", ["c"], "a", perm=[0, 3, 2, 1]), node("Relu", ["a"], "b"),
+                                        node("Flatten", ["b"], "f")),
+        "transpose_bias_flatten": chain(node("Transpose", ["c"], "a", perm=[0, 2, 3, 1]), node("Add", ["a", "k"], "b"),
+                                        node("Flatten", ["b"], "f"), k=numbers(3)),
+        "transpose_back": chain(node("Transpose", ["c"], "a", perm=[0, 2, 3, 1]),
+                                node("Transpose", ["a"], "b", perm=[0, 3, 1, 2]),
+                                node("MaxPool", ["b"], "d", kernel_shape=[1, 1]), node("Flatten", ["d"], "f")),
+        "dropout_identity": chain(node("Dropout", ["c"], "a"), node("Identity", ["a"], "b"), node("Flatten", ["b"], "f")),
+    }.items():
+        after_conv(name, nodes, constants, shape=(2, 3, 3))
+    case("flat_input_to_image", [18],
+         [node("Reshape", ["x", "s"], "i"), node("Conv", ["i", "cw", "cb"], "y")], {"s": np.array([-1, 2, 3, 3]), **CONV})
+    case("last_channel_input", [5, 5, 1],
+         [node("Transpose", ["x"], "i", perm=[0, 3, 1, 2]), node("Conv", ["i", "w1"], "y")], {"w1": numbers(2, 1, 3, 3)})
+    case("squeeze", [2, 3, 3],
+         [node("GlobalAveragePool", ["x"], "p"), node("Squeeze", ["p", "a"], "s"), node("MatMul", ["s", "u"], "y")],
+         {"a": np.array([2, 3]), "u": numbers(2, 3)})
+    case("unsqueeze_squeeze", [4],
+         [node("MatMul", ["x", "w4"], "a"), node("Unsqueeze", ["a", "i"], "b"), node("Squeeze", ["b", "i"], "d"),
+          node("MatMul", ["d", "u"], "y")], {"w4": numbers(4, 3), "u": numbers(3, 2), "i": np.array([2])})
+    case("batch_of_ten", [2, 3, 3], [node("Conv", ["x", "cw", "cb"], "c"), node("Reshape", ["c", "s"], "y")],
+         {"s": np.array([10, 3]), **CONV}, batch=10)
+
+
+def tails():
+    weights = {"w": numbers(4, 3)}
+    for operator in ["Softmax", "LogSoftmax"]:
+        case(operator.lower(), [4], [node("MatMul", ["x", "w"], "a"), node(operator, ["a"], "y", axis=1)], weights)
+    case("softmax_opset_9", [4], [node("MatMul", ["x", "w"], "a"), node("Softmax", ["a"], "y")], weights, opset=9)
+    case("arg_max", [4], [node("MatMul", ["x", "w"], "a"), node("ArgMax", ["a"], "y", axis=1)], weights)
+
+
+def linear_quantisers():
+    def pair(value, scale, zero, out, **attributes):
+        return [node("QuantizeLinear", [value, scale, zero], out + "_q", **attributes),
+                node("DequantizeLinear", [out + "_q", scale, zero], out, **attributes)]
+
+    act = {"sa": np.float32(0.05), "za": np.int8(-10), "zu": np.uint8(30)}
+    after_conv("qdq_after_conv", pair("c", "sa", "za", "y"), {"sa": act["sa"], "za": act["za"]})
+    after_conv("qdq_after_relu", [node("Relu", ["c"], "r"), *pair("r", "sa", "zu", "y")], {"sa": act["sa"], "zu": act["zu"]})
+    after_conv("qcdq", [node("QuantizeLinear", ["c", "sa", "z0"], "q"), node("Clip", ["q", "lo", "hi"], "k"),
+                        node("DequantizeLinear", ["k", "sa", "z0"], "y")],
+               {"sa": np.float32(0.3), "z0": np.int8(0), "lo": np.int8(-3), "hi": np.int8(3)})
+    after_conv("qdq_other_scale", [node("QuantizeLinear", ["c", "sa", "za"], "q"), node("DequantizeLinear", ["q", "sb", "zb"], "y")],
+               {"sa": np.float32(0.05), "za": np.int8(-10), "sb": np.float32(0.1), "zb": np.int8(3)})
+    after_conv("qdq_flattened", [node("QuantizeLinear", ["c", "sa", "za"], "q"), node("Flatten", ["q"], "f"),
+                                 node("DequantizeLinear", ["f", "sa", "za"], "y")], {"sa": act["sa"], "za": act["za"]})
+    integers = lambda *shape: RNG.integers(-127, 128, size=shape).astype(np.int8)
+    case("qdq_weights", [2, 4, 4],
+         [*pair("x", "sa", "za", "a"), node("DequantizeLinear", ["wq", "sw", "zw"], "w", axis=0),
+          node("DequantizeLinear", ["bq", "sb", "zb"], "b", axis=0), node("Conv", ["a", "w", "b"], "y")],
+         {"sa": act["sa"], "za": act["za"], "wq": integers(3, 2, 3, 3), "sw": np.array([0.01, 0.02, 0.005], np.float32),
+          "zw": np.zeros(3, np.int8), "bq": np.array([100, -2000, 7], np.int32),
+          "sb": np.array([5e-4, 1e-3, 2.5e-4], np.float32), "zb": np.zeros(3, np.int32)})
+    case("qdq_weights_zero_point", [6],
+         [node("DequantizeLinear", ["wq", "sw", "zw"], "w", axis=1), node("MatMul", ["x", "w"], "y")],
+         {"wq": RNG.integers(0, 255, size=(6, 3)).astype(np.uint8), "sw": np.array([0.01, 0.02, 0.005], np.float32),
+          "zw": np.array([128, 100, 0], np.uint8)})
+    case("qcdq_weights", [6],
+         [node("QuantizeLinear", ["wf", "sw", "z0"], "q"), node("Clip", ["q", "lo", "hi"], "k"),
+          node("DequantizeLinear", ["k", "sw", "z0"], "w"), node("Gemm", ["x", "w"], "y", transB=1)],
+         {"wf": numbers(3, 6), "sw": np.float32(0.25), "z0": np.int8(0), "lo": np.int8(-3), "hi": np.int8(3)})
+    norm = {"s": numbers(3), "t": numbers(3), "m": numbers(3), "v": np.abs(numbers(3)) + 0.1}
+    case("qdq_weights_norm", [2, 4, 4],
+         [node("DequantizeLinear", ["wq", "sw", "zw"], "w", axis=0), node("Conv", ["x", "w"], "a"),
+          node("BatchNormalization", ["a", *norm], "y")],
+         {"wq": integers(3, 2, 3, 3), "sw": np.array([0.01, 0.02, 0.005], np.float32), "zw": np.zeros(3, np.int8), **norm})
+
+
+def quant(x, scale, zero, bits, signed, narrow):
+    """QONNX's Quant: clip, round half to even."""
+    low = (-(2 ** (bits - 1)) + narrow) if signed else 0
+    high = (2 ** (bits - 1) - 1) if signed else 2**bits - 1 - narrow
+    integers = np.clip(x.astype(np.float64) / scale + zero, low, high)
+    return (np.rint(integers) - zero) * scale
+
+
+def qonnx():
+    weights = numbers(4, 6)
+    for domain, operator in [("onnx.brevitas", "Quant"), ("qonnx.custom_op.general", "IntQuant")]:
+        for signed, narrow, bits, zero in [(1, 1, 2, 0), (1, 0, 4, 0), (0, 0, 3, 0), (0, 1, 3, 0), (1, 0, 4, 1)]:
+            node_ = node(operator, ["x", "s", "z", "b"], "y", domain=domain, signed=signed, narrow=narrow,
+                         rounding_mode="ROUND")
+            case(f"{operator.lower()}_{bits}_{signed}{narrow}_{zero}", [6], [node_],
+                 {"s": np.float32(0.5), "z": np.float32(zero), "b": np.float32(bits)}, domains=[domain],
+                 expected=lambda x: quant(x, 0.5, zero, bits, signed, narrow))
+    attributes = dict(domain="onnx.brevitas", signed=1, narrow=1, rounding_mode="ROUND")
+    scales = np.array([[0.2], [0.3], [0.4], [0.5]], np.float32)
+    case("quant_weights", [6],
+         [node("Quant", ["x", "s", "z", "b"], "a", **attributes), node("Quant", ["wf", "sw", "z", "b"], "q", **attributes),
+          node("Transpose", ["q"], "w", perm=[1, 0]), node("MatMul", ["a", "w"], "y")],
+         {"s": np.float32(0.25), "z": np.float32(0), "b": np.float32(3), "wf": weights, "sw": scales},
+         domains=["onnx.brevitas"],
+         expected=lambda x: quant(x, 0.25, 0, 3, 1, 1) @ quant(weights, scales, 0, 3, 1, 1).T)
+    sign = lambda x: np.where(x >= 0, 1.0, -1.0)
+    case("bipolar", [6],
+         [node("BipolarQuant", ["x", "s"], "a", domain="onnx.brevitas"),
+          node("BipolarQuant", ["wf", "s"], "w", domain="onnx.brevitas"), node("Gemm", ["a", "w"], "y", transB=1)],
+         {"s": np.float32(0.5), "wf": weights}, domains=["onnx.brevitas"],
+         expected=lambda x: 0.5 * sign(x) @ (0.5 * sign(weights)).T)
+
+
+def scikit_learn():
+    """Exports of scikit-learn, as they come; kept as they are where it is not installed."""
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+    from sklearn.neural_network import MLPClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+    from sklearn.svm import LinearSVC
+    from skl2onnx import to_onnx
+
+    points = numbers(60, 4)
+    three = (points[:, 0] > 0).astype(int) + (points[:, 1] > 0.2)
+    two = (three > 0).astype(int)
+    mlp = lambda **more: MLPClassifier((5,), max_iter=30, random_state=1, **more)
+    models = {
+        "mlp_3": (mlp(), three), "mlp_2": (mlp(activation="tanh"), two),
+        "logistic_3": (LogisticRegression(), three), "logistic_2": (LogisticRegression(), two),
+        "svc_3": (LinearSVC(), three), "svc_2": (LinearSVC(), two),
+        "scaled_mlp": (make_pipeline(StandardScaler(), mlp(activation="logistic")), three),
+        "min_max_logistic": (make_pipeline(MinMaxScaler(), LogisticRegression()), three),
+        "regression": (LinearRegression(), three),
+    }
+    for name, (estimator, labels) in models.items():
+        estimator.fit(points, labels)
+        zip_maps = [False] if name.startswith(("svc", "regression")) else [False, True]
+        for zip_map in zip_maps:
+            options = None if len(zip_maps) == 1 else {"zipmap": zip_map}
+            model = to_onnx(estimator, points[:1], options=options)
+            x = numbers(1, 4)
+            outputs = run(model, x)
+            scores = outputs[-1]
+            if zip_map:
+                scores = [list(scores[0].values())]
+            if name == "svc_2":
+                scores = [[-scores[0], scores[0]]]
+            keep(f"sklearn_{name}{'_zipped' if zip_map else ''}", model, x, scores)
+
+
+def main():
+    for make in [convolutions, matrix_products, affine, pools, functions, residuals, reshapes, tails, linear_quantisers, qonnx]:
+        make()
+    path = FOLDER / "cases.json"
+    try:
+        scikit_learn()
+    except ImportError:
+        old = json.loads(path.read_text()) if path.exists() else []
+        CASES.extend(case for case in old if case["name"].startswith("sklearn_"))
+    lines = ",\n".join(json.dumps(case) for case in CASES)
+    path.write_text(f"[\n{lines}\n]\n")
+    size = sum(file.stat().st_size for file in FOLDER.iterdir())
+    print(f"{len(CASES)} cases, {size} bytes")
+
+
+if __name__ == "__main__":
+    main()
