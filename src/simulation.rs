@@ -12,8 +12,11 @@ use crate::model::values::Values;
 use crate::placement::{Party, Placement};
 use crate::program::{LookUpStep, NoiseSeed, Program};
 
+/// Images that are simulated at once: what fits in memory for wide layers.
+const PORTION: usize = 250;
+
 /// The outcome of a simulation, one column per image.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Simulation {
     /// `[classes, images]`.
     pub logits: Vec<Row<f32>>,
@@ -34,13 +37,19 @@ pub fn simulate(
     images: &[usize],
     noise: Option<NoiseSeed>,
 ) -> Simulation {
-    let element_count: usize = model.input.shape.iter().product();
-    let pixel =
-        |image: &usize, element| model.input.real(element, model.test.image(*image)[element]);
-    let input = (0..element_count)
-        .map(|element| images.iter().map(|image| pixel(image, element)).collect())
-        .collect();
-    simulate_on(model, placement, programs, input, noise)
+    let element_count = model.element_count(0);
+    let mut all = Simulation::default();
+    for (index, portion) in images.chunks(PORTION).enumerate() {
+        let pixel =
+            |image: &usize, element| model.input.real(element, model.test.image(*image)[element]);
+        let input = (0..element_count)
+            .map(|element| portion.iter().map(|image| pixel(image, element)).collect())
+            .collect();
+        // Each portion draws its own noise.
+        let noise = noise.map(|NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((index as u64) << 40)));
+        all.append(simulate_on(model, placement, programs, input, noise));
+    }
+    all
 }
 
 /// As [`simulate`], on float inputs `[elements, images]`.
@@ -51,11 +60,7 @@ pub fn simulate_on(
     input: Vec<Row<f32>>,
     noise: Option<NoiseSeed>,
 ) -> Simulation {
-    let mut simulation = Simulation {
-        logits: Vec::new(),
-        range_overflow_count: 0,
-        deviations: Vec::new(),
-    };
+    let mut simulation = Simulation::default();
     let mut values = Values::default();
     values.insert(0, input);
     let mut programs = programs.iter().enumerate();
@@ -87,6 +92,22 @@ pub fn simulate_on(
 }
 
 impl Simulation {
+    /// Adds the outcome for further images.
+    fn append(&mut self, more: Self) {
+        self.range_overflow_count += more.range_overflow_count;
+        if self.logits.is_empty() {
+            self.logits = more.logits;
+            self.deviations = more.deviations;
+            return;
+        }
+        for (row, more) in self.logits.iter_mut().zip(more.logits) {
+            *row = row.iter().chain(&more).copied().collect();
+        }
+        for ((_, tally), (_, more)) in self.deviations.iter_mut().zip(more.deviations) {
+            *tally = tally.plus(more);
+        }
+    }
+
     /// Runs a server segment in the clear on the values that it reads.
     fn run_segment(&mut self, program: &Program, values: &mut Values, noise: Option<NoiseSeed>) {
         let uploads = program.interface.uploads.iter().map(|upload| {

@@ -32,8 +32,10 @@ use crate::settings::Settings;
 use crate::simulation::{arg_max, simulate};
 use crate::statistics::median;
 
-/// Noise seeds that the simulated accuracy is the mean of.
-pub const NOISE_SEEDS: u64 = 10;
+/// Noise seeds that the simulated accuracy is the mean of, at most.
+const MOST_NOISE_SEEDS: u64 = 10;
+/// Simulated inferences from which fewer seeds are enough.
+const ENOUGH_INFERENCES: u64 = 4000;
 /// Look-ups of a batch that `activation_s` is measured on.
 const ACTIVATION_BATCH: usize = 64;
 /// Batches that `activation_s` is the median of.
@@ -286,6 +288,11 @@ impl Judged {
     }
 }
 
+/// Returns how many noise seeds the accuracy over so many test images is the mean of.
+fn noise_seeds(image_count: usize) -> u64 {
+    (ENOUGH_INFERENCES / image_count as u64).clamp(1, MOST_NOISE_SEEDS)
+}
+
 /// Accuracy of a placement over the whole test set.
 struct Accuracy {
     simulated: f64,
@@ -298,12 +305,13 @@ impl Accuracy {
     fn of(model: &Model, placement: &Placement, programs: &[Arc<Program>], seed: u64) -> Self {
         let all: Vec<usize> = (0..model.test.len()).collect();
         let noiseless = simulate(model, placement, programs, &all, None);
-        let noisy = (0..NOISE_SEEDS).map(|index| {
-            let noise = NoiseSeed(seed.wrapping_mul(NOISE_SEEDS).wrapping_add(index));
+        let seeds = noise_seeds(all.len());
+        let noisy = (0..seeds).map(|index| {
+            let noise = NoiseSeed(seed.wrapping_mul(MOST_NOISE_SEEDS).wrapping_add(index));
             simulate(model, placement, programs, &all, Some(noise)).accuracy(model, &all)
         });
         Self {
-            simulated: noisy.sum::<f64>() / NOISE_SEEDS as f64,
+            simulated: noisy.sum::<f64>() / seeds as f64,
             noiseless: noiseless.accuracy(model, &all),
             range_overflow_count: noiseless.range_overflow_count,
             deviations: noiseless.deviations,
