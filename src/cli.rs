@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use import::ImportArguments;
 
 use crate::compile::{Download, compile_placement};
@@ -19,11 +19,12 @@ use crate::explain::explain;
 use crate::fhe::parameters::ParameterSet;
 use crate::inference::Session;
 use crate::model::{Granularity, Model};
-use crate::placement::Placement;
+use crate::placement::{Party, Placement};
 use crate::plot::draw_charts;
 use crate::progress::{INTERRUPTED, Progress, tell};
 use crate::projection::project;
 use crate::results::{self, Tables, read_csv};
+use crate::role;
 use crate::row::SplitRow;
 use crate::settings::{Overrides, Settings, all_placements};
 use crate::simulation::simulate;
@@ -60,6 +61,24 @@ enum Command {
     /// Run one split for a sweep, as told on standard input
     #[command(hide = true)]
     Worker,
+    /// Run one party of one inference, for its memory
+    #[command(hide = true)]
+    Role { party: Role },
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Role {
+    Client,
+    Server,
+}
+
+impl From<Role> for Party {
+    fn from(role: Role) -> Self {
+        match role {
+            Role::Client => Self::Client,
+            Role::Server => Self::Server,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -182,6 +201,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Calibrate(arguments) => calibrate(&arguments.out),
         Command::Plot(arguments) => plot(&arguments.folder),
         Command::Worker => worker::run(),
+        Command::Role { party } => role::run(party.into()),
     }
 }
 

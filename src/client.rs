@@ -38,11 +38,26 @@ impl Client {
         placement: &Placement,
         segments: Vec<(Interface, ParameterSet)>,
     ) -> Self {
+        Self::of_nodes(model, placement).with_keys(segments)
+    }
+
+    /// Returns the client of a placement without keys.
+    pub fn of_nodes(model: &Model, placement: &Placement) -> Self {
         let layers = model.layers.iter().zip(placement.parties());
         let nodes = layers.flat_map(|(layer, party)| {
             let nodes = model.nodes[layer.nodes.clone()].iter();
             nodes.map(move |node| (*party == Party::Client).then(|| node.clone()))
         });
+        Self {
+            input: model.input.clone(),
+            nodes: nodes.collect(),
+            segments: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// Returns the client with a secret key for each parameter set of the server segments.
+    pub fn with_keys(self, segments: Vec<(Interface, ParameterSet)>) -> Self {
         let mut keys: Vec<SecretKey> = Vec::new();
         let segments = segments.into_iter().map(|(interface, parameters)| {
             let known = keys.iter().position(|key| *key.parameters() == parameters);
@@ -52,12 +67,22 @@ impl Client {
             });
             ServerSegment { interface, key }
         });
+        let segments = segments.collect();
         Self {
-            input: model.input.clone(),
-            nodes: nodes.collect(),
-            segments: segments.collect(),
+            segments,
             keys,
+            ..self
         }
+    }
+
+    /// Returns what it knows of a server segment.
+    pub fn interface(&self, segment: usize) -> &Interface {
+        &self.segments[segment].interface
+    }
+
+    /// Returns the parameters of a server segment.
+    pub fn parameters(&self, segment: usize) -> &ParameterSet {
+        self.keys[self.segments[segment].key].parameters()
     }
 
     /// Generates the evaluation key of one of its secret keys.

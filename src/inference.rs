@@ -1,5 +1,6 @@
 //! One inference from image to logits: the only file where client and server meet.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -14,20 +15,40 @@ use crate::fhe::packed::extract;
 use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::Row;
 use crate::model::Model;
-use crate::model::values::Values;
-use crate::placement::{Party, Placement, Segment};
+use crate::model::values::{Values, Wiring};
+use crate::placement::{Party, Placement};
 use crate::program::Program;
 use crate::server::{BeforeLookUp, Server, StepTime};
 use crate::wire::{self, Expected};
 
 /// A client and a server that have exchanged keys for one placement.
-pub struct Session<'a> {
-    model: &'a Model,
-    segments: Vec<Segment>,
+pub struct Session {
     programs: Vec<Arc<Program>>,
+    route: Route,
     client: Client,
     server: Server,
     pub set_up: SetUp,
+}
+
+/// What an inference passes through: all that the client needs to know of the whole network.
+pub struct Route {
+    wiring: Wiring,
+    /// The nodes of each segment and who runs them.
+    segments: Vec<(Party, Range<usize>)>,
+}
+
+impl Route {
+    /// Returns the route of a placement.
+    pub fn of(model: &Model, placement: &Placement) -> Self {
+        let segments = placement.segments();
+        let segments = segments
+            .iter()
+            .map(|segment| (segment.party, model.nodes_of(segment)));
+        Self {
+            wiring: Wiring::of(model),
+            segments: segments.collect(),
+        }
+    }
 }
 
 /// What it took to exchange keys.
@@ -44,7 +65,7 @@ pub struct SetUp {
 }
 
 /// The outcome of one inference.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Inference {
     pub logits: Vec<f32>,
     /// One per server segment.
@@ -76,13 +97,13 @@ pub struct PhaseTimes {
     pub online_s: f64,
 }
 
-impl<'a> Session<'a> {
+impl Session {
     /// Compiles the placement, generates keys and hands the evaluation key over.
     ///
     /// # Errors
     ///
     /// [`crate::Error::Parameters`] where the noise leaves no room for a layer.
-    pub fn set_up(model: &'a Model, placement: &Placement, target: &Target) -> Result<Self> {
+    pub fn set_up(model: &Model, placement: &Placement, target: &Target) -> Result<Self> {
         let programs = compile_placement(model, placement, target)?;
         let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
         let mut server = Server::new(&programs);
@@ -114,8 +135,7 @@ impl<'a> Session<'a> {
             set_up.packing_key_bytes += message.len() as u64;
         }
         Ok(Self {
-            model,
-            segments: placement.segments(),
+            route: Route::of(model, placement),
             programs,
             client,
             server,
@@ -134,107 +154,18 @@ impl<'a> Session<'a> {
     ///
     /// [`crate::Error::Message`] where a message does not conform.
     pub fn infer(&self, image: &[u8]) -> Result<Inference> {
-        let start = Instant::now();
-        let mut times = PhaseTimes::default();
-        let mut outcome = Inference {
-            logits: Vec::new(),
-            exchanges: Vec::new(),
-            times,
-            step_times: Vec::new(),
-            upload_bytes: 0,
-            download_bytes: 0,
+        let mut server_times = PhaseTimes::default();
+        let mut step_times = Vec::new();
+        let mut serve = |segment: usize, uploads: Vec<Vec<u8>>| {
+            let program = &self.programs[segment];
+            let served = serve(&self.server, segment, program, &uploads, &mut server_times)?;
+            step_times.extend(served.step_times);
+            Ok(served.downloads)
         };
-        let mut values = Values::default();
-        let input = timed(&mut times.client_compute_s, || {
-            self.client.read_image(image)
-        });
-        values.insert(0, input);
-        for segment in &self.segments {
-            let nodes = self.model.nodes_of(segment);
-            match segment.party {
-                Party::Client => timed(&mut times.client_compute_s, || {
-                    for node in nodes.clone() {
-                        let value = self.client.run_node(node, &values);
-                        values.insert(node + 1, value);
-                        values.forget(self.model, node + 1);
-                    }
-                }),
-                Party::Server => self.round_trip(&mut values, &mut times, &mut outcome)?,
-            }
-            values.forget(self.model, nodes.end);
-        }
-        times.online_s = start.elapsed().as_secs_f64();
-        let logits = values.into_output(self.model);
-        outcome.logits = logits.iter().map(|row| row[0]).collect();
-        outcome.times = times;
-        Ok(outcome)
-    }
-
-    /// client → wire → server → wire → client, for the next server segment.
-    fn round_trip(
-        &self,
-        values: &mut Values,
-        times: &mut PhaseTimes,
-        outcome: &mut Inference,
-    ) -> Result<()> {
-        let (client, server) = (&self.client, &self.server);
-        let segment = outcome.exchanges.len();
-        let program = &self.programs[segment];
-        let mut exchange = Exchange::default();
-
-        let mut received = Vec::new();
-        for (index, upload) in program.interface.uploads.iter().enumerate() {
-            let integers = timed(&mut times.encrypt_s, || {
-                client.quantise(segment, index, values.get(upload.value))
-            });
-            let ciphertexts = timed(&mut times.encrypt_s, || {
-                client.encrypt(segment, index, &integers)
-            });
-            let message = timed(&mut times.serialise_s, || {
-                wire::write_upload(&ciphertexts, upload.bytes)
-            });
-            outcome.upload_bytes += message.len() as u64;
-            let expected = Expected {
-                sizes: &upload.layout.lengths,
-                bytes: upload.bytes,
-            };
-            received.push(timed(&mut times.deserialise_s, || {
-                wire::read_upload(&message, expected)
-            })?);
-            exchange.uploaded.push(integers);
-        }
-
-        let (answers, step_times) = timed(&mut times.server_compute_s, || {
-            server.run(segment, &received)
-        })?;
-        outcome.step_times.extend(step_times);
-
-        let downloads = program.interface.downloads.iter().zip(answers);
-        for (index, (download, answer)) in downloads.enumerate() {
-            let message = timed(&mut times.serialise_s, || {
-                wire::write_download(&answer, download.bytes)
-            });
-            outcome.download_bytes += message.len() as u64;
-            drop(answer);
-            let sizes = download.ciphertext_sizes(&program.parameters);
-            let expected = Expected {
-                sizes: &sizes,
-                bytes: download.bytes,
-            };
-            let received = timed(&mut times.deserialise_s, || {
-                wire::read_download(&message, expected)
-            })?;
-            let integers = timed(&mut times.decrypt_s, || {
-                client.decrypt(segment, index, &received)
-            });
-            let value = timed(&mut times.decrypt_s, || {
-                client.dequantise(segment, index, &integers)
-            });
-            values.insert(download.value, value);
-            exchange.downloaded.push(integers);
-        }
-        outcome.exchanges.push(exchange);
-        Ok(())
+        let mut inference = infer(&self.client, &self.route, image, &mut serve)?;
+        inference.times.add(&server_times);
+        inference.step_times = step_times;
+        Ok(inference)
     }
 
     /// Encrypts integers for a server segment anew and runs it; `before_look_up` as in
@@ -307,6 +238,186 @@ impl<'a> Session<'a> {
     }
 }
 
+/// Sends the uploads of a server segment and returns its downloads, both as bytes.
+pub type Exchanged<'a> = dyn FnMut(usize, Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> + 'a;
+
+/// Runs one image at the client, which has each server segment run by `exchange`. The times are the
+/// client's, but for `online_s`, which is the wall time of all.
+///
+/// # Errors
+///
+/// [`crate::Error::Message`] where an answer does not conform, and what `exchange` returns.
+pub fn infer(
+    client: &Client,
+    route: &Route,
+    image: &[u8],
+    exchange: &mut Exchanged<'_>,
+) -> Result<Inference> {
+    let start = Instant::now();
+    let mut inference = Inference::default();
+    let times = &mut inference.times;
+    let mut values = Values::default();
+    let input = timed(&mut times.client_compute_s, || client.read_image(image));
+    values.insert(0, input);
+    for (party, nodes) in &route.segments {
+        match party {
+            Party::Client => timed(&mut times.client_compute_s, || {
+                for node in nodes.clone() {
+                    let value = client.run_node(node, &values);
+                    values.insert(node + 1, value);
+                    values.forget(&route.wiring, node + 1);
+                }
+            }),
+            // client → wire → server → wire → client
+            Party::Server => {
+                let segment = inference.exchanges.len();
+                let (uploaded, uploads) = send(client, segment, &values, times);
+                inference.upload_bytes += byte_count(&uploads);
+                let downloads = exchange(segment, uploads)?;
+                inference.download_bytes += byte_count(&downloads);
+                let downloaded = receive(client, segment, &downloads, &mut values, times)?;
+                inference.exchanges.push(Exchange {
+                    uploaded,
+                    downloaded,
+                });
+            }
+        }
+        values.forget(&route.wiring, nodes.end);
+    }
+    times.online_s = start.elapsed().as_secs_f64();
+    let logits = values.into_output(&route.wiring);
+    inference.logits = logits.iter().map(|row| row[0]).collect();
+    Ok(inference)
+}
+
+fn byte_count(messages: &[Vec<u8>]) -> u64 {
+    messages.iter().map(|message| message.len() as u64).sum()
+}
+
+/// Quantises, encrypts and serialises what a server segment reads; returns the integers, and the
+/// messages.
+fn send(
+    client: &Client,
+    segment: usize,
+    values: &Values,
+    times: &mut PhaseTimes,
+) -> (Vec<Vec<i64>>, Vec<Vec<u8>>) {
+    let uploads = client.interface(segment).uploads.iter().enumerate();
+    let sent = uploads.map(|(index, upload)| {
+        let integers = timed(&mut times.encrypt_s, || {
+            client.quantise(segment, index, values.get(upload.value))
+        });
+        let ciphertexts = timed(&mut times.encrypt_s, || {
+            client.encrypt(segment, index, &integers)
+        });
+        let message = timed(&mut times.serialise_s, || {
+            wire::write_upload(&ciphertexts, upload.bytes)
+        });
+        (integers, message)
+    });
+    sent.unzip()
+}
+
+/// What a server made of a segment's uploads.
+pub struct Served {
+    pub downloads: Vec<Vec<u8>>,
+    pub step_times: Vec<StepTime>,
+}
+
+/// Runs a server segment from messages to messages.
+///
+/// # Errors
+///
+/// [`crate::Error::Message`] where an upload does not conform or a key is missing.
+pub fn serve(
+    server: &Server,
+    segment: usize,
+    program: &Program,
+    uploads: &[Vec<u8>],
+    times: &mut PhaseTimes,
+) -> Result<Served> {
+    let encodings = &program.interface.uploads;
+    if uploads.len() != encodings.len() {
+        return Err(crate::Error::Message(format!(
+            "{} uploads where {} belong",
+            uploads.len(),
+            encodings.len()
+        )));
+    }
+    let received = uploads.iter().zip(encodings).map(|(message, upload)| {
+        let expected = Expected {
+            sizes: &upload.layout.lengths,
+            bytes: upload.bytes,
+        };
+        timed(&mut times.deserialise_s, || {
+            wire::read_upload(message, expected)
+        })
+    });
+    let received = received.collect::<Result<Vec<_>>>()?;
+    let (answers, step_times) = timed(&mut times.server_compute_s, || {
+        server.run(segment, &received)
+    })?;
+    let downloads = answers.into_iter().zip(&program.interface.downloads);
+    let downloads = downloads.map(|(answer, download)| {
+        timed(&mut times.serialise_s, || {
+            wire::write_download(&answer, download.bytes)
+        })
+    });
+    Ok(Served {
+        downloads: downloads.collect(),
+        step_times,
+    })
+}
+
+/// Deserialises, decrypts and dequantises a server segment's answers into values; returns the
+/// integers.
+fn receive(
+    client: &Client,
+    segment: usize,
+    downloads: &[Vec<u8>],
+    values: &mut Values,
+    times: &mut PhaseTimes,
+) -> Result<Vec<Vec<i64>>> {
+    let encodings = &client.interface(segment).downloads;
+    if downloads.len() != encodings.len() {
+        return Err(crate::Error::Message(format!(
+            "{} downloads where {} belong",
+            downloads.len(),
+            encodings.len()
+        )));
+    }
+    let received = downloads.iter().zip(encodings).enumerate();
+    received
+        .map(|(index, (message, download))| {
+            let sizes = download.ciphertext_sizes(client.parameters(segment));
+            let expected = Expected {
+                sizes: &sizes,
+                bytes: download.bytes,
+            };
+            let rows = timed(&mut times.deserialise_s, || {
+                wire::read_download(message, expected)
+            })?;
+            let integers = timed(&mut times.decrypt_s, || {
+                client.decrypt(segment, index, &rows)
+            });
+            let value = timed(&mut times.decrypt_s, || {
+                client.dequantise(segment, index, &integers)
+            });
+            values.insert(download.value, value);
+            Ok(integers)
+        })
+        .collect()
+}
+
+impl PhaseTimes {
+    /// Adds another party's times; `online_s` stays.
+    fn add(&mut self, other: &Self) {
+        self.serialise_s += other.serialise_s;
+        self.server_compute_s += other.server_compute_s;
+        self.deserialise_s += other.deserialise_s;
+    }
+}
+
 /// Returns the parameter sets that need an evaluation key, each once.
 pub fn key_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
     let mut sets: Vec<ParameterSet> = Vec::new();
@@ -322,7 +433,7 @@ pub fn key_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
 }
 
 /// Returns the packings of answers that need a key, each once.
-fn packings(programs: &[Arc<Program>]) -> Vec<(ParameterSet, PackingDecomposition)> {
+pub fn packings(programs: &[Arc<Program>]) -> Vec<(ParameterSet, PackingDecomposition)> {
     let mut needed = Vec::new();
     for program in programs {
         let downloads = program.interface.downloads.iter();

@@ -38,6 +38,7 @@ pub mod progress;
 pub mod projection;
 pub mod quantise;
 pub mod results;
+pub mod role;
 pub mod row;
 pub mod select;
 pub mod server;

@@ -63,6 +63,27 @@ impl PeakMemory {
     }
 }
 
+/// The high-water mark of this process's resident set, which Linux keeps exactly.
+pub struct HighWater;
+
+impl HighWater {
+    /// Lowers the mark to what is resident, and returns that; `None` where there is no such mark.
+    pub fn reset() -> Option<u64> {
+        std::fs::write("/proc/self/clear_refs", "5").ok()?;
+        Self::read()
+    }
+
+    /// Returns the mark in bytes; `None` where there is none.
+    pub fn read() -> Option<u64> {
+        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+        Some(kibibytes << 10)
+    }
+}
+
 /// This process as sysinfo sees it.
 struct Probe {
     system: System,

@@ -16,7 +16,7 @@ use crate::placement::Placement;
 use crate::row::{LayerRow, SampleRow, SplitRow, Status};
 use crate::settings::Settings;
 use crate::statistics::{Summary, summarise};
-use crate::worker::{LayerDeviations, Sample};
+use crate::worker::{Finished, LayerDeviations, Sample};
 
 pub const SAMPLES: &str = "samples.csv";
 pub const SPLITS: &str = "splits.csv";
@@ -132,6 +132,11 @@ impl Try<'_> {
             }
             _ => None,
         };
+        let roles = finished.and_then(|finished| finished.roles);
+        let client = roles.map(|roles| roles.client);
+        let server_memory = roles.and_then(|roles| roles.server);
+        let live = finished.map_or(&[][..], |finished| &finished.live_ciphertexts);
+        let live = live.iter().copied();
         let deviations = finished.map_or(&[][..], |finished| &finished.deviations);
         let rates = DeviationRates::of(deviations);
         SplitRow {
@@ -166,6 +171,14 @@ impl Try<'_> {
             start_rss_bytes: finished.and_then(|f| f.start_rss_bytes),
             peak_rss_bytes: finished.and_then(|f| f.peak_rss_bytes),
             rss_sampling_period_s: finished.and_then(|f| f.rss_sampling_period_s),
+            client_start_rss_bytes: client.map(|memory| memory.start_bytes),
+            client_peak_rss_bytes: client.map(|memory| memory.peak_bytes),
+            client_fits_gb: client.and_then(|memory| memory.fits_gb()),
+            server_start_rss_bytes: server_memory.map(|memory| memory.start_bytes),
+            server_peak_rss_bytes: server_memory.map(|memory| memory.peak_bytes),
+            server_fits_gb: server_memory.and_then(|memory| memory.fits_gb()),
+            server_ciphertext_bytes: live.map(|(_, bytes)| bytes).max(),
+            mem_method: mem_method(finished).into(),
             simulated_accuracy: finished.map(|f| f.simulated_accuracy),
             noiseless_accuracy: finished.map(|f| f.noiseless_accuracy),
             range_overflow_count: finished.map(|f| f.range_overflow_count),
@@ -218,9 +231,28 @@ impl Try<'_> {
                 server_compute_s_min: summary.min,
                 server_compute_s_max: summary.max,
                 n: summary.n,
+                live_ciphertext_bytes: live_of(finished, index),
             })
         });
         rows.collect()
+    }
+}
+
+/// Returns the live ciphertexts of a layer.
+fn live_of(finished: Option<&Finished>, layer: usize) -> Option<u64> {
+    let mut layers = finished?.live_ciphertexts.iter();
+    layers
+        .find(|(index, _)| *index == layer)
+        .map(|&(_, bytes)| bytes)
+}
+
+/// Returns the word for how a split's memory was measured.
+fn mem_method(finished: Option<&Finished>) -> &'static str {
+    let Some(finished) = finished else { return "" };
+    match (finished.roles, finished.peak_rss_bytes) {
+        (Some(_), _) => "high_water_mark",
+        (None, Some(_)) => "sampled",
+        (None, None) => "",
     }
 }
 

@@ -64,6 +64,8 @@ pub struct StepTime {
     /// Index of the node in the model.
     pub node: usize,
     pub seconds: f64,
+    /// Bytes of all ciphertexts at the end of the step, its inputs and output among them.
+    pub live_bytes: u64,
 }
 
 impl Server {
@@ -198,14 +200,16 @@ impl Server {
                 }
                 (Action::LookUp(_), _) => unreachable!("look-ups are prepared with tables"),
             };
-            for &slot in &step.last_reads {
-                slots[slot] = None;
-            }
+            let seconds = start.elapsed().as_secs_f64();
             slots.push(Some(output));
             times.push(StepTime {
                 node: step.node,
-                seconds: start.elapsed().as_secs_f64(),
+                seconds,
+                live_bytes: slots.iter().flatten().map(Ciphertexts::bytes).sum(),
             });
+            for &slot in &step.last_reads {
+                slots[slot] = None;
+            }
         }
         let downloads = program.interface.downloads.iter();
         let downloads = downloads.zip(&program.download_slots);
@@ -257,6 +261,11 @@ impl Server {
 }
 
 impl Ciphertexts<'_> {
+    fn bytes(&self) -> u64 {
+        let (Self::Packed(rows, _) | Self::Lwe(rows)) = self;
+        rows.iter().map(|row| size_of_val(&row[..]) as u64).sum()
+    }
+
     /// Returns one LWE ciphertext per element.
     fn into_lwe(self, parameters: &ParameterSet) -> Vec<Row<u64>> {
         match self {

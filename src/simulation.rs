@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use crate::deviation::Deviations;
 use crate::linear_map::Row;
 use crate::model::Model;
-use crate::model::values::Values;
+use crate::model::values::{Values, Wiring};
 use crate::placement::{Party, Placement};
 use crate::program::{LookUpStep, NoiseSeed, Program};
 
@@ -61,6 +61,7 @@ pub fn simulate_on(
     noise: Option<NoiseSeed>,
 ) -> Simulation {
     let mut simulation = Simulation::default();
+    let wiring = Wiring::of(model);
     let mut values = Values::default();
     values.insert(0, input);
     let mut programs = programs.iter().enumerate();
@@ -72,7 +73,7 @@ pub fn simulate_on(
                     let operands = values.of(&model.nodes[node].inputs);
                     let value = model.nodes[node].operation.run_float(&operands);
                     values.insert(node + 1, value);
-                    values.forget(model, node + 1);
+                    values.forget(&wiring, node + 1);
                 }
             }
             Party::Server => {
@@ -85,9 +86,9 @@ pub fn simulate_on(
                 simulation.run_segment(program, &mut values, noise);
             }
         }
-        values.forget(model, nodes.end);
+        values.forget(&wiring, nodes.end);
     }
-    simulation.logits = values.into_output(model);
+    simulation.logits = values.into_output(&wiring);
     simulation
 }
 

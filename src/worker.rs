@@ -26,6 +26,7 @@ use crate::memory::{PeakMemory, SAMPLING_PERIOD};
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::program::{NoiseSeed, Program};
+use crate::role::{self, RoleMemories};
 use crate::row::{SampleRow, Status};
 use crate::server::StepTime;
 use crate::settings::Settings;
@@ -80,6 +81,10 @@ pub struct Finished {
     pub start_rss_bytes: Option<u64>,
     pub peak_rss_bytes: Option<u64>,
     pub rss_sampling_period_s: Option<f64>,
+    /// Each party in a process of its own; `None` where this system has no exact measure.
+    pub roles: Option<RoleMemories>,
+    /// Per server layer: its index, and the most bytes of ciphertexts that lived in one of its steps.
+    pub live_ciphertexts: Vec<(usize, u64)>,
     pub client_weight_share: Option<f64>,
     pub simulated_accuracy: f64,
     pub noiseless_accuracy: f64,
@@ -179,6 +184,7 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
         }
     }
     let memory = memory.map(PeakMemory::stop);
+    let live_ciphertexts = live_ciphertexts(&model, &warm_up.step_times);
     let uploads: Vec<_> = warm_up.exchanges.into_iter().map(|e| e.uploaded).collect();
     let audits = audit(&session, &uploads)?;
     let batches = (0..ACTIVATION_BATCHES).map(|_| session.activation_s(ACTIVATION_BATCH));
@@ -196,6 +202,8 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
         of_layer.measured = of_layer.measured.plus(audit.measured);
     }
     let encrypted = !programs.is_empty();
+    let program = std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?;
+    let roles = role::measure(&program, settings, placement)?;
     let has_key = session.set_up.evaluation_key_bytes > 0;
     Ok(Finished {
         key_generation_s: encrypted.then_some(session.set_up.key_generation_s),
@@ -207,6 +215,8 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
         start_rss_bytes: memory.map(|memory| memory.start_bytes),
         peak_rss_bytes: memory.map(|memory| memory.peak_bytes),
         rss_sampling_period_s: memory.map(|_| SAMPLING_PERIOD.as_secs_f64()),
+        roles,
+        live_ciphertexts,
         client_weight_share: model.client_weight_share(placement),
         simulated_accuracy: accuracy.simulated,
         noiseless_accuracy: accuracy.noiseless,
@@ -228,6 +238,16 @@ fn layer_times(model: &Model, steps: &[StepTime]) -> Vec<(usize, f64)> {
     let mut layers: BTreeMap<usize, f64> = BTreeMap::new();
     for time in steps {
         *layers.entry(model.layer_of(time.node)).or_default() += time.seconds;
+    }
+    layers.into_iter().collect()
+}
+
+/// Returns the most bytes of live ciphertexts in each layer, in order.
+fn live_ciphertexts(model: &Model, steps: &[StepTime]) -> Vec<(usize, u64)> {
+    let mut layers: BTreeMap<usize, u64> = BTreeMap::new();
+    for step in steps {
+        let most = layers.entry(model.layer_of(step.node)).or_default();
+        *most = (*most).max(step.live_bytes);
     }
     layers.into_iter().collect()
 }

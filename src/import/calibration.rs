@@ -9,7 +9,7 @@ use super::images::{Images, real_rows};
 use crate::layer::{Activation, Operation};
 use crate::linear_map::Row;
 use crate::model::Model;
-use crate::model::values::Values;
+use crate::model::values::{Values, Wiring};
 use crate::quantise::QuantParams;
 
 /// How the range of a quantised activation is chosen.
@@ -80,6 +80,7 @@ impl Calibration {
 
 /// Shows each node's float output on each portion of the images.
 pub fn observe(model: &Model, images: &Images, see: &mut dyn FnMut(usize, &[Row<f32>])) {
+    let wiring = Wiring::of(model);
     for portion in images.portions() {
         let mut values = Values::default();
         values.insert(0, real_rows(model, portion));
@@ -87,7 +88,7 @@ pub fn observe(model: &Model, images: &Images, see: &mut dyn FnMut(usize, &[Row<
             let rows = node.operation.run_float(&values.of(&node.inputs));
             see(index, &rows);
             values.insert(index + 1, rows);
-            values.forget(model, index + 1);
+            values.forget(&wiring, index + 1);
         }
     }
 }

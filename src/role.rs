@@ -1,0 +1,286 @@
+//! One party in a process of its own, for the memory that it alone needs.
+//!
+//! The two processes run one inference and talk through pipes, in the very messages that client and
+//! server exchange within one process. Each reports its own high-water mark, which no allocation of
+//! the other can touch. The network's other half is let go before counting begins.
+
+use std::io::{Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::client::Client;
+use crate::compile::compile_placement;
+use crate::error::{Error, Result};
+use crate::inference::{PhaseTimes, Route, infer, key_parameters, packings, serve};
+use crate::memory::HighWater;
+use crate::model::Model;
+use crate::placement::{Party, Placement};
+use crate::program::Program;
+use crate::server::Server;
+use crate::settings::Settings;
+use crate::worker::Job;
+
+/// Environment variable that tells a role's process its job.
+const JOB: &str = "SPLITBENCH_ROLE_JOB";
+/// The longest message between the two processes.
+const MOST_BYTES: u64 = 1 << 36;
+
+/// Resident bytes of a party's process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleMemory {
+    /// With its own layers in place, before keys.
+    pub start_bytes: u64,
+    /// The most at any time from then on.
+    pub peak_bytes: u64,
+}
+
+impl RoleMemory {
+    /// Returns the smallest usual memory that holds the peak, in GB: 2, 4 or 8.
+    pub fn fits_gb(&self) -> Option<u64> {
+        const GB: u64 = 1_000_000_000;
+        [2, 4, 8]
+            .into_iter()
+            .find(|size| self.peak_bytes <= size * GB)
+    }
+}
+
+/// The memory of both parties in one inference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoleMemories {
+    pub client: RoleMemory,
+    /// None where everything runs at the client.
+    pub server: Option<RoleMemory>,
+}
+
+/// Runs one inference of a placement with each party in a process of its own; `None` where this
+/// system has no exact measure.
+///
+/// # Errors
+///
+/// [`Error::Worker`] where a process cannot be started or fails.
+pub fn measure(
+    program: &Path,
+    settings: &Settings,
+    placement: &Placement,
+) -> Result<Option<RoleMemories>> {
+    if HighWater::reset().is_none() {
+        return Ok(None);
+    }
+    let job = Job {
+        // The other placements are nobody's business here, and there may be millions.
+        settings: Settings {
+            placements: vec![placement.clone()],
+            ..settings.clone()
+        },
+        placement: placement.clone(),
+    };
+    let job = serde_json::to_string(&job).map_err(|error| failed(&error))?;
+    let start = |role: &str, input: Stdio, output: Stdio| {
+        let mut command = Command::new(program);
+        command.args(["role", role]).env(JOB, &job);
+        let command = command.stdin(input).stdout(output).stderr(Stdio::piped());
+        command.spawn().map(Role).map_err(|error| failed(&error))
+    };
+    if placement.server_segments().is_empty() {
+        let client = start("client", Stdio::null(), Stdio::null())?;
+        return Ok(Some(RoleMemories {
+            client: client.report()?,
+            server: None,
+        }));
+    }
+    let mut server = start("server", Stdio::piped(), Stdio::piped())?;
+    let (Some(to_server), Some(from_server)) = (server.0.stdin.take(), server.0.stdout.take())
+    else {
+        unreachable!("both ends were asked for");
+    };
+    let client = start("client", from_server.into(), to_server.into())?;
+    let client = client.report()?;
+    Ok(Some(RoleMemories {
+        client,
+        server: Some(server.report()?),
+    }))
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Error {
+    Error::Worker(format!("a party in a process of its own: {error}"))
+}
+
+/// A party's process; killed when dropped.
+struct Role(Child);
+
+impl Role {
+    /// Waits for its end and returns what it reports on its standard error.
+    fn report(mut self) -> Result<RoleMemory> {
+        let mut text = String::new();
+        if let Some(stderr) = self.0.stderr.as_mut() {
+            stderr
+                .read_to_string(&mut text)
+                .map_err(|error| failed(&error))?;
+        }
+        let status = self.0.wait().map_err(|error| failed(&error))?;
+        let last = text.lines().last().unwrap_or_default();
+        if !status.success() {
+            return Err(failed(&format!("{status}: {last}")));
+        }
+        serde_json::from_str(last).map_err(|error| failed(&error))
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        // Both fail only where it has already ended.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// The whole life of a party's process.
+///
+/// # Errors
+///
+/// What reading the model and running the inference give; [`Error::Worker`] where there is no job.
+pub fn run(party: Party) -> Result<()> {
+    let job = std::env::var(JOB).map_err(|error| failed(&error))?;
+    let job: Job = serde_json::from_str(&job).map_err(|error| failed(&error))?;
+    let model = Model::load(&job.settings.model)?.with_granularity(job.settings.granularity);
+    let programs = compile_placement(&model, &job.placement, &job.settings.target()?)?;
+    let memory = match party {
+        Party::Client => run_client(model, &job.placement, programs)?,
+        Party::Server => {
+            drop(model);
+            run_server(&programs)?
+        }
+    };
+    let report = serde_json::to_string(&memory).map_err(|error| failed(&error))?;
+    eprintln!("{report}");
+    Ok(())
+}
+
+/// Counts the memory of `work`.
+fn counted(work: impl FnOnce() -> Result<()>) -> Result<RoleMemory> {
+    let no_measure = || failed(&"this system has no high-water mark");
+    let start_bytes = HighWater::reset().ok_or_else(no_measure)?;
+    work()?;
+    let peak_bytes = HighWater::read().ok_or_else(no_measure)?;
+    Ok(RoleMemory {
+        start_bytes,
+        peak_bytes,
+    })
+}
+
+fn run_client(
+    model: Model,
+    placement: &Placement,
+    programs: Vec<Arc<Program>>,
+) -> Result<RoleMemory> {
+    let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
+    let (sets, packings) = (key_parameters(&programs), packings(&programs));
+    let route = Route::of(&model, placement);
+    let image = model.test.image(0).to_vec();
+    let interfaces = interfaces.collect();
+    drop(programs);
+    let client = Client::of_nodes(&model, placement);
+    drop(model);
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    counted(|| {
+        let client = client.with_keys(interfaces);
+        for set in sets {
+            write_frame(&mut output, &client.evaluation_key(&set)?.to_bytes())?;
+        }
+        for (set, packing) in packings {
+            write_frame(&mut output, &client.packing_key(&set, packing)?.to_bytes())?;
+        }
+        infer(&client, &route, &image, &mut |_, uploads| {
+            let count = uploads.len() as u64;
+            write_frame(&mut output, &count.to_le_bytes())?;
+            for upload in uploads {
+                write_frame(&mut output, &upload)?;
+            }
+            read_frames(&mut input)
+        })?;
+        Ok(())
+    })
+}
+
+fn run_server(programs: &[Arc<Program>]) -> Result<RoleMemory> {
+    let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut server = Server::new(programs);
+    counted(|| {
+        for set in key_parameters(programs) {
+            server.receive_key(&read_frame(&mut input)?, &set)?;
+        }
+        for (set, packing) in packings(programs) {
+            server.receive_packing_key(&read_frame(&mut input)?, &set, packing)?;
+        }
+        let mut times = PhaseTimes::default();
+        for (segment, program) in programs.iter().enumerate() {
+            let uploads = read_frames(&mut input)?;
+            let served = serve(&server, segment, program, &uploads, &mut times)?;
+            let count = served.downloads.len() as u64;
+            write_frame(&mut output, &count.to_le_bytes())?;
+            for download in served.downloads {
+                write_frame(&mut output, &download)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Writes the length of a message in eight bytes, and the message.
+fn write_frame(output: &mut impl Write, message: &[u8]) -> Result<()> {
+    let length = (message.len() as u64).to_le_bytes();
+    let written = output
+        .write_all(&length)
+        .and_then(|()| output.write_all(message))
+        .and_then(|()| output.flush());
+    written.map_err(|error| failed(&error))
+}
+
+fn read_frame(input: &mut impl Read) -> Result<Vec<u8>> {
+    let mut length = [0; 8];
+    input
+        .read_exact(&mut length)
+        .map_err(|error| failed(&error))?;
+    let length = u64::from_le_bytes(length);
+    if length > MOST_BYTES {
+        return Err(failed(&format!("a message of {length} bytes")));
+    }
+    let mut message = Vec::new();
+    let read = input.take(length).read_to_end(&mut message);
+    match read {
+        Ok(count) if count as u64 == length => Ok(message),
+        Ok(count) => Err(failed(&format!("{count} of {length} bytes arrived"))),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+/// Reads a number of messages and as many messages.
+fn read_frames(input: &mut impl Read) -> Result<Vec<Vec<u8>>> {
+    let count = read_frame(input)?;
+    let count: [u8; 8] = count
+        .try_into()
+        .map_err(|_| failed(&"a number of messages has eight bytes"))?;
+    (0..u64::from_le_bytes(count))
+        .map(|_| read_frame(input))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_arrive_whole_or_not_at_all() {
+        let mut bytes = Vec::new();
+        write_frame(&mut bytes, b"abc").expect("written");
+        assert_eq!(read_frame(&mut bytes.as_slice()).expect("whole"), b"abc");
+        for length in 0..bytes.len() {
+            assert!(read_frame(&mut &bytes[..length]).is_err(), "{length}");
+        }
+        let huge = u64::MAX.to_le_bytes();
+        assert!(read_frame(&mut huge.as_slice()).is_err());
+    }
+}
