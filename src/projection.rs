@@ -14,7 +14,10 @@ use crate::settings::Settings;
 /// Look-ups that the quick measurement runs.
 const PROBE_BATCH: usize = 64;
 /// Seconds that a split takes besides keys and inferences: start, simulation, its own probe.
-const PER_SPLIT_S: f64 = 0.6;
+const PER_SPLIT_S: f64 = 1.0;
+/// Placements whose memory is projected, the heaviest among them: compiling thousands of a large
+/// network takes longer than their look-ups' answer is worth.
+const COMPILED_PLACEMENTS: usize = 16;
 /// Resident bytes of a worker before any key: code, model, test images, thread stacks.
 const BASE_BYTES: u64 = 20 << 20;
 
@@ -53,15 +56,29 @@ pub fn project(settings: &Settings, model: &Model) -> Result<Projection> {
     };
     for placement in &settings.placements {
         let count = bootstraps(placement);
-        // One inference more warms the split up.
-        let online_s = (inferences_per_split + 1) as f64 * count as f64 * activation_s;
+        // One inference more warms the split up, and one tells each party's memory.
+        let online_s = (inferences_per_split + 2) as f64 * count as f64 * activation_s;
         projection.bootstrap_count += inferences_per_split * count;
-        projection.seconds += PER_SPLIT_S + online_s + if count > 0 { key_s } else { 0.0 };
+        projection.seconds += PER_SPLIT_S + online_s + if count > 0 { 2.0 * key_s } else { 0.0 };
+    }
+    for placement in sampled(&settings.placements, &bootstraps) {
         let programs = compile_placement(model, placement, &target)?;
         let bytes = peak_bytes(model, &programs);
         projection.peak_bytes = projection.peak_bytes.max(bytes);
     }
     Ok(projection)
+}
+
+/// Returns the placement with the most bootstraps and some of the others, evenly spaced.
+fn sampled<'a>(
+    placements: &'a [Placement],
+    bootstraps: &dyn Fn(&Placement) -> usize,
+) -> impl Iterator<Item = &'a Placement> {
+    let heaviest = placements
+        .iter()
+        .max_by_key(|placement| bootstraps(placement));
+    let step = placements.len().div_ceil(COMPILED_PLACEMENTS).max(1);
+    heaviest.into_iter().chain(placements.iter().step_by(step))
 }
 
 /// Returns the seconds of key generation and transfer, and those per look-up.
