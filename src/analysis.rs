@@ -37,6 +37,9 @@ const UPLOAD_BITS: u32 = 8;
 /// Widening of each calibrated range at either end, as a share of its width: inputs outside the
 /// calibration data reach further.
 const RANGE_MARGIN: f64 = 0.25;
+/// The least factor on an operand whose step cannot be chosen for it alone: rounding it errs by half
+/// of one part in so many at most.
+const LEAST_FACTOR: f64 = 64.0;
 
 /// A server segment in integers.
 #[derive(Debug, Clone)]
@@ -106,6 +109,8 @@ pub struct PlannedDownload {
     /// Per element: integers that it is made for.
     pub range: Vec<(i64, i64)>,
     pub gains: Vec<Gain>,
+    /// Whether all values are multiples of the step.
+    pub aligned: bool,
 }
 
 impl Analysis {
@@ -146,6 +151,18 @@ struct Value {
     range: Vec<(i64, i64)>,
     /// Whether no look-up lies before it.
     fresh: bool,
+    /// Whether all its integers are whole steps of the group.
+    aligned: bool,
+}
+
+/// A bound on a group's step.
+struct Limit {
+    group: usize,
+    /// The group whose step the bound is in proportion to; none for the grid itself.
+    base: Option<usize>,
+    most: f64,
+    /// Whether a whole multiple of the step must give the bound.
+    divides: bool,
 }
 
 /// A step whose weights or bias wait for the steps of the sources.
@@ -171,13 +188,22 @@ struct Analyst<'a> {
     nodes: Range<usize>,
     uploads: Vec<(usize, Quantisation, usize)>,
     steps: Vec<(usize, Vec<usize>, Draft)>,
-    downloads: Vec<(usize, Value)>,
+    downloads: Vec<(usize, Answer)>,
     /// By value of the model.
     values: BTreeMap<usize, Value>,
     /// The group that a group was joined to, or itself.
     groups: Vec<usize>,
-    /// Per group: the largest step that everything allows.
-    most: Vec<f64>,
+    limits: Vec<Limit>,
+}
+
+/// A value that the client gets, before the steps are known.
+enum Answer {
+    Natural(Value),
+    /// The slot of weights that fill half a turn, and the real range of each element.
+    Filled {
+        slot: usize,
+        ranges: Vec<(f64, f64)>,
+    },
 }
 
 /// Returns the analysis of a server segment.
@@ -195,7 +221,7 @@ pub fn analyse(model: &Model, segment: &Segment) -> Result<Analysis> {
         downloads: Vec::new(),
         values: BTreeMap::new(),
         groups: Vec::new(),
-        most: Vec::new(),
+        limits: Vec::new(),
     };
     for value in model.values_read(&nodes) {
         analyst.upload(value);
@@ -219,7 +245,6 @@ impl Analyst<'_> {
 
     fn new_group(&mut self) -> usize {
         self.groups.push(self.groups.len());
-        self.most.push(HALF_TURN as f64);
         self.groups.len() - 1
     }
 
@@ -234,14 +259,53 @@ impl Analyst<'_> {
     /// Gives two groups one step.
     fn join(&mut self, left: usize, right: usize) {
         let (left, right) = (self.root(left), self.root(right));
-        self.groups[right] = left;
-        self.most[left] = self.most[left].min(self.most[right]);
+        // The later one stands for both: steps are settled from the last group to the first.
+        self.groups[left.min(right)] = left.max(right);
     }
 
     /// Keeps the step of a group at most so large.
     fn limit(&mut self, group: usize, most: f64) {
-        let root = self.root(group);
-        self.most[root] = self.most[root].min(most);
+        self.limits.push(Limit {
+            group,
+            base: None,
+            most,
+            divides: false,
+        });
+    }
+
+    /// Returns the step of each group, from the last to the first, because bounds refer to later
+    /// groups alone.
+    fn settle_steps(&self) -> Vec<i64> {
+        let mut steps = vec![0i64; self.groups.len()];
+        for root in (0..self.groups.len()).rev() {
+            if self.root(root) != root {
+                continue;
+            }
+            let own = self
+                .limits
+                .iter()
+                .filter(|limit| self.root(limit.group) == root);
+            let bounds: Vec<(f64, bool)> = own
+                .map(|limit| {
+                    let base = limit.base.map_or(1.0, |base| steps[self.root(base)] as f64);
+                    (limit.most * base, limit.divides)
+                })
+                .collect();
+            let most = bounds.iter().map(|(most, _)| *most);
+            let most = most.fold(HALF_TURN as f64, f64::min);
+            // Where a single bound must be a whole multiple, the step divides it; several cannot
+            // all be met, but by steps so small that their factors hardly err.
+            let mut multiples = bounds.iter().filter(|(_, divides)| *divides);
+            let step = match (multiples.next(), multiples.next()) {
+                (None, _) => most,
+                (Some((bound, _)), None) => bound / (bound / most).ceil(),
+                (Some(_), Some(_)) => most / LEAST_FACTOR,
+            };
+            steps[root] = (step as i64) & !1;
+        }
+        (0..steps.len())
+            .map(|group| steps[self.root(group)])
+            .collect()
     }
 
     fn upload(&mut self, value: usize) {
@@ -257,6 +321,7 @@ impl Analyst<'_> {
                 offsets: quantisation.offsets.clone(),
                 range: vec![(quantisation.low, quantisation.high); count],
                 fresh: true,
+                aligned: true,
             },
         );
         self.uploads.push((value, quantisation, group));
@@ -301,18 +366,52 @@ impl Analyst<'_> {
         )
     }
 
-    /// Returns whether a node's output is only ever part of the weights in front of a look-up.
+    /// Returns whether a node's output is only ever part of the weights that fill a look-up or an
+    /// answer.
     fn is_absorbed(&self, node: usize) -> bool {
+        let operation = &self.model.nodes[node].operation;
+        if self.is_filled_answer(node) {
+            return true;
+        }
         let Some(reader) = self.only_reader(node + 1) else {
             return false;
         };
-        match (
-            &self.model.nodes[node].operation,
-            &self.model.nodes[reader].operation,
-        ) {
+        match (operation, &self.model.nodes[reader].operation) {
             (Operation::Linear(_) | Operation::Add(_), Operation::Activation(_)) => true,
-            (Operation::Linear(_), Operation::Add(_)) => self.is_absorbed(reader),
+            (Operation::Linear(_), Operation::Add(_)) => true,
             _ => false,
+        }
+    }
+
+    /// Returns whether a node's output is an answer that no node of the segment reads, and whose
+    /// channels are filled one by one. A linear map of uploads alone is exact as it is.
+    fn is_filled_answer(&self, node: usize) -> bool {
+        let value = node + 1;
+        let mut nodes = self.model.nodes[self.nodes.clone()].iter();
+        if nodes.any(|reader| reader.inputs.contains(&value)) {
+            return false;
+        }
+        match &self.model.nodes[node].operation {
+            Operation::Linear(_) => !self.is_fresh(value),
+            Operation::Add(_) => true,
+            Operation::Activation(_) | Operation::MaxPool(_) => false,
+        }
+    }
+
+    /// Returns whether a value is linear in uploads.
+    fn is_fresh(&self, value: usize) -> bool {
+        let Some(node) = value
+            .checked_sub(1)
+            .filter(|node| self.nodes.contains(node))
+        else {
+            return true;
+        };
+        let node = &self.model.nodes[node];
+        match node.operation {
+            Operation::Linear(_) | Operation::Add(_) => {
+                node.inputs.iter().all(|&input| self.is_fresh(input))
+            }
+            Operation::Activation(_) | Operation::MaxPool(_) => false,
         }
     }
 
@@ -349,6 +448,21 @@ impl Analyst<'_> {
 
     /// Takes note of a value that the client gets, which must fit half a turn at either side.
     fn download(&mut self, index: usize) {
+        if self.is_filled_answer(index - 1) {
+            let (slots, mut filling, ranges) = self.filling(index);
+            filling.fills = ranges
+                .chunks(filling.channel_size)
+                .map(|ranges| {
+                    let ends = ranges.iter().map(|(low, high)| low.abs().max(high.abs()));
+                    HALF_TURN as f64 / ends.fold(f64::MIN_POSITIVE, f64::max)
+                })
+                .collect();
+            self.limits.extend(filling.limits());
+            let slot = self.push(index - 1, slots, Draft::Filling(filling));
+            self.downloads
+                .push((index, Answer::Filled { slot, ranges }));
+            return;
+        }
         let value = self.values[&index].clone();
         let largest = value
             .range
@@ -357,14 +471,12 @@ impl Analyst<'_> {
             .max();
         let most = HALF_TURN as f64 / (largest.unwrap_or(0).max(1) as f64 + 0.5);
         self.limit(value.group, most);
-        self.downloads.push((index, value));
+        self.downloads.push((index, Answer::Natural(value)));
     }
 
     /// Settles the steps of all sources, and with them weights and biases.
     fn finish(self) -> Result<Analysis> {
-        let steps_of: Vec<i64> = (0..self.groups.len())
-            .map(|group| (self.most[self.root(group)] as i64) & !1)
-            .collect();
+        let steps_of = self.settle_steps();
         if steps_of.contains(&0) {
             let first = &self.model.nodes[self.nodes.start].name;
             return Err(Error::Parameters(format!(
@@ -386,7 +498,7 @@ impl Analyst<'_> {
             steps: Vec::with_capacity(self.steps.len()),
             downloads: Vec::new(),
         };
-        let mut filled = None;
+        let mut filled: BTreeMap<usize, Vec<linear::Filled>> = BTreeMap::new();
         for (node, inputs, draft) in self.steps {
             let action = match draft {
                 Draft::Natural {
@@ -401,11 +513,11 @@ impl Analyst<'_> {
                 }),
                 Draft::Filling(filling) => {
                     let (linear, channels) = filling.settle(&steps_of);
-                    filled = Some(channels);
+                    filled.insert(analysis.uploads.len() + analysis.steps.len(), channels);
                     PlannedAction::Linear(linear)
                 }
                 Draft::LookUp { draft, group } => {
-                    let Some(channels) = filled.take() else {
+                    let Some(channels) = filled.remove(&inputs[0]) else {
                         unreachable!("the weights that fill a look-up stand before it");
                     };
                     let gains = gains(&analysis, inputs[0]);
@@ -418,19 +530,57 @@ impl Analyst<'_> {
                 action,
             });
         }
-        let downloads = self
-            .downloads
-            .into_iter()
-            .map(|(index, value)| PlannedDownload {
-                value: index,
-                slot: value.slot,
-                step: steps_of[value.group],
-                gains: gains(&analysis, value.slot),
-                scales: value.scales,
-                range: value.range,
-            });
-        analysis.downloads = downloads.collect();
+        for (index, answer) in self.downloads {
+            let download = match answer {
+                Answer::Natural(value) => PlannedDownload {
+                    value: index,
+                    slot: value.slot,
+                    step: steps_of[value.group],
+                    gains: gains(&analysis, value.slot),
+                    scales: value.scales,
+                    range: value.range,
+                    aligned: value.aligned,
+                },
+                Answer::Filled { slot, ranges } => {
+                    filled_download(&analysis, index, slot, &ranges, &filled[&slot])
+                }
+            };
+            analysis.downloads.push(download);
+        }
         Ok(analysis)
+    }
+}
+
+/// Returns the download of weights that fill half a turn.
+fn filled_download(
+    analysis: &Analysis,
+    value: usize,
+    slot: usize,
+    ranges: &[(f64, f64)],
+    channels: &[linear::Filled],
+) -> PlannedDownload {
+    let size = ranges.len() / channels.len();
+    let quantum = channels.first().map_or(1, |channel| channel.quantum);
+    // Values that are multiples of nothing are decoded finely enough for any client.
+    let step = if quantum > 1 {
+        quantum
+    } else {
+        HALF_TURN >> 20
+    };
+    let scales = (0..ranges.len()).map(|element| channels[element / size].scale * step as f64);
+    let scales: Vec<f64> = scales.collect();
+    let range = ranges
+        .iter()
+        .zip(&scales)
+        .map(|((low, high), scale)| ((low / scale).floor() as i64, (high / scale).ceil() as i64));
+    PlannedDownload {
+        value,
+        slot,
+        step,
+        range: range.collect(),
+        gains: gains(analysis, slot),
+        scales,
+        aligned: quantum > 1,
     }
 }
 

@@ -357,7 +357,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
 }
 
 fn announce(settings: &Settings, model: &Model) -> Result<()> {
-    let projection = project(settings, model)?;
+    let projection = project(settings, model, &|| INTERRUPTED.load(Ordering::Relaxed))?;
     tell(&format!(
         "{}: {} splits, {} inferences, {} bootstraps, parameter sets: {}; about {} and {} here",
         model.name,

@@ -278,7 +278,7 @@ impl Compiler<'_> {
         let look_ups = look_ups.map(|gain| (gain, self.noise.added));
         let downloads = self.analysis.downloads.iter().flat_map(|download| {
             // Half a unit at most is lost to noise where decoding is to be exact.
-            let floor = (0.25 / (largest(download) + 0.5) / self.quantile).powi(2);
+            let floor = (0.25 / (download.largest() + 0.5) / self.quantile).powi(2);
             download.gains.iter().map(move |gain| (gain, floor))
         });
         let arrivals: Vec<(&Gain, f64)> = look_ups.chain(downloads).collect();
@@ -324,17 +324,9 @@ impl Compiler<'_> {
     fn share(&self) -> f64 {
         let look_ups = self.analysis.look_ups();
         let look_ups = look_ups.map(|look_up| look_up.most_share(&self.noise, self.quantile));
-        let downloads = self.analysis.downloads.iter().map(|download| {
-            let noisiest = self.noisiest(download).sqrt();
-            let integers = largest(download) + 0.5;
-            (0.5 - self.quantile * noisiest) / (integers * download.step as f64)
-        });
+        let downloads = self.analysis.downloads.iter();
+        let downloads = downloads.map(|download| download.most_share(&self.noise, self.quantile));
         look_ups.chain(downloads).fold(f64::INFINITY, f64::min)
-    }
-
-    fn noisiest(&self, download: &PlannedDownload) -> f64 {
-        let variances = download.gains.iter().map(|gain| self.noise.variance(gain));
-        variances.fold(0.0, f64::max)
     }
 
     fn no_room(&self) -> Error {
@@ -395,7 +387,7 @@ impl Compiler<'_> {
     fn download(&mut self, planned: &PlannedDownload, unit: u64) -> DownloadEncoding {
         let step = planned.step as u64 * unit;
         let share = step as f64 / 2f64.powi(64);
-        let noisiest = self.noisiest(planned);
+        let noisiest = planned.noisiest(&self.noise).powi(2);
         let exact_variance = (share / 2.0 / self.quantile).powi(2);
         let room = if noisiest < exact_variance / 2.0 {
             exact_variance - noisiest
@@ -414,9 +406,10 @@ impl Compiler<'_> {
         let gains = planned.gains.iter();
         let sigma = gains.map(|gain| (self.noise.variance(gain) + added).sqrt());
         let sigma: Vec<f64> = sigma.collect();
-        let exact = sigma
-            .iter()
-            .all(|sigma| self.quantile * sigma <= share / 2.0);
+        let exact = planned.aligned
+            && sigma
+                .iter()
+                .all(|sigma| self.quantile * sigma <= share / 2.0);
         for (sigma, (low, high)) in sigma.iter().zip(&planned.range) {
             let room = if exact {
                 share / 2.0
@@ -468,13 +461,6 @@ impl Compiler<'_> {
         let rounding = |bytes| noise::rounding_variance(self.parameters, bytes);
         (2..8).find(|&bytes| rounding(bytes) <= room).unwrap_or(8)
     }
-}
-
-/// Returns the largest integer of a download, at either side of zero; at least one.
-fn largest(download: &PlannedDownload) -> f64 {
-    let ends = download.range.iter();
-    let largest = ends.map(|(low, high)| low.abs().max(high.abs())).max();
-    largest.unwrap_or(0).max(1) as f64
 }
 
 /// Returns how many steps and downloads read a slot.

@@ -1,7 +1,7 @@
 //! How the range of an activation's input lies on the torus: with or without a padding bit, how
 //! large a unit it leaves, and how noise compares to it.
 
-use crate::analysis::{Channel, Gain, HALF_TURN, PlannedLookUp};
+use crate::analysis::{Channel, Gain, HALF_TURN, PlannedDownload, PlannedLookUp};
 use crate::fhe::noise;
 use crate::fhe::parameters::ParameterSet;
 use crate::layer::Activation;
@@ -54,13 +54,17 @@ impl PlannedLookUp {
         shares.fold(f64::INFINITY, f64::min)
     }
 
-    /// Returns the noise as a share of an output step, the mean over the channels, where the grid's
+    /// Returns the noise as a share of an output step, the mean over the channels that
+    /// are not constant, where the grid's
     /// integer 1 takes that share of the torus.
     pub fn step_noise(&self, noise: &SourceNoise, share: f64) -> f64 {
-        let noises = self
+        let live = self
             .noisy_channels(noise)
-            .map(|(channel, sigma)| sigma / (share * channel.step_width));
-        noises.sum::<f64>() / self.channels.len() as f64
+            .filter(|(channel, _)| channel.step_width.is_finite());
+        let noises = live.map(|(channel, sigma)| sigma / (share * channel.step_width));
+        let (sum, count) =
+            noises.fold((0.0, 0.0), |(sum, count), noise| (sum + noise, count + 1.0));
+        sum / f64::max(count, 1.0)
     }
 
     /// Returns by how much of a turn half an accumulator integer exceeds the noise at the wanted
@@ -78,6 +82,38 @@ impl PlannedLookUp {
             share * channel.quantum as f64 / 2.0 - quantile * sigma - half_cell
         });
         margins.fold(f64::INFINITY, f64::min)
+    }
+}
+
+impl PlannedDownload {
+    /// Returns the largest integer, at either side of zero; at least one.
+    pub fn largest(&self) -> f64 {
+        let ends = self.range.iter();
+        let largest = ends.map(|(low, high)| low.abs().max(high.abs())).max();
+        largest.unwrap_or(0).max(1) as f64
+    }
+
+    /// Returns the standard deviation of the noisiest element, as a share of the torus.
+    pub fn noisiest(&self, noise: &SourceNoise) -> f64 {
+        let variances = self.gains.iter().map(|gain| noise.variance(gain));
+        variances.fold(0.0, f64::max).sqrt()
+    }
+
+    /// Returns the largest share of the torus that the grid's integer 1 may take.
+    pub fn most_share(&self, noise: &SourceNoise, quantile: f64) -> f64 {
+        let room = 0.5 - quantile * self.noisiest(noise);
+        room / ((self.largest() + 0.5) * self.step as f64)
+    }
+
+    /// Returns the noise as a share of the range of an element, the mean over the elements, where
+    /// the grid's integer 1 takes that share of the torus.
+    pub fn range_noise(&self, noise: &SourceNoise, share: f64) -> f64 {
+        let elements = self.gains.iter().zip(&self.range);
+        let noises = elements.map(|(gain, (low, high))| {
+            let range = (high - low).max(1) as f64 * self.step as f64 * share;
+            noise.variance(gain).sqrt() / range
+        });
+        noises.sum::<f64>() / self.gains.len().max(1) as f64
     }
 }
 
@@ -121,6 +157,14 @@ impl Channel {
         }
     }
 
+    /// Returns the smallest and largest integer that the network was calibrated for, rounding
+    /// included.
+    pub fn integers(&self) -> (i64, i64) {
+        let slack = self.quantum as f64;
+        let (low, high) = (self.low - slack, self.high + slack);
+        (low.floor() as i64, high.ceil() as i64)
+    }
+
     /// Returns the look-up table of the channel.
     pub fn table(&self, unit: u64, size: usize, activation: &Activation, centre: i64) -> Table {
         let share = unit as f64 / 2f64.powi(64);
@@ -136,7 +180,7 @@ impl Channel {
             values: values.collect(),
             offset: torus(offset),
             padding_bit: self.padding_bit,
-            range: (self.low.floor() as i64, self.high.ceil() as i64),
+            range: self.integers(),
         }
     }
 }

@@ -121,6 +121,14 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     };
     progress("correcting biases");
     correction::correct(&mut draft, &images)?;
+    if draft
+        .model
+        .nodes
+        .last()
+        .is_some_and(|node| node.output_count() == 1)
+    {
+        notes.push("the network has a single output: there is no label to compare, so accuracies say nothing".into());
+    }
     progress("testing");
     let float_accuracy = images::float_accuracy(&draft.model, &Images::all(&test));
     let model = draft.write(&request.out, &test, float_accuracy)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::compile::{Target, compile_placement};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::inference::{Session, key_parameters};
 use crate::model::Model;
 use crate::placement::Placement;
@@ -35,19 +35,27 @@ pub struct Projection {
 ///
 /// # Errors
 ///
-/// [`crate::Error::Parameters`] where the parameter set cannot carry a layer.
-pub fn project(settings: &Settings, model: &Model) -> Result<Projection> {
+/// [`Error::Interrupted`] where `stop` says so. Placements that no parameter set can carry are passed
+/// over: their rows will tell.
+pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> Result<Projection> {
     let target = settings.target()?;
     let inferences_per_split = settings.images * settings.repeats;
     let bootstraps = |placement: &Placement| model.bootstrap_count(placement);
-    let probe = settings
+    let probes = settings
         .placements
         .iter()
-        .find(|placement| bootstraps(placement) > 0);
-    let (key_s, activation_s) = match probe {
-        Some(placement) => measure(model, placement, &target)?,
-        None => (0.0, 0.0),
-    };
+        .filter(|placement| bootstraps(placement) > 0);
+    let mut measured = None;
+    for placement in probes.take(COMPILED_PLACEMENTS) {
+        if stop() {
+            return Err(Error::Interrupted);
+        }
+        measured = carried(measure(model, placement, &target))?;
+        if measured.is_some() {
+            break;
+        }
+    }
+    let (key_s, activation_s) = measured.unwrap_or_default();
     let mut projection = Projection {
         inference_count: settings.placements.len() * inferences_per_split,
         bootstrap_count: 0,
@@ -62,11 +70,24 @@ pub fn project(settings: &Settings, model: &Model) -> Result<Projection> {
         projection.seconds += PER_SPLIT_S + online_s + if count > 0 { 2.0 * key_s } else { 0.0 };
     }
     for placement in sampled(&settings.placements, &bootstraps) {
-        let programs = compile_placement(model, placement, &target)?;
-        let bytes = peak_bytes(model, &programs);
-        projection.peak_bytes = projection.peak_bytes.max(bytes);
+        if stop() {
+            return Err(Error::Interrupted);
+        }
+        if let Some(programs) = carried(compile_placement(model, placement, &target))? {
+            let bytes = peak_bytes(model, &programs);
+            projection.peak_bytes = projection.peak_bytes.max(bytes);
+        }
     }
     Ok(projection)
+}
+
+/// Returns `None` where no parameter set carries a placement.
+fn carried<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Error::Parameters(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Returns the placement with the most bootstraps and some of the others, evenly spaced.

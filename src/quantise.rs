@@ -83,7 +83,8 @@ impl Quantisation {
 pub struct QuantisedRows {
     /// Weights in two's complement.
     pub map: LinearMap<u64>,
-    /// Per output element: `real = scale · integer`, for inputs counted in integers.
+    /// Per output element: `real = scale · integer`, for inputs counted in integers; infinite where
+    /// all weights are zero.
     pub scales: Vec<f64>,
     /// Per output element: whether its integers are its weights without any error.
     pub exact: Vec<bool>,
@@ -194,7 +195,10 @@ fn quantise_rows(
     let largest = ((1i64 << (bits - 1)) - 1) as f64;
     let mut integers = Vec::with_capacity(block.weights.len());
     let mut rows = Vec::with_capacity(block.outputs.len());
-    let uniform = column_scales.windows(2).all(|pair| pair[0] == pair[1]);
+    // A column that is padding everywhere has no scale.
+    let mut scales = column_scales.iter().filter(|&&scale| scale > 0.0);
+    let common = scales.next().copied();
+    let uniform = scales.all(|&scale| Some(scale) == common);
     for (index, row) in block.weights.chunks_exact(block.inputs.len()).enumerate() {
         let reals: Vec<f64> = row
             .iter()
@@ -205,9 +209,9 @@ fn quantise_rows(
             .iter()
             .fold(0.0, |peak: f64, real| peak.max(real.abs()));
         let scale = match weight_scale {
-            Some(scales) if uniform => f64::from(scales[index]) * column_scales[0],
-            // A row of zeros has no scale of its own; any will do.
-            _ if peak == 0.0 => 1.0,
+            Some(scales) if uniform => f64::from(scales[index]) * common.unwrap_or(1.0),
+            // A row of zeros has no scale of its own.
+            _ if peak == 0.0 => f64::INFINITY,
             _ => peak / largest,
         };
         let rounded: Vec<i64> = reals
@@ -219,10 +223,15 @@ fn quantise_rows(
             .zip(&rounded)
             .map(|(real, &n)| (real - n as f64 * scale).abs());
         let exact = peak > 0.0 && error.fold(0.0, f64::max) <= EXACT_SHARE * scale;
-        let divisor = rounded
-            .iter()
-            .fold(0, |gcd, &integer| greatest_common_divisor(gcd, integer));
-        let divisor = divisor.max(1);
+        // A file's own scale is the same for rows that must keep it in common.
+        let divisor = if weight_scale.is_some() {
+            1
+        } else {
+            rounded
+                .iter()
+                .fold(0, |gcd, &integer| greatest_common_divisor(gcd, integer))
+                .max(1)
+        };
         integers.extend(rounded.iter().map(|integer| (integer / divisor) as u64));
         rows.push((scale * divisor as f64, exact));
     }

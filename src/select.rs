@@ -27,6 +27,9 @@ pub enum Precision {
     Exact,
 }
 
+/// The noise of an answer behind look-ups, as a share of its range, that no set may exceed.
+const MOST_ANSWER_NOISE: f64 = 1.0 / 64.0;
+
 /// (k, N) of the search; the last two only pay in exact mode.
 const SHAPES: [(usize, usize); 7] = [
     (4, 512),
@@ -141,6 +144,12 @@ fn content_key(
         content.extend(gains.flat_map(f64::to_le_bytes));
         content.extend(format!("{:?} {:?}", look_up.channels, look_up.activation).into_bytes());
     }
+    for download in &analysis.downloads {
+        let gains = download.gains.iter();
+        let gains = gains.flat_map(|gain| [gain.fresh, gain.look_up]);
+        content.extend(gains.flat_map(f64::to_le_bytes));
+        content.extend(format!("{} {:?}", download.step, download.range).into_bytes());
+    }
     hex_digest(&content)
 }
 
@@ -182,16 +191,28 @@ fn is_precise(
 ) -> bool {
     let quantile = noise::two_sided_quantile(log2_p_fail_lookup);
     let noise = SourceNoise::of(parameters);
-    let shares = analysis
+    let cells = parameters.literal().polynomial_size;
+    let look_ups = analysis
         .look_ups()
         .map(|look_up| look_up.most_share(&noise, quantile));
-    let share = shares.fold(f64::INFINITY, f64::min);
-    let cells = parameters.literal().polynomial_size;
-    share > 0.0
-        && analysis.look_ups().all(|look_up| match precision {
+    let share = look_ups.fold(f64::INFINITY, f64::min);
+    // Thousands of answers take long to look at: look-ups refuse most sets before.
+    let share = || {
+        let downloads = analysis.downloads.iter();
+        let downloads = downloads.map(|download| download.most_share(&noise, quantile));
+        downloads.fold(share, f64::min)
+    };
+    let look_ups_precise = |share: f64| {
+        analysis.look_ups().all(|look_up| match precision {
             Precision::StepNoise(limit) => look_up.step_noise(&noise, share) <= limit,
             Precision::Exact => look_up.table_margin(&noise, share, quantile, cells) >= 0.0,
         })
+    };
+    let answers_precise = |share: f64| {
+        let mut downloads = analysis.downloads.iter();
+        downloads.all(|download| download.range_noise(&noise, share) <= MOST_ANSWER_NOISE)
+    };
+    share() > 0.0 && look_ups_precise(share()) && answers_precise(share())
 }
 
 /// All sets that differ only in n, from cheap to dear.

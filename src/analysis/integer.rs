@@ -83,7 +83,7 @@ impl PlannedLookUp {
         let elements = rows.par_iter().enumerate();
         let counts = elements.map(|(element, row)| {
             let channel = &self.channels[element / self.elements_per_table];
-            let (low, high) = (channel.low.floor() as i64, channel.high.ceil() as i64);
+            let (low, high) = channel.integers();
             let outside = |value: &&u64| !(low..=high).contains(&(**value as i64));
             row.iter().filter(outside).count() as u64
         });

@@ -1,14 +1,11 @@
 //! Integer weights between sources: *natural* ones, which are as small as their bits allow and do
 //! not depend on the sources' steps, and those that make look-ups fill half a turn.
 
-use super::{Analyst, Draft, PlannedLinear, Term, UPLOAD_BITS, Value, widen};
+use super::{Analyst, Draft, Limit, PlannedLinear, Term, UPLOAD_BITS, Value, widen};
 use crate::layer::{Add, Geometry, Linear};
 use crate::linear_map::{LinearMap, PADDING};
 use crate::quantise::{QuantisedRows, fill_map, quantise_map, worst_case_range};
 use crate::statistics::median;
-
-/// The most integer factor with which an addition brings its operands to one scale.
-const MOST_FACTOR: i64 = 127;
 
 /// The least factor on an input that is read as it is beside rounded weights: its channel's fill
 /// gives way by one part in so many at most.
@@ -16,6 +13,14 @@ const LEAST_FACTOR_ALONE: f64 = 4.0;
 /// The least factors on inputs that are read as they are and do not share a scale: the ratio of
 /// the factors errs by half of one part in so many at most.
 const LEAST_FACTOR_TOGETHER: f64 = 32.0;
+
+/// The integer that the widest end of a sum gets where further weights read it.
+const SUM_INTEGER: f64 = 16384.0;
+/// The largest integers that calibrated outputs may become, of uploads alone and behind look-ups.
+const MOST_FRESH_INTEGER: f64 = 67_108_864.0;
+const MOST_INTEGER: f64 = 262_144.0;
+/// The integer that the bias of a row of zeros gets.
+const ZERO_ROW_INTEGER: f64 = 1024.0;
 
 /// The weights in front of a look-up, before the steps of the sources are known.
 pub struct Filling {
@@ -25,7 +30,10 @@ pub struct Filling {
     pub geometry: Geometry,
     /// Elements of a channel.
     pub channel_size: usize,
-    /// Per channel: integers of the grid for the real number 1 that just fill half a turn.
+    /// The group whose integers the weights make; none for the grid itself.
+    pub base: Option<usize>,
+    /// Per channel: integers of the base for the real number 1. On the grid, those that just fill
+    /// half a turn; a channel may end with a little fewer.
     pub fills: Vec<f64>,
 }
 
@@ -36,9 +44,11 @@ pub struct FillingTerm {
     pub input_scales: Vec<f64>,
     /// None for the input as it is.
     pub map: Option<LinearMap<f32>>,
-    /// Per element of the output: the natural integers' scale, and whether they are the weights
-    /// without any error.
+    /// Per element of the output: the natural integers' scale, infinite for zero weights, and whether
+    /// they are the weights without any error.
     pub natural: Vec<(f64, bool)>,
+    /// Whether the input's integers are whole steps of its group.
+    pub aligned: bool,
 }
 
 /// A channel once the steps are known.
@@ -54,8 +64,14 @@ impl Analyst<'_> {
     /// Quantises a linear node whose output is read as it is.
     pub(super) fn natural_linear(&mut self, node: usize, linear: &Linear) -> Value {
         let input = self.values[&self.model.nodes[node].inputs[0]].clone();
-        let rows = self.quantise(linear, &input);
-        let bias = real_bias(linear, &input.offsets);
+        let mut rows = self.quantise(linear, &input);
+        let bias = real_bias(linear, &input);
+        let most_integer = if input.fresh {
+            MOST_FRESH_INTEGER
+        } else {
+            MOST_INTEGER
+        };
+        coarsen(&mut rows, linear, &input, &bias, most_integer);
         let bias: Vec<i64> = bias
             .iter()
             .zip(&rows.scales)
@@ -81,6 +97,7 @@ impl Analyst<'_> {
             scales: rows.scales,
             range,
             fresh: input.fresh,
+            aligned: input.aligned,
         }
     }
 
@@ -98,57 +115,29 @@ impl Analyst<'_> {
         )
     }
 
-    /// Adds two values that are read as their sum is: both are brought to one scale.
-    pub(super) fn natural_add(&mut self, node: usize, add: &Add) -> Value {
-        let [left, right] = [0, 1].map(|side| {
-            let value = self.model.nodes[node].inputs[side];
-            self.values[&value].clone()
-        });
-        self.join(left.group, right.group);
-        let factors: Vec<(i64, i64)> = left
-            .scales
+    /// Adds two values whose sum further weights read: both are brought to one scale, on which all
+    /// channels lie.
+    pub(super) fn natural_add(&mut self, node: usize, _: &Add) -> Value {
+        let (slots, mut filling, ranges) = self.filling(node + 1);
+        let ends = ranges.iter().map(|(low, high)| low.abs().max(high.abs()));
+        let widest = ends.fold(f64::MIN_POSITIVE, f64::max);
+        let scale = widest / SUM_INTEGER;
+        let group = self.new_group();
+        filling.base = Some(group);
+        filling.fills = vec![1.0 / scale; ranges.len() / filling.channel_size];
+        self.limits.extend(filling.limits());
+        let range = ranges
             .iter()
-            .zip(&right.scales)
-            .map(|(left, right)| common_factors(left / right))
-            .collect();
-        let scales: Vec<f64> = left
-            .scales
-            .iter()
-            .zip(&factors)
-            .map(|(scale, (factor, _))| scale / *factor as f64)
-            .collect();
-        let offsets = left.offsets.iter().zip(&right.offsets).zip(&scales);
-        let bias: Vec<i64> = offsets
-            .map(|((left, right), scale)| ((left + right) / scale).round() as i64)
-            .collect();
-        let sum = |end: fn(&(i64, i64)) -> i64, index: usize| {
-            let (left_factor, right_factor) = factors[index];
-            let left = end(&left.range[index]).saturating_mul(left_factor);
-            let right = end(&right.range[index]).saturating_mul(right_factor);
-            left.saturating_add(right).saturating_add(bias[index])
-        };
-        let mut range: Vec<(i64, i64)> = (0..scales.len())
-            .map(|index| (sum(|range| range.0, index), sum(|range| range.1, index)))
-            .collect();
-        let fresh = left.fresh && right.fresh;
-        if !fresh {
-            narrow(&mut range, &scales, &add.range);
-        }
-        let (left_factors, right_factors) = factors.into_iter().unzip();
-        let draft = Draft::Natural {
-            terms: vec![Term::Scale(left_factors), Term::Scale(right_factors)],
-            bias,
-            geometry: Geometry::Other,
-            group: left.group,
-        };
-        let slot = self.push(node, vec![left.slot, right.slot], draft);
+            .map(|(low, high)| ((low / scale).floor() as i64, (high / scale).ceil() as i64));
+        let slot = self.push(node, slots, Draft::Filling(filling));
         Value {
             slot,
-            group: left.group,
-            offsets: vec![0.0; scales.len()],
-            scales,
-            range,
-            fresh,
+            group,
+            offsets: vec![0.0; ranges.len()],
+            scales: vec![scale; ranges.len()],
+            range: range.collect(),
+            fresh: self.is_fresh(node + 1),
+            aligned: false,
         }
     }
 
@@ -160,15 +149,17 @@ impl Analyst<'_> {
         input: &Value,
     ) -> (FillingTerm, Vec<f64>, Vec<(f64, f64)>) {
         let rows = self.quantise(linear, input);
-        let bias = real_bias(linear, &input.offsets);
+        let bias = real_bias(linear, input);
         let zeros = vec![0; bias.len()];
         let worst = worst_case_range(&rows.map, &zeros, &input.range);
         let worst = worst.iter().zip(&rows.scales).zip(&bias);
-        let worst = worst.map(|(((low, high), scale), bias)| {
-            (*low as f64 * scale + bias, *high as f64 * scale + bias)
+        let worst = worst.map(|(((low, high), scale), bias)| match scale.is_finite() {
+            true => (*low as f64 * scale + bias, *high as f64 * scale + bias),
+            false => (*bias, *bias),
         });
         let term = FillingTerm {
             group: input.group,
+            aligned: input.aligned,
             input_scales: input.scales.clone(),
             map: Some(linear.map.clone()),
             natural: rows.scales.iter().copied().zip(rows.exact).collect(),
@@ -186,6 +177,7 @@ impl Analyst<'_> {
         });
         let term = FillingTerm {
             group: input.group,
+            aligned: input.aligned,
             input_scales: input.scales.clone(),
             map: None,
             natural: input.scales.iter().map(|&scale| (scale, true)).collect(),
@@ -198,28 +190,33 @@ impl Filling {
     /// Returns, for each term, the largest step that its group may have.
     ///
     /// Rounded weights err by the same share of half a turn in every channel, so that their bits
-    /// are those of the median channel. Weights without error keep at least a factor of one, and of
-    /// more where other terms have to meet them.
-    pub fn most_steps(&self) -> Vec<(usize, f64)> {
-        let exact = |term: &FillingTerm| term.natural.iter().any(|&(_, exact)| exact);
-        let least_factor = match self.terms.iter().filter(|term| exact(term)).count() {
+    /// are those of the median channel. Weights without error keep at least a factor of one; of more
+    /// where they stand beside others on the grid, whose fill then gives way to them; and on another
+    /// base, which does not give way, a whole one.
+    pub fn limits(&self) -> Vec<Limit> {
+        let is_exact = |term: &FillingTerm| term.natural.iter().any(|&(_, exact)| exact);
+        let exact_count = self.terms.iter().filter(|term| is_exact(term)).count();
+        let least_factor = match (self.base, exact_count) {
+            (Some(_), _) => 1.0,
             _ if self.terms.len() == 1 => 1.0,
-            0 | 1 => LEAST_FACTOR_ALONE,
-            _ => LEAST_FACTOR_TOGETHER,
+            (None, 0 | 1) => LEAST_FACTOR_ALONE,
+            (None, _) => LEAST_FACTOR_TOGETHER,
         };
-        let most = |term: &FillingTerm| {
+        let limit = |term: &FillingTerm| {
             let natural = term.natural.iter().enumerate();
             let steps = natural.filter(|(_, (scale, _))| scale.is_finite());
             let steps = steps.map(|(element, (scale, exact))| (self.fill(element) * scale, *exact));
             let (exact, rounded): (Vec<_>, Vec<_>) = steps.partition(|(_, exact)| *exact);
             let least = exact.iter().map(|(step, _)| step / least_factor);
             let rounded = median(rounded.iter().map(|(step, _)| *step));
-            (
-                term.group,
-                least.chain(rounded).fold(f64::INFINITY, f64::min),
-            )
+            Limit {
+                group: term.group,
+                base: self.base,
+                most: least.chain(rounded).fold(f64::INFINITY, f64::min),
+                divides: self.base.is_some() && !exact.is_empty(),
+            }
         };
-        self.terms.iter().map(most).collect()
+        self.terms.iter().map(limit).collect()
     }
 
     fn fill(&self, element: usize) -> f64 {
@@ -229,12 +226,17 @@ impl Filling {
     /// Returns the weights for the steps of all groups, and what each channel has become.
     pub fn settle(self, steps_of: &[i64]) -> (PlannedLinear, Vec<Filled>) {
         let steps: Vec<i64> = self.terms.iter().map(|term| steps_of[term.group]).collect();
+        let aligned = self.terms.iter().all(|term| term.aligned);
         let quantum = match steps.as_slice() {
-            [first, others @ ..] if others.iter().all(|step| step == first) => *first,
+            [first, others @ ..] if aligned && others.iter().all(|step| step == first) => *first,
             _ => 1,
         };
+        let base = self.base.map_or(1.0, |base| steps_of[base] as f64);
         let fills: Vec<f64> = (0..self.fills.len())
-            .map(|channel| self.settled_fill(channel, &steps))
+            .map(|channel| match self.base {
+                None => self.settled_fill(channel, &steps),
+                Some(_) => self.fills[channel] * base,
+            })
             .collect();
         let fill_of = |element: usize| fills[element / self.channel_size];
         let bias = self.bias.iter().enumerate().map(|(element, bias)| {
@@ -284,11 +286,43 @@ impl Filling {
     }
 }
 
-/// Returns a linear layer's bias where its input has offsets: `bias + Σ weights · offsets`.
-fn real_bias(linear: &Linear, offsets: &[f64]) -> Vec<f64> {
+/// Coarsens rows whose weights are so small against their range or bias that those would become
+/// huge integers, and gives rows of zeros a scale.
+fn coarsen(
+    rows: &mut QuantisedRows,
+    linear: &Linear,
+    input: &Value,
+    bias: &[f64],
+    most_integer: f64,
+) {
+    let mut coarser = false;
+    for (element, scale) in rows.scales.iter_mut().enumerate() {
+        let (low, high) = linear.range[element];
+        let reach = f64::from(low.abs().max(high.abs()));
+        let least = reach.max(f64::from(linear.bias[element].abs())) / most_integer;
+        if scale.is_infinite() {
+            *scale = bias[element].abs().max(f64::from(f32::MIN_POSITIVE)) / ZERO_ROW_INTEGER;
+        } else if *scale < least {
+            *scale = least;
+            coarser = true;
+        }
+    }
+    if coarser {
+        let scales = &rows.scales;
+        rows.map = fill_map(&linear.map, &input.scales, |element| 1.0 / scales[element]);
+    }
+}
+
+/// Returns a linear layer's bias where its input has offsets: `bias + Σ weights · offsets`. The
+/// correction is for inputs that were rounded by look-ups.
+fn real_bias(linear: &Linear, input: &Value) -> Vec<f64> {
+    let offsets = &input.offsets;
     let own = linear.bias.iter().zip(&linear.correction);
     let mut bias: Vec<f64> = own
-        .map(|(&bias, &c)| f64::from(bias) + f64::from(c))
+        .map(|(&bias, &correction)| {
+            let correction = if input.fresh { 0.0 } else { correction };
+            f64::from(bias) + f64::from(correction)
+        })
         .collect();
     if offsets.iter().all(|&offset| offset == 0.0) {
         return bias;
@@ -317,46 +351,5 @@ fn narrow(ranges: &mut [(i64, i64)], scales: &[f64], calibrated: &[(f32, f32)]) 
         let low = ((low / scale).floor() as i64).max(range.0);
         let high = ((high / scale).ceil() as i64).min(range.1);
         *range = (low.min(high), high);
-    }
-}
-
-/// Returns the smallest positive integers up to [`MOST_FACTOR`] whose ratio is nearest to `ratio`.
-fn common_factors(ratio: f64) -> (i64, i64) {
-    let candidate = |(left, right): (i64, i64)| {
-        let error = (left as f64 / right as f64 / ratio).ln().abs();
-        (error, (left, right))
-    };
-    let other = |factor: f64| (factor.round() as i64).clamp(1, MOST_FACTOR);
-    let pairs = (1..=MOST_FACTOR).map(|factor| {
-        if ratio < 1.0 {
-            (other(ratio * factor as f64), factor)
-        } else {
-            (factor, other(factor as f64 / ratio))
-        }
-    });
-    let exact_enough = 1e-9;
-    let mut best = (f64::INFINITY, (1, 1));
-    for found in pairs.map(candidate) {
-        if found.0 < best.0 {
-            best = found;
-        }
-        if best.0 < exact_enough {
-            break;
-        }
-    }
-    best.1
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn scales_meet_at_small_factors() {
-        assert_eq!(common_factors(1.0), (1, 1));
-        assert_eq!(common_factors(2.5), (5, 2));
-        assert_eq!(common_factors(0.25), (1, 4));
-        let (left, right) = common_factors(std::f64::consts::PI);
-        assert!((left as f64 / right as f64 / std::f64::consts::PI - 1.0).abs() < 1e-3);
     }
 }

@@ -89,37 +89,49 @@ impl Cover {
 impl Analyst<'_> {
     /// Looks up an activation.
     pub(super) fn activation(&mut self, node: usize, activation: &Activation) -> Value {
-        let model = self.model;
-        let input = model.nodes[node].inputs[0];
+        let input = self.model.nodes[node].inputs[0];
+        let (slots, filling, ranges) = self.filling(input);
         let absorbed = input
             .checked_sub(1)
             .filter(|&before| self.nodes.contains(&before) && self.is_absorbed(before));
-        let operands: Vec<usize> = match absorbed.map(|before| &model.nodes[before].operation) {
-            Some(Operation::Add(_)) => model.nodes[input - 1].inputs.clone(),
-            _ => vec![input],
+        let at = absorbed.unwrap_or(node);
+        self.look_up(node, at, slots, filling, &ranges, activation)
+    }
+
+    /// Returns the weights that make a value, without fills: the slots that they read, and the real
+    /// range of each element. A sum or a linear map is made anew from what it reads, anything else,
+    /// and what others read too, is taken as it is.
+    pub(super) fn filling(&self, value: usize) -> (Vec<usize>, Filling, Vec<(f64, f64)>) {
+        let model = self.model;
+        let made = value
+            .checked_sub(1)
+            .filter(|&node| self.nodes.contains(&node) && !self.values.contains_key(&value));
+        let operands: Vec<usize> = match made.map(|node| &model.nodes[node].operation) {
+            Some(Operation::Add(_)) => model.nodes[value - 1].inputs.clone(),
+            _ => vec![value],
         };
+        let count = model.element_count(value);
         let mut filling = Filling {
             terms: Vec::new(),
-            bias: vec![0.0; model.element_count(input)],
+            bias: vec![0.0; count],
             geometry: Geometry::Other,
-            channel_size: model.channel_size(input),
+            channel_size: model.channel_size(value),
+            base: None,
             fills: Vec::new(),
         };
         let mut slots = Vec::new();
-        let mut ranges = vec![(0.0, 0.0); model.element_count(input)];
+        let mut ranges = vec![(0.0, 0.0); count];
         for operand in operands {
-            let before = operand
-                .checked_sub(1)
-                .filter(|&before| self.nodes.contains(&before) && self.is_absorbed(before));
-            let (slot, (term, bias, worst)) = match before.map(|n| &model.nodes[n].operation) {
-                Some(Operation::Linear(linear)) => {
-                    let input = &self.values[&model.nodes[operand - 1].inputs[0]];
+            let (slot, (term, bias, worst)) = match self.values.get(&operand) {
+                Some(input) => (input.slot, Self::identity_term(input)),
+                None => {
+                    let node = &model.nodes[operand - 1];
+                    let Operation::Linear(linear) = &node.operation else {
+                        unreachable!("only linear maps and sums are absorbed");
+                    };
+                    let input = &self.values[&node.inputs[0]];
                     filling.geometry = linear.geometry;
                     (input.slot, self.matrix_term(linear, input))
-                }
-                _ => {
-                    let input = &self.values[&operand];
-                    (input.slot, Self::identity_term(input))
                 }
             };
             slots.push(slot);
@@ -134,21 +146,18 @@ impl Analyst<'_> {
         if filling.terms.len() > 1 {
             filling.geometry = Geometry::Other;
         }
-        if let Some(before) = absorbed {
-            let calibrated = match &model.nodes[before].operation {
-                Operation::Linear(linear) => &linear.range,
-                Operation::Add(add) => &add.range,
-                _ => unreachable!("only linear nodes and sums are absorbed"),
-            };
-            for (range, &calibrated) in ranges.iter_mut().zip(calibrated) {
-                let slack = (range.1 - range.0) * ROUNDING_SLACK;
-                let (low, high) = widen(calibrated);
-                let high = high.min(range.1 + slack);
-                *range = (low.max(range.0 - slack).min(high), high);
-            }
+        let calibrated = match made.map(|node| &model.nodes[node].operation) {
+            Some(Operation::Linear(linear)) => &linear.range[..],
+            Some(Operation::Add(add)) => &add.range[..],
+            _ => &[],
+        };
+        for (range, &calibrated) in ranges.iter_mut().zip(calibrated) {
+            let slack = (range.1 - range.0) * ROUNDING_SLACK;
+            let (low, high) = widen(calibrated);
+            let high = high.min(range.1 + slack);
+            *range = (low.max(range.0 - slack).min(high), high);
         }
-        let at = absorbed.unwrap_or(node);
-        self.look_up(node, at, slots, filling, &ranges, activation)
+        (slots, filling, ranges)
     }
 
     /// Adds the weights that fill a look-up and the look-up itself; `at` is the node that the
@@ -168,9 +177,7 @@ impl Analyst<'_> {
             .iter()
             .map(|cover| HALF_TURN as f64 / cover.reach().max(f64::MIN_POSITIVE))
             .collect();
-        for (group, most) in filling.most_steps() {
-            self.limit(group, most);
-        }
+        self.limits.extend(filling.limits());
         let draft = Draft {
             name: self.model.nodes[node].name.clone(),
             activation: activation.clone(),
@@ -189,6 +196,7 @@ impl Analyst<'_> {
             offsets: vec![0.0; count],
             range: vec![(output.low, output.high); count],
             fresh: false,
+            aligned: true,
         }
     }
 }
@@ -251,10 +259,12 @@ fn step_width(cover: &Cover, activation: &Activation) -> f64 {
     let steps: u64 = (0..SAMPLES)
         .map(|index| at(index).abs_diff(at(index + 1)))
         .sum();
-    if steps == 0 {
-        f64::INFINITY
-    } else {
-        width / steps as f64
+    match steps {
+        0 => f64::INFINITY,
+        // From a lone step it is as far to another as the range reaches.
+        1 => (cover.high - cover.low) / 2.0,
+        // The plateaus end where the first step begins and the last one ends.
+        steps => width / (steps - 1) as f64,
     }
 }
 

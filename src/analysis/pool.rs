@@ -69,6 +69,7 @@ impl Analyst<'_> {
                 .map(|kept| value.range[kept.0 as usize])
                 .collect(),
             fresh: false,
+            aligned: value.aligned,
         }
     }
 
@@ -84,6 +85,7 @@ impl Analyst<'_> {
         let filling = Filling {
             terms: vec![FillingTerm {
                 group: value.group,
+                aligned: value.aligned,
                 input_scales: value.scales.clone(),
                 map: Some(LinearMap {
                     input_count: value.scales.len(),
@@ -96,6 +98,7 @@ impl Analyst<'_> {
             geometry: Geometry::Other,
             // One table serves all.
             channel_size: pairs.len(),
+            base: None,
             fills: Vec::new(),
         };
         let width = high - low;

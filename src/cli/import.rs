@@ -32,7 +32,7 @@ pub struct ImportArguments {
     #[arg(long, value_name = "FILE", requires = "test")]
     test_labels: Option<PathBuf>,
     /// Calibrate on the first N images
-    #[arg(long, value_name = "N", default_value_t = 1000)]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = at_least_one)]
     calibration_images: usize,
     /// Bits of activations: a number, layers such as 4,relu1=3, or auto for the fewest that keep
     /// the accuracy [default: 4, or what a quantised network says]
@@ -65,6 +65,14 @@ pub struct ImportArguments {
     out: PathBuf,
 }
 
+fn at_least_one(text: &str) -> std::result::Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("calibration takes at least one image".into()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("give a number of images".into()),
+    }
+}
+
 /// Imports a network and prints the report.
 pub fn run(arguments: ImportArguments) -> Result<()> {
     let preprocessing = Preprocessing::parse(
@@ -79,7 +87,7 @@ pub fn run(arguments: ImportArguments) -> Result<()> {
         labels: arguments.labels,
         test: arguments.test,
         test_labels: arguments.test_labels,
-        calibration_images: arguments.calibration_images.max(1),
+        calibration_images: arguments.calibration_images,
         preprocessing,
         bits: arguments
             .bits

@@ -90,7 +90,8 @@ fn corrected_node(model: &Model, node: usize) -> Option<usize> {
     match &model.nodes[node].operation {
         Operation::Linear(linear) => {
             let trained = model.nodes[node].parameter_count > 0;
-            (trained && linear.weight_scale.is_none()).then_some(node)
+            let rounded = !reads_image(model, model.nodes[node].inputs[0]);
+            (trained && rounded && linear.weight_scale.is_none()).then_some(node)
         }
         Operation::Add(_) => {
             let operands = model.nodes[node].inputs.iter();
@@ -100,6 +101,20 @@ fn corrected_node(model: &Model, node: usize) -> Option<usize> {
             linear.find_map(|before| corrected_node(model, before))
         }
         Operation::Activation(_) | Operation::MaxPool(_) => None,
+    }
+}
+
+/// Returns whether a value is linear in the network's input, which has eight-bit weights before it
+/// and no rounding to correct.
+fn reads_image(model: &Model, value: usize) -> bool {
+    let Some(node) = value.checked_sub(1).map(|node| &model.nodes[node]) else {
+        return true;
+    };
+    match node.operation {
+        Operation::Linear(_) | Operation::Add(_) => {
+            node.inputs.iter().all(|&input| reads_image(model, input))
+        }
+        Operation::Activation(_) | Operation::MaxPool(_) => false,
     }
 }
 

@@ -222,7 +222,8 @@ impl Recipe {
         let mut node = 0;
         let mut layers = Vec::with_capacity(self.network.layers.len());
         for (index, layer) in self.network.layers.iter().enumerate() {
-            let settled = model.map(|model| &model.nodes[node].operation);
+            let settled = model.and_then(|model| model.nodes.get(node));
+            let settled = settled.map(|node| &node.operation);
             let raw = self.raw_layer(index, layer, settled, &mut weights)?;
             layers.push(raw.to_json());
             node += usize::from(!matches!(layer.operation, Operation::Flatten));
@@ -356,6 +357,7 @@ impl Recipe {
                 padding: *padding,
                 count_padding: *count_padding,
                 excess: *excess,
+                range: linear.map(|_| weights.put(tensor("range"), vec![channels, 2], flat)),
             },
             Operation::MaxPool {
                 kernel,

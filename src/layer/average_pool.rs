@@ -1,10 +1,13 @@
 //! Average pooling: a convolution of each channel with equal weights. Costs no bootstrap.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::conv2d::Window;
 use crate::linear_map::{Block, LinearMap, PADDING};
+
+/// The largest integer that a weight may become.
+const MOST_MULTIPLE: usize = 4096;
 
 /// The mean over each window.
 #[derive(Debug, Clone)]
@@ -25,9 +28,7 @@ impl AveragePool {
         // Channels may differ in scale once they are integers, so each has weights of its own; so
         // have windows that average over fewer elements.
         let mut shared: BTreeMap<(usize, usize), Arc<[f32]>> = BTreeMap::new();
-        let taps: Vec<[usize; 2]> = (0..self.kernel[0] * self.kernel[1])
-            .map(|tap| [tap / self.kernel[1], tap % self.kernel[1]])
-            .collect();
+        let taps = self.taps();
         let (input_area, position_count) = (size[0] * size[1], output[0] * output[1]);
         let blocks = (0..channels * position_count).map(|index| {
             let (channel, position) = (index / position_count, index % position_count);
@@ -56,6 +57,27 @@ impl AveragePool {
         }
     }
 
+    /// Returns the number of which all weights are multiples, or nearly so where windows are over
+    /// many different numbers of elements.
+    pub fn scale(&self, size: [usize; 2], output: [usize; 2]) -> f32 {
+        let taps = self.taps();
+        let positions = (0..output[0] * output[1]).map(|p| [p / output[1], p % output[1]]);
+        let counts: BTreeSet<usize> = positions
+            .map(|place| self.counted(size, place, &taps).max(1))
+            .collect();
+        let multiple = counts.iter().try_fold(1usize, |all, &count| {
+            let multiple = all / greatest_common_divisor(all, count) * count;
+            (multiple <= MOST_MULTIPLE).then_some(multiple)
+        });
+        1.0 / multiple.unwrap_or(MOST_MULTIPLE) as f32
+    }
+
+    fn taps(&self) -> Vec<[usize; 2]> {
+        (0..self.kernel[0] * self.kernel[1])
+            .map(|tap| [tap / self.kernel[1], tap % self.kernel[1]])
+            .collect()
+    }
+
     /// Returns how many taps of the window at `place` the mean is over.
     fn counted(&self, size: [usize; 2], place: [usize; 2], taps: &[[usize; 2]]) -> usize {
         let [top, left, bottom, right] = self.window.padding;
@@ -68,6 +90,14 @@ impl AveragePool {
             inside || (self.count_padding && padding)
         };
         taps.iter().filter(counts).count()
+    }
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 {
+        a
+    } else {
+        greatest_common_divisor(b, a % b)
     }
 }
 

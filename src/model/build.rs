@@ -226,6 +226,7 @@ impl Builder {
                 padding,
                 count_padding,
                 excess,
+                range,
             } => {
                 let window = Window { stride, padding };
                 let pool = AveragePool {
@@ -234,7 +235,7 @@ impl Builder {
                     count_padding,
                     excess,
                 };
-                self.build_average_pool(&pool, input)
+                self.build_average_pool(&pool, range.as_deref(), input, tensors)
             }
             RawOperation::MaxPool {
                 kernel,
@@ -259,7 +260,13 @@ impl Builder {
         }
     }
 
-    fn build_average_pool(&self, pool: &AveragePool, input: &Value) -> Checked<Built> {
+    fn build_average_pool(
+        &self,
+        pool: &AveragePool,
+        range: Option<&str>,
+        input: &Value,
+        tensors: &Tensors,
+    ) -> Checked<Built> {
         let (channels, size) = image_shape("average_pool", &input.shape)?;
         let kernel = pool.kernel;
         let output = checked_output(&pool.window, size, kernel, channels, channels)?;
@@ -270,15 +277,21 @@ impl Builder {
             ));
         }
         let map = pool.map(channels, size, output);
-        let (low, high) = widest(&self.ranges[input.index]);
-        // Where padding counts, a mean can come nearer to zero than any element.
-        let range = (low.min(0.0), high.max(0.0));
+        let range = match range {
+            Some(name) => spread(&read_range(name, channels, tensors)?, map.output_count),
+            None => {
+                let (low, high) = widest(&self.ranges[input.index]);
+                // Where padding counts, a mean can come nearer to zero than any element.
+                vec![(low.min(0.0), high.max(0.0)); map.output_count]
+            }
+        };
         let linear = Linear {
             bias: vec![0.0; map.output_count],
             correction: vec![0.0; map.output_count],
-            range: vec![range; map.output_count],
+            range,
             weight_bits: MOST_BITS,
-            weight_scale: None,
+            // All means of a channel are on one scale, over however many elements each is.
+            weight_scale: Some(vec![pool.scale(size, output); map.output_count]),
             geometry: Geometry::Other,
             map,
         };

@@ -111,6 +111,9 @@ pub enum RawOperation {
         /// Rows and columns of the padding that never count.
         #[serde(default, skip_serializing_if = "is_nothing")]
         excess: [usize; 2],
+        /// As that of a linear operation; else that of what is pooled.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        range: Option<String>,
     },
     MaxPool {
         kernel: [usize; 2],
