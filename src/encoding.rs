@@ -174,6 +174,12 @@ impl Channel {
             let phase = (cell as f64 + 0.5) / (2 * size) as f64;
             // Accumulators are multiples of the quantum: a cell belongs to the nearest.
             let integer = ((phase - offset) / share / quantum).round() * quantum;
+            // The plateaus go on where the range ends: the other half of the turn mirrors them.
+            let integer = if self.padding_bit {
+                integer
+            } else {
+                integer.clamp(self.low, self.high)
+            };
             2 * activation.quantised(integer * self.scale) - centre
         });
         Table {

@@ -87,9 +87,19 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     progress("reading");
     let network = onnx::read(&request.onnx)?;
     let mut notes = network.notes.clone();
-    let (calibration, test) = read_data(request, &network, &mut notes)?;
+    let (calibration, mut test) = read_data(request, &network, &mut notes)?;
     progress("calibrating");
     let mut draft = Draft::new(request, network, &calibration, &test)?;
+    if test.labels.is_none() {
+        let labels = images::float_labels(&draft.model, &Images::all(&test));
+        let labels = labels.into_iter().map(u8::try_from);
+        test.labels = labels.collect::<std::result::Result<_, _>>().ok();
+        notes.push(
+            "the test images came without labels: the float network's own stand in for them, and \
+             accuracy is agreement with it"
+                .into(),
+        );
+    }
     let (calibration, away) = match request.range {
         RangeMethod::MinMax => (calibration, 0),
         _ => without_runaways(&draft.model, &calibration, request.calibration_images),

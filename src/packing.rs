@@ -237,7 +237,7 @@ mod tests {
     }
 
     fn check(map: &LinearMap<f32>, geometry: &Geometry, size: usize, rows: usize) {
-        let map = quantise_map(map, 8, None, &vec![1.0; map.input_count]).map;
+        let map = quantise_map(map, 8, None, &vec![1.0; map.input_count], true).map;
         let Some((layout, packing)) = pack(&map, geometry, size, rows) else {
             return;
         };

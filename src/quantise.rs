@@ -97,11 +97,14 @@ type Rows = (Arc<[u64]>, Vec<(f64, bool)>);
 /// element) says it has.
 ///
 /// `input_scales` has one scale per input element; within a channel of a convolution they agree.
+/// With `reduce`, rows are divided by their greatest common divisor, which leaves integers too few
+/// for a bias that is no multiple of it.
 pub fn quantise_map(
     map: &LinearMap<f32>,
     bits: u32,
     weight_scale: Option<&[f32]>,
     input_scales: &[f64],
+    reduce: bool,
 ) -> QuantisedRows {
     let mut rows = vec![(0.0, false); map.output_count];
     let mut done: HashMap<*const f32, Rows> = HashMap::new();
@@ -115,7 +118,7 @@ pub fn quantise_map(
                     .collect::<Vec<_>>()
             });
             let columns = &column_scales[&block.weights.as_ptr()];
-            quantise_rows(block, bits, own.as_deref(), columns)
+            quantise_rows(block, bits, own.as_deref(), columns, reduce)
         });
         for (&output, &row) in block.outputs.iter().zip(of_block.iter()) {
             rows[output as usize] = row;
@@ -191,6 +194,7 @@ fn quantise_rows(
     bits: u32,
     weight_scale: Option<&[f32]>,
     column_scales: &[f64],
+    reduce: bool,
 ) -> Rows {
     let largest = ((1i64 << (bits - 1)) - 1) as f64;
     let mut integers = Vec::with_capacity(block.weights.len());
@@ -224,7 +228,7 @@ fn quantise_rows(
             .map(|(real, &n)| (real - n as f64 * scale).abs());
         let exact = peak > 0.0 && error.fold(0.0, f64::max) <= EXACT_SHARE * scale;
         // A file's own scale is the same for rows that must keep it in common.
-        let divisor = if weight_scale.is_some() {
+        let divisor = if weight_scale.is_some() || !reduce {
             1
         } else {
             rounded
@@ -314,7 +318,7 @@ mod tests {
             excess: [0, 0],
         };
         let QuantisedRows { map, scales, exact } =
-            quantise_map(&pool.map(1, [2, 2], [1, 1]), 8, None, &[0.5; 4]);
+            quantise_map(&pool.map(1, [2, 2], [1, 1]), 8, None, &[0.5; 4], true);
         assert_eq!(map.blocks[0].weights[..], [1, 1, 1, 1]);
         assert!(exact[0]);
         assert!((scales[0] - 0.125).abs() < 1e-12);
@@ -331,8 +335,13 @@ mod tests {
             count_padding: true,
             excess: [0, 0],
         };
-        let QuantisedRows { map, scales, .. } =
-            quantise_map(&pool.map(2, [1, 2], [1, 1]), 8, None, &[0.5, 0.5, 3.0, 3.0]);
+        let QuantisedRows { map, scales, .. } = quantise_map(
+            &pool.map(2, [1, 2], [1, 1]),
+            8,
+            None,
+            &[0.5, 0.5, 3.0, 3.0],
+            true,
+        );
         let rows: Vec<_> = [4u64, 6, 10, 20].map(|value| vec![value].into()).into();
         let output = map.apply(&rows);
         let reals: Vec<f64> = output
@@ -354,7 +363,7 @@ mod tests {
         ) {
             let input_scales = [0.5, 2.0, 1.0, 0.25];
             let map = dense(weights.clone(), 4);
-            let QuantisedRows { map, scales, .. } = quantise_map(&map, bits, None, &input_scales);
+            let QuantisedRows { map, scales, .. } = quantise_map(&map, bits, None, &input_scales, true);
             let largest = (1 << (bits - 1)) - 1;
             for (index, (&integer, &weight)) in map.blocks[0].weights.iter().zip(&weights).enumerate() {
                 let (output, input) = (index / 4, index % 4);
@@ -370,7 +379,7 @@ mod tests {
             weights in prop::collection::vec(-9i64..9, 6), input in prop::collection::vec(0i64..16, 3),
         ) {
             let float = dense(weights.iter().map(|&w| w as f32).collect(), 3);
-            let map = quantise_map(&float, 8, None, &[1.0; 3]).map;
+            let map = quantise_map(&float, 8, None, &[1.0; 3], true).map;
             let ranges = worst_case_range(&map, &[5, -5], &[(0, 15); 3]);
             let rows: Vec<_> = input.iter().map(|&value| vec![value as u64].into()).collect();
             for ((row, (low, high)), bias) in map.apply(&rows).iter().zip(ranges).zip([5, -5]) {

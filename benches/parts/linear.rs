@@ -65,7 +65,7 @@ fn bench_layer(
     geometry: &Geometry,
     rows_per_product: usize,
 ) {
-    let map = quantise_map(map, 8, None, &vec![1.0; map.input_count]).map;
+    let map = quantise_map(map, 8, None, &vec![1.0; map.input_count], true).map;
     let integers: Vec<u64> = (0..map.input_count as u64).map(|i| i * 37 % 256).collect();
     let columns: Vec<Row<u64>> = integers.iter().map(|&i| [i].into()).collect();
     let expected: Vec<i64> = map.apply(&columns).iter().map(|r| r[0] as i64).collect();

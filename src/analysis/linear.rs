@@ -1,7 +1,7 @@
 //! Integer weights between sources: *natural* ones, which are as small as their bits allow and do
 //! not depend on the sources' steps, and those that make look-ups fill half a turn.
 
-use super::{Analyst, Draft, Limit, PlannedLinear, Term, UPLOAD_BITS, Value, widen};
+use super::{Analyst, Draft, HALF_TURN, Limit, PlannedLinear, Term, UPLOAD_BITS, Value, widen};
 use crate::layer::{Add, Geometry, Linear};
 use crate::linear_map::{LinearMap, PADDING};
 use crate::quantise::{QuantisedRows, fill_map, quantise_map, worst_case_range};
@@ -16,6 +16,9 @@ const LEAST_FACTOR_TOGETHER: f64 = 32.0;
 
 /// The integer that the widest end of a sum gets where further weights read it.
 const SUM_INTEGER: f64 = 16384.0;
+/// The most grid integers by which rounding a bias to whole steps may err: one part in 8,192 of half
+/// a turn.
+const MOST_BIAS_ERROR: f64 = (HALF_TURN >> 13) as f64;
 /// The largest integers that calibrated outputs may become, of uploads alone and behind look-ups.
 const MOST_FRESH_INTEGER: f64 = 67_108_864.0;
 const MOST_INTEGER: f64 = 262_144.0;
@@ -64,7 +67,9 @@ impl Analyst<'_> {
     /// Quantises a linear node whose output is read as it is.
     pub(super) fn natural_linear(&mut self, node: usize, linear: &Linear) -> Value {
         let input = self.values[&self.model.nodes[node].inputs[0]].clone();
-        let mut rows = self.quantise(linear, &input);
+        let plain = linear.bias.iter().all(|&bias| bias == 0.0)
+            && input.offsets.iter().all(|&offset| offset == 0.0);
+        let mut rows = self.quantise(linear, &input, plain);
         let bias = real_bias(linear, &input);
         let most_integer = if input.fresh {
             MOST_FRESH_INTEGER
@@ -101,7 +106,7 @@ impl Analyst<'_> {
         }
     }
 
-    fn quantise(&self, linear: &Linear, input: &Value) -> QuantisedRows {
+    fn quantise(&self, linear: &Linear, input: &Value, reduce: bool) -> QuantisedRows {
         let bits = if input.fresh {
             UPLOAD_BITS
         } else {
@@ -112,6 +117,7 @@ impl Analyst<'_> {
             bits,
             linear.weight_scale.as_deref(),
             &input.scales,
+            reduce,
         )
     }
 
@@ -148,15 +154,9 @@ impl Analyst<'_> {
         linear: &Linear,
         input: &Value,
     ) -> (FillingTerm, Vec<f64>, Vec<(f64, f64)>) {
-        let rows = self.quantise(linear, input);
+        let rows = self.quantise(linear, input, true);
         let bias = real_bias(linear, input);
-        let zeros = vec![0; bias.len()];
-        let worst = worst_case_range(&rows.map, &zeros, &input.range);
-        let worst = worst.iter().zip(&rows.scales).zip(&bias);
-        let worst = worst.map(|(((low, high), scale), bias)| match scale.is_finite() {
-            true => (*low as f64 * scale + bias, *high as f64 * scale + bias),
-            false => (*bias, *bias),
-        });
+        let worst = real_worst_range(&linear.map, input, &bias);
         let term = FillingTerm {
             group: input.group,
             aligned: input.aligned,
@@ -164,7 +164,6 @@ impl Analyst<'_> {
             map: Some(linear.map.clone()),
             natural: rows.scales.iter().copied().zip(rows.exact).collect(),
         };
-        let worst = worst.collect();
         (term, bias, worst)
     }
 
@@ -227,10 +226,6 @@ impl Filling {
     pub fn settle(self, steps_of: &[i64]) -> (PlannedLinear, Vec<Filled>) {
         let steps: Vec<i64> = self.terms.iter().map(|term| steps_of[term.group]).collect();
         let aligned = self.terms.iter().all(|term| term.aligned);
-        let quantum = match steps.as_slice() {
-            [first, others @ ..] if aligned && others.iter().all(|step| step == first) => *first,
-            _ => 1,
-        };
         let base = self.base.map_or(1.0, |base| steps_of[base] as f64);
         let fills: Vec<f64> = (0..self.fills.len())
             .map(|channel| match self.base {
@@ -239,6 +234,21 @@ impl Filling {
             })
             .collect();
         let fill_of = |element: usize| fills[element / self.channel_size];
+        let fits = |step: i64| {
+            let mut biases = self.bias.iter().enumerate();
+            biases.all(|(element, bias)| {
+                let steps = bias * fill_of(element) / step as f64;
+                (steps - steps.round()).abs() * step as f64 <= MOST_BIAS_ERROR
+            })
+        };
+        let quantum = match steps.as_slice() {
+            [first, others @ ..]
+                if aligned && others.iter().all(|step| step == first) && fits(*first) =>
+            {
+                *first
+            }
+            _ => 1,
+        };
         let bias = self.bias.iter().enumerate().map(|(element, bias)| {
             (bias * fill_of(element) / quantum as f64).round() as i64 * quantum
         });
@@ -284,6 +294,28 @@ impl Filling {
             multiple * step as f64 / scale
         })
     }
+}
+
+/// Returns the smallest and largest real value of each output over all integers of the input.
+fn real_worst_range(map: &LinearMap<f32>, input: &Value, bias: &[f64]) -> Vec<(f64, f64)> {
+    let mut ranges: Vec<(f64, f64)> = bias.iter().map(|&bias| (bias, bias)).collect();
+    for block in &map.blocks {
+        let rows = block.weights.chunks_exact(block.inputs.len());
+        for (&output, row) in block.outputs.iter().zip(rows) {
+            let (low, high) = &mut ranges[output as usize];
+            for (&element, &weight) in block.inputs.iter().zip(row) {
+                if element == PADDING {
+                    continue;
+                }
+                let (from, to) = input.range[element as usize];
+                let weight = f64::from(weight) * input.scales[element as usize];
+                let ends = [weight * from as f64, weight * to as f64];
+                *low += ends[0].min(ends[1]);
+                *high += ends[0].max(ends[1]);
+            }
+        }
+    }
+    ranges
 }
 
 /// Coarsens rows whose weights are so small against their range or bias that those would become

@@ -7,7 +7,7 @@ use crate::layer::{Activation, Geometry, Operation};
 /// Points at which a function is tried for its plateaus.
 const SAMPLES: usize = 2048;
 /// Slack of a worst-case range for the rounding of the final weights.
-const ROUNDING_SLACK: f64 = 1.0 / 64.0;
+const ROUNDING_SLACK: f64 = 1.0 / 16.0;
 
 /// An activation as look-ups.
 #[derive(Debug, Clone)]
