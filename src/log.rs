@@ -5,7 +5,7 @@
 //! leave, is cut off; a bad line before it is an error.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -43,11 +43,36 @@ pub struct SplitEnd {
     pub finished: Option<Finished>,
 }
 
+/// Where a log's lines go.
+pub trait Storage: Write {
+    /// Waits until what was written is there to stay.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the storage meets.
+    fn sync(&mut self) -> io::Result<()>;
+}
+
+impl Storage for File {
+    fn sync(&mut self) -> io::Result<()> {
+        self.sync_data()
+    }
+}
+
+impl Storage for Vec<u8> {
+    fn sync(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A log that is being written.
 #[derive(Debug)]
-pub struct Log {
+pub struct Log<S = File> {
+    /// Names the log in errors.
     path: PathBuf,
-    file: File,
+    storage: S,
+    /// Whether a write has failed, so that half a line may stand at the end.
+    is_torn: bool,
 }
 
 impl Log {
@@ -63,7 +88,7 @@ impl Log {
             path: path.clone(),
             source,
         })?;
-        let mut log = Self { path, file };
+        let mut log = Self::on(&path, file);
         log.append(&Record::Settings(settings.clone()))?;
         Ok(log)
     }
@@ -79,28 +104,79 @@ impl Log {
         let opened = OpenOptions::new().append(true).open(&path);
         let cut = opened.and_then(|file| file.set_len(whole_bytes as u64).map(|()| file));
         match cut {
-            Ok(file) => Ok((Self { path, file }, records)),
+            Ok(file) => Ok((Self::on(&path, file), records)),
             Err(source) => Err(Error::Write { path, source }),
         }
     }
+}
 
-    /// Writes a record and waits until the disk has it.
+impl<S: Storage> Log<S> {
+    /// Returns a log whose next line goes to `storage`; errors call it `path`.
+    pub fn on(path: &Path, storage: S) -> Self {
+        Self {
+            path: path.to_owned(),
+            storage,
+            is_torn: false,
+        }
+    }
+
+    /// Writes a record and waits until the storage has it.
     ///
     /// # Errors
     ///
-    /// [`Error::Write`], for instance when the disk is full.
+    /// [`Error::Write`], for instance when the disk is full; from then on always, because a line
+    /// behind half a line would be lost with it.
     pub fn append(&mut self, record: &Record) -> Result<()> {
-        let json = serde_json::to_string(record)
-            .map_err(|error| Error::Worker(format!("unwritable record: {error}")))?;
-        let line = format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()));
-        let written = self.file.write_all(line.as_bytes());
-        written
-            .and_then(|()| self.file.sync_data())
-            .map_err(|source| Error::Write {
-                path: self.path.clone(),
-                source,
-            })
+        let line = line_of(record)?;
+        let written = if self.is_torn {
+            Err(io::Error::other("an earlier line could not be written"))
+        } else {
+            let written = self.storage.write_all(line.as_bytes());
+            written.and_then(|()| self.storage.sync())
+        };
+        self.is_torn = written.is_err();
+        written.map_err(|source| Error::Write {
+            path: self.path.clone(),
+            source,
+        })
     }
+
+    /// Returns the storage with every line appended so far.
+    pub fn into_storage(self) -> S {
+        self.storage
+    }
+}
+
+/// Returns a record as it stands in a log.
+fn line_of(record: &Record) -> Result<String> {
+    let json = serde_json::to_string(record)
+        .map_err(|error| Error::Worker(format!("unwritable record: {error}")))?;
+    Ok(format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes())))
+}
+
+/// Returns whether a folder's log holds no more than the torn first line of a log with these
+/// settings: what a crash leaves that comes before anything else.
+pub fn is_torn_beginning(folder: &Path, settings: &Settings) -> bool {
+    let wanted = line_of(&Record::Settings(settings.clone()));
+    match (fs::read(folder.join(FILE_NAME)), wanted) {
+        (Ok(found), Ok(wanted)) => {
+            found.len() < wanted.len() && wanted.as_bytes().starts_with(&found)
+        }
+        _ => false,
+    }
+}
+
+/// Removes a log that [`is_torn_beginning`].
+///
+/// # Errors
+///
+/// [`Error::Write`].
+pub fn remove_torn_beginning(folder: &Path, settings: &Settings) -> Result<()> {
+    if !is_torn_beginning(folder, settings) {
+        return Ok(());
+    }
+    let path = folder.join(FILE_NAME);
+    fs::remove_file(&path).map_err(|source| Error::Write { path, source })
 }
 
 /// Reads the records of a results folder's log; none where there is no log.
@@ -163,10 +239,7 @@ mod tests {
 
     fn written(folder: &Path) -> Vec<u8> {
         let file = File::create_new(folder.join(FILE_NAME)).expect("new");
-        let mut log = Log {
-            path: folder.join(FILE_NAME),
-            file,
-        };
+        let mut log = Log::on(&folder.join(FILE_NAME), file);
         log.append(&start("CSC")).expect("written");
         log.append(&start("SSS")).expect("written");
         fs::read(folder.join(FILE_NAME)).expect("readable")

@@ -67,7 +67,12 @@ impl ResultsFolder {
         let shown = path.display();
         let is_new = match fs::read_dir(path) {
             Ok(mut entries) => {
-                entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == LOCK))
+                let is_torn = log::is_torn_beginning(path, settings);
+                entries.all(|entry| {
+                    entry.is_ok_and(|entry| {
+                        entry.file_name() == LOCK || is_torn && entry.file_name() == log::FILE_NAME
+                    })
+                })
             }
             Err(error) if error.kind() == ErrorKind::NotFound => true,
             Err(error) => return Err(write_error(error)),
@@ -93,6 +98,7 @@ impl ResultsFolder {
             return Err(Error::Usage(reason));
         }
         let (log, records) = if is_new {
+            log::remove_torn_beginning(path, settings)?;
             (Log::create(path, settings)?, Vec::new())
         } else {
             Log::resume(path)?
