@@ -20,7 +20,7 @@ use crate::fhe::parameters::ParameterSet;
 use crate::inference::Session;
 use crate::model::{Granularity, Model};
 use crate::placement::{Party, Placement};
-use crate::plot::draw_charts;
+use crate::plot::{draw_results, hosts};
 use crate::progress::{INTERRUPTED, Progress, tell};
 use crate::projection::project;
 use crate::results::{self, Tables, read_csv};
@@ -387,7 +387,8 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
             row.simulated_accuracy.map_or("-".into(), units::percent),
         )
     };
-    let rows = || tables.splits.iter().filter(times);
+    let is_one_host = hosts(&tables.splits).len() < 2;
+    let rows = || tables.splits.iter().filter(times).filter(|_| is_one_host);
     let fastest = rows().filter(|row| row.rounds > Some(0)).min_by(by_time);
     let all_server = rows().find(|row| !row.placement.contains('C'));
     let mut lines = Vec::new();
@@ -399,7 +400,13 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
     ));
     lines.push(format!(
         "charts  {}",
-        folder.join(results::CHARTS).display()
+        folder
+            .join(if is_one_host {
+                results::CHARTS.to_owned()
+            } else {
+                format!("{}-*", results::CHARTS)
+            })
+            .display()
     ));
     lines
 }
@@ -438,7 +445,7 @@ fn plot(folder: &Path) -> Result<()> {
     }
     let rows: Vec<SplitRow> = read_csv(&table)?;
     check_times(&rows, &table)?;
-    let paths = draw_charts(&rows, &folder.join(results::CHARTS))?;
+    let paths = draw_results(&rows, folder)?;
     print(paths.iter().map(|path| path.display().to_string()))
 }
 

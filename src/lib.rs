@@ -21,6 +21,7 @@ pub mod environment;
 pub mod error;
 pub mod explain;
 pub mod fhe;
+pub mod host;
 pub mod import;
 pub mod inference;
 pub mod interface;

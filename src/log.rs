@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::placement::Placement;
 use crate::row::Status;
 use crate::settings::Settings;
@@ -25,6 +26,8 @@ pub const FILE_NAME: &str = "log.jsonl";
 pub enum Record {
     /// The first line.
     Settings(Settings),
+    /// What the splits from here on run on.
+    Host(Host),
     /// A split begins; what an earlier try left of it no longer counts.
     Start(Placement),
     Sample(Sample),

@@ -3,9 +3,12 @@
 //! Each chart is a pure function from rows to a `Scene`; `render` paints scenes with
 //! plotters. Charts read rows and never run anything.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::Result;
+use crate::host;
+use crate::results::CHARTS as CHARTS_FOLDER;
 use crate::row::SplitRow;
 use scene::Scene;
 
@@ -36,6 +39,32 @@ const CHARTS: [Chart; 5] = [
     ("accuracy", accuracy::chart),
     ("time-memory", time_memory::chart),
 ];
+
+/// Draws the charts of a results folder and returns their paths: in one subfolder, or in one for
+/// each host where the splits ran on several, because their times do not compare.
+///
+/// # Errors
+///
+/// As [`draw_charts`].
+pub fn draw_results(rows: &[SplitRow], folder: &Path) -> Result<Vec<PathBuf>> {
+    let hosts = hosts(rows);
+    if hosts.len() < 2 {
+        return draw_charts(rows, &folder.join(CHARTS_FOLDER));
+    }
+    let mut paths = Vec::new();
+    for host in hosts {
+        let of_host = rows.iter().filter(|row| row.host.as_deref() == Some(host));
+        let of_host: Vec<SplitRow> = of_host.cloned().collect();
+        let subfolder = format!("{CHARTS_FOLDER}-{}", host::folder_name(host));
+        paths.extend(draw_charts(&of_host, &folder.join(subfolder))?);
+    }
+    Ok(paths)
+}
+
+/// Returns the hosts that rows name, each once.
+pub fn hosts(rows: &[SplitRow]) -> BTreeSet<&str> {
+    rows.iter().filter_map(|row| row.host.as_deref()).collect()
+}
 
 /// Draws every chart as `<name>.svg` and `<name>.png` into the folder and returns their paths.
 ///

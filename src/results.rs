@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 
 use crate::deviation::Deviations;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::log::{Record, SplitEnd};
 use crate::model::Model;
 use crate::placement::Placement;
@@ -37,11 +38,17 @@ impl Tables {
     pub fn derive(settings: &Settings, model: &Model, records: &[Record]) -> Self {
         let mut tries: HashMap<&Placement, Try> = HashMap::new();
         let mut current = None;
+        let mut host = None;
         for record in records {
             match record {
                 Record::Settings(_) => {}
+                Record::Host(of_next) => host = Some(of_next),
                 Record::Start(placement) => {
-                    tries.insert(placement, Try::default());
+                    let run = Try {
+                        host,
+                        ..Try::default()
+                    };
+                    tries.insert(placement, run);
                     current = Some(placement);
                 }
                 Record::Sample(sample) => {
@@ -85,6 +92,7 @@ impl Tables {
 /// The last try of a split.
 #[derive(Default)]
 struct Try<'a> {
+    host: Option<&'a Host>,
     samples: Vec<&'a Sample>,
     end: Option<&'a SplitEnd>,
 }
@@ -141,6 +149,7 @@ impl Try<'_> {
         let rates = DeviationRates::of(deviations);
         SplitRow {
             status: end.status.word().into(),
+            host: self.host.map(Host::to_string),
             reason: end.reason.clone(),
             parameter_set: finished.map_or_else(String::new, |f| f.parameter_set.clone()),
             predicted_one_step_rate: rates.predicted.map(|rates| rates.0),
@@ -345,7 +354,11 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 }
 
 /// Replaces a file in one step: a reader sees the old one or the new one.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+///
+/// # Errors
+///
+/// [`Error::Write`]; the old file then still stands.
+pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     let replace = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;

@@ -31,6 +31,7 @@ pub struct SplitRow {
     pub model: String,
     pub placement: String,
     pub status: String,
+    pub host: Option<String>,
     pub parameter_set: String,
     pub images: usize,
     pub repeats: usize,

@@ -9,10 +9,11 @@ use fs4::fs_std::FileExt;
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::host::Host;
 use crate::log::{self, Log, Record, SplitEnd};
 use crate::model::Model;
 use crate::placement::Placement;
-use crate::plot::draw_charts;
+use crate::plot::draw_results;
 use crate::results::{self, Tables};
 use crate::row::Status;
 use crate::settings::Settings;
@@ -81,7 +82,8 @@ impl ResultsFolder {
             let records = log::read(path)?;
             check_same(path, &records, settings)?;
             // A sweep that ended before its first split left nothing to protect.
-            if !resume && records.len() > 1 {
+            let is_protected = |record: &Record| matches!(record, Record::Start(_));
+            if !resume && records.iter().any(is_protected) {
                 return Err(Error::Usage(format!(
                     "{shown} already holds this sweep, {} of {} splits done: add --resume to go \
                      on with it, or choose another folder with --out",
@@ -109,6 +111,18 @@ impl ResultsFolder {
             records,
             _lock: lock,
         })
+    }
+
+    /// Records the host where it is not that of the last run.
+    fn append_host(&mut self, host: Host) -> Result<()> {
+        let last = self.records.iter().rev().find_map(|record| match record {
+            Record::Host(last) => Some(last),
+            _ => None,
+        });
+        if last == Some(&host) {
+            return Ok(());
+        }
+        self.append(Record::Host(host))
     }
 
     fn append(&mut self, record: Record) -> Result<()> {
@@ -177,14 +191,13 @@ pub fn run(
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Tables> {
-    results::write_json(
-        &folder.path.join(results::ENVIRONMENT),
-        &Environment::of(settings),
-    )?;
+    let environment = Environment::of(settings);
+    results::write_json(&folder.path.join(results::ENVIRONMENT), &environment)?;
+    folder.append_host(Host::of(&environment.machine))?;
     let outcome = run_splits(settings, options, observer, &mut folder);
     let tables = Tables::derive(settings, model, &folder.records);
     tables.write(&folder.path)?;
-    draw_charts(&tables.splits, &folder.path.join(results::CHARTS))?;
+    draw_results(&tables.splits, &folder.path)?;
     outcome?;
     judge(&tables, &folder.path)?;
     Ok(tables)

@@ -1,0 +1,59 @@
+//! What times depend on besides the settings: the CPU, and how much of it a sweep uses.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::environment::Machine;
+
+/// A machine as far as times compare: two of the same make are one host, and the same machine with
+/// fewer threads is another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// The model of the CPU, where the system tells.
+    pub cpu: Option<String>,
+    pub threads: usize,
+}
+
+impl Host {
+    /// Returns the host that a machine is.
+    pub fn of(machine: &Machine) -> Self {
+        Self {
+            cpu: machine.cpu.clone(),
+            threads: machine.threads_used,
+        }
+    }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cpu = self.cpu.as_deref().unwrap_or("unknown CPU");
+        let plural = if self.threads == 1 { "" } else { "s" };
+        write!(formatter, "{cpu}, {} thread{plural}", self.threads)
+    }
+}
+
+/// Returns a host's name as a part of a folder's name: `AMD EPYC, 2 threads` is
+/// `amd-epyc-2-threads`.
+pub fn folder_name(host: &str) -> String {
+    let words = host.split(|letter: char| !letter.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    words.join("-").to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_its_cpu_and_its_threads() {
+        let host = |cpu: Option<&str>, threads| Host {
+            cpu: cpu.map(str::to_owned),
+            threads,
+        };
+        let epyc = host(Some("AMD EPYC 9654 (R)"), 2).to_string();
+        assert_eq!(epyc, "AMD EPYC 9654 (R), 2 threads");
+        assert_eq!(folder_name(&epyc), "amd-epyc-9654-r-2-threads");
+        assert_eq!(host(None, 1).to_string(), "unknown CPU, 1 thread");
+    }
+}
