@@ -160,9 +160,13 @@ struct SweepArguments {
     /// Seed of the simulated noise
     #[arg(long)]
     seed: Option<u64>,
+    /// Only the I-th of N parts of the placements, for other machines to run the others
+    #[arg(long, value_name = "I/N")]
+    shard: Option<String>,
     #[command(flatten)]
     encryption: EncryptionArguments,
-    /// Where the results go [default: results/<name of the split file>]
+    /// Where the results go [default: results/<name of the split file>, and in it
+    /// shard-<I>-of-<N>]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Go on with what the results folder holds
@@ -332,10 +336,15 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
         download: arguments.encryption.download,
         calibration: arguments.encryption.calibration,
         log2_p_fail_lookup: arguments.encryption.log2_p_fail,
+        shard: arguments.shard.map(|text| text.parse()).transpose()?,
     })?;
-    let folder = arguments
-        .out
-        .unwrap_or_else(|| Path::new("results").join(&settings.name));
+    let folder = arguments.out.unwrap_or_else(|| {
+        let folder = Path::new("results").join(&settings.name);
+        match settings.shard {
+            Some(shard) => folder.join(shard.folder_name()),
+            None => folder,
+        }
+    });
     let options = Options {
         program: std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?,
         time_limit: arguments.timeout.map(Duration::from_secs),

@@ -44,6 +44,7 @@ pub mod row;
 pub mod select;
 pub mod server;
 pub mod settings;
+pub mod shard;
 pub mod simulation;
 pub mod statistics;
 pub mod sweep;

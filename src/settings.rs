@@ -12,6 +12,7 @@ use crate::fhe::parameters::ParameterSet;
 use crate::model::{Granularity, Model};
 use crate::placement::Placement;
 use crate::select::Precision;
+use crate::shard::Shard;
 
 /// The split file of a sweep without arguments.
 const DEFAULT_SPLITS: &str = include_str!("../splits/digits-cnn.json");
@@ -106,17 +107,29 @@ pub struct Overrides {
     pub download: Option<Download>,
     /// A file that `splitbench calibrate` wrote.
     pub calibration: Option<PathBuf>,
+    /// Only this part of the placements.
+    pub shard: Option<Shard>,
 }
 
 /// Everything that decides what a sweep's rows mean; equal settings give comparable rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Settings {
+    /// Of the program that runs the sweep.
+    #[serde(default)]
+    pub splitbench_version: String,
     pub name: String,
     pub model: PathBuf,
     /// SHA-256 of the model.
     pub model_digest: String,
     #[serde(default)]
     pub granularity: Granularity,
+    /// Which part of a larger sweep this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shard: Option<Shard>,
+    /// Every placement of that larger sweep; none where this is all of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub whole: Vec<Placement>,
+    /// The placements to run.
     pub placements: Vec<Placement>,
     pub images: usize,
     pub repeats: usize,
@@ -179,10 +192,13 @@ impl Settings {
             (true, Placements::Word(AllWord::All)) => all_placements(&model)?,
         };
         let settings = Self {
+            splitbench_version: env!("CARGO_PKG_VERSION").into(),
             name: file.name,
             model: path,
             model_digest: model.digest.clone(),
             granularity,
+            shard: None,
+            whole: Vec::new(),
             placements,
             images: overrides.images.unwrap_or(file.images),
             repeats: overrides.repeats.unwrap_or(file.repeats),
@@ -199,13 +215,41 @@ impl Settings {
                 .unwrap_or(file.log2_p_fail_lookup),
         };
         match (settings.check(&model), named) {
-            (Ok(()), _) => Ok((settings, model)),
+            (Ok(()), _) => Ok((settings.part(overrides.shard)?, model)),
             (Err(Error::Usage(reason)), Some(path)) => Err(Error::Usage(format!(
                 "{} with the options given: {reason}",
                 path.display()
             ))),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Returns the settings of one shard of this sweep; of all of it without a shard.
+    fn part(self, shard: Option<Shard>) -> Result<Self> {
+        let Some(shard) = shard else {
+            return Ok(self);
+        };
+        let placements = shard.take(&self.placements);
+        if placements.is_empty() {
+            let count = self.placements.len();
+            return Err(Error::Usage(format!(
+                "shard {shard} is empty: make at most {count} shards of {count} placements"
+            )));
+        }
+        Ok(Self {
+            shard: Some(shard),
+            whole: self.placements,
+            placements,
+            ..self
+        })
+    }
+
+    /// Returns the settings of the whole sweep that these are a shard of.
+    pub fn unsharded(mut self) -> Self {
+        if self.shard.take().is_some() {
+            self.placements = std::mem::take(&mut self.whole);
+        }
+        self
     }
 
     fn check(&self, model: &Model) -> Result<()> {
