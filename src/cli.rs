@@ -2,6 +2,7 @@
 //! else to standard error.
 
 mod import;
+mod merge;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use import::ImportArguments;
+use merge::MergeArguments;
 
 use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
@@ -50,6 +52,8 @@ enum Command {
     /// Run splits under encryption and write tables and charts; without arguments all splits of
     /// the built-in digits-cnn
     Sweep(SweepArguments),
+    /// Make one results folder of the shards of a sweep
+    Merge(MergeArguments),
     /// Print the parameter sets chosen for a placement, and the noise budget behind them
     Params(ParamsArguments),
     /// Run one placement with real keys and compare every look-up with its clear value
@@ -200,6 +204,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Import(arguments) => import::run(arguments),
         Command::List(arguments) => list(&arguments),
         Command::Sweep(arguments) => sweep(arguments),
+        Command::Merge(arguments) => merge::run(arguments),
         Command::Params(arguments) => params(arguments),
         Command::Audit(arguments) => audit(arguments),
         Command::Calibrate(arguments) => calibrate(&arguments.out),

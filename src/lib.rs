@@ -29,6 +29,7 @@ pub mod layer;
 pub mod linear_map;
 pub mod log;
 pub mod memory;
+pub mod merge;
 pub mod model;
 pub mod packing;
 pub mod pareto;

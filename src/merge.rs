@@ -1,0 +1,424 @@
+//! Merging: the logs of a sweep's shards become one results folder.
+//!
+//! Tables and charts derive from the merged log as they do from any other; the shards' own tables
+//! are not read.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use fs4::fs_std::FileExt;
+use serde_json::Value;
+
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::host::Host;
+use crate::log::{self, Log, Record, SplitEnd};
+use crate::model::Model;
+use crate::placement::Placement;
+use crate::plot::draw_results;
+use crate::results::{self, Tables};
+use crate::settings::Settings;
+use crate::shard::Shard;
+use crate::sweep::{self, difference};
+use crate::worker::Sample;
+
+/// Missing placements that an error names.
+const MOST_NAMED: usize = 12;
+
+/// What to merge, and how strictly.
+#[derive(Debug, Clone)]
+pub struct Request {
+    /// Results folders, or folders that hold `shard-<i>-of-<n>`.
+    pub folders: Vec<PathBuf>,
+    /// The new results folder.
+    pub out: PathBuf,
+    /// Where the model lies, if not where the sweeps found it.
+    pub model: Option<PathBuf>,
+    /// Whether placements may be missing.
+    pub partial: bool,
+    /// Whether hosts may differ.
+    pub mix_hosts: bool,
+}
+
+/// Merges results folders into a new one, which appears whole or not at all.
+///
+/// # Errors
+///
+/// [`Error::Usage`] where the folders do not belong together or `out` is taken; what reading and
+/// writing give; after everything was written, [`Error::SplitsFailed`] and [`Error::Mismatch`].
+pub fn merge(request: &Request) -> Result<Tables> {
+    check_free(&request.out)?;
+    let parts = find_folders(&request.folders)?;
+    let parts: Vec<Part> = parts
+        .iter()
+        .map(|path| Part::read(path))
+        .collect::<Result<_>>()?;
+    let settings = common_settings(&parts)?;
+    let splits = gather(&parts)?;
+    if !request.partial {
+        check_complete(&settings, &splits, &parts)?;
+    }
+    if !request.mix_hosts {
+        check_one_host(&parts)?;
+    }
+    let model = load_model(request.model.as_deref(), &settings)?;
+    let records = merged_records(&settings, &splits);
+    let tables = Tables::derive(&settings, &model, &records);
+    write(&request.out, &settings, &parts, &records, &tables)?;
+    sweep::judge(&tables, &request.out)?;
+    Ok(tables)
+}
+
+/// Refuses a folder that holds anything.
+fn check_free(out: &Path) -> Result<()> {
+    let is_free = match fs::read_dir(out) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => !out.exists(),
+    };
+    if is_free {
+        return Ok(());
+    }
+    Err(Error::Usage(format!(
+        "{} is there already and not empty: remove it, or choose another folder with --out",
+        out.display()
+    )))
+}
+
+/// Returns every results folder that is meant, each once.
+fn find_folders(named: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let mut folders = Vec::new();
+    for path in named {
+        let shards = shards_in(path)?;
+        let shown = path.display();
+        match (path.join(log::FILE_NAME).exists(), shards.is_empty()) {
+            (true, true) => folders.push(path.clone()),
+            (false, false) => folders.extend(shards),
+            (true, false) => {
+                let reason = "holds a sweep of its own and shards of one: name the folders meant";
+                return Err(Error::Usage(format!("{shown} {reason}")));
+            }
+            (false, true) => {
+                let reason = "holds neither log.jsonl nor shard-<i>-of-<n>: give folders that \
+                              `splitbench sweep` wrote";
+                return Err(Error::invalid(shown.to_string(), reason));
+            }
+        }
+    }
+    let mut seen = std::collections::HashSet::new();
+    folders.retain(|path| seen.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
+    Ok(folders)
+}
+
+/// Returns the results folders of shards in a folder, in their order.
+fn shards_in(folder: &Path) -> Result<Vec<PathBuf>> {
+    let read_error = |source| Error::Read {
+        path: folder.to_owned(),
+        source,
+    };
+    let mut shards: Vec<(Shard, PathBuf)> = Vec::new();
+    for entry in fs::read_dir(folder).map_err(read_error)? {
+        let path = entry.map_err(read_error)?.path();
+        let name = path.file_name().and_then(|name| name.to_str());
+        if let Some(shard) = name.and_then(Shard::of_folder_name)
+            && path.join(log::FILE_NAME).exists()
+        {
+            shards.push((shard, path));
+        }
+    }
+    shards.sort_by_key(|(shard, _)| (shard.count(), shard.index()));
+    Ok(shards.into_iter().map(|(_, path)| path).collect())
+}
+
+/// A results folder that nobody writes to while it is merged.
+struct Part {
+    path: PathBuf,
+    settings: Settings,
+    splits: Vec<Split>,
+    environment: Value,
+    /// Shared; none where the folder came without its lock.
+    _lock: Option<File>,
+}
+
+/// What a log tells of a split that ended.
+#[derive(Debug, Clone, PartialEq)]
+struct Split {
+    host: Host,
+    samples: Vec<Sample>,
+    end: SplitEnd,
+}
+
+impl Part {
+    fn read(path: &Path) -> Result<Self> {
+        let shown = path.display();
+        let lock = File::open(path.join(sweep::LOCK)).ok();
+        if let Some(lock) = &lock {
+            let is_ours = FileExt::try_lock_shared(lock).map_err(|source| Error::Read {
+                path: path.join(sweep::LOCK),
+                source,
+            })?;
+            if !is_ours {
+                let reason = "is being written by a sweep: wait until it has ended";
+                return Err(Error::Usage(format!("{shown} {reason}")));
+            }
+        }
+        let records = log::read(path)?;
+        let Some(Record::Settings(settings)) = records.first() else {
+            let place = path.join(log::FILE_NAME).display().to_string();
+            let reason = "does not begin with settings: go on with its sweep by --resume";
+            return Err(Error::invalid(place, reason));
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            settings: settings.clone(),
+            splits: splits_of(&records),
+            environment: read_environment(path)?,
+            _lock: lock,
+        })
+    }
+}
+
+fn read_environment(folder: &Path) -> Result<Value> {
+    let path = folder.join(results::ENVIRONMENT);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(source) => return Err(Error::Read { path, source }),
+    };
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let reason = format!("no description of a sweep: {error}; copy the folder again");
+        Error::invalid(path.display().to_string(), reason)
+    })
+}
+
+/// Returns the splits that ended, with the samples of their last try.
+fn splits_of(records: &[Record]) -> Vec<Split> {
+    let (mut host, mut samples) = (Host::default(), Vec::new());
+    let mut splits = Vec::new();
+    for record in records {
+        match record {
+            Record::Settings(_) => {}
+            Record::Host(of_next) => host = of_next.clone(),
+            Record::Start(_) => samples.clear(),
+            Record::Sample(sample) => samples.push(sample.clone()),
+            Record::End(end) => splits.push(Split {
+                host: host.clone(),
+                samples: std::mem::take(&mut samples),
+                end: end.clone(),
+            }),
+        }
+    }
+    splits
+}
+
+/// Returns the settings of the sweep that every part is a shard of.
+fn common_settings(parts: &[Part]) -> Result<Settings> {
+    let Some(first) = parts.first() else {
+        return Err(Error::Usage(
+            "nothing to merge: name results folders".into(),
+        ));
+    };
+    let settings = first.settings.clone().unsharded();
+    for part in parts {
+        let of_part = Settings {
+            // Hosts keep models in different places; the digest tells whether it is the same.
+            model: settings.model.clone(),
+            ..part.settings.clone().unsharded()
+        };
+        if of_part != settings {
+            return Err(Error::Usage(format!(
+                "{} does not go with {} ({}): merge shards of one sweep only",
+                part.path.display(),
+                first.path.display(),
+                difference(&of_part, &settings)
+            )));
+        }
+    }
+    Ok(settings)
+}
+
+/// Returns every split that ended, once.
+fn gather(parts: &[Part]) -> Result<HashMap<&Placement, &Split>> {
+    let mut found: HashMap<&Placement, (&Split, &Path)> = HashMap::new();
+    for part in parts {
+        for split in &part.splits {
+            let placement = &split.end.placement;
+            match found.get(placement) {
+                Some((earlier, _)) if *earlier == split => {}
+                Some((_, folder)) => {
+                    return Err(Error::Usage(format!(
+                        "{placement} ended both in {} and in {}, not alike: leave one of the \
+                         folders out",
+                        folder.display(),
+                        part.path.display()
+                    )));
+                }
+                None => {
+                    found.insert(placement, (split, &part.path));
+                }
+            }
+        }
+    }
+    let splits = found.into_iter();
+    Ok(splits
+        .map(|(placement, (split, _))| (placement, split))
+        .collect())
+}
+
+/// Refuses a sweep whose placements have not all ended.
+fn check_complete(
+    settings: &Settings,
+    splits: &HashMap<&Placement, &Split>,
+    parts: &[Part],
+) -> Result<()> {
+    let missing = settings.placements.iter();
+    let missing: Vec<&Placement> = missing.filter(|p| !splits.contains_key(p)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<String> = missing
+        .iter()
+        .take(MOST_NAMED)
+        .map(|p| p.to_string())
+        .collect();
+    let more = match missing.len().saturating_sub(MOST_NAMED) {
+        0 => String::new(),
+        count => format!(" and {count} more"),
+    };
+    let unfinished = parts.iter().filter(|part| {
+        let mut own = part.settings.placements.iter();
+        own.any(|placement| missing.contains(&placement))
+    });
+    let unfinished: Vec<String> = unfinished
+        .map(|part| part.path.display().to_string())
+        .collect();
+    let advice = match unfinished.as_slice() {
+        [] => "name the folders of the other shards".into(),
+        folders => format!("go on with {} by --resume", folders.join(", ")),
+    };
+    Err(Error::Usage(format!(
+        "{} of {} placements have not ended: {}{more}: {advice}, or add --partial",
+        missing.len(),
+        settings.placements.len(),
+        names.join(", ")
+    )))
+}
+
+/// Refuses splits that ran on several hosts, whose times do not compare.
+fn check_one_host(parts: &[Part]) -> Result<()> {
+    let mut ran = parts.iter().flat_map(|part| {
+        let splits = part.splits.iter();
+        splits.map(|split| (part.path.display(), &split.host))
+    });
+    let Some((first_path, first)) = ran.next() else {
+        return Ok(());
+    };
+    match ran.find(|(_, host)| *host != first) {
+        None => Ok(()),
+        Some((path, host)) => Err(Error::Usage(format!(
+            "{path} ran on {host}, but {first_path} on {first}: times do not compare; add \
+             --mix-hosts to tell the rows apart by host"
+        ))),
+    }
+}
+
+/// Loads the model that was swept.
+fn load_model(path: Option<&Path>, settings: &Settings) -> Result<Model> {
+    let path = path.unwrap_or(&settings.model);
+    let model = Model::load(path)?.with_granularity(settings.granularity);
+    if model.digest == settings.model_digest {
+        return Ok(model);
+    }
+    let reason = "not the model that was swept: name that one with --model";
+    Err(Error::invalid(path.display().to_string(), reason))
+}
+
+/// Returns the records of one sweep that ran every split in the order of the settings.
+fn merged_records(settings: &Settings, splits: &HashMap<&Placement, &Split>) -> Vec<Record> {
+    let mut records = vec![Record::Settings(settings.clone())];
+    let mut host = None;
+    let ended = settings.placements.iter();
+    for split in ended.filter_map(|placement| splits.get(placement)) {
+        if host != Some(&split.host) {
+            host = Some(&split.host);
+            records.push(Record::Host(split.host.clone()));
+        }
+        records.push(Record::Start(split.end.placement.clone()));
+        records.extend(split.samples.iter().cloned().map(Record::Sample));
+        records.push(Record::End(split.end.clone()));
+    }
+    records
+}
+
+/// Writes a results folder beside its place and moves it there.
+fn write(
+    out: &Path,
+    settings: &Settings,
+    parts: &[Part],
+    records: &[Record],
+    tables: &Tables,
+) -> Result<()> {
+    let write_error = |source| Error::Write {
+        path: out.to_owned(),
+        source,
+    };
+    let parent = match out.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    fs::create_dir_all(parent).map_err(write_error)?;
+    let draft = tempfile::Builder::new()
+        .prefix(".merge-")
+        .tempdir_in(parent);
+    let draft = draft.map_err(write_error)?;
+    let folder = draft.path();
+
+    let mut log = Log::on(out, Vec::new());
+    records.iter().try_for_each(|record| log.append(record))?;
+    results::write_whole(&folder.join(log::FILE_NAME), &log.into_storage())?;
+    results::write_json(
+        &folder.join(results::ENVIRONMENT),
+        &environment(settings, parts)?,
+    )?;
+    tables.write(folder)?;
+    draw_results(&tables.splits, folder)?;
+
+    make_readable(folder).map_err(write_error)?;
+    // Replaces an empty folder, and fails on any other that has come up meanwhile.
+    fs::rename(folder, out).map_err(write_error)?;
+    // Its files have moved on; there is nothing left to clean up.
+    let _ = draft.keep();
+    File::open(parent)
+        .and_then(|parent| parent.sync_all())
+        .map_err(write_error)
+}
+
+/// Returns the description of the merge and, whole, those of its parts.
+fn environment(settings: &Settings, parts: &[Part]) -> Result<Value> {
+    let described = serde_json::to_value(Environment::of(settings))
+        .map_err(|error| Error::Worker(format!("unwritable environment: {error}")))?;
+    let mut described = match described {
+        Value::Object(fields) => fields,
+        _ => serde_json::Map::new(),
+    };
+    // The machine that merges has measured nothing.
+    described.remove("machine");
+    described.remove("build");
+    let merged = parts.iter().map(|part| {
+        let folder = part.path.display().to_string();
+        serde_json::json!({ "folder": folder, "environment": part.environment })
+    });
+    described.insert("merged".into(), merged.collect());
+    Ok(Value::Object(described))
+}
+
+/// Gives a temporary folder, which is private, the permissions of a results folder.
+#[cfg(unix)]
+fn make_readable(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn make_readable(_folder: &Path) -> std::io::Result<()> {
+    Ok(())
+}
