@@ -376,11 +376,14 @@ impl Analyst<'_> {
         let Some(reader) = self.only_reader(node + 1) else {
             return false;
         };
-        match (operation, &self.model.nodes[reader].operation) {
-            (Operation::Linear(_) | Operation::Add(_), Operation::Activation(_)) => true,
-            (Operation::Linear(_), Operation::Add(_)) => true,
-            _ => false,
-        }
+        let pair = (operation, &self.model.nodes[reader].operation);
+        matches!(
+            pair,
+            (
+                Operation::Linear(_),
+                Operation::Activation(_) | Operation::Add(_)
+            ) | (Operation::Add(_), Operation::Activation(_))
+        )
     }
 
     /// Returns whether a node's output is an answer that no node of the segment reads, and whose
