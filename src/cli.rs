@@ -1,18 +1,20 @@
 //! The command line: what a person types and reads. Results go to standard output, everything
 //! else to standard error.
 
+mod compare;
 mod import;
 mod merge;
+mod sweep;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use compare::CompareArguments;
 use import::ImportArguments;
 use merge::MergeArguments;
+use sweep::SweepArguments;
 
 use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
@@ -23,14 +25,11 @@ use crate::inference::Session;
 use crate::model::{Granularity, Model};
 use crate::placement::{Party, Placement};
 use crate::plot::{draw_results, hosts};
-use crate::progress::{INTERRUPTED, Progress, tell};
-use crate::projection::project;
 use crate::results::{self, Tables, read_csv};
 use crate::role;
 use crate::row::SplitRow;
 use crate::settings::{Overrides, Settings, all_placements};
 use crate::simulation::simulate;
-use crate::sweep::{self, Options, ResultsFolder};
 use crate::units;
 use crate::worker;
 
@@ -54,6 +53,8 @@ enum Command {
     Sweep(SweepArguments),
     /// Make one results folder of the shards of a sweep
     Merge(MergeArguments),
+    /// Compare two results folders, split by split
+    Compare(CompareArguments),
     /// Print the parameter sets chosen for a placement, and the noise budget behind them
     Params(ParamsArguments),
     /// Run one placement with real keys and compare every look-up with its clear value
@@ -142,46 +143,6 @@ struct AuditArguments {
 }
 
 #[derive(Debug, Args)]
-struct SweepArguments {
-    /// A split file: model, placements, images, repeats, seed
-    #[arg(long, value_name = "FILE")]
-    splits: Option<PathBuf>,
-    /// A model folder, or the name of a built-in model; alone, all its splits
-    #[arg(long, value_name = "DIR")]
-    model: Option<PathBuf>,
-    /// What is placed as a whole: a residual block, or each layer [default: block]
-    #[arg(long, value_enum, value_name = "WHAT")]
-    granularity: Option<Granularity>,
-    /// Only these placements, one letter per layer: C client, S server
-    #[arg(long, value_name = "CSSC", num_args = 1..)]
-    placement: Vec<String>,
-    /// The first N test images
-    #[arg(long, value_name = "N")]
-    images: Option<usize>,
-    /// Inferences per image
-    #[arg(long, value_name = "N")]
-    repeats: Option<usize>,
-    /// Seed of the simulated noise
-    #[arg(long)]
-    seed: Option<u64>,
-    /// Only the I-th of N parts of the placements, for other machines to run the others
-    #[arg(long, value_name = "I/N")]
-    shard: Option<String>,
-    #[command(flatten)]
-    encryption: EncryptionArguments,
-    /// Where the results go [default: results/<name of the split file>, and in it
-    /// shard-<I>-of-<N>]
-    #[arg(long, value_name = "DIR")]
-    out: Option<PathBuf>,
-    /// Go on with what the results folder holds
-    #[arg(long)]
-    resume: bool,
-    /// Stop a split after so many seconds
-    #[arg(long, value_name = "SECONDS")]
-    timeout: Option<u64>,
-}
-
-#[derive(Debug, Args)]
 struct CalibrateArguments {
     /// Where the figures go
     #[arg(long, value_name = "FILE", default_value = "calibration.json")]
@@ -203,8 +164,9 @@ pub fn run(cli: Cli) -> Result<()> {
     match cli.command {
         Command::Import(arguments) => import::run(arguments),
         Command::List(arguments) => list(&arguments),
-        Command::Sweep(arguments) => sweep(arguments),
+        Command::Sweep(arguments) => sweep::run(arguments),
         Command::Merge(arguments) => merge::run(arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Params(arguments) => params(arguments),
         Command::Audit(arguments) => audit(arguments),
         Command::Calibrate(arguments) => calibrate(&arguments.out),
@@ -322,69 +284,6 @@ fn audit(arguments: AuditArguments) -> Result<()> {
     print(std::iter::once(header.to_owned()).chain(lines))
 }
 
-fn sweep(arguments: SweepArguments) -> Result<()> {
-    let placements: Result<Vec<Placement>> = arguments
-        .placement
-        .iter()
-        .map(|text| text.parse())
-        .collect();
-    let (settings, model) = Settings::resolve(Overrides {
-        splits: arguments.splits,
-        model: arguments.model,
-        granularity: arguments.granularity,
-        placements: placements?,
-        images: arguments.images,
-        repeats: arguments.repeats,
-        seed: arguments.seed,
-        parameters: arguments.encryption.parameters,
-        step_noise: arguments.encryption.step_noise,
-        download: arguments.encryption.download,
-        calibration: arguments.encryption.calibration,
-        log2_p_fail_lookup: arguments.encryption.log2_p_fail,
-        shard: arguments.shard.map(|text| text.parse()).transpose()?,
-    })?;
-    let folder = arguments.out.unwrap_or_else(|| {
-        let folder = Path::new("results").join(&settings.name);
-        match settings.shard {
-            Some(shard) => folder.join(shard.folder_name()),
-            None => folder,
-        }
-    });
-    let options = Options {
-        program: std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?,
-        time_limit: arguments.timeout.map(Duration::from_secs),
-    };
-    let results = ResultsFolder::open(&folder, &settings, arguments.resume)?;
-    ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))?;
-    announce(&settings, &model)?;
-    let outcome = {
-        let progress = Progress::new(settings.placements.len());
-        sweep::run(results, &settings, &model, &options, &progress)
-    };
-    let tables = outcome?;
-    print(summary(&tables, &folder))
-}
-
-fn announce(settings: &Settings, model: &Model) -> Result<()> {
-    let projection = project(settings, model, &|| INTERRUPTED.load(Ordering::Relaxed))?;
-    tell(&format!(
-        "{}: {} splits, {} inferences, {} bootstraps, parameter sets: {}; about {} and {} here",
-        model.name,
-        settings.placements.len(),
-        projection.inference_count,
-        projection.bootstrap_count,
-        settings.parameters,
-        units::seconds(projection.seconds),
-        units::bytes(projection.peak_bytes),
-    ));
-    Ok(())
-}
-
 /// Returns what a person wants to know first, and where the rest is.
 fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
     let times = |row: &&SplitRow| row.online_s_median.is_some();
@@ -427,8 +326,8 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
 
 fn calibrate(path: &Path) -> Result<()> {
     let [fast, accurate] = [ParameterSet::fast()?, ParameterSet::accurate()?];
-    let fast = crate::calibrate::calibrate(fast)?;
-    let accurate = crate::calibrate::calibrate(accurate)?;
+    let fast = crate::calibrate::calibrate(fast);
+    let accurate = crate::calibrate::calibrate(accurate);
     results::write_json(path, &fast.cost.rounded())?;
     let lines = [fast, accurate].map(|found| {
         let modelled = fast.cost.look_up_core_s(&found.parameters);

@@ -2,27 +2,13 @@
 
 use std::fmt;
 
-use serde::{Deserialize, Serialize};
-
-use crate::environment::Machine;
-
 /// A machine as far as times compare: two of the same make are one host, and the same machine with
 /// fewer threads is another.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Host {
     /// The model of the CPU, where the system tells.
     pub cpu: Option<String>,
     pub threads: usize,
-}
-
-impl Host {
-    /// Returns the host that a machine is.
-    pub fn of(machine: &Machine) -> Self {
-        Self {
-            cpu: machine.cpu.clone(),
-            threads: machine.threads_used,
-        }
-    }
 }
 
 impl fmt::Display for Host {

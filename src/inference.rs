@@ -148,6 +148,11 @@ impl Session {
         &self.programs
     }
 
+    /// Lets go of keys and layers.
+    pub fn into_programs(self) -> Vec<Arc<Program>> {
+        self.programs
+    }
+
     /// Runs one image through all segments.
     ///
     /// # Errors

@@ -10,12 +10,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::host::Host;
-use crate::placement::Placement;
-use crate::row::Status;
 use crate::settings::Settings;
-use crate::worker::{Finished, Sample};
+use crate::visit::{Visit, VisitEnd};
+use crate::worker::Sample;
 
 /// The log's name in a results folder.
 pub const FILE_NAME: &str = "log.jsonl";
@@ -26,24 +25,13 @@ pub const FILE_NAME: &str = "log.jsonl";
 pub enum Record {
     /// The first line.
     Settings(Settings),
-    /// What the splits from here on run on.
-    Host(Host),
-    /// A split begins; what an earlier try left of it no longer counts.
-    Start(Placement),
+    /// What the visits from here on run in.
+    Environment(Environment),
+    /// A visit begins; what an earlier try left of it no longer counts.
+    Start(Visit),
     Sample(Sample),
-    /// A split has ended.
-    End(SplitEnd),
-}
-
-/// How a split ended.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SplitEnd {
-    pub placement: Placement,
-    pub status: Status,
-    /// Why, where the status is not `ok`.
-    pub reason: Option<String>,
-    /// What its worker reported last; `None` where it did not get that far.
-    pub finished: Option<Finished>,
+    /// A visit has ended.
+    End(VisitEnd),
 }
 
 /// Where a log's lines go.
@@ -237,7 +225,10 @@ mod tests {
     use super::*;
 
     fn start(text: &str) -> Record {
-        Record::Start(text.parse().expect("letters"))
+        Record::Start(Visit {
+            placement: text.parse().expect("letters"),
+            repeat: 0,
+        })
     }
 
     fn written(folder: &Path) -> Vec<u8> {

@@ -31,7 +31,7 @@ pub struct MemoryUse {
 impl PeakMemory {
     /// Starts to sample; `None` where this system does not tell a process its memory.
     pub fn start() -> Option<Self> {
-        let mut probe = Probe::new()?;
+        let mut probe = Probe::of(std::process::id())?;
         let start_bytes = probe.resident_bytes()?;
         let peak = Arc::new(AtomicU64::new(start_bytes));
         let stop = Arc::new(AtomicBool::new(false));
@@ -84,21 +84,23 @@ impl HighWater {
     }
 }
 
-/// This process as sysinfo sees it.
-struct Probe {
+/// A process as sysinfo sees it.
+pub struct Probe {
     system: System,
     pid: Pid,
 }
 
 impl Probe {
-    fn new() -> Option<Self> {
+    /// Returns a probe of the process with this number; `None` where the system tells nothing.
+    pub fn of(pid: u32) -> Option<Self> {
         Some(Self {
             system: System::new().ok()?,
-            pid: sysinfo::get_current_pid().ok()?,
+            pid: Pid::from_u32(pid),
         })
     }
 
-    fn resident_bytes(&mut self) -> Option<u64> {
+    /// Returns what is resident at the moment; `None` once the process has gone.
+    pub fn resident_bytes(&mut self) -> Option<u64> {
         self.system.refresh_processes_specifics(
             ProcessesToUpdate::Some(&[self.pid]),
             false,

@@ -8,20 +8,19 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use fs4::fs_std::FileExt;
-use serde_json::Value;
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::host::Host;
-use crate::log::{self, Log, Record, SplitEnd};
+use crate::history::{Done, Visited, environments, visited};
+use crate::log::{self, Log, Record};
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::plot::draw_results;
-use crate::results::{self, Tables};
+use crate::results::{self, Description, Tables};
 use crate::settings::Settings;
 use crate::shard::Shard;
 use crate::sweep::{self, difference};
-use crate::worker::Sample;
+use crate::visit::Visit;
 
 /// Missing placements that an error names.
 const MOST_NAMED: usize = 12;
@@ -55,17 +54,17 @@ pub fn merge(request: &Request) -> Result<Tables> {
         .map(|path| Part::read(path))
         .collect::<Result<_>>()?;
     let settings = common_settings(&parts)?;
-    let splits = gather(&parts)?;
+    let visits = gather(&parts)?;
     if !request.partial {
-        check_complete(&settings, &splits, &parts)?;
+        check_complete(&settings, &visits, &parts)?;
     }
     if !request.mix_hosts {
         check_one_host(&parts)?;
     }
     let model = load_model(request.model.as_deref(), &settings)?;
-    let records = merged_records(&settings, &splits);
+    let records = merged_records(&settings, &visits);
     let tables = Tables::derive(&settings, &model, &records);
-    write(&request.out, &settings, &parts, &records, &tables)?;
+    write(&request.out, &settings, &records, &tables)?;
     sweep::judge(&tables, &request.out)?;
     Ok(tables)
 }
@@ -134,18 +133,9 @@ fn shards_in(folder: &Path) -> Result<Vec<PathBuf>> {
 struct Part {
     path: PathBuf,
     settings: Settings,
-    splits: Vec<Split>,
-    environment: Value,
+    records: Vec<Record>,
     /// Shared; none where the folder came without its lock.
     _lock: Option<File>,
-}
-
-/// What a log tells of a split that ended.
-#[derive(Debug, Clone, PartialEq)]
-struct Split {
-    host: Host,
-    samples: Vec<Sample>,
-    end: SplitEnd,
 }
 
 impl Part {
@@ -171,43 +161,10 @@ impl Part {
         Ok(Self {
             path: path.to_owned(),
             settings: settings.clone(),
-            splits: splits_of(&records),
-            environment: read_environment(path)?,
+            records,
             _lock: lock,
         })
     }
-}
-
-fn read_environment(folder: &Path) -> Result<Value> {
-    let path = folder.join(results::ENVIRONMENT);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(source) => return Err(Error::Read { path, source }),
-    };
-    serde_json::from_slice(&bytes).map_err(|error| {
-        let reason = format!("no description of a sweep: {error}; copy the folder again");
-        Error::invalid(path.display().to_string(), reason)
-    })
-}
-
-/// Returns the splits that ended, with the samples of their last try.
-fn splits_of(records: &[Record]) -> Vec<Split> {
-    let (mut host, mut samples) = (Host::default(), Vec::new());
-    let mut splits = Vec::new();
-    for record in records {
-        match record {
-            Record::Settings(_) => {}
-            Record::Host(of_next) => host = of_next.clone(),
-            Record::Start(_) => samples.clear(),
-            Record::Sample(sample) => samples.push(sample.clone()),
-            Record::End(end) => splits.push(Split {
-                host: host.clone(),
-                samples: std::mem::take(&mut samples),
-                end: end.clone(),
-            }),
-        }
-    }
-    splits
 }
 
 /// Returns the settings of the sweep that every part is a shard of.
@@ -236,42 +193,45 @@ fn common_settings(parts: &[Part]) -> Result<Settings> {
     Ok(settings)
 }
 
-/// Returns every split that ended, once.
-fn gather(parts: &[Part]) -> Result<HashMap<&Placement, &Split>> {
-    let mut found: HashMap<&Placement, (&Split, &Path)> = HashMap::new();
+/// Returns every visit that ended, once.
+fn gather(parts: &[Part]) -> Result<HashMap<&Visit, Visited<'_>>> {
+    let mut found: HashMap<&Visit, (Visited<'_>, &Path)> = HashMap::new();
     for part in parts {
-        for split in &part.splits {
-            let placement = &split.end.placement;
-            match found.get(placement) {
-                Some((earlier, _)) if *earlier == split => {}
+        for visited in visited(&part.records) {
+            let visit = &visited.end.visit;
+            match found.get(visit) {
+                Some((earlier, _)) if *earlier == visited => {}
                 Some((_, folder)) => {
                     return Err(Error::Usage(format!(
-                        "{placement} ended both in {} and in {}, not alike: leave one of the \
-                         folders out",
+                        "{} ended both in {} and in {}, not alike: leave one of the folders out",
+                        visit.placement,
                         folder.display(),
                         part.path.display()
                     )));
                 }
                 None => {
-                    found.insert(placement, (split, &part.path));
+                    found.insert(visit, (visited, &part.path));
                 }
             }
         }
     }
-    let splits = found.into_iter();
-    Ok(splits
-        .map(|(placement, (split, _))| (placement, split))
+    let visits = found.into_iter();
+    Ok(visits
+        .map(|(visit, (visited, _))| (visit, visited))
         .collect())
 }
 
-/// Refuses a sweep whose placements have not all ended.
+/// Refuses a sweep with visits left to make.
 fn check_complete(
     settings: &Settings,
-    splits: &HashMap<&Placement, &Split>,
+    visits: &HashMap<&Visit, Visited<'_>>,
     parts: &[Part],
 ) -> Result<()> {
+    let done = Done::of(visits.values().map(|visited| visited.end));
     let missing = settings.placements.iter();
-    let missing: Vec<&Placement> = missing.filter(|p| !splits.contains_key(p)).collect();
+    let missing: Vec<&Placement> = missing
+        .filter(|placement| !done.is_over(placement, settings.repeats))
+        .collect();
     if missing.is_empty() {
         return Ok(());
     }
@@ -303,11 +263,11 @@ fn check_complete(
     )))
 }
 
-/// Refuses splits that ran on several hosts, whose times do not compare.
+/// Refuses visits on several hosts, whose times do not compare.
 fn check_one_host(parts: &[Part]) -> Result<()> {
     let mut ran = parts.iter().flat_map(|part| {
-        let splits = part.splits.iter();
-        splits.map(|split| (part.path.display(), &split.host))
+        let environments = environments(&part.records).into_iter();
+        environments.map(|environment| (part.path.display(), environment.host()))
     });
     let Some((first_path, first)) = ran.next() else {
         return Ok(());
@@ -332,31 +292,34 @@ fn load_model(path: Option<&Path>, settings: &Settings) -> Result<Model> {
     Err(Error::invalid(path.display().to_string(), reason))
 }
 
-/// Returns the records of one sweep that ran every split in the order of the settings.
-fn merged_records(settings: &Settings, splits: &HashMap<&Placement, &Split>) -> Vec<Record> {
+/// Returns the records of one sweep that made every visit, splits in the order of the settings.
+fn merged_records(settings: &Settings, visits: &HashMap<&Visit, Visited<'_>>) -> Vec<Record> {
     let mut records = vec![Record::Settings(settings.clone())];
-    let mut host = None;
-    let ended = settings.placements.iter();
-    for split in ended.filter_map(|placement| splits.get(placement)) {
-        if host != Some(&split.host) {
-            host = Some(&split.host);
-            records.push(Record::Host(split.host.clone()));
+    let mut environment: Option<&Environment> = None;
+    let all = (0..settings.repeats).flat_map(|repeat| {
+        let placements = settings.placements.iter();
+        placements.map(move |placement| Visit {
+            placement: placement.clone(),
+            repeat,
+        })
+    });
+    for visited in all.filter_map(|visit| visits.get(&visit)) {
+        if let Some(of_visit) = visited.environment
+            && environment != Some(of_visit)
+        {
+            environment = Some(of_visit);
+            records.push(Record::Environment(of_visit.clone()));
         }
-        records.push(Record::Start(split.end.placement.clone()));
-        records.extend(split.samples.iter().cloned().map(Record::Sample));
-        records.push(Record::End(split.end.clone()));
+        records.push(Record::Start(visited.end.visit.clone()));
+        let samples = visited.samples.iter().copied().cloned();
+        records.extend(samples.map(Record::Sample));
+        records.push(Record::End(visited.end.clone()));
     }
     records
 }
 
 /// Writes a results folder beside its place and moves it there.
-fn write(
-    out: &Path,
-    settings: &Settings,
-    parts: &[Part],
-    records: &[Record],
-    tables: &Tables,
-) -> Result<()> {
+fn write(out: &Path, settings: &Settings, records: &[Record], tables: &Tables) -> Result<()> {
     let write_error = |source| Error::Write {
         path: out.to_owned(),
         source,
@@ -377,7 +340,7 @@ fn write(
     results::write_whole(&folder.join(log::FILE_NAME), &log.into_storage())?;
     results::write_json(
         &folder.join(results::ENVIRONMENT),
-        &environment(settings, parts)?,
+        &Description::of(settings, environments(records)),
     )?;
     tables.write(folder)?;
     draw_results(&tables.splits, folder)?;
@@ -390,25 +353,6 @@ fn write(
     File::open(parent)
         .and_then(|parent| parent.sync_all())
         .map_err(write_error)
-}
-
-/// Returns the description of the merge and, whole, those of its parts.
-fn environment(settings: &Settings, parts: &[Part]) -> Result<Value> {
-    let described = serde_json::to_value(Environment::of(settings))
-        .map_err(|error| Error::Worker(format!("unwritable environment: {error}")))?;
-    let mut described = match described {
-        Value::Object(fields) => fields,
-        _ => serde_json::Map::new(),
-    };
-    // The machine that merges has measured nothing.
-    described.remove("machine");
-    described.remove("build");
-    let merged = parts.iter().map(|part| {
-        let folder = part.path.display().to_string();
-        serde_json::json!({ "folder": folder, "environment": part.environment })
-    });
-    described.insert("merged".into(), merged.collect());
-    Ok(Value::Object(described))
 }
 
 /// Gives a temporary folder, which is private, the permissions of a results folder.

@@ -2,14 +2,13 @@
 //! in a log file.
 
 use std::io::{IsTerminal, Write};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::log::SplitEnd;
-use crate::placement::Placement;
 use crate::sweep::Observer;
 use crate::units;
+use crate::visit::{Visit, VisitEnd};
 
 /// Set by Ctrl-C and termination signals.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -24,34 +23,40 @@ pub fn tell(line: &str) {
 /// Tells on standard error how a sweep comes along.
 pub struct Progress {
     total: usize,
+    done: AtomicUsize,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Returns the progress of a sweep of `total` splits.
+    /// Returns the progress of a sweep of `total` visits.
     pub fn new(total: usize) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total as u64);
             let style =
-                ProgressStyle::with_template("{bar:32} {pos}/{len} splits, {eta} left  {msg}");
+                ProgressStyle::with_template("{bar:32} {pos}/{len} visits, {eta} left  {msg}");
             if let Ok(style) = style {
                 bar.set_style(style);
             }
             bar
         });
-        Self { total, bar }
+        Self {
+            total,
+            done: AtomicUsize::new(0),
+            bar,
+        }
     }
 }
 
 impl Observer for Progress {
-    fn begin(&self, index: usize, placement: &Placement) {
+    fn begin(&self, done: usize, visit: &Visit) {
+        self.done.store(done, Ordering::Relaxed);
         if let Some(bar) = &self.bar {
-            bar.set_position(index as u64);
-            bar.set_message(placement.to_string());
+            bar.set_position(done as u64);
+            bar.set_message(visit.placement.to_string());
         }
     }
 
-    fn end(&self, placement: &Placement, end: &SplitEnd, online_s: Option<f64>) {
+    fn end(&self, end: &VisitEnd, online_s: Option<f64>) {
         let outcome = match (&end.reason, online_s) {
             (Some(reason), _) => format!("{}: {reason}", end.status.word()),
             (None, Some(seconds)) => units::seconds(seconds),
@@ -61,13 +66,16 @@ impl Observer for Progress {
             Some(bar) => {
                 bar.inc(1);
                 if end.reason.is_some() {
-                    bar.println(format!("{placement}  {outcome}"));
+                    bar.println(format!("{}  {outcome}", end.visit.placement));
                 }
             }
-            None => tell(&format!(
-                "{placement}  {outcome}  (of {} splits)",
-                self.total
-            )),
+            None => {
+                let (done, total) = (self.done.load(Ordering::Relaxed) + 1, self.total);
+                tell(&format!(
+                    "{}  {outcome}  ({done} of {total})",
+                    end.visit.placement
+                ));
+            }
         }
     }
 

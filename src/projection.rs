@@ -13,7 +13,9 @@ use crate::settings::Settings;
 
 /// Look-ups that the quick measurement runs.
 const PROBE_BATCH: usize = 64;
-/// Seconds that a split takes besides keys and inferences: start, simulation, its own probe.
+/// Seconds that a visit takes besides keys and inferences: start and calibration bootstraps.
+const PER_VISIT_S: f64 = 0.3;
+/// Seconds more on a split's first visit: simulation, its own probe, both parties' processes.
 const PER_SPLIT_S: f64 = 1.0;
 /// Placements whose memory is projected, the heaviest among them: compiling thousands of a large
 /// network takes longer than their look-ups' answer is worth.
@@ -64,10 +66,13 @@ pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> R
     };
     for placement in &settings.placements {
         let count = bootstraps(placement);
-        // One inference more warms the split up, and one tells each party's memory.
-        let online_s = (inferences_per_split + 2) as f64 * count as f64 * activation_s;
+        let inference_s = count as f64 * activation_s;
+        let key_s = if count > 0 { key_s } else { 0.0 };
+        // One inference more warms a visit up, and one tells each party's memory on the first.
+        let visit_s = PER_VISIT_S + key_s + (settings.images + 1) as f64 * inference_s;
+        let first_s = PER_SPLIT_S + key_s + inference_s;
         projection.bootstrap_count += inferences_per_split * count;
-        projection.seconds += PER_SPLIT_S + online_s + if count > 0 { 2.0 * key_s } else { 0.0 };
+        projection.seconds += settings.repeats as f64 * visit_s + first_s;
     }
     for placement in sampled(&settings.placements, &bootstraps) {
         if stop() {

@@ -1,6 +1,5 @@
 //! A results folder: derived files, written whole or not at all.
 
-use std::collections::HashMap;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
@@ -9,14 +8,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::deviation::Deviations;
+use crate::drift::{NOISY, Pace};
+use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::host::Host;
-use crate::log::{Record, SplitEnd};
+use crate::history::{Visited, by_split};
+use crate::log::Record;
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::row::{LayerRow, SampleRow, SplitRow, Status};
 use crate::settings::Settings;
-use crate::statistics::{Summary, summarise};
+use crate::statistics::{Summary, median_interval, outlier_count, summarise};
 use crate::worker::{Finished, LayerDeviations, Sample};
 
 pub const SAMPLES: &str = "samples.csv";
@@ -24,6 +25,34 @@ pub const SPLITS: &str = "splits.csv";
 pub const LAYERS: &str = "layers.csv";
 pub const ENVIRONMENT: &str = "environment.json";
 pub const CHARTS: &str = "charts";
+
+/// What `environment.json` says: the settings, and every environment that rows name by its digest.
+#[derive(Debug, Clone, Serialize)]
+pub struct Description<'a> {
+    pub settings: &'a Settings,
+    pub environments: Vec<Described<'a>>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Described<'a> {
+    pub digest: String,
+    #[serde(flatten)]
+    pub environment: &'a Environment,
+}
+
+impl<'a> Description<'a> {
+    /// Describes a sweep that ran in these environments.
+    pub fn of(settings: &'a Settings, environments: Vec<&'a Environment>) -> Self {
+        let described = environments.into_iter().map(|environment| Described {
+            digest: environment.digest(),
+            environment,
+        });
+        Self {
+            settings,
+            environments: described.collect(),
+        }
+    }
+}
 
 /// The three tables of a results folder.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -34,45 +63,17 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Derives the tables from a log's records; splits without an end are `skipped`.
+    /// Derives the tables from a log's records; splits without a visit that ended are `skipped`.
     pub fn derive(settings: &Settings, model: &Model, records: &[Record]) -> Self {
-        let mut tries: HashMap<&Placement, Try> = HashMap::new();
-        let mut current = None;
-        let mut host = None;
-        for record in records {
-            match record {
-                Record::Settings(_) => {}
-                Record::Host(of_next) => host = Some(of_next),
-                Record::Start(placement) => {
-                    let run = Try {
-                        host,
-                        ..Try::default()
-                    };
-                    tries.insert(placement, run);
-                    current = Some(placement);
-                }
-                Record::Sample(sample) => {
-                    if let Some(run) = current.and_then(|placement| tries.get_mut(placement)) {
-                        run.samples.push(sample);
-                    }
-                }
-                Record::End(end) => {
-                    tries.entry(&end.placement).or_default().end = Some(end);
-                }
-            }
-        }
+        let mut splits = by_split(records);
+        let pace = Pace::of(splits.values().flatten());
         let mut tables = Self::default();
         for placement in &settings.placements {
-            let run = tries.remove(placement).unwrap_or_default();
-            tables
-                .splits
-                .push(run.split_row(settings, model, placement));
-            if run.end.is_some() {
-                tables
-                    .samples
-                    .extend(run.samples.iter().map(|sample| sample.row.clone()));
-                tables.layers.extend(run.layer_rows(model, placement));
-            }
+            let visits = splits.remove(placement).unwrap_or_default();
+            let split = Split { visits, settings };
+            tables.samples.extend(split.sample_rows());
+            tables.splits.push(split.row(model, placement, &pace));
+            tables.layers.extend(split.layer_rows(model, placement));
         }
         tables
     }
@@ -89,30 +90,76 @@ impl Tables {
     }
 }
 
-/// The last try of a split.
-#[derive(Default)]
-struct Try<'a> {
-    host: Option<&'a Host>,
-    samples: Vec<&'a Sample>,
-    end: Option<&'a SplitEnd>,
+/// The visits of a split, in the order of their rounds.
+struct Split<'a> {
+    visits: Vec<Visited<'a>>,
+    settings: &'a Settings,
 }
 
-impl Try<'_> {
+impl Split<'_> {
+    fn samples(&self) -> impl Iterator<Item = &Sample> {
+        let samples = self.visits.iter().flat_map(|visit| &visit.samples);
+        samples.copied()
+    }
+
+    fn finished(&self) -> Option<&Finished> {
+        self.visits
+            .iter()
+            .find_map(|visit| visit.end.finished.as_ref())
+    }
+
+    /// Returns the status and the reason of the first visit that did not end well.
+    fn status(&self) -> (Status, Option<&String>) {
+        let mut ends = self.visits.iter().map(|visit| visit.end);
+        match ends.find(|end| end.status != Status::Ok) {
+            Some(end) => (end.status, end.reason.as_ref()),
+            None if self.visits.is_empty() => (Status::Skipped, None),
+            None if self.visits.len() < self.settings.repeats => (Status::Partial, None),
+            None => (Status::Ok, None),
+        }
+    }
+
+    /// Returns the digests of the environments that the visits ran in, each once, joined by `+`.
+    fn environment(&self) -> Option<String> {
+        let mut digests: Vec<String> = Vec::new();
+        for environment in self.visits.iter().filter_map(|visit| visit.environment) {
+            let digest = environment.digest();
+            if !digests.contains(&digest) {
+                digests.push(digest);
+            }
+        }
+        (!digests.is_empty()).then(|| digests.join("+"))
+    }
+
     fn over(&self, value: impl Fn(&SampleRow) -> f64) -> Option<Summary> {
-        summarise(self.samples.iter().map(|sample| value(&sample.row)))
+        summarise(self.samples().map(|sample| value(&sample.row)))
     }
 
     fn share(&self, holds: impl Fn(&SampleRow) -> bool) -> Option<f64> {
-        let count = self
-            .samples
-            .iter()
-            .filter(|sample| holds(&sample.row))
-            .count();
-        (!self.samples.is_empty()).then(|| count as f64 / self.samples.len() as f64)
+        let total = self.samples().count();
+        let count = self.samples().filter(|sample| holds(&sample.row)).count();
+        (total > 0).then(|| count as f64 / total as f64)
     }
 
-    fn split_row(&self, settings: &Settings, model: &Model, placement: &Placement) -> SplitRow {
+    fn sample_rows(&self) -> impl Iterator<Item = SampleRow> {
+        self.visits.iter().flat_map(|visit| {
+            let environment = visit.environment.map(Environment::digest);
+            let calibration_s = visit.end.calibration_s;
+            let calibration_s = calibration_s.map(|[before, after]| (before + after) / 2.0);
+            visit.samples.iter().map(move |sample| SampleRow {
+                calibration_s,
+                environment: environment.clone(),
+                ..sample.row.clone()
+            })
+        })
+    }
+
+    fn row(&self, model: &Model, placement: &Placement, pace: &Pace) -> SplitRow {
+        let settings = self.settings;
+        let (status, reason) = self.status();
         let row = SplitRow {
+            status: status.word().into(),
+            reason: reason.cloned(),
             model: model.name.clone(),
             placement: placement.to_string(),
             images: settings.images,
@@ -121,17 +168,17 @@ impl Try<'_> {
             client_weight_share: model.client_weight_share(placement),
             ..SplitRow::default()
         };
-        let Some(end) = self.end else {
-            return SplitRow {
-                status: Status::Skipped.word().into(),
-                ..row
-            };
+        let Some(first_visit) = self.visits.first() else {
+            return row;
         };
         let online = self.over(|row| row.online_s);
         let server = self.over(|row| row.server_compute_s);
         let median_of = |value: fn(&SampleRow) -> f64| self.over(value).map(|s| s.median);
-        let first = self.samples.first().map(|sample| &sample.row);
-        let finished = end.finished.as_ref();
+        let rounds: Vec<Vec<f64>> = self.visits.iter().map(online_times).collect();
+        let interval = median_interval(&rounds, settings.seed);
+        let drift = pace.drift(&self.visits);
+        let first = self.samples().next().map(|sample| &sample.row);
+        let finished = self.finished();
         let activation_s = finished.and_then(|finished| finished.activation_s);
         let bootstraps = finished.map(|finished| finished.bootstrap_count);
         let efficiency = match (bootstraps, activation_s, server) {
@@ -148,9 +195,10 @@ impl Try<'_> {
         let deviations = finished.map_or(&[][..], |finished| &finished.deviations);
         let rates = DeviationRates::of(deviations);
         SplitRow {
-            status: end.status.word().into(),
-            host: self.host.map(Host::to_string),
-            reason: end.reason.clone(),
+            host: first_visit
+                .environment
+                .map(|environment| environment.host().to_string()),
+            environment: self.environment(),
             parameter_set: finished.map_or_else(String::new, |f| f.parameter_set.clone()),
             predicted_one_step_rate: rates.predicted.map(|rates| rates.0),
             predicted_two_step_rate: rates.predicted.map(|rates| rates.1),
@@ -160,7 +208,12 @@ impl Try<'_> {
             online_s_median: online.map(|s| s.median),
             online_s_min: online.map(|s| s.min),
             online_s_max: online.map(|s| s.max),
+            online_s_low: interval.map(|interval| interval.low),
+            online_s_high: interval.map(|interval| interval.high),
             online_s_n: online.map(|s| s.n),
+            online_s_outliers: outlier_count(rounds.concat()),
+            calibration_drift: drift,
+            noisy: drift.map(|drift| drift > NOISY),
             client_compute_s_median: median_of(|row| row.client_compute_s),
             encrypt_s_median: median_of(|row| row.encrypt_s),
             serialise_s_median: median_of(|row| row.serialise_s),
@@ -169,6 +222,7 @@ impl Try<'_> {
             server_compute_s_max: server.map(|s| s.max),
             deserialise_s_median: median_of(|row| row.deserialise_s),
             decrypt_s_median: median_of(|row| row.decrypt_s),
+            harness_s_median: median_of(SampleRow::harness_s),
             key_generation_s: finished.and_then(|f| f.key_generation_s),
             key_transfer_s: finished.and_then(|f| f.key_transfer_s),
             upload_bytes: first.map(|row| row.upload_bytes),
@@ -203,12 +257,10 @@ impl Try<'_> {
     }
 
     fn layer_rows(&self, model: &Model, placement: &Placement) -> Vec<LayerRow> {
-        let layers = self
-            .samples
-            .first()
-            .map_or(&[][..], |sample| &sample.layers);
+        let first = self.samples().next();
+        let layers = first.map_or(&[][..], |sample| &sample.layers);
         let rows = layers.iter().filter_map(|&(index, _)| {
-            let seconds = self.samples.iter().flat_map(|sample| {
+            let seconds = self.samples().flat_map(|sample| {
                 let times = sample
                     .layers
                     .iter()
@@ -217,7 +269,7 @@ impl Try<'_> {
             });
             let summary = summarise(seconds)?;
             let layer = &model.layers[index];
-            let finished = self.end.and_then(|end| end.finished.as_ref());
+            let finished = self.finished();
             let deviations = finished
                 .into_iter()
                 .flat_map(|finished| &finished.deviations);
@@ -241,10 +293,16 @@ impl Try<'_> {
                 server_compute_s_max: summary.max,
                 n: summary.n,
                 live_ciphertext_bytes: live_of(finished, index),
+                environment: self.environment(),
             })
         });
         rows.collect()
     }
+}
+
+fn online_times(visit: &Visited<'_>) -> Vec<f64> {
+    let samples = visit.samples.iter();
+    samples.map(|sample| sample.row.online_s).collect()
 }
 
 /// Returns the live ciphertexts of a layer.

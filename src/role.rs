@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -21,12 +22,21 @@ use crate::placement::{Party, Placement};
 use crate::program::Program;
 use crate::server::Server;
 use crate::settings::Settings;
-use crate::worker::Job;
 
 /// Environment variable that tells a role's process its job.
 const JOB: &str = "SPLITBENCH_ROLE_JOB";
 /// The longest message between the two processes.
 const MOST_BYTES: u64 = 1 << 36;
+
+/// How often a party looks whether it was orphaned.
+const POLL: Duration = Duration::from_millis(200);
+
+/// What a party's process is to run.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+struct Job {
+    settings: Settings,
+    placement: Placement,
+}
 
 /// Resident bytes of a party's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +153,7 @@ impl Drop for Role {
 ///
 /// What reading the model and running the inference give; [`Error::Worker`] where there is no job.
 pub fn run(party: Party) -> Result<()> {
+    end_with_parent();
     let job = std::env::var(JOB).map_err(|error| failed(&error))?;
     let job: Job = serde_json::from_str(&job).map_err(|error| failed(&error))?;
     let model = Model::load(&job.settings.model)?.with_granularity(job.settings.granularity);
@@ -157,6 +168,18 @@ pub fn run(party: Party) -> Result<()> {
     let report = serde_json::to_string(&memory).map_err(|error| failed(&error))?;
     eprintln!("{report}");
     Ok(())
+}
+
+/// Ends this process when its parent has gone, which hands it to another one.
+fn end_with_parent() {
+    #[cfg(unix)]
+    std::thread::spawn(|| {
+        let parent = std::os::unix::process::parent_id();
+        while std::os::unix::process::parent_id() == parent {
+            std::thread::sleep(POLL);
+        }
+        std::process::exit(1);
+    });
 }
 
 /// Counts the memory of `work`.

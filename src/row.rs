@@ -23,6 +23,24 @@ pub struct SampleRow {
     pub decrypt_s: f64,
     pub upload_bytes: u64,
     pub download_bytes: u64,
+    /// Filled in when the table is derived, as the next.
+    pub calibration_s: Option<f64>,
+    pub environment: Option<String>,
+}
+
+impl SampleRow {
+    /// Returns what no phase accounts for: the harness's own cost.
+    pub fn harness_s(&self) -> f64 {
+        let phases = [
+            self.client_compute_s,
+            self.encrypt_s,
+            self.serialise_s,
+            self.server_compute_s,
+            self.deserialise_s,
+            self.decrypt_s,
+        ];
+        self.online_s - phases.iter().sum::<f64>()
+    }
 }
 
 /// One placement: a line of `splits.csv`.
@@ -32,13 +50,19 @@ pub struct SplitRow {
     pub placement: String,
     pub status: String,
     pub host: Option<String>,
+    pub environment: Option<String>,
     pub parameter_set: String,
     pub images: usize,
     pub repeats: usize,
     pub online_s_median: Option<f64>,
     pub online_s_min: Option<f64>,
     pub online_s_max: Option<f64>,
+    pub online_s_low: Option<f64>,
+    pub online_s_high: Option<f64>,
     pub online_s_n: Option<usize>,
+    pub online_s_outliers: Option<usize>,
+    pub calibration_drift: Option<f64>,
+    pub noisy: Option<bool>,
     pub client_compute_s_median: Option<f64>,
     pub encrypt_s_median: Option<f64>,
     pub serialise_s_median: Option<f64>,
@@ -47,6 +71,7 @@ pub struct SplitRow {
     pub server_compute_s_max: Option<f64>,
     pub deserialise_s_median: Option<f64>,
     pub decrypt_s_median: Option<f64>,
+    pub harness_s_median: Option<f64>,
     pub key_generation_s: Option<f64>,
     pub key_transfer_s: Option<f64>,
     pub upload_bytes: Option<u64>,
@@ -105,6 +130,7 @@ pub struct LayerRow {
     pub measured_one_step_rate: Option<f64>,
     pub measured_two_step_rate: Option<f64>,
     pub audited_look_ups: Option<u64>,
+    pub environment: Option<String>,
 }
 
 /// How a split ended.
@@ -117,10 +143,12 @@ pub enum Status {
     Failed,
     /// The worker was stopped at the time limit.
     Timeout,
-    /// The worker ran out of memory.
+    /// The worker ran out of memory, or past its limit.
     Oom,
     /// A decrypted value lies outside the error model.
     Mismatch,
+    /// Fewer rounds than asked for have ended, all well, because the sweep was interrupted.
+    Partial,
     /// Not run, because the sweep was interrupted.
     Skipped,
 }
@@ -134,6 +162,7 @@ impl Status {
             Self::Timeout => "timeout",
             Self::Oom => "oom",
             Self::Mismatch => "mismatch",
+            Self::Partial => "partial",
             Self::Skipped => "skipped",
         }
     }

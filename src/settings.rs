@@ -10,6 +10,7 @@ use crate::cost::CostModel;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::{Granularity, Model};
+use crate::order::Order;
 use crate::placement::Placement;
 use crate::select::Precision;
 use crate::shard::Shard;
@@ -34,10 +35,13 @@ pub struct SplitFile {
     /// The first so many test images.
     #[serde(default = "one")]
     pub images: usize,
-    /// Inferences per image.
+    /// Rounds; each visits every split and infers each image once.
     #[serde(default = "one")]
     pub repeats: usize,
-    /// Seed of the simulated noise.
+    /// How a round is ordered.
+    #[serde(default)]
+    pub order: Order,
+    /// Seed of the simulated noise and of the order.
     #[serde(default)]
     pub seed: u64,
     /// `auto`, `exact`, `fast` or `accurate`.
@@ -100,6 +104,7 @@ pub struct Overrides {
     pub placements: Vec<Placement>,
     pub images: Option<usize>,
     pub repeats: Option<usize>,
+    pub order: Option<Order>,
     pub seed: Option<u64>,
     pub parameters: Option<String>,
     pub step_noise: Option<f64>,
@@ -133,6 +138,8 @@ pub struct Settings {
     pub placements: Vec<Placement>,
     pub images: usize,
     pub repeats: usize,
+    #[serde(default)]
+    pub order: Order,
     pub seed: u64,
     pub parameters: String,
     pub step_noise: f64,
@@ -202,6 +209,7 @@ impl Settings {
             placements,
             images: overrides.images.unwrap_or(file.images),
             repeats: overrides.repeats.unwrap_or(file.repeats),
+            order: overrides.order.unwrap_or(file.order),
             seed: overrides.seed.unwrap_or(file.seed),
             parameters: overrides.parameters.unwrap_or(file.parameters),
             step_noise: overrides.step_noise.unwrap_or(file.step_noise),
@@ -332,6 +340,7 @@ impl SplitFile {
             placements: Placements::Word(AllWord::All),
             images: one(),
             repeats: one(),
+            order: Order::default(),
             seed: 0,
             parameters: auto(),
             step_noise: default_step_noise(),

@@ -1,42 +1,52 @@
-//! A sweep: every split in a worker of its own, each row kept as soon as it is there.
+//! A sweep: rounds over all splits, each visit in a worker of its own and kept as soon as it is there.
 
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use fs4::fs_std::FileExt;
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::host::Host;
-use crate::log::{self, Log, Record, SplitEnd};
+use crate::fhe::parameters::ParameterSet;
+use crate::history::{Done, environments};
+use crate::log::{self, Log, Record};
 use crate::model::Model;
-use crate::placement::Placement;
 use crate::plot::draw_results;
-use crate::results::{self, Tables};
+use crate::results::{self, Description, Tables};
 use crate::row::Status;
 use crate::settings::Settings;
-use crate::worker::{Ended, Finished, Job, Sample, watch};
+use crate::statistics::median;
+use crate::visit::{Visit, VisitEnd};
+use crate::watch::{Ended, Limits, stay, watch};
+use crate::worker::{Finished, Job, Sample};
+use crate::yardstick::Yardstick;
 
 /// The lock's name in a results folder.
 pub const LOCK: &str = ".lock";
 
-/// How to run a sweep.
+/// Look-ups of a calibration's batch.
+const CALIBRATION_BATCH: usize = 16;
+
+/// What keeps visits apart.
 #[derive(Debug, Clone)]
-pub struct Options {
-    /// The splitbench binary that workers run.
-    pub program: PathBuf,
-    /// Per split.
-    pub time_limit: Option<Duration>,
+pub enum Isolation {
+    /// A process for each.
+    Worker {
+        /// The splitbench binary that it runs.
+        program: PathBuf,
+        limits: Limits,
+    },
+    /// Nothing: visits run in this process, whose memory then tells little, and what ends one ends all.
+    None,
 }
 
 /// What a sweep tells while it runs.
 pub trait Observer {
-    /// The split with this index begins.
-    fn begin(&self, index: usize, placement: &Placement);
+    /// So many visits are behind; this one begins.
+    fn begin(&self, done: usize, visit: &Visit);
     /// It ended so.
-    fn end(&self, placement: &Placement, end: &SplitEnd, online_s: Option<f64>);
+    fn end(&self, end: &VisitEnd, online_s: Option<f64>);
     /// Whether to stop.
     fn stop(&self) -> bool;
 }
@@ -84,11 +94,15 @@ impl ResultsFolder {
             // A sweep that ended before its first split left nothing to protect.
             let is_protected = |record: &Record| matches!(record, Record::Start(_));
             if !resume && records.iter().any(is_protected) {
+                let (done, placements) = (done(&records), &settings.placements);
+                let over = placements
+                    .iter()
+                    .filter(|p| done.is_over(p, settings.repeats));
                 return Err(Error::Usage(format!(
                     "{shown} already holds this sweep, {} of {} splits done: add --resume to go \
                      on with it, or choose another folder with --out",
-                    ended_count(&records),
-                    settings.placements.len()
+                    over.count(),
+                    placements.len()
                 )));
             }
         }
@@ -113,30 +127,10 @@ impl ResultsFolder {
         })
     }
 
-    /// Records the host where it is not that of the last run.
-    fn append_host(&mut self, host: Host) -> Result<()> {
-        let last = self.records.iter().rev().find_map(|record| match record {
-            Record::Host(last) => Some(last),
-            _ => None,
-        });
-        if last == Some(&host) {
-            return Ok(());
-        }
-        self.append(Record::Host(host))
-    }
-
     fn append(&mut self, record: Record) -> Result<()> {
         self.log.append(&record)?;
         self.records.push(record);
         Ok(())
-    }
-
-    /// Returns the placements that have ended, whatever their status.
-    fn ended(&self) -> impl Iterator<Item = &Placement> {
-        self.records.iter().filter_map(|record| match record {
-            Record::End(end) => Some(&end.placement),
-            _ => None,
-        })
     }
 }
 
@@ -176,14 +170,14 @@ pub fn difference(found: &Settings, wanted: &Settings) -> String {
     "of another version".into()
 }
 
-fn ended_count(records: &[Record]) -> usize {
-    let ended = records
-        .iter()
-        .filter(|record| matches!(record, Record::End(_)));
-    ended.count()
+fn done(records: &[Record]) -> Done<'_> {
+    Done::of(records.iter().filter_map(|record| match record {
+        Record::End(end) => Some(end),
+        _ => None,
+    }))
 }
 
-/// Runs every split that has not ended yet, then writes tables and charts.
+/// Makes every visit that has not ended yet, then writes tables and charts.
 ///
 /// # Errors
 ///
@@ -193,13 +187,15 @@ pub fn run(
     mut folder: ResultsFolder,
     settings: &Settings,
     model: &Model,
-    options: &Options,
+    isolation: &Isolation,
     observer: &dyn Observer,
 ) -> Result<Tables> {
-    let environment = Environment::of(settings);
-    results::write_json(&folder.path.join(results::ENVIRONMENT), &environment)?;
-    folder.append_host(Host::of(&environment.machine))?;
-    let outcome = run_splits(settings, options, observer, &mut folder);
+    if schedule(settings).any(|visit| !done(&folder.records).covers(&visit)) {
+        folder.append(Record::Environment(Environment::probe()))?;
+    }
+    let description = Description::of(settings, environments(&folder.records));
+    results::write_json(&folder.path.join(results::ENVIRONMENT), &description)?;
+    let outcome = make_visits(settings, isolation, observer, &mut folder);
     let tables = Tables::derive(settings, model, &folder.records);
     tables.write(&folder.path)?;
     draw_results(&tables.splits, &folder.path)?;
@@ -208,77 +204,106 @@ pub fn run(
     Ok(tables)
 }
 
-fn run_splits(
+/// Returns the visits of a sweep in the order of its rounds.
+fn schedule(settings: &Settings) -> impl Iterator<Item = Visit> {
+    (0..settings.repeats).flat_map(move |repeat| {
+        let count = settings.placements.len();
+        let order = settings.order.of_round(count, settings.seed, repeat);
+        order.into_iter().map(move |index| Visit {
+            placement: settings.placements[index].clone(),
+            repeat,
+        })
+    })
+}
+
+fn make_visits(
     settings: &Settings,
-    options: &Options,
+    isolation: &Isolation,
     observer: &dyn Observer,
     folder: &mut ResultsFolder,
 ) -> Result<()> {
-    let ended: Vec<Placement> = folder.ended().cloned().collect();
-    for (index, placement) in settings.placements.iter().enumerate() {
-        if ended.contains(placement) {
+    let mut yardstick = None;
+    for (index, visit) in schedule(settings).enumerate() {
+        if done(&folder.records).covers(&visit) {
             continue;
         }
         if observer.stop() {
             return Err(Error::Interrupted);
         }
-        observer.begin(index, placement);
-        folder.append(Record::Start(placement.clone()))?;
-        let job = Job {
-            settings: settings.clone(),
-            placement: placement.clone(),
+        observer.begin(index, &visit);
+        let (yardstick, before) = match &mut yardstick {
+            Some((yardstick, last)) => (yardstick, last),
+            none => {
+                let new = Yardstick::new(ParameterSet::fast()?, CALIBRATION_BATCH);
+                let pace = new.look_up_s().median;
+                let (yardstick, last) = none.insert((new, pace));
+                (yardstick, last)
+            }
         };
+        folder.append(Record::Start(visit.clone()))?;
         let mut samples: Vec<Sample> = Vec::new();
-        let ended = watch(
-            &options.program,
-            &job,
-            options.time_limit,
-            &|| observer.stop(),
-            &mut |sample| {
-                folder.append(Record::Sample(sample.clone()))?;
-                samples.push(sample);
-                Ok(())
-            },
-        )?;
-        let end = match ended {
+        let ended = make(settings, &visit, isolation, observer, &mut |sample| {
+            folder.append(Record::Sample(sample.clone()))?;
+            samples.push(sample);
+            Ok(())
+        })?;
+        // What follows a visit also precedes the next.
+        let after = yardstick.look_up_s().median;
+        let calibration_s = Some([*before, after]);
+        *before = after;
+        let (status, reason, finished) = match ended {
             Ended::Stopped => return Err(Error::Interrupted),
-            Ended::Broken { status, reason } => SplitEnd {
-                placement: placement.clone(),
-                status,
-                reason: Some(reason),
-                finished: None,
-            },
-            Ended::Finished(finished) => conclude(placement, *finished, &samples),
+            Ended::Broken { status, reason } => (status, Some(reason), None),
+            Ended::Finished(finished) => conclude(finished, &samples),
         };
-        folder.append(Record::End(end.clone()))?;
+        let end = VisitEnd {
+            visit,
+            status,
+            reason,
+            calibration_s,
+            finished,
+        };
         let times = samples.iter().map(|sample| sample.row.online_s);
-        observer.end(placement, &end, crate::statistics::median(times));
+        observer.end(&end, median(times));
+        folder.append(Record::End(end))?;
     }
     Ok(())
 }
 
-/// Judges a split whose worker finished.
-fn conclude(placement: &Placement, finished: Finished, samples: &[Sample]) -> SplitEnd {
+fn make(
+    settings: &Settings,
+    visit: &Visit,
+    isolation: &Isolation,
+    observer: &dyn Observer,
+    on_sample: &mut dyn FnMut(Sample) -> Result<()>,
+) -> Result<Ended> {
+    let job = Job {
+        settings: settings.clone(),
+        visit: visit.clone(),
+    };
+    let stop = || observer.stop();
+    match isolation {
+        Isolation::Worker { program, limits } => watch(program, &job, *limits, &stop, on_sample),
+        Isolation::None => stay(&job, &stop, on_sample),
+    }
+}
+
+/// Judges a visit whose worker finished.
+fn conclude(
+    finished: Option<Box<Finished>>,
+    samples: &[Sample],
+) -> (Status, Option<String>, Option<Finished>) {
     let outside = samples
         .iter()
         .filter(|sample| !sample.row.encrypted_agreement)
         .count();
-    let (status, reason) = match outside {
-        0 => (Status::Ok, None),
-        count => {
-            let reason = format!(
-                "{count} of {} inferences outside the error model",
-                samples.len()
-            );
-            (Status::Mismatch, Some(reason))
-        }
-    };
-    SplitEnd {
-        placement: placement.clone(),
-        status,
-        reason,
-        finished: Some(finished),
+    let finished = finished.map(|finished| *finished);
+    if outside == 0 {
+        return (Status::Ok, None, finished);
     }
+    let total = samples.len();
+    let reason = format!("{outside} of {total} inferences outside the error model");
+    (Status::Mismatch, Some(reason), finished)
 }
 
 /// Returns an error where a split ended, but not as `ok`.
@@ -303,7 +328,7 @@ pub fn judge(tables: &Tables, folder: &Path) -> Result<()> {
             table,
         });
     }
-    match total - count(Status::Ok) - count(Status::Skipped) {
+    match total - count(Status::Ok) - count(Status::Partial) - count(Status::Skipped) {
         0 => Ok(()),
         failed => Err(Error::SplitsFailed {
             failed,

@@ -55,6 +55,26 @@ pub fn bytes_tick(value_bytes: u64) -> String {
     without_trailing_zeros(&bytes(value_bytes))
 }
 
+/// Returns the bytes that a text such as `2GB` (10^9 each), `1.5 GiB` (2^30) or `512MB` means;
+/// `None` where it means none.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic())?);
+    let unit_bytes = match unit.to_ascii_lowercase().as_str() {
+        "b" => 1.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1_048_576.0,
+        "gib" => 1_073_741_824.0,
+        "tib" => 1_099_511_627_776.0,
+        _ => return None,
+    };
+    let bytes = number.trim().parse::<f64>().ok()? * unit_bytes;
+    (bytes >= 1.0 && bytes < 2f64.powi(63)).then_some(bytes as u64)
+}
+
 /// Returns a share of one as a percentage with one decimal: `percent(0.973)` is `97.3 %`.
 pub fn percent(share: f64) -> String {
     format!("{} %", decimal(share * 100.0, 1))

@@ -1,17 +1,13 @@
-//! One split in a process of its own: what it does, and how it is watched.
+//! What a worker does: one visit of a split.
 //!
-//! The parent writes a [`Job`] as one line of JSON to the worker's standard input and keeps the
-//! pipe open: when it closes, because the parent has died, the worker ends itself. The worker
-//! answers with one [`Event`] per line on its standard output.
+//! In a process of its own it reads a [`Job`] as one line of JSON from its standard input; when that
+//! closes, because the parent has died, it ends itself. It answers with one [`Event`] per line on
+//! its standard output. `watch` is the other end.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::io::{BufRead, Write};
 use std::sync::Arc;
-use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,11 +23,12 @@ use crate::model::Model;
 use crate::placement::Placement;
 use crate::program::{NoiseSeed, Program};
 use crate::role::{self, RoleMemories};
-use crate::row::{SampleRow, Status};
+use crate::row::SampleRow;
 use crate::server::StepTime;
 use crate::settings::Settings;
 use crate::simulation::{arg_max, simulate};
 use crate::statistics::median;
+use crate::visit::Visit;
 
 /// Noise seeds that the simulated accuracy is the mean of, at most.
 const MOST_NOISE_SEEDS: u64 = 10;
@@ -41,22 +38,20 @@ const ENOUGH_INFERENCES: u64 = 4000;
 const ACTIVATION_BATCH: usize = 64;
 /// Batches that `activation_s` is the median of.
 const ACTIVATION_BATCHES: usize = 3;
-/// How often the parent looks up from waiting.
-const POLL: Duration = Duration::from_millis(50);
-
 /// What a worker is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
     pub settings: Settings,
-    pub placement: Placement,
+    pub visit: Visit,
 }
 
 /// What a worker reports.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    Sample(Sample),
-    Finished(Finished),
+    Sample(Box<Sample>),
+    /// All inferences are done; what else is known of the split comes with its first visit.
+    Finished(Option<Box<Finished>>),
     /// The error that ended it.
     Failed(String),
 }
@@ -69,7 +64,7 @@ pub struct Sample {
     pub layers: Vec<(usize, f64)>,
 }
 
-/// What is known of a split once all its inferences are done.
+/// What is known of a split after its first visit.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
     pub key_generation_s: Option<f64>,
@@ -143,16 +138,17 @@ fn report(event: Event) -> Result<()> {
     written.map_err(|error| Error::Worker(format!("no one listens: {error}")))
 }
 
-/// Runs all inferences of a split, hands each sample over, and returns the rest.
+/// Runs the inferences of a visit, hands each sample over, and on a first visit returns the rest.
 ///
 /// # Errors
 ///
-/// What reading the model and running inferences give.
-pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result<Finished> {
-    let Job {
-        settings,
-        placement,
-    } = job;
+/// What reading the model, running inferences and `report` give.
+pub fn measure(
+    job: &Job,
+    report: &mut dyn FnMut(Event) -> Result<()>,
+) -> Result<Option<Box<Finished>>> {
+    let Job { settings, visit } = job;
+    let Visit { placement, repeat } = visit;
     let memory = PeakMemory::start();
     let model = Model::load(&settings.model)?.with_granularity(settings.granularity);
     if model.digest != settings.model_digest {
@@ -167,30 +163,32 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
     // The first inference pays for page faults and cold caches; it is not a sample.
     // Its uploads are what the audit looks at.
     let warm_up = session.infer(model.test.image(0))?;
-    for repeat in 0..settings.repeats {
-        for &image in &images {
-            let inference = session.infer(model.test.image(image))?;
-            let seed = NoiseSeed(settings.seed);
-            let sample = Judged {
-                repeat,
-                image,
-                clear_label: clear[image],
-            };
-            let row = sample.row(&model, placement, session.programs(), &inference, seed);
-            report(Event::Sample(Sample {
-                row,
-                layers: layer_times(&model, &inference.step_times),
-            }))?;
-        }
+    for &image in &images {
+        let inference = session.infer(model.test.image(image))?;
+        let seed = NoiseSeed(settings.seed);
+        let sample = Judged {
+            repeat: *repeat,
+            image,
+            clear_label: clear[image],
+        };
+        let row = sample.row(&model, placement, session.programs(), &inference, seed);
+        report(Event::Sample(Box::new(Sample {
+            row,
+            layers: layer_times(&model, &inference.step_times),
+        })))?;
     }
     let memory = memory.map(PeakMemory::stop);
+    if *repeat > 0 {
+        return Ok(None);
+    }
     let live_ciphertexts = live_ciphertexts(&model, &warm_up.step_times);
     let uploads: Vec<_> = warm_up.exchanges.into_iter().map(|e| e.uploaded).collect();
     let audits = audit(&session, &uploads)?;
     let batches = (0..ACTIVATION_BATCHES).map(|_| session.activation_s(ACTIVATION_BATCH));
     let batches: Vec<Option<f64>> = batches.collect::<Result<_>>()?;
-    let programs = session.programs();
-    let accuracy = Accuracy::of(&model, placement, programs, settings.seed);
+    let set_up = session.set_up;
+    let programs = session.into_programs();
+    let accuracy = Accuracy::of(&model, placement, &programs, settings.seed);
     let mut deviations: BTreeMap<usize, LayerDeviations> = BTreeMap::new();
     for (&(node, predicted), audit) in accuracy.deviations.iter().zip(audits) {
         let layer = model.layer_of(node);
@@ -204,12 +202,12 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
     let encrypted = !programs.is_empty();
     let program = std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?;
     let roles = role::measure(&program, settings, placement)?;
-    let has_key = session.set_up.evaluation_key_bytes > 0;
-    Ok(Finished {
-        key_generation_s: encrypted.then_some(session.set_up.key_generation_s),
-        key_transfer_s: has_key.then_some(session.set_up.key_transfer_s),
-        evaluation_key_bytes: session.set_up.evaluation_key_bytes,
-        packing_key_bytes: session.set_up.packing_key_bytes,
+    let has_key = set_up.evaluation_key_bytes > 0;
+    Ok(Some(Box::new(Finished {
+        key_generation_s: encrypted.then_some(set_up.key_generation_s),
+        key_transfer_s: has_key.then_some(set_up.key_transfer_s),
+        evaluation_key_bytes: set_up.evaluation_key_bytes,
+        packing_key_bytes: set_up.packing_key_bytes,
         rounds: programs.len(),
         bootstrap_count: model.bootstrap_count(placement),
         start_rss_bytes: memory.map(|memory| memory.start_bytes),
@@ -228,9 +226,9 @@ pub fn measure(job: &Job, report: &mut dyn FnMut(Event) -> Result<()>) -> Result
             .reduce(f64::max),
         security_bits: encrypted.then_some(SECURITY_BITS),
         activation_s: median(batches.into_iter().flatten()),
-        parameter_set: parameter_sets(programs),
+        parameter_set: parameter_sets(&programs),
         deviations: deviations.into_values().collect(),
-    })
+    })))
 }
 
 /// Returns the seconds of each layer, in order.
@@ -304,6 +302,8 @@ impl Judged {
             decrypt_s: times.decrypt_s,
             upload_bytes: inference.upload_bytes,
             download_bytes: inference.download_bytes,
+            calibration_s: None,
+            environment: None,
         }
     }
 }
@@ -337,169 +337,4 @@ impl Accuracy {
             deviations: noiseless.deviations,
         }
     }
-}
-
-/// How a watched worker ended.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Ended {
-    Finished(Box<Finished>),
-    /// The status is neither `ok` nor `mismatch`.
-    Broken {
-        status: Status,
-        reason: String,
-    },
-    /// `stop` said so.
-    Stopped,
-}
-
-/// Starts `program worker` on a job, hands each sample to `on_sample`, and waits for its end.
-///
-/// # Errors
-///
-/// [`Error::Worker`] where the process cannot be started; what `on_sample` returns.
-pub fn watch(
-    program: &Path,
-    job: &Job,
-    time_limit: Option<Duration>,
-    stop: &dyn Fn() -> bool,
-    on_sample: &mut dyn FnMut(Sample) -> Result<()>,
-) -> Result<Ended> {
-    let mut worker = Worker::start(program, job)?;
-    // A limit beyond the clock's end is none.
-    let deadline = time_limit.and_then(|limit| Instant::now().checked_add(limit));
-    let mut finished = None;
-    loop {
-        match worker.events.recv_timeout(POLL) {
-            Ok(Event::Sample(sample)) => on_sample(sample)?,
-            Ok(Event::Finished(result)) => finished = Some(Ended::Finished(Box::new(result))),
-            Ok(Event::Failed(reason)) => {
-                let status = Status::Failed;
-                finished = Some(Ended::Broken { status, reason });
-            }
-            Err(RecvTimeoutError::Disconnected) => break,
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-        if stop() {
-            return Ok(Ended::Stopped);
-        }
-        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
-            let limit = time_limit.unwrap_or_default().as_secs_f64();
-            return Ok(Ended::Broken {
-                status: Status::Timeout,
-                reason: format!("stopped after {limit} s"),
-            });
-        }
-    }
-    let (status, stderr) = worker.wait()?;
-    Ok(finished.unwrap_or_else(|| diagnose(status, &stderr)))
-}
-
-/// A running worker; killed when dropped.
-struct Worker {
-    child: Child,
-    events: mpsc::Receiver<Event>,
-    stderr: Option<thread::JoinHandle<String>>,
-}
-
-impl Worker {
-    fn start(program: &Path, job: &Job) -> Result<Self> {
-        let unable = |error: &dyn std::fmt::Display| {
-            Error::Worker(format!("cannot run {}: {error}", program.display()))
-        };
-        let mut child = Command::new(program)
-            .arg("worker")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| unable(&error))?;
-        let mut line = serde_json::to_string(job).map_err(|error| unable(&error))?;
-        line.push('\n');
-        let stdout = child.stdout.take();
-        let stderr = child.stderr.take();
-        if let Some(stdin) = child.stdin.as_mut() {
-            // A worker that is already dead is diagnosed by its exit.
-            let _ = stdin.write_all(line.as_bytes());
-        }
-        let (sender, events) = mpsc::channel();
-        thread::spawn(move || {
-            let lines = stdout
-                .into_iter()
-                .flat_map(|stdout| BufReader::new(stdout).lines());
-            for line in lines.map_while(std::result::Result::ok) {
-                // Anything that is no event, a stray print say, is not for us.
-                if let Ok(event) = serde_json::from_str(&line)
-                    && sender.send(event).is_err()
-                {
-                    break;
-                }
-            }
-        });
-        let stderr = thread::spawn(move || {
-            let mut text = Vec::new();
-            if let Some(mut stderr) = stderr {
-                // What was read before an error still helps.
-                let _ = stderr.read_to_end(&mut text);
-            }
-            String::from_utf8_lossy(&text).into_owned()
-        });
-        Ok(Self {
-            child,
-            events,
-            stderr: Some(stderr),
-        })
-    }
-
-    fn wait(&mut self) -> Result<(ExitStatus, String)> {
-        let status = self
-            .child
-            .wait()
-            .map_err(|error| Error::Worker(error.to_string()))?;
-        let stderr = self.stderr.take().and_then(|stderr| stderr.join().ok());
-        Ok((status, stderr.unwrap_or_default()))
-    }
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        // Both fail only where it has already ended.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Tells how a worker ended that reported nothing.
-fn diagnose(status: ExitStatus, stderr: &str) -> Ended {
-    const KILLED: i32 = 9;
-    const INTERRUPTED: i32 = 2;
-    let last_line = stderr.lines().rfind(|line| !line.trim().is_empty());
-    let signal = signal_of(status);
-    if signal == Some(INTERRUPTED) {
-        return Ended::Stopped;
-    }
-    let out_of_memory = signal == Some(KILLED) || stderr.contains("memory allocation of");
-    let status_word = if out_of_memory {
-        Status::Oom
-    } else {
-        Status::Failed
-    };
-    let reason = match (last_line, out_of_memory) {
-        (_, true) => "killed by the system, most likely for want of memory".into(),
-        (Some(line), false) => format!("{status}: {line}"),
-        (None, false) => status.to_string(),
-    };
-    Ended::Broken {
-        status: status_word,
-        reason,
-    }
-}
-
-#[cfg(unix)]
-fn signal_of(status: ExitStatus) -> Option<i32> {
-    std::os::unix::process::ExitStatusExt::signal(&status)
-}
-
-#[cfg(not(unix))]
-fn signal_of(_status: ExitStatus) -> Option<i32> {
-    None
 }

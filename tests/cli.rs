@@ -90,7 +90,10 @@ impl Desk {
         let mut reader = csv::Reader::from_reader(text.as_bytes());
         let header = reader.headers().unwrap().clone();
         let varies = |column: &str| {
-            column.contains("_s_") || column.ends_with("_s") || column.ends_with("_rss_bytes")
+            column.contains("_s_")
+                || column.ends_with("_s")
+                || column.ends_with("_rss_bytes")
+                || ["environment", "calibration_drift", "noisy"].contains(&column)
         };
         let stable = |row: csv::StringRecord| {
             let cells = header.iter().zip(&row);
@@ -369,7 +372,8 @@ fn time_limits_end_splits_as_timeouts() {
 #[test]
 fn an_interrupt_keeps_what_is_finished() {
     let desk = Desk::new();
-    let arguments = "sweep --model digits-mlp --placement CCC SSS --images 360 --out results";
+    let arguments =
+        "sweep --model digits-mlp --placement CCC SSS --order forwards --images 360 --out results";
     let sweep = desk
         .command(arguments)
         .stdout(Stdio::piped())
@@ -377,7 +381,8 @@ fn an_interrupt_keeps_what_is_finished() {
         .spawn();
     let mut sweep = sweep.unwrap();
     let log = desk.0.path().join("results/log.jsonl");
-    let running = || fs::read_to_string(&log).is_ok_and(|log| log.contains(r#"{"start":"SSS"}"#));
+    let running =
+        || fs::read_to_string(&log).is_ok_and(|log| log.contains(r#"{"start":{"placement":"SSS""#));
     while !running() {
         assert!(sweep.try_wait().unwrap().is_none(), "ended by itself");
         std::thread::sleep(std::time::Duration::from_millis(5));

@@ -17,8 +17,9 @@ use std::time::Instant;
 use desk::Desk;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use splitbench::log::{self, Log, Record, SplitEnd, Storage};
+use splitbench::log::{self, Log, Record, Storage};
 use splitbench::row::Status;
+use splitbench::visit::{Visit, VisitEnd};
 
 /// Splits without look-ups, milliseconds each, so that kills hit between them as well as in them.
 const SPLITS: &str = r#"{
@@ -151,16 +152,20 @@ impl Storage for Failing {
 
 /// Returns the records of a split and a half.
 fn some_records() -> Vec<Record> {
-    let placement = |letters: &str| letters.parse().unwrap();
+    let visit = |letters: &str| Visit {
+        placement: letters.parse().unwrap(),
+        repeat: 0,
+    };
     vec![
-        Record::Start(placement("CSC")),
-        Record::End(SplitEnd {
-            placement: placement("CSC"),
+        Record::Start(visit("CSC")),
+        Record::End(VisitEnd {
+            visit: visit("CSC"),
             status: Status::Failed,
             reason: Some("a \"reason\"\nof two lines".into()),
+            calibration_s: None,
             finished: None,
         }),
-        Record::Start(placement("SSS")),
+        Record::Start(visit("SSS")),
     ]
 }
 

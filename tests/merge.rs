@@ -54,10 +54,13 @@ fn merged_shards_are_the_rows_of_one_sweep() {
     }
     let environment: serde_json::Value =
         serde_json::from_str(&desk.read("results/all/environment.json")).unwrap();
-    let parts = environment["merged"].as_array().unwrap();
-    assert_eq!(parts.len(), 3);
-    assert_eq!(parts[2]["folder"], shard(3));
-    assert_eq!(parts[2]["environment"]["settings"]["shard"], "3/3");
+    let environments = environment["environments"].as_array().unwrap();
+    assert_eq!(environments.len(), 3, "each shard had a command of its own");
+    let of_rows = desk.column("results/all", "environment");
+    for described in environments {
+        let digest = described["digest"].as_str().unwrap();
+        assert!(of_rows.iter().any(|of_row| of_row == digest), "{digest}");
+    }
     assert_eq!(environment["settings"]["shard"], serde_json::Value::Null);
 
     // The merged folder is one like any other: a sweep goes on with it, and has nothing to do.
@@ -116,8 +119,6 @@ fn parts_that_do_not_go_together_are_refused() {
     desk.copy(&second, "damaged");
     let log = desk.read("damaged/log.jsonl");
     desk.write("damaged/log.jsonl", log.replacen("\"CCS\"", "\"CSS\"", 2));
-    desk.copy(&second, "bare");
-    fs::remove_file(desk.path("bare/environment.json")).unwrap();
     desk.copy(&second, "empty");
     desk.write("empty/log.jsonl", "");
     desk.copy(&first, "both");
@@ -142,7 +143,7 @@ fn parts_that_do_not_go_together_are_refused() {
         (
             2,
             format!("merge {first} again"),
-            ["CCC ended both in", "leave one of the folders out"],
+            ["SCS ended both in", "leave one of the folders out"],
         ),
         (
             2,
@@ -161,11 +162,6 @@ fn parts_that_do_not_go_together_are_refused() {
             3,
             format!("merge {first} damaged"),
             ["damaged/log.jsonl: line", "checksum"],
-        ),
-        (
-            3,
-            format!("merge {first} bare"),
-            ["cannot read bare/environment.json", "No such file"],
         ),
         (
             3,
@@ -241,8 +237,8 @@ fn hosts_are_mixed_only_on_request_and_then_told_apart() {
     let desk = with_shards();
     desk.rewrite_log(
         &shard(2),
-        r#"{"host":{"cpu":"#,
-        r#"{"host":{"cpu":"Abacus 9","was":"#,
+        r#""machine":{"cpu":"#,
+        r#""machine":{"cpu":"Abacus 9","was":"#,
     );
     let merge = "merge results/digits-mlp --out all";
     desk.refuse(
@@ -280,13 +276,13 @@ fn a_shard_that_goes_on_elsewhere_is_a_mixture_by_itself() {
     desk.write(&format!("{}/log.jsonl", shard(1)), &log[..cut]);
     desk.rewrite_log(
         &shard(1),
-        r#"{"host":{"cpu":"#,
-        r#"{"host":{"cpu":"Abacus 9","was":"#,
+        r#""machine":{"cpu":"#,
+        r#""machine":{"cpu":"Abacus 9","was":"#,
     );
     desk.succeed(&format!("{SWEEP} --shard 1/3 --resume"));
     let hosts = desk.column(&shard(1), "host");
     assert!(
-        hosts[0].starts_with("Abacus 9") && hosts[1] != hosts[0],
+        hosts[1].starts_with("Abacus 9") && hosts[0] != hosts[1],
         "{hosts:?}"
     );
     let words = [

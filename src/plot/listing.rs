@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::row::SplitRow;
+use crate::row::{SplitRow, Status};
 
 /// Up to here, splits without a figure get a grey line; beyond it, a footnote counts them.
 pub(crate) const GREY_LINES_UP_TO: usize = 64;
@@ -80,9 +80,11 @@ impl<'a> Listing<'a> {
     }
 }
 
-/// Returns whether the split ran to its end and its answer was right.
+/// Returns whether the split was measured, in all rounds or some, and its answer was right.
 pub(crate) fn is_finished(row: &SplitRow) -> bool {
-    row.status == "ok"
+    [Status::Ok, Status::Partial]
+        .map(Status::word)
+        .contains(&row.status.as_str())
 }
 
 /// Returns the figure unless it is missing, negative or no number.

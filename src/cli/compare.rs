@@ -1,0 +1,119 @@
+//! `splitbench compare`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::print;
+use crate::compare::{Compared, Comparison, Measured, compare};
+use crate::error::{Error, Result};
+use crate::units;
+
+#[derive(Debug, Args)]
+pub struct CompareArguments {
+    /// The results folder to compare with
+    first: PathBuf,
+    /// The results folder that is compared
+    second: PathBuf,
+}
+
+/// Prints the second sweep's figures as ratios to the first's.
+///
+/// # Errors
+///
+/// What reading the tables gives; [`Error::Usage`] where no split is in both.
+pub fn run(arguments: &CompareArguments) -> Result<()> {
+    let (first, second) = (&arguments.first, &arguments.second);
+    let comparison = compare(&Measured::read(first)?, &Measured::read(second)?);
+    if comparison.splits.is_empty() {
+        return Err(Error::Usage(format!(
+            "{} and {} have no measured split in common: compare sweeps of one model",
+            first.display(),
+            second.display()
+        )));
+    }
+    print(lines(
+        &comparison,
+        &first.display().to_string(),
+        &second.display().to_string(),
+    ))
+}
+
+fn lines(comparison: &Comparison, first: &str, second: &str) -> Vec<String> {
+    let width = comparison.splits.iter().map(|split| split.placement.len());
+    let width = width.max().unwrap_or_default().max("placement".len());
+    let mut lines = vec![format!("ratios of {second} to {first}")];
+    if !comparison.is_one_host {
+        lines.push("the sweeps ran on different hosts".into());
+    }
+    lines.push(format!(
+        "the machine itself changed by up to {} between its calibration bootstraps: less is no \
+         difference",
+        units::percent(comparison.machine_change)
+    ));
+    lines.push(format!(
+        "{:width$}  online  95 % interval   difference        client memory  server memory",
+        "placement"
+    ));
+    lines.extend(comparison.splits.iter().map(|split| line(split, width)));
+    let count = |verdict: Option<bool>| {
+        let splits = comparison.splits.iter();
+        splits.filter(|split| split.differs == verdict).count()
+    };
+    lines.push(format!(
+        "{} splits: {} no difference shown, {} different, {} with too few samples to tell",
+        comparison.splits.len(),
+        count(Some(false)),
+        count(Some(true)),
+        count(None)
+    ));
+    for (party, ratio) in [
+        (
+            "client",
+            (|split| split.client_memory_ratio) as fn(&Compared) -> Option<f64>,
+        ),
+        ("server", |split| split.server_memory_ratio),
+    ] {
+        let changes = comparison.splits.iter().filter_map(ratio);
+        let largest = changes.map(|ratio| (ratio - 1.0).abs()).reduce(f64::max);
+        lines.extend(largest.map(|largest| {
+            format!(
+                "peak memory of the {party} differs by at most {}",
+                units::percent(largest)
+            )
+        }));
+    }
+    if !comparison.unmatched.is_empty() {
+        lines.push(format!(
+            "in one of the two only: {}",
+            comparison.unmatched.join(", ")
+        ));
+    }
+    lines
+}
+
+fn line(split: &Compared, width: usize) -> String {
+    let ratio = |ratio: Option<f64>| ratio.map_or("-".into(), |ratio| units::decimal(ratio, 3));
+    let interval = split.interval.map_or("-".into(), |interval| {
+        format!(
+            "{} to {}",
+            units::decimal(interval.low, 3),
+            units::decimal(interval.high, 3)
+        )
+    });
+    let verdict = match (split.differs, split.time_ratio) {
+        (Some(false), _) => "none shown",
+        (Some(true), Some(ratio)) if ratio < 1.0 => "faster",
+        (Some(true), _) => "slower",
+        (None, _) => "too few samples",
+    };
+    format!(
+        "{:width$}  {:>6}  {:14}  {:16}  {:>13}  {:>13}",
+        split.placement,
+        ratio(split.time_ratio),
+        interval,
+        verdict,
+        ratio(split.client_memory_ratio),
+        ratio(split.server_memory_ratio),
+    )
+}

@@ -1,0 +1,182 @@
+//! `splitbench sweep`.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use clap::Args;
+
+use super::{EncryptionArguments, print, summary};
+use crate::environment::Environment;
+use crate::error::{Error, Result};
+use crate::model::{Granularity, Model};
+use crate::order::Order;
+use crate::placement::Placement;
+use crate::progress::{INTERRUPTED, Progress, tell};
+use crate::projection::{Projection, project};
+use crate::settings::{Overrides, Settings};
+use crate::sweep::{self, Isolation, ResultsFolder};
+use crate::units;
+use crate::watch::Limits;
+
+#[derive(Debug, Args)]
+pub struct SweepArguments {
+    /// A split file: model, placements, images, repeats, seed
+    #[arg(long, value_name = "FILE")]
+    splits: Option<PathBuf>,
+    /// A model folder, or the name of a built-in model; alone, all its splits
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+    /// What is placed as a whole: a residual block, or each layer [default: block]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    granularity: Option<Granularity>,
+    /// Only these placements, one letter per layer: C client, S server
+    #[arg(long, value_name = "CSSC", num_args = 1..)]
+    placement: Vec<String>,
+    /// The first N test images
+    #[arg(long, value_name = "N")]
+    images: Option<usize>,
+    /// Rounds: each visits every split, with keys and a process of its own, and infers every image
+    /// once [default: 1]
+    #[arg(long, value_name = "N")]
+    repeats: Option<usize>,
+    /// Order of the splits in a round [default: seeded]
+    #[arg(long, value_enum)]
+    order: Option<Order>,
+    /// Seed of the simulated noise and of the order [default: 0]
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Only the I-th of N parts of the placements, for other machines to run the others
+    #[arg(long, value_name = "I/N")]
+    shard: Option<String>,
+    #[command(flatten)]
+    encryption: EncryptionArguments,
+    /// Where the results go [default: results/<name of the split file>, and in it
+    /// shard-<I>-of-<N>]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Go on with what the results folder holds
+    #[arg(long)]
+    resume: bool,
+    /// Stop a split after so many seconds in a round
+    #[arg(long, value_name = "SECONDS")]
+    timeout: Option<u64>,
+    /// Stop a split whose worker takes more memory, for instance 4GB
+    #[arg(long, value_name = "SIZE")]
+    memory_limit: Option<String>,
+    /// Run also what is projected to take more memory than there is
+    #[arg(long)]
+    force: bool,
+    /// Run splits in this process instead of one each: quicker to start, but memory then tells
+    /// little, and a split that crashes ends the sweep
+    #[arg(long, conflicts_with_all = ["timeout", "memory_limit"])]
+    in_process: bool,
+}
+
+/// Runs the sweep.
+///
+/// # Errors
+///
+/// As [`sweep::run`], and [`Error::Usage`] for what cannot be run.
+pub fn run(arguments: SweepArguments) -> Result<()> {
+    let placements: Result<Vec<Placement>> = arguments
+        .placement
+        .iter()
+        .map(|text| text.parse())
+        .collect();
+    let (settings, model) = Settings::resolve(Overrides {
+        splits: arguments.splits,
+        model: arguments.model,
+        granularity: arguments.granularity,
+        placements: placements?,
+        images: arguments.images,
+        repeats: arguments.repeats,
+        order: arguments.order,
+        seed: arguments.seed,
+        parameters: arguments.encryption.parameters,
+        step_noise: arguments.encryption.step_noise,
+        download: arguments.encryption.download,
+        calibration: arguments.encryption.calibration,
+        log2_p_fail_lookup: arguments.encryption.log2_p_fail,
+        shard: arguments.shard.map(|text| text.parse()).transpose()?,
+    })?;
+    let folder = arguments.out.unwrap_or_else(|| {
+        let folder = Path::new("results").join(&settings.name);
+        match settings.shard {
+            Some(shard) => folder.join(shard.folder_name()),
+            None => folder,
+        }
+    });
+    let memory_limit = arguments.memory_limit.as_deref();
+    let limits = Limits {
+        time: arguments.timeout.map(Duration::from_secs),
+        memory_bytes: memory_limit.map(memory_size).transpose()?,
+    };
+    let isolation = if arguments.in_process {
+        Isolation::None
+    } else {
+        Isolation::Worker {
+            program: std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?,
+            limits,
+        }
+    };
+    let results = ResultsFolder::open(&folder, &settings, arguments.resume)?;
+    ctrlc::set_handler(|| {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    })
+    .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))?;
+    let projection = project(&settings, &model, &|| INTERRUPTED.load(Ordering::Relaxed))?;
+    announce(&settings, &model, &projection);
+    if !arguments.force {
+        check_memory(&projection, limits.memory_bytes)?;
+    }
+    let outcome = {
+        let progress = Progress::new(settings.placements.len() * settings.repeats);
+        sweep::run(results, &settings, &model, &isolation, &progress)
+    };
+    let tables = outcome?;
+    print(summary(&tables, &folder))
+}
+
+fn memory_size(text: &str) -> Result<u64> {
+    units::parse_bytes(text).ok_or_else(|| {
+        Error::Usage(format!(
+            "--memory-limit {text:?}: give a size such as 4GB or 512MiB"
+        ))
+    })
+}
+
+fn announce(settings: &Settings, model: &Model, projection: &Projection) {
+    tell(&format!(
+        "{}: {} splits, {} inferences, {} bootstraps, parameter sets: {}; about {} and {} here",
+        model.name,
+        settings.placements.len(),
+        projection.inference_count,
+        projection.bootstrap_count,
+        settings.parameters,
+        units::seconds(projection.seconds),
+        units::bytes(projection.peak_bytes),
+    ));
+}
+
+/// Refuses what is projected to take more memory than there is or than may be taken.
+fn check_memory(projection: &Projection, limit: Option<u64>) -> Result<()> {
+    let machine = Environment::probe().machine.memory_bytes;
+    let bounds = [
+        (limit, "--memory-limit allows"),
+        (machine, "this machine has"),
+    ];
+    for (bytes, whose) in bounds {
+        if let Some(bytes) = bytes.filter(|&bytes| projection.peak_bytes > bytes) {
+            return Err(Error::Usage(format!(
+                "the heaviest split is projected to take {}, more than the {} that {whose}: leave \
+                 it out with --placement, or add --force",
+                units::bytes(projection.peak_bytes),
+                units::bytes(bytes),
+            )));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,187 @@
+//! Comparing two sweeps split by split: ratios with intervals, and whether they show a difference.
+//!
+//! The interval of a ratio is that of the quotient of two resampled medians. A machine also changes
+//! between sweeps in ways that no sample of one sweep shows; how much, the calibration bootstraps
+//! tell, which do the same work in both. The verdict widens the interval by that.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::results::{SAMPLES, SPLITS, read_csv};
+use crate::row::{SampleRow, SplitRow};
+use crate::statistics::{Interval, median, percentile_interval, resampled_medians, summarise};
+
+/// Chance that any of all the splits is said to differ though none does.
+const ERROR_RATE: f64 = 0.05;
+
+/// A results folder, read back.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    splits: Vec<SplitRow>,
+    samples: Vec<SampleRow>,
+}
+
+impl Measured {
+    /// Reads the tables of a folder.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] that names the file.
+    pub fn read(folder: &Path) -> Result<Self> {
+        for table in [SPLITS, SAMPLES] {
+            let path = folder.join(table);
+            if !path.is_file() {
+                let reason = "there is no such table: give a folder that a sweep wrote";
+                return Err(Error::invalid(path.display().to_string(), reason));
+            }
+        }
+        Ok(Self {
+            splits: read_csv(&folder.join(SPLITS))?,
+            samples: read_csv(&folder.join(SAMPLES))?,
+        })
+    }
+
+    /// Returns the online times of a split, one list a round.
+    fn rounds(&self, placement: &str) -> Vec<Vec<f64>> {
+        let mut rounds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+        let samples = self.samples.iter();
+        for sample in samples.filter(|sample| sample.placement == placement) {
+            rounds
+                .entry(sample.repeat)
+                .or_default()
+                .push(sample.online_s);
+        }
+        rounds.into_values().collect()
+    }
+
+    fn calibrations(&self) -> impl Iterator<Item = f64> {
+        let times = self.samples.iter().filter_map(|row| row.calibration_s);
+        times.filter(|&seconds| seconds > 0.0)
+    }
+
+    fn hosts(&self) -> Vec<&str> {
+        let mut hosts: Vec<&str> = self
+            .splits
+            .iter()
+            .filter_map(|s| s.host.as_deref())
+            .collect();
+        hosts.sort_unstable();
+        hosts.dedup();
+        hosts
+    }
+}
+
+/// What two sweeps say of one split.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Compared {
+    pub placement: String,
+    /// Second online time ÷ first, of medians.
+    pub time_ratio: Option<f64>,
+    /// 95 % interval of that.
+    pub interval: Option<Interval>,
+    /// Whether the times differ; `None` where there are too few samples to tell.
+    pub differs: Option<bool>,
+    /// Second ÷ first peak of each party.
+    pub client_memory_ratio: Option<f64>,
+    pub server_memory_ratio: Option<f64>,
+}
+
+/// All splits that both sweeps measured.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Comparison {
+    pub splits: Vec<Compared>,
+    /// Placements that only one of the two measured.
+    pub unmatched: Vec<String>,
+    /// The share by which the machine itself changed, by its calibration bootstraps.
+    pub machine_change: f64,
+    /// Whether the sweeps ran on one and the same host.
+    pub is_one_host: bool,
+}
+
+/// Compares the second sweep with the first.
+pub fn compare(first: &Measured, second: &Measured) -> Comparison {
+    let is_one_host = first.hosts() == second.hosts() && first.hosts().len() < 2;
+    let machine_change = machine_change(first, second, is_one_host);
+    let of_second: BTreeMap<&str, &SplitRow> = measured(second).collect();
+    let of_first: BTreeMap<&str, &SplitRow> = measured(first).collect();
+    let common: Vec<(&str, &SplitRow)> = measured(first)
+        .filter(|(placement, _)| of_second.contains_key(placement))
+        .collect();
+    // Bonferroni: each of m splits gets an m-th of the error rate.
+    let level = 1.0 - ERROR_RATE / common.len().max(1) as f64;
+    let splits = common.iter().map(|(placement, row)| {
+        let (rounds, others) = (first.rounds(placement), second.rounds(placement));
+        let ratios = resampled_ratios(&rounds, &others);
+        let wide = percentile_interval(ratios.clone(), level);
+        let ratio = |value: fn(&SplitRow) -> Option<u64>| {
+            Some(value(of_second[placement])? as f64 / value(row)? as f64)
+        };
+        Compared {
+            placement: (*placement).to_owned(),
+            time_ratio: quotient(median(others.concat()), median(rounds.concat())),
+            interval: percentile_interval(ratios, 0.95),
+            differs: wide.map(|wide| {
+                wide.low > 1.0 + machine_change || wide.high < 1.0 / (1.0 + machine_change)
+            }),
+            client_memory_ratio: ratio(|row| row.client_peak_rss_bytes),
+            server_memory_ratio: ratio(|row| row.server_peak_rss_bytes),
+        }
+    });
+    let splits = splits.collect();
+    let unmatched = of_first.keys().filter(|p| !of_second.contains_key(*p));
+    let unmatched = unmatched.chain(of_second.keys().filter(|p| !of_first.contains_key(*p)));
+    Comparison {
+        splits,
+        unmatched: unmatched.map(|&placement| placement.to_owned()).collect(),
+        machine_change,
+        is_one_host,
+    }
+}
+
+/// Returns the splits with times, in the order of their table.
+fn measured(sweep: &Measured) -> impl Iterator<Item = (&str, &SplitRow)> {
+    let rows = sweep.splits.iter();
+    let rows = rows.filter(|row| row.online_s_median.is_some());
+    rows.map(|row| (row.placement.as_str(), row))
+}
+
+fn quotient(numerator: Option<f64>, denominator: Option<f64>) -> Option<f64> {
+    Some(numerator? / denominator.filter(|&value| value > 0.0)?)
+}
+
+/// Returns quotients of resampled medians; none where one side has fewer than two samples.
+fn resampled_ratios(first: &[Vec<f64>], second: &[Vec<f64>]) -> Vec<f64> {
+    let below = resampled_medians(first, 1);
+    let above = resampled_medians(second, 2);
+    let pairs = above.into_iter().zip(below);
+    pairs
+        .filter(|(_, below)| *below > 0.0)
+        .map(|(above, below)| above / below)
+        .collect()
+}
+
+/// Returns by what share calibrations stray within the sweeps, in 19 of 20 cases, or between them,
+/// whichever is more. Between different hosts they are meant to differ.
+fn machine_change(first: &Measured, second: &Measured, is_one_host: bool) -> f64 {
+    let paces = [first, second].map(|sweep| summarise(sweep.calibrations()));
+    let [Some(of_first), Some(of_second)] = paces else {
+        return 0.0;
+    };
+    let strays = |sweep: &Measured, pace: f64| {
+        let ratios: Vec<f64> = sweep.calibrations().map(|time| time / pace).collect();
+        let middle = percentile_interval(ratios, 0.95);
+        middle.map_or(0.0, |middle| change(middle.low).max(change(middle.high)))
+    };
+    let within = strays(first, of_first.median).max(strays(second, of_second.median));
+    if is_one_host {
+        within.max(change(of_second.median / of_first.median))
+    } else {
+        within
+    }
+}
+
+/// Returns by what share a ratio is larger than one, or its inverse.
+fn change(ratio: f64) -> f64 {
+    ratio.max(1.0 / ratio) - 1.0
+}

@@ -1,0 +1,240 @@
+//! Watching a worker: its process is started, listened to, limited and told apart by its end.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::memory::Probe;
+use crate::row::Status;
+use crate::units;
+use crate::worker::{Event, Finished, Job, Sample, measure};
+
+/// How often the parent looks up from waiting.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What a worker may take.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    pub time: Option<Duration>,
+    /// Resident, as sampled every [`POLL`].
+    pub memory_bytes: Option<u64>,
+}
+
+/// How a watched worker ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Ended {
+    Finished(Option<Box<Finished>>),
+    /// The status is neither `ok` nor `mismatch`.
+    Broken {
+        status: Status,
+        reason: String,
+    },
+    /// `stop` said so.
+    Stopped,
+}
+
+/// Starts `program worker` on a job, hands each sample to `on_sample`, and waits for its end.
+///
+/// # Errors
+///
+/// [`Error::Worker`] where the process cannot be started; what `on_sample` returns.
+pub fn watch(
+    program: &Path,
+    job: &Job,
+    limits: Limits,
+    stop: &dyn Fn() -> bool,
+    on_sample: &mut dyn FnMut(Sample) -> Result<()>,
+) -> Result<Ended> {
+    let mut worker = Worker::start(program, job)?;
+    let mut memory = limits
+        .memory_bytes
+        .and_then(|_| Probe::of(worker.child.id()));
+    // A limit beyond the clock's end is none.
+    let deadline = limits
+        .time
+        .and_then(|limit| Instant::now().checked_add(limit));
+    let mut finished = None;
+    loop {
+        match worker.events.recv_timeout(POLL) {
+            Ok(Event::Sample(sample)) => on_sample(*sample)?,
+            Ok(Event::Finished(result)) => finished = Some(Ended::Finished(result)),
+            Ok(Event::Failed(reason)) => {
+                let status = Status::Failed;
+                finished = Some(Ended::Broken { status, reason });
+            }
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        if stop() {
+            return Ok(Ended::Stopped);
+        }
+        if deadline.is_some_and(|deadline| Instant::now() > deadline) {
+            let limit = limits.time.unwrap_or_default().as_secs_f64();
+            return Ok(Ended::Broken {
+                status: Status::Timeout,
+                reason: format!("stopped after {limit} s"),
+            });
+        }
+        let resident = memory.as_mut().and_then(Probe::resident_bytes);
+        if let (Some(resident), Some(limit)) = (resident, limits.memory_bytes)
+            && resident > limit
+        {
+            let (resident, limit) = (units::bytes(resident), units::bytes(limit));
+            return Ok(Ended::Broken {
+                status: Status::Oom,
+                reason: format!("stopped at {resident}, more than --memory-limit {limit}"),
+            });
+        }
+    }
+    let (status, stderr) = worker.wait()?;
+    Ok(finished.unwrap_or_else(|| diagnose(status, &stderr)))
+}
+
+/// Makes a visit in this very process, without limits.
+///
+/// # Errors
+///
+/// What `on_sample` returns.
+pub fn stay(
+    job: &Job,
+    stop: &dyn Fn() -> bool,
+    on_sample: &mut dyn FnMut(Sample) -> Result<()>,
+) -> Result<Ended> {
+    let mut unheard = None;
+    let measured = measure(job, &mut |event| {
+        if let Event::Sample(sample) = event {
+            on_sample(*sample).map_err(|error| {
+                let reason = error.to_string();
+                unheard = Some(error);
+                Error::Worker(reason)
+            })?;
+        }
+        if stop() {
+            return Err(Error::Interrupted);
+        }
+        Ok(())
+    });
+    match (unheard, measured) {
+        (Some(error), _) => Err(error),
+        (None, Ok(finished)) => Ok(Ended::Finished(finished)),
+        (None, Err(Error::Interrupted)) => Ok(Ended::Stopped),
+        (None, Err(error)) => Ok(Ended::Broken {
+            status: Status::Failed,
+            reason: error.to_string(),
+        }),
+    }
+}
+
+/// A running worker; killed when dropped.
+struct Worker {
+    child: Child,
+    events: mpsc::Receiver<Event>,
+    stderr: Option<thread::JoinHandle<String>>,
+}
+
+impl Worker {
+    fn start(program: &Path, job: &Job) -> Result<Self> {
+        let unable = |error: &dyn std::fmt::Display| {
+            Error::Worker(format!("cannot run {}: {error}", program.display()))
+        };
+        let mut child = Command::new(program)
+            .arg("worker")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(|error| unable(&error))?;
+        let mut line = serde_json::to_string(job).map_err(|error| unable(&error))?;
+        line.push('\n');
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        if let Some(stdin) = child.stdin.as_mut() {
+            // A worker that is already dead is diagnosed by its exit.
+            let _ = stdin.write_all(line.as_bytes());
+        }
+        let (sender, events) = mpsc::channel();
+        thread::spawn(move || {
+            let lines = stdout
+                .into_iter()
+                .flat_map(|stdout| BufReader::new(stdout).lines());
+            for line in lines.map_while(std::result::Result::ok) {
+                // Anything that is no event, a stray print say, is not for us.
+                if let Ok(event) = serde_json::from_str(&line)
+                    && sender.send(event).is_err()
+                {
+                    break;
+                }
+            }
+        });
+        let stderr = thread::spawn(move || {
+            let mut text = Vec::new();
+            if let Some(mut stderr) = stderr {
+                // What was read before an error still helps.
+                let _ = stderr.read_to_end(&mut text);
+            }
+            String::from_utf8_lossy(&text).into_owned()
+        });
+        Ok(Self {
+            child,
+            events,
+            stderr: Some(stderr),
+        })
+    }
+
+    fn wait(&mut self) -> Result<(ExitStatus, String)> {
+        let status = self
+            .child
+            .wait()
+            .map_err(|error| Error::Worker(error.to_string()))?;
+        let stderr = self.stderr.take().and_then(|stderr| stderr.join().ok());
+        Ok((status, stderr.unwrap_or_default()))
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        // Both fail only where it has already ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Tells how a worker ended that reported nothing.
+fn diagnose(status: ExitStatus, stderr: &str) -> Ended {
+    const KILLED: i32 = 9;
+    const INTERRUPTED: i32 = 2;
+    let last_line = stderr.lines().rfind(|line| !line.trim().is_empty());
+    let signal = signal_of(status);
+    if signal == Some(INTERRUPTED) {
+        return Ended::Stopped;
+    }
+    let out_of_memory = signal == Some(KILLED) || stderr.contains("memory allocation of");
+    let status_word = if out_of_memory {
+        Status::Oom
+    } else {
+        Status::Failed
+    };
+    let reason = match (last_line, out_of_memory) {
+        (_, true) => "killed by the system, most likely for want of memory".into(),
+        (Some(line), false) => format!("{status}: {line}"),
+        (None, false) => status.to_string(),
+    };
+    Ended::Broken {
+        status: status_word,
+        reason,
+    }
+}
+
+#[cfg(unix)]
+fn signal_of(status: ExitStatus) -> Option<i32> {
+    std::os::unix::process::ExitStatusExt::signal(&status)
+}
+
+#[cfg(not(unix))]
+fn signal_of(_status: ExitStatus) -> Option<i32> {
+    None
+}

@@ -1,0 +1,70 @@
+//! A fixed batch of bootstraps that tells how fast the machine is at the moment.
+
+use std::time::Instant;
+
+use crate::fhe::bootstrap::look_up;
+use crate::fhe::cipher::{encrypt, expand};
+use crate::fhe::keys::{EvaluationKey, SecretKey};
+use crate::fhe::packed::extract;
+use crate::fhe::parameters::ParameterSet;
+use crate::linear_map::Row;
+use crate::statistics::{Summary, summarise};
+
+/// Batches that a figure is the median of.
+const BATCHES: usize = 5;
+
+/// Ciphertexts to bootstrap, with keys of their own.
+pub struct Yardstick {
+    key: EvaluationKey,
+    rows: Vec<Row<u64>>,
+    table: Vec<u64>,
+    /// Making secret and evaluation key.
+    pub key_generation_s: f64,
+}
+
+impl Yardstick {
+    /// Makes keys of a parameter set and a batch of so many ciphertexts.
+    pub fn new(parameters: ParameterSet, batch: usize) -> Self {
+        let start = Instant::now();
+        let secret = SecretKey::generate(parameters);
+        let seeded = secret.evaluation_key();
+        let key_generation_s = start.elapsed().as_secs_f64();
+        let ciphertext = &expand(&parameters, &encrypt(&secret, &[vec![1 << 60; batch]]))[0];
+        Self {
+            key: EvaluationKey::expand(seeded, parameters),
+            rows: (0..batch)
+                .map(|i| extract(&parameters, ciphertext, i))
+                .collect(),
+            table: vec![0; parameters.literal().polynomial_size],
+            key_generation_s,
+        }
+    }
+
+    /// Returns the seconds per look-up with all cores busy.
+    pub fn look_up_s(&self) -> Summary {
+        self.measure(|| look_up(&self.key, &mut self.rows.clone(), |_| &self.table))
+    }
+
+    /// Returns the core-seconds per keyswitch.
+    pub fn keyswitch_core_s(&self) -> Summary {
+        self.measure(|| {
+            self.key.keyswitch(&self.rows);
+        })
+    }
+
+    /// Returns the seconds per ciphertext of a batch, after one batch to warm up.
+    fn measure(&self, mut batch: impl FnMut()) -> Summary {
+        batch();
+        let times: Vec<f64> = (0..BATCHES)
+            .map(|_| {
+                let start = Instant::now();
+                batch();
+                start.elapsed().as_secs_f64() / self.rows.len() as f64
+            })
+            .collect();
+        let Some(summary) = summarise(times) else {
+            unreachable!("there are batches");
+        };
+        summary
+    }
+}

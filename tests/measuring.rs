@@ -1,0 +1,212 @@
+//! What a sweep does to be believed: rounds, orders, limits, environments, comparisons.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "desk/desk.rs"]
+#[allow(dead_code, reason = "shared between tests, each of which needs a part")]
+mod desk;
+
+use desk::Desk;
+
+/// Four splits without look-ups, so that a sweep takes a fraction of a second.
+const SWEEP: &str = "sweep --model digits-mlp --placement CCC SCC CCS SCS";
+
+/// Returns the visits that a log says were begun, each as placement and round.
+fn visits(desk: &Desk, folder: &str) -> Vec<(String, u64)> {
+    let log = desk.read(&format!("{folder}/log.jsonl"));
+    let records = log.lines().map(|line| &line[9..]);
+    let starts = records.filter_map(|json| {
+        let record: serde_json::Value = serde_json::from_str(json).unwrap();
+        let start = record.get("start")?;
+        let placement = start["placement"].as_str()?.to_owned();
+        Some((placement, start["repeat"].as_u64()?))
+    });
+    starts.collect()
+}
+
+#[test]
+fn rounds_visit_every_split_in_a_seeded_order_and_fill_the_same_rows() {
+    let desk = Desk::new();
+    desk.succeed(&format!("{SWEEP} --repeats 3 --out seeded"));
+    desk.succeed(&format!("{SWEEP} --repeats 3 --out again"));
+    desk.succeed(&format!("{SWEEP} --repeats 3 --seed 5 --out other"));
+    assert_eq!(visits(&desk, "seeded"), visits(&desk, "again"));
+    assert_ne!(visits(&desk, "seeded"), visits(&desk, "other"));
+    for round in 0..3 {
+        let mut of_round: Vec<String> = visits(&desk, "seeded")[4 * round..][..4]
+            .iter()
+            .map(|(placement, repeat)| {
+                assert_eq!(*repeat, round as u64);
+                placement.clone()
+            })
+            .collect();
+        of_round.sort();
+        assert_eq!(of_round, ["CCC", "CCS", "SCC", "SCS"]);
+    }
+    desk.assert_same_rows("seeded", "again", "run again");
+    assert_eq!(desk.column("seeded", "online_s_n"), ["3"; 4]);
+    for row in desk.rows("seeded/splits.csv") {
+        let number = |column: &str| row[column].parse::<f64>().unwrap();
+        assert!(number("online_s_low") <= number("online_s_median"));
+        assert!(number("online_s_high") >= number("online_s_median"));
+        assert!(number("harness_s_median") < number("online_s_median"));
+        assert!(number("calibration_drift") >= 0.0);
+    }
+}
+
+#[test]
+fn orders_are_as_said() {
+    let desk = Desk::new();
+    desk.succeed(&format!("{SWEEP} --order forwards --out forwards"));
+    desk.succeed(&format!("{SWEEP} --order backwards --out backwards"));
+    let forwards = visits(&desk, "forwards");
+    let mut backwards = visits(&desk, "backwards");
+    backwards.reverse();
+    assert_eq!(forwards, backwards);
+    let listed: Vec<&str> = forwards.iter().map(|(placement, _)| &**placement).collect();
+    assert_eq!(listed, ["CCC", "SCC", "CCS", "SCS"]);
+    assert_eq!(
+        desk.column("backwards", "placement"),
+        listed,
+        "rows as listed"
+    );
+}
+
+#[test]
+fn a_sweep_in_its_own_process_gives_the_same_rows() {
+    let desk = Desk::new();
+    desk.succeed(&format!("{SWEEP} --repeats 2 --out workers"));
+    desk.succeed(&format!("{SWEEP} --repeats 2 --in-process --out here"));
+    desk.assert_same_rows("here", "workers", "in process");
+}
+
+#[test]
+fn rounds_that_are_missing_make_a_split_partial() {
+    let desk = Desk::new();
+    desk.succeed(&format!("{SWEEP} --repeats 2 --out whole"));
+    let log = desk.read("whole/log.jsonl");
+    // The first round's four ends and one of the second's.
+    let end = log.match_indices("{\"end\"").nth(4).unwrap().0;
+    let cut = end + log[end..].find('\n').unwrap() + 1;
+    desk.write("cut/log.jsonl", &log[..cut]);
+    desk.succeed(&format!("merge cut --partial --out part"));
+    let mut statuses = desk.column("part", "status");
+    statuses.sort();
+    assert_eq!(statuses, ["ok", "partial", "partial", "partial"]);
+    desk.refuse(
+        2,
+        "merge cut --out complete",
+        &[
+            "3 of 4 placements have not ended",
+            "go on with cut by --resume",
+        ],
+    );
+    desk.succeed(&format!("{SWEEP} --repeats 2 --out cut --resume"));
+    desk.assert_same_rows("cut", "whole", "resumed in the second round");
+}
+
+#[test]
+fn every_row_names_an_environment_that_is_described() {
+    let desk = Desk::new();
+    desk.succeed(&format!("{SWEEP} --out results"));
+    let described: serde_json::Value =
+        serde_json::from_str(&desk.read("results/environment.json")).unwrap();
+    let environments = described["environments"].as_array().unwrap();
+    assert_eq!(environments.len(), 1);
+    let environment = &environments[0];
+    for field in [
+        "cpu",
+        "cores",
+        "threads_used",
+        "memory_bytes",
+        "os",
+        "kernel",
+        "load",
+    ] {
+        assert!(!environment["machine"][field].is_null(), "{field}");
+    }
+    for field in ["rustc", "allocator", "tfhe", "target_features"] {
+        assert!(!environment["build"][field].is_null(), "{field}");
+    }
+    assert_eq!(described["settings"]["seed"], 0);
+    let digest = environment["digest"].as_str().unwrap();
+    for table in desk::TABLES {
+        for row in desk.rows(&format!("results/{table}")) {
+            assert_eq!(row["environment"], digest, "{table}");
+        }
+    }
+}
+
+#[test]
+fn memory_limits_are_kept_and_projections_beyond_them_refused() {
+    let desk = Desk::new();
+    let sweep = "sweep --model digits-mlp --placement SSS --memory-limit 30MB";
+    desk.refuse(
+        2,
+        &format!("{sweep}x --out refused"),
+        &["--memory-limit \"30MBx\"", "4GB"],
+    );
+    let ran = desk.run(&format!("{sweep} --out refused"));
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    for words in ["projected to take", "--memory-limit allows", "--force"] {
+        assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    }
+    let ran = desk.run(&format!("{sweep} --force --out forced"));
+    assert_eq!(ran.code, Some(4), "{}", ran.stderr);
+    assert_eq!(desk.column("forced", "status"), ["oom"]);
+    let reason = &desk.column("forced", "reason")[0];
+    assert!(
+        reason.contains("more than --memory-limit 28.6 MiB"),
+        "{reason}"
+    );
+    let ran = desk.run(&format!("{sweep} --in-process --out here"));
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    assert!(ran.stderr.contains("cannot be used with '--in-process'"));
+}
+
+#[test]
+fn a_comparison_says_what_differs_and_what_is_not_shown() {
+    let desk = Desk::new();
+    desk.succeed(&format!("{SWEEP} --repeats 5 --out a"));
+    desk.copy("a", "slower");
+    let slower = desk.read("a/samples.csv");
+    let mut lines = slower.lines();
+    let header = lines.next().unwrap();
+    let online = header
+        .split(',')
+        .position(|name| name == "online_s")
+        .unwrap();
+    let lines = lines.map(|line| {
+        let mut cells: Vec<String> = line.split(',').map(str::to_owned).collect();
+        if cells[1] == "SCS" {
+            cells[online] = (1e6 * cells[online].parse::<f64>().unwrap()).to_string();
+        }
+        cells.join(",") + "\n"
+    });
+    let rewritten = lines.collect::<String>();
+    desk.write("slower/samples.csv", format!("{header}\n{rewritten}"));
+
+    let same = desk.succeed("compare a a").stdout;
+    assert!(
+        same.contains("4 splits: 4 no difference shown, 0 different"),
+        "{same}"
+    );
+    assert!(
+        same.contains("peak memory of the client differs by at most 0.0 %"),
+        "{same}"
+    );
+    let differs = desk.succeed("compare a slower").stdout;
+    assert!(
+        differs.contains("3 no difference shown, 1 different"),
+        "{differs}"
+    );
+    let line = differs
+        .lines()
+        .find(|line| line.starts_with("SCS"))
+        .unwrap();
+    assert!(line.contains("slower"), "{line}");
+
+    desk.succeed("sweep --model digits-cnn --placement CCCCC --out cnn");
+    desk.refuse(2, "compare a cnn", &["no measured split in common"]);
+    desk.refuse(3, "compare a gone", &["gone/splits.csv", "give a folder"]);
+}
