@@ -89,7 +89,7 @@ fn rounds_that_are_missing_make_a_split_partial() {
     let end = log.match_indices("{\"end\"").nth(4).unwrap().0;
     let cut = end + log[end..].find('\n').unwrap() + 1;
     desk.write("cut/log.jsonl", &log[..cut]);
-    desk.succeed(&format!("merge cut --partial --out part"));
+    desk.succeed("merge cut --partial --out part");
     let mut statuses = desk.column("part", "status");
     statuses.sort();
     assert_eq!(statuses, ["ok", "partial", "partial", "partial"]);
