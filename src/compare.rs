@@ -185,3 +185,103 @@ fn machine_change(first: &Measured, second: &Measured, is_one_host: bool) -> f64
 fn change(ratio: f64) -> f64 {
     ratio.max(1.0 / ratio) - 1.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand_chacha::ChaCha8Rng;
+    use rand_distr::{Distribution, LogNormal};
+
+    /// Returns a sweep of 50 splits whose times scatter by `noise` around `online_s`, on a machine
+    /// whose calibrations scatter by a hundredth around `pace`.
+    fn sweep(seed: u64, online_s: f64, noise: f64, pace: f64) -> Measured {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let scatter = LogNormal::new(0.0, noise).expect("finite");
+        let machine = LogNormal::new(0.0, 0.01).expect("finite");
+        let mut splits = Vec::new();
+        let mut samples = Vec::new();
+        for index in 0..50 {
+            let placement = format!("{index:06b}").replace('0', "C").replace('1', "S");
+            for repeat in 0..5 {
+                samples.push(SampleRow {
+                    placement: placement.clone(),
+                    repeat,
+                    online_s: online_s * scatter.sample(&mut random),
+                    calibration_s: Some(pace * machine.sample(&mut random)),
+                    ..SampleRow::default()
+                });
+            }
+            splits.push(SplitRow {
+                placement,
+                host: Some("one".into()),
+                online_s_median: Some(online_s),
+                client_peak_rss_bytes: Some(1000),
+                ..SplitRow::default()
+            });
+        }
+        Measured { splits, samples }
+    }
+
+    fn different(first: &Measured, second: &Measured) -> usize {
+        let splits = compare(first, second).splits;
+        assert_eq!(splits.len(), 50);
+        splits.iter().filter(|s| s.differs == Some(true)).count()
+    }
+
+    #[test]
+    fn the_same_measured_twice_shows_no_difference() {
+        for seed in 0..10 {
+            let first = sweep(2 * seed, 0.1, 0.05, 1e-3);
+            let second = sweep(2 * seed + 1, 0.1, 0.05, 1e-3);
+            assert!(different(&first, &second) <= 2, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn a_real_difference_is_shown_with_its_size() {
+        let first = sweep(1, 0.1, 0.02, 1e-3);
+        let slower = sweep(2, 0.15, 0.02, 1e-3);
+        assert_eq!(different(&first, &slower), 50);
+        assert_eq!(different(&slower, &first), 50);
+        for split in compare(&first, &slower).splits {
+            let interval = split.interval.expect("five samples each");
+            assert!(interval.low > 1.35 && interval.high < 1.65, "{split:?}");
+            assert_eq!(split.client_memory_ratio, Some(1.0));
+            assert_eq!(split.server_memory_ratio, None, "unknown");
+        }
+    }
+
+    #[test]
+    fn what_the_machine_itself_did_is_no_difference() {
+        let first = sweep(1, 0.1, 0.02, 1e-3);
+        // All of it a fifth slower, calibrations too.
+        let second = sweep(2, 0.12, 0.02, 1.2e-3);
+        assert_eq!(different(&first, &second), 0);
+        let comparison = compare(&first, &second);
+        assert!((comparison.machine_change - 0.2).abs() < 0.03);
+        // On another host the same figures are a difference of hosts.
+        let mut other = second;
+        other
+            .splits
+            .iter_mut()
+            .for_each(|row| row.host = Some("two".into()));
+        assert!(!compare(&first, &other).is_one_host);
+        assert_eq!(different(&first, &other), 50);
+    }
+
+    #[test]
+    fn one_sample_each_is_too_few_to_tell() {
+        let mut first = sweep(1, 0.1, 0.02, 1e-3);
+        first.samples.retain(|sample| sample.repeat == 0);
+        let comparison = compare(&first, &first);
+        let untold = comparison
+            .splits
+            .iter()
+            .filter(|split| split.differs.is_none());
+        assert_eq!(untold.count(), 50);
+        let mut fewer = first.clone();
+        fewer.splits.truncate(10);
+        assert_eq!(compare(&first, &fewer).unmatched.len(), 40);
+    }
+}
