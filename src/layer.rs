@@ -96,6 +96,33 @@ impl Operation {
         }
     }
 
+    /// Returns the smallest and largest value of each output element over the calibration data, from
+    /// those of the first operand's elements where the operation does not hold them itself.
+    pub fn range_after(&self, first: impl FnOnce() -> Vec<(f32, f32)>) -> Vec<(f32, f32)> {
+        match self {
+            Self::Linear(linear) => linear.range.clone(),
+            Self::Add(add) => add.range.clone(),
+            Self::Activation(activation) => {
+                let of = |(low, high): (f32, f32)| {
+                    let (low, high) = activation.function.range(low.into(), high.into());
+                    (low as f32, high as f32)
+                };
+                // The elements of a channel have one range.
+                let first = first();
+                let runs = first.chunk_by(|left, right| left == right);
+                runs.flat_map(|run| vec![of(run[0]); run.len()]).collect()
+            }
+            Self::MaxPool(pool) => {
+                let first = first();
+                let range = pool.windows.iter().map(|window| {
+                    let ends = window.iter().map(|&element| first[element as usize]);
+                    widest(ends).unwrap_or((0.0, 0.0))
+                });
+                range.collect()
+            }
+        }
+    }
+
     /// Returns how many bootstraps the operation takes under encryption for that many outputs.
     pub fn bootstrap_count(&self, output_count: usize) -> usize {
         match self {
@@ -104,6 +131,14 @@ impl Operation {
             Self::MaxPool(pool) => pool.comparison_count(),
         }
     }
+}
+
+/// Returns the range that holds all of these, none where there are none.
+pub fn widest<T: PartialOrd>(ranges: impl IntoIterator<Item = (T, T)>) -> Option<(T, T)> {
+    let smaller = |a: T, b: T| if b < a { b } else { a };
+    let larger = |a: T, b: T| if b > a { b } else { a };
+    let ranges = ranges.into_iter();
+    ranges.reduce(|all, one| (smaller(all.0, one.0), larger(all.1, one.1)))
 }
 
 impl Linear {

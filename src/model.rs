@@ -54,6 +54,16 @@ pub struct Input {
     pub offset: Vec<f64>,
 }
 
+impl Input {
+    /// Returns the smallest and largest value of each element.
+    pub fn range(&self) -> Vec<(f32, f32)> {
+        let ends = self.scale.iter().zip(&self.offset);
+        let largest = |scale: f64, offset: f64| (scale * f64::from(self.max) + offset) as f32;
+        ends.map(|(&scale, &offset)| (offset as f32, largest(scale, offset)))
+            .collect()
+    }
+}
+
 /// One operation of the network.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -234,38 +244,9 @@ impl Model {
 
     /// Returns the smallest and largest value of each element over the calibration data.
     pub fn range(&self, value: usize) -> Vec<(f32, f32)> {
-        let Some(node) = value.checked_sub(1).map(|index| &self.nodes[index]) else {
-            let ends = self.input.scale.iter().zip(&self.input.offset);
-            let range = |(scale, offset): (&f64, &f64)| {
-                (
-                    *offset as f32,
-                    (scale * f64::from(self.input.max) + offset) as f32,
-                )
-            };
-            return ends.map(range).collect();
-        };
-        match &node.operation {
-            Operation::Linear(linear) => linear.range.clone(),
-            Operation::Add(add) => add.range.clone(),
-            Operation::Activation(activation) => {
-                let of = |(low, high): (f32, f32)| {
-                    let (low, high) = activation.function.range(low.into(), high.into());
-                    (low as f32, high as f32)
-                };
-                // The elements of a channel have one range.
-                let inputs = self.range(node.inputs[0]);
-                let runs = inputs.chunk_by(|left, right| left == right);
-                runs.flat_map(|run| vec![of(run[0]); run.len()]).collect()
-            }
-            Operation::MaxPool(pool) => {
-                let inputs = self.range(node.inputs[0]);
-                let range = pool.windows.iter().map(|window| {
-                    let ends = window.iter().map(|&element| inputs[element as usize]);
-                    let widest = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-                    widest.unwrap_or((0.0, 0.0))
-                });
-                range.collect()
-            }
+        match value.checked_sub(1).map(|index| &self.nodes[index]) {
+            None => self.input.range(),
+            Some(node) => node.operation.range_after(|| self.range(node.inputs[0])),
         }
     }
 

@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::images::{Images, real_rows};
-use crate::layer::{Activation, Operation};
+use crate::layer::{Activation, Operation, widest};
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::model::values::{Values, Wiring};
@@ -118,9 +118,7 @@ impl Measured {
 
 impl Histogram {
     fn empty(ranges: &[(f32, f32)], counted: bool) -> Self {
-        let ends = ranges.iter().copied();
-        let widest = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        let (low, high) = widest.unwrap_or((0.0, 0.0));
+        let (low, high) = widest(ranges.iter().copied()).unwrap_or((0.0, 0.0));
         Self {
             low: f64::from(low),
             high: f64::from(high),

@@ -6,11 +6,10 @@ use super::format::{PerChannel, RawInput, RawLayer, RawOperation, RawQuantisatio
 use super::tensors::Tensors;
 use super::{Input, Node, channel_size};
 use crate::layer::{
-    Activation, Add, AveragePool, Conv2d, Dense, Function, Geometry, Image, Linear, MaxPool,
-    Operation, Window,
+    Activation, Add, AveragePool, Function, Geometry, Linear, MaxPool, Operation, Window, widest,
 };
-use crate::linear_map::LinearMap;
 use crate::quantise::QuantParams;
+use linear::{build_conv2d, build_dense};
 
 /// The most elements of an input or a layer's output.
 pub const MOST_ELEMENTS: usize = 1 << 24;
@@ -18,6 +17,8 @@ pub const MOST_ELEMENTS: usize = 1 << 24;
 const MOST_TAPS: usize = 1 << 28;
 /// The most bits of a quantised activation.
 const MOST_BITS: u32 = 8;
+
+mod linear;
 
 type Checked<T> = Result<T, String>;
 
@@ -27,7 +28,7 @@ pub struct Builder {
     /// By layer name, the network's input as `input`; a flatten is another name and shape.
     values: BTreeMap<String, Value>,
     last: Value,
-    /// Per value, by index: smallest and largest of all elements, for pools.
+    /// Per value, by index: smallest and largest of each element.
     ranges: Vec<Vec<(f32, f32)>>,
 }
 
@@ -49,13 +50,6 @@ struct Built {
 impl Builder {
     /// Returns a builder that has the network's input.
     pub fn new(input: &Input) -> Self {
-        let ends = input.scale.iter().zip(&input.offset);
-        let range = ends.map(|(scale, offset)| {
-            (
-                *offset as f32,
-                (scale * f64::from(input.max) + offset) as f32,
-            )
-        });
         let image = Value {
             index: 0,
             shape: input.shape.clone(),
@@ -64,7 +58,7 @@ impl Builder {
             nodes: Vec::new(),
             values: BTreeMap::from([("input".to_owned(), image.clone())]),
             last: image,
-            ranges: vec![range.collect()],
+            ranges: vec![input.range()],
         }
     }
 
@@ -100,7 +94,8 @@ impl Builder {
             inputs.push(other.index);
         }
         let built = self.build(raw.operation, &input, tensors)?;
-        let range = self.range_after(&built.operation, &inputs);
+        let first = || self.ranges[inputs[0]].clone();
+        let range = built.operation.range_after(first);
         let channel_size = match (&built.operation, built.op) {
             (Operation::Linear(_) | Operation::MaxPool(_), _) => channel_size(&built.shape),
             _ => self.channel_size(input.index, &input.shape),
@@ -164,61 +159,24 @@ impl Builder {
         }
     }
 
-    /// Returns the range of each element of an operation's output.
-    fn range_after(&self, operation: &Operation, inputs: &[usize]) -> Vec<(f32, f32)> {
-        let input = &self.ranges[inputs[0]];
-        match operation {
-            Operation::Linear(linear) => linear.range.clone(),
-            Operation::Add(add) => add.range.clone(),
-            Operation::Activation(activation) => {
-                let (low, high) = widest(input);
-                let (low, high) = activation.function.range(low.into(), high.into());
-                vec![(low as f32, high as f32); input.len()]
-            }
-            Operation::MaxPool(pool) => vec![widest(input); pool.windows.len()],
-        }
-    }
-
     fn build(&self, raw: RawOperation, input: &Value, tensors: &Tensors) -> Checked<Built> {
+        if let Some(linear) = raw.linear() {
+            return match raw {
+                RawOperation::Conv2d {
+                    stride,
+                    padding,
+                    groups,
+                    ..
+                } => {
+                    let window = Window { stride, padding };
+                    build_conv2d(&linear, window, groups, &input.shape, tensors)
+                }
+                _ => build_dense(&linear, &input.shape, tensors),
+            };
+        }
         match raw {
-            RawOperation::Flatten {} => unreachable!("a flatten makes no node"),
-            RawOperation::Dense {
-                weights,
-                bias,
-                weight_bits,
-                range,
-                weight_scale,
-                correction,
-            } => {
-                let names = Names {
-                    weights,
-                    bias,
-                    range,
-                    weight_scale,
-                    correction,
-                };
-                build_dense(&names, weight_bits, &input.shape, tensors)
-            }
-            RawOperation::Conv2d {
-                weights,
-                bias,
-                stride,
-                padding,
-                groups,
-                weight_bits,
-                range,
-                weight_scale,
-                correction,
-            } => {
-                let names = Names {
-                    weights,
-                    bias,
-                    range,
-                    weight_scale,
-                    correction,
-                };
-                let window = Window { stride, padding };
-                build_conv2d(&names, weight_bits, window, groups, &input.shape, tensors)
+            RawOperation::Flatten {} | RawOperation::Dense { .. } | RawOperation::Conv2d { .. } => {
+                unreachable!("a flatten makes no node, and linear layers are built above")
             }
             RawOperation::AveragePool {
                 kernel,
@@ -280,7 +238,8 @@ impl Builder {
         let range = match range {
             Some(name) => spread(&read_range(name, channels, tensors)?, map.output_count),
             None => {
-                let (low, high) = widest(&self.ranges[input.index]);
+                let ranges = self.ranges[input.index].iter().copied();
+                let (low, high) = widest(ranges).unwrap_or((0.0, 0.0));
                 // Where padding counts, a mean can come nearer to zero than any element.
                 vec![(low.min(0.0), high.max(0.0)); map.output_count]
             }
@@ -333,135 +292,6 @@ impl Builder {
             operation: Operation::MaxPool(pool),
         })
     }
-}
-
-/// Tensor names of a linear operation.
-struct Names {
-    weights: String,
-    bias: String,
-    range: String,
-    weight_scale: Option<String>,
-    correction: Option<String>,
-}
-
-fn build_dense(
-    names: &Names,
-    weight_bits: u32,
-    shape: &[usize],
-    tensors: &Tensors,
-) -> Checked<Built> {
-    let &[inputs] = shape else {
-        return Err(format!(
-            "dense needs a flat input, but {shape:?} arrives: flatten first"
-        ));
-    };
-    let (weights, [outputs, _]) = tensors.get(&names.weights, [None, Some(inputs)])?;
-    let map = Dense {
-        weights: weights.to_vec(),
-        outputs,
-        inputs,
-    }
-    .map();
-    let linear = build_linear(map, Geometry::Dense, outputs, names, weight_bits, tensors)?;
-    Ok(Built {
-        op: "dense",
-        shape: vec![outputs],
-        parameter_count: weights.len() + outputs,
-        operation: Operation::Linear(linear),
-    })
-}
-
-fn build_conv2d(
-    names: &Names,
-    weight_bits: u32,
-    window: Window,
-    groups: usize,
-    shape: &[usize],
-    tensors: &Tensors,
-) -> Checked<Built> {
-    let (in_channels, size) = image_shape("conv2d", shape)?;
-    if groups == 0 || !in_channels.is_multiple_of(groups) {
-        return Err(format!(
-            "groups of {groups} do not divide {in_channels} input channels"
-        ));
-    }
-    let expected = [None, Some(in_channels / groups), None, None];
-    let (weights, [out_channels, _, height, width]) = tensors.get(&names.weights, expected)?;
-    if !out_channels.is_multiple_of(groups) {
-        return Err(format!(
-            "groups of {groups} do not divide {out_channels} output channels"
-        ));
-    }
-    let kernel = [height, width];
-    let output = checked_output(&window, size, kernel, in_channels, out_channels)?;
-    let conv = Conv2d {
-        weights: weights.to_vec(),
-        out_channels,
-        in_channels,
-        groups,
-        kernel,
-        window,
-    };
-    let geometry = if groups == 1 {
-        Geometry::Convolution(Image {
-            channels: in_channels,
-            size,
-            kernel,
-            window,
-            output,
-        })
-    } else {
-        Geometry::Other
-    };
-    let map = conv.map(size, output);
-    let linear = build_linear(map, geometry, out_channels, names, weight_bits, tensors)?;
-    Ok(Built {
-        op: "conv2d",
-        shape: vec![out_channels, output[0], output[1]],
-        parameter_count: weights.len() + out_channels,
-        operation: Operation::Linear(linear),
-    })
-}
-
-/// Spreads per-channel tensors over the elements of a linear layer's output.
-fn build_linear(
-    map: LinearMap<f32>,
-    geometry: Geometry,
-    channels: usize,
-    names: &Names,
-    weight_bits: u32,
-    tensors: &Tensors,
-) -> Checked<Linear> {
-    if !(2..=MOST_BITS).contains(&weight_bits) {
-        return Err(format!(
-            "weight_bits must be 2 to {MOST_BITS}, not {weight_bits}"
-        ));
-    }
-    let per_channel = |name: &Option<String>| -> Checked<Option<Vec<f32>>> {
-        let Some(name) = name else { return Ok(None) };
-        let (values, _) = tensors.get(name, [Some(channels)])?;
-        Ok(Some(spread(values, map.output_count)))
-    };
-    let (bias, _) = tensors.get(&names.bias, [Some(channels)])?;
-    let range = read_range(&names.range, channels, tensors)?;
-    let weight_scale = per_channel(&names.weight_scale)?;
-    let correction = per_channel(&names.correction)?;
-    if let Some(scale) = weight_scale.iter().flatten().find(|scale| **scale <= 0.0) {
-        return Err(format!(
-            "weight_scale holds {scale}: scales must be positive"
-        ));
-    }
-    let linear = Linear {
-        bias: spread(bias, map.output_count),
-        correction: correction.unwrap_or_else(|| vec![0.0; map.output_count]),
-        range: spread(&range, map.output_count),
-        weight_bits,
-        weight_scale,
-        geometry,
-        map,
-    };
-    linear.check_weight_scale()?;
-    Ok(linear)
 }
 
 fn build_activation(
@@ -559,13 +389,6 @@ fn read_range(name: &str, channels: usize, tensors: &Tensors) -> Checked<Vec<(f3
         ));
     }
     Ok(ranges.iter().map(|&range| range.into()).collect())
-}
-
-fn widest(ranges: &[(f32, f32)]) -> (f32, f32) {
-    let widest = ranges.iter().copied();
-    widest
-        .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
-        .unwrap_or((0.0, 0.0))
 }
 
 fn image_shape(op: &str, shape: &[usize]) -> Checked<(usize, [usize; 2])> {

@@ -177,6 +177,49 @@ impl RawLayer {
     }
 }
 
+/// What dense layers and convolutions have in common.
+pub struct RawLinear<'a> {
+    pub weights: &'a str,
+    pub bias: &'a str,
+    pub weight_bits: u32,
+    pub range: &'a str,
+    pub weight_scale: Option<&'a str>,
+    pub correction: Option<&'a str>,
+}
+
+impl RawOperation {
+    /// Returns the tensors of a dense layer or a convolution.
+    pub fn linear(&self) -> Option<RawLinear<'_>> {
+        match self {
+            Self::Dense {
+                weights,
+                bias,
+                weight_bits,
+                range,
+                weight_scale,
+                correction,
+            }
+            | Self::Conv2d {
+                weights,
+                bias,
+                weight_bits,
+                range,
+                weight_scale,
+                correction,
+                ..
+            } => Some(RawLinear {
+                weights,
+                bias,
+                weight_bits: *weight_bits,
+                range,
+                weight_scale: weight_scale.as_deref(),
+                correction: correction.as_deref(),
+            }),
+            _ => None,
+        }
+    }
+}
+
 /// The integers `low..=high` with `real = scale * integer`.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
