@@ -11,13 +11,16 @@
 
 mod gain;
 mod integer;
+mod label;
 mod linear;
 mod look_up;
 mod pool;
+mod protect;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use crate::ending::{Added, Ending};
 use crate::error::{Error, Result};
 use crate::layer::{Geometry, Operation};
 use crate::linear_map::LinearMap;
@@ -27,7 +30,8 @@ use crate::quantise::{QuantParams, Quantisation};
 
 pub use gain::{Gain, gains};
 pub use integer::BeforeLookUp;
-pub use look_up::{Channel, PlannedLookUp};
+pub use look_up::{Channel, PlannedLookUp, Purpose};
+pub use protect::MOST_PROTECT_BITS;
 
 /// Half a turn less the guard bands, in integers of the grid.
 pub const HALF_TURN: i64 = 1 << 32;
@@ -185,6 +189,9 @@ enum Draft {
 /// A segment being analysed.
 struct Analyst<'a> {
     model: &'a Model,
+    ending: Ending,
+    /// Bits of an answer that is looked up for its protection.
+    protect_bits: u32,
     nodes: Range<usize>,
     uploads: Vec<(usize, Quantisation, usize)>,
     steps: Vec<(usize, Vec<usize>, Draft)>,
@@ -206,15 +213,32 @@ enum Answer {
     },
 }
 
-/// Returns the analysis of a server segment.
+/// Returns the analysis of a server segment whose answers leave as they are.
 ///
 /// # Errors
 ///
 /// [`Error::Parameters`] where a layer's integers are too many for the grid.
 pub fn analyse(model: &Model, segment: &Segment) -> Result<Analysis> {
+    analyse_to_end(model, segment, Ending::default(), MOST_PROTECT_BITS)
+}
+
+/// Returns the analysis of a server segment that ends as `ending` says; answers that are looked up
+/// for their protection have `protect_bits` bits.
+///
+/// # Errors
+///
+/// As [`analyse`].
+pub fn analyse_to_end(
+    model: &Model,
+    segment: &Segment,
+    ending: Ending,
+    protect_bits: u32,
+) -> Result<Analysis> {
     let nodes = model.nodes_of(segment);
     let mut analyst = Analyst {
         model,
+        ending,
+        protect_bits,
         nodes: nodes.clone(),
         uploads: Vec::new(),
         steps: Vec::new(),
@@ -387,7 +411,8 @@ impl Analyst<'_> {
     }
 
     /// Returns whether a node's output is an answer that no node of the segment reads, and whose
-    /// channels are filled one by one. A linear map of uploads alone is exact as it is.
+    /// channels are filled one by one. A linear map of uploads alone is exact as it is, and stays
+    /// so where it is not looked up before it leaves.
     fn is_filled_answer(&self, node: usize) -> bool {
         let value = node + 1;
         let mut nodes = self.model.nodes[self.nodes.clone()].iter();
@@ -395,7 +420,9 @@ impl Analyst<'_> {
             return false;
         }
         match &self.model.nodes[node].operation {
-            Operation::Linear(_) => !self.is_fresh(value),
+            Operation::Linear(_) => {
+                !self.is_fresh(value) || self.ending.added(self.model, value).is_some()
+            }
             Operation::Add(_) => true,
             Operation::Activation(_) | Operation::MaxPool(_) => false,
         }
@@ -451,6 +478,17 @@ impl Analyst<'_> {
 
     /// Takes note of a value that the client gets, which must fit half a turn at either side.
     fn download(&mut self, index: usize) {
+        match self.ending.added(self.model, index) {
+            None => {}
+            Some(Added::Label) => {
+                let label = self.label(index);
+                return self.download_value(index, label);
+            }
+            Some(Added::Identity) => {
+                let protected = self.protect(index);
+                return self.download_value(index, protected);
+            }
+        }
         if self.is_filled_answer(index - 1) {
             let (slots, mut filling, ranges) = self.filling(index);
             filling.fills = ranges
@@ -467,6 +505,10 @@ impl Analyst<'_> {
             return;
         }
         let value = self.values[&index].clone();
+        self.download_value(index, value);
+    }
+
+    fn download_value(&mut self, index: usize, value: Value) {
         let largest = value
             .range
             .iter()

@@ -16,6 +16,7 @@ use import::ImportArguments;
 use merge::MergeArguments;
 use sweep::SweepArguments;
 
+use crate::answer::Answer;
 use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
 use crate::error::{Error, Result};
@@ -25,6 +26,7 @@ use crate::inference::Session;
 use crate::model::{Granularity, Model};
 use crate::placement::{Party, Placement};
 use crate::plot::{draw_results, hosts};
+use crate::protection::Protection;
 use crate::results::{self, Tables, read_csv};
 use crate::role;
 use crate::row::SplitRow;
@@ -113,6 +115,14 @@ struct EncryptionArguments {
     /// How answers travel: as they are, or under a shared mask with a packing key [default: plain]
     #[arg(long, value_enum)]
     download: Option<Download>,
+    /// What the client gets where the server runs the last layer: logits, or only the label of the
+    /// largest, found under encryption [default: logits]
+    #[arg(long, value_enum)]
+    answer: Option<Answer>,
+    /// What hides the model in answers: none, or a bootstrap of every answer, which is no linear
+    /// combination of ciphertexts that the client made [default: none]
+    #[arg(long, value_enum)]
+    protect: Option<Protection>,
     /// With auto: figures of the machine, written by `splitbench calibrate`
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
@@ -232,6 +242,8 @@ fn resolve_one(arguments: ParamsArguments) -> Result<(Settings, Model, Placement
         step_noise: arguments.encryption.step_noise,
         log2_p_fail_lookup: arguments.encryption.log2_p_fail,
         download: arguments.encryption.download,
+        answer: arguments.encryption.answer,
+        protect: arguments.encryption.protect,
         calibration: arguments.encryption.calibration,
         ..Overrides::default()
     })?;

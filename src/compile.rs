@@ -12,10 +12,12 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{
-    Analysis, Gain, PlannedAction, PlannedDownload, PlannedLinear, PlannedLookUp, Term, analyse,
+    Analysis, Gain, MOST_PROTECT_BITS, PlannedAction, PlannedDownload, PlannedLinear,
+    PlannedLookUp, Purpose, Term, analyse_to_end,
 };
 use crate::cost::CostModel;
 use crate::encoding::{SourceNoise, even_unit};
+use crate::ending::Ending;
 use crate::error::{Error, Result};
 use crate::fhe::noise;
 use crate::fhe::pack::PackingDecomposition;
@@ -28,10 +30,12 @@ use crate::model::Model;
 use crate::packing::{Layout, Packing, most_rows_per_product, pack};
 use crate::placement::Placement;
 use crate::program::{Action, LinearStep, LookUpStep, Program, Step};
-use crate::select::{Precision, select_all};
+use crate::select::{DEFAULT_STEP_NOISE, Precision, select_all};
 
 /// The most variance that rounding a message may add, as a share of the noise that is there.
 const ROUNDING_SHARE: f64 = 1.0 / 64.0;
+/// The fewest bits of an answer that is looked up for its protection, however much noise there is.
+const LEAST_PROTECT_BITS: u32 = 2;
 /// Inputs from which a dense layer before a look-up is faster as polynomial products than as LWE
 /// rows: a product costs as much as about that many rows.
 const PACKED_FROM_INPUTS: usize = 64;
@@ -43,6 +47,7 @@ pub struct Target {
     /// log2 of the failure probability that no single look-up may exceed.
     pub log2_p_fail_lookup: f64,
     pub download: Download,
+    pub ending: Ending,
 }
 
 /// How answers travel.
@@ -84,18 +89,49 @@ pub fn compile_placement(
     target: &Target,
 ) -> Result<Vec<Arc<Program>>> {
     let segments = placement.server_segments();
-    let analyses = segments.iter().map(|segment| analyse(model, segment));
-    let analyses: Vec<Analysis> = analyses.collect::<Result<_>>()?;
+    let analyse = |segment, bits| analyse_to_end(model, segment, target.ending, bits);
+    let analyses = segments
+        .iter()
+        .map(|segment| analyse(segment, MOST_PROTECT_BITS));
+    let mut analyses: Vec<Analysis> = analyses.collect::<Result<_>>()?;
     let sets = match target.parameters {
         Choice::Fixed(parameters) => vec![parameters; analyses.len()],
         Choice::Cheapest(precision, cost) => {
             select_all(&analyses, target.log2_p_fail_lookup, precision, &cost)?
         }
     };
+    for ((analysis, parameters), segment) in analyses.iter_mut().zip(&sets).zip(&segments) {
+        let bits = protect_bits(analysis, parameters, target);
+        if bits < MOST_PROTECT_BITS {
+            *analysis = analyse(segment, bits)?;
+        }
+    }
     let programs = analyses.iter().zip(&sets);
     programs
         .map(|(analysis, parameters)| compile(analysis, parameters, target).map(Arc::new))
         .collect()
+}
+
+/// Returns the bits of answers that are looked up for their protection: the most whose steps the
+/// set's noise allows. The analysis has the most of all.
+fn protect_bits(analysis: &Analysis, parameters: &ParameterSet, target: &Target) -> u32 {
+    let limit = match target.parameters {
+        Choice::Cheapest(Precision::StepNoise(limit), _) => limit,
+        Choice::Cheapest(Precision::Exact, _) | Choice::Fixed(_) => DEFAULT_STEP_NOISE,
+    };
+    let quantile = noise::two_sided_quantile(target.log2_p_fail_lookup);
+    let noise = SourceNoise::of(parameters);
+    let share = analysis.most_share(&noise, quantile);
+    let protections = analysis
+        .look_ups()
+        .filter(|look_up| look_up.purpose == Purpose::Protection);
+    let noises = protections.map(|look_up| look_up.step_noise(&noise, share));
+    let worst = noises.fold(0.0, f64::max);
+    let levels = |bits: u32| f64::from((1u32 << bits) - 1);
+    let fits = |bits: &u32| worst * levels(*bits) / levels(MOST_PROTECT_BITS) <= limit;
+    (LEAST_PROTECT_BITS..=MOST_PROTECT_BITS)
+        .rfind(fits)
+        .unwrap_or(LEAST_PROTECT_BITS)
 }
 
 /// Returns the program of a segment under a parameter set.
@@ -322,11 +358,7 @@ impl Compiler<'_> {
     /// Returns the largest share of the torus that the grid's integer 1 may take; not positive
     /// where the noise leaves no room.
     fn share(&self) -> f64 {
-        let look_ups = self.analysis.look_ups();
-        let look_ups = look_ups.map(|look_up| look_up.most_share(&self.noise, self.quantile));
-        let downloads = self.analysis.downloads.iter();
-        let downloads = downloads.map(|download| download.most_share(&self.noise, self.quantile));
-        look_ups.chain(downloads).fold(f64::INFINITY, f64::min)
+        self.analysis.most_share(&self.noise, self.quantile)
     }
 
     fn no_room(&self) -> Error {
@@ -374,6 +406,8 @@ impl Compiler<'_> {
         let channels = look_up.channels.iter();
         let tables = channels.map(|channel| channel.table(unit, size, &look_up.activation, centre));
         LookUpStep {
+            name: look_up.name.clone(),
+            purpose: look_up.purpose,
             node,
             tables: tables.collect(),
             elements_per_table: look_up.elements_per_table,

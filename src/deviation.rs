@@ -101,17 +101,21 @@ fn one_sided_tail(z: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::analysis::Purpose;
     use crate::program::Table;
 
     /// Cells 0..8 read 0, 0, 1, 1, 2, 2, 3, 3 on the first half turn.
     fn staircase(sigma: f64) -> LookUpStep {
         LookUpStep {
+            name: String::new(),
+            purpose: Purpose::Activation,
             node: 0,
             tables: vec![Table {
                 values: (0..8).map(|cell| 2 * (cell / 2)).collect(),
                 offset: 0,
                 padding_bit: true,
                 range: (0, 7),
+                scale: 1.0,
             }],
             elements_per_table: 1,
             sigma: vec![sigma],

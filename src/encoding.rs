@@ -1,7 +1,7 @@
 //! How the range of an activation's input lies on the torus: with or without a padding bit, how
 //! large a unit it leaves, and how noise compares to it.
 
-use crate::analysis::{Channel, Gain, HALF_TURN, PlannedDownload, PlannedLookUp};
+use crate::analysis::{Analysis, Channel, Gain, HALF_TURN, PlannedDownload, PlannedLookUp};
 use crate::fhe::noise;
 use crate::fhe::parameters::ParameterSet;
 use crate::layer::Activation;
@@ -37,6 +37,18 @@ impl SourceNoise {
     }
 }
 
+impl Analysis {
+    /// Returns the largest share of the torus that the grid's integer 1 may take; not positive
+    /// where the noise leaves no room.
+    pub fn most_share(&self, noise: &SourceNoise, quantile: f64) -> f64 {
+        let look_ups = self.look_ups();
+        let look_ups = look_ups.map(|look_up| look_up.most_share(noise, quantile));
+        let downloads = self.downloads.iter();
+        let downloads = downloads.map(|download| download.most_share(noise, quantile));
+        look_ups.chain(downloads).fold(f64::INFINITY, f64::min)
+    }
+}
+
 impl PlannedLookUp {
     /// Returns the channels with the standard deviation at the worst element of each.
     fn noisy_channels<'a>(
@@ -65,6 +77,15 @@ impl PlannedLookUp {
         let (sum, count) =
             noises.fold((0.0, 0.0), |(sum, count), noise| (sum + noise, count + 1.0));
         sum / f64::max(count, 1.0)
+    }
+
+    /// Returns the noise as a share of the range, the mean over the channels, where the grid's
+    /// integer 1 takes that share of the torus.
+    pub fn range_noise(&self, noise: &SourceNoise, share: f64) -> f64 {
+        let noises = self
+            .noisy_channels(noise)
+            .map(|(channel, sigma)| sigma / (share * (channel.high - channel.low)));
+        noises.sum::<f64>() / self.channels.len().max(1) as f64
     }
 
     /// Returns by how much of a turn half an accumulator integer exceeds the noise at the wanted
@@ -187,6 +208,7 @@ impl Channel {
             offset: torus(offset),
             padding_bit: self.padding_bit,
             range: self.integers(),
+            scale: self.scale,
         }
     }
 }

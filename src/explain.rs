@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::analysis::Purpose;
 use crate::cost::CostModel;
 use crate::deviation::Deviations;
 use crate::fhe::noise;
@@ -24,8 +25,10 @@ pub fn explain(
         return vec!["nothing is encrypted: no parameters".into()];
     }
     let mut lines = Vec::new();
+    // One for each step of look-ups, in their order.
+    let mut deviations = simulation.deviations.iter().map(|(_, tally)| *tally);
     for program in programs {
-        lines.extend(explain_program(model, program, simulation, cost));
+        lines.extend(explain_program(model, program, &mut deviations, cost));
         lines.push(String::new());
     }
     let all = noise::log2_sum(programs.iter().map(|program| program.log2_p_fail));
@@ -36,7 +39,7 @@ pub fn explain(
 fn explain_program(
     model: &Model,
     program: &Program,
-    simulation: &Simulation,
+    deviations: &mut dyn Iterator<Item = Deviations>,
     cost: &CostModel,
 ) -> Vec<String> {
     let parameters = &program.parameters;
@@ -59,8 +62,9 @@ fn explain_program(
     }
     let quantile = noise::two_sided_quantile(program.log2_p_fail_lookup.unwrap_or(-64.0));
     for step in program.look_ups() {
-        lines.extend(explain_look_up(model, parameters, step, quantile));
-        lines.extend(deviation_line(step, simulation));
+        lines.extend(explain_look_up(parameters, step, quantile));
+        lines.extend(purpose_line(step));
+        lines.extend(deviations.next().and_then(deviation_line));
     }
     let bootstraps = program.bootstrap_count();
     if bootstraps > 0 {
@@ -94,12 +98,7 @@ fn noises(parameters: &ParameterSet) -> String {
     )
 }
 
-fn explain_look_up(
-    model: &Model,
-    parameters: &ParameterSet,
-    step: &LookUpStep,
-    quantile: f64,
-) -> [String; 3] {
+fn explain_look_up(parameters: &ParameterSet, step: &LookUpStep, quantile: f64) -> [String; 3] {
     let sigma = step.sigma.iter().copied().fold(0.0, f64::max);
     let own = noise::look_up_variance(parameters);
     let whole_turns = step
@@ -115,7 +114,7 @@ fn explain_look_up(
     [
         format!(
             "  {:10} channels fill {} to {} of a turn; {whole_turns} of {} without a padding bit",
-            model.nodes[step.node].name,
+            step.name,
             units::percent(turns(width.clone().min().unwrap_or(0))),
             units::percent(turns(width.max().unwrap_or(0))),
             step.tables.len(),
@@ -135,12 +134,33 @@ fn explain_look_up(
     ]
 }
 
-fn deviation_line(step: &LookUpStep, simulation: &Simulation) -> Option<String> {
-    let of_node = simulation
-        .deviations
-        .iter()
-        .filter(|(node, _)| *node == step.node);
-    let tally = of_node.fold(Deviations::default(), |sum, (_, tally)| sum.plus(*tally));
+/// Returns what an added look-up comes to.
+fn purpose_line(step: &LookUpStep) -> Option<String> {
+    let sigma = step.sigma.iter().copied().fold(0.0, f64::max);
+    let table = step.tables.first()?;
+    let number = |integers: f64| units::decimal(integers * table.scale, 3);
+    let noise = sigma * 2f64.powi(64) / step.unit as f64;
+    let text = match step.purpose {
+        Purpose::Activation => return None,
+        Purpose::Comparison => format!(
+            "{} comparisons of logits that differ by up to {}, with noise of {}",
+            step.sigma.len(),
+            number(table.range.0.abs().max(table.range.1) as f64),
+            number(noise)
+        ),
+        Purpose::Conjunction => format!("{} conjunctions of comparisons", step.sigma.len()),
+        Purpose::Protection => {
+            let ends = step.tables.iter().flat_map(|table| &table.values);
+            let (low, high) = ends.fold((i64::MAX, i64::MIN), |(low, high), &value| {
+                (low.min(value), high.max(value))
+            });
+            format!("answers in {} steps", (high - low) / 2)
+        }
+    };
+    Some(format!("  {:10} {text}", ""))
+}
+
+fn deviation_line(tally: Deviations) -> Option<String> {
     let (one, two) = tally.rates()?;
     Some(format!(
         "  {:10} off by a step or more {}, by two or more {:.2e}",

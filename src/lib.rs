@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod analysis;
+pub mod answer;
 pub mod audit;
 pub mod calibrate;
 pub mod cli;
@@ -19,6 +20,7 @@ pub mod deviation;
 pub mod digest;
 pub mod drift;
 pub mod encoding;
+pub mod ending;
 pub mod environment;
 pub mod error;
 pub mod explain;
@@ -44,6 +46,7 @@ pub mod plot;
 pub mod program;
 pub mod progress;
 pub mod projection;
+pub mod protection;
 pub mod quantise;
 pub mod results;
 pub mod role;

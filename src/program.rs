@@ -13,7 +13,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
-use crate::analysis::PlannedLinear;
+use crate::analysis::{PlannedLinear, Purpose};
 use crate::fhe::parameters::ParameterSet;
 use crate::interface::{DownloadEncoding, Interface};
 use crate::linear_map::Row;
@@ -71,6 +71,8 @@ pub struct LinearStep {
 /// An activation layer by table.
 #[derive(Debug, Clone)]
 pub struct LookUpStep {
+    pub name: String,
+    pub purpose: Purpose,
     /// Index of the node in the model.
     pub node: usize,
     /// One per channel.
@@ -99,6 +101,8 @@ pub struct Table {
     pub padding_bit: bool,
     /// Integers of the grid that the network was calibrated for.
     pub range: (i64, i64),
+    /// The number that the grid's integer 1 stands for.
+    pub scale: f64,
 }
 
 /// Seed of the noise in a clear run; each element of each step has its own stream.
@@ -343,6 +347,8 @@ mod tests {
     #[test]
     fn tables_are_negacyclic() {
         let step = LookUpStep {
+            name: String::new(),
+            purpose: Purpose::Activation,
             node: 0,
             tables: Vec::new(),
             elements_per_table: 1,
@@ -357,6 +363,7 @@ mod tests {
             offset: 0,
             padding_bit: false,
             range: (0, 0),
+            scale: 1.0,
         };
         let read: Vec<i64> = (0..8).map(|cell| step.read(&table, cell << 61)).collect();
         assert_eq!(read, [0, 1, 2, 3, 3, 2, 1, 0]);

@@ -42,7 +42,8 @@ pub struct Projection {
 pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> Result<Projection> {
     let target = settings.target()?;
     let inferences_per_split = settings.images * settings.repeats;
-    let bootstraps = |placement: &Placement| model.bootstrap_count(placement);
+    let ending = settings.ending();
+    let bootstraps = |placement: &Placement| ending.bootstrap_count(model, placement);
     let probes = settings
         .placements
         .iter()
@@ -135,11 +136,15 @@ pub fn peak_bytes(model: &Model, programs: &[Arc<Program>]) -> u64 {
         at_rest += 3 * keyswitch + bootstrap;
     }
     let ciphertexts = programs.iter().flat_map(|program| {
-        program.nodes.clone().map(|node| {
+        let nodes = program.nodes.clone().map(|node| {
             let read = model.nodes[node].inputs.iter();
             let read: usize = read.map(|&value| model.element_count(value)).sum();
-            8 * program.parameters.big_size() * (read + model.element_count(node + 1))
-        })
+            read + model.element_count(node + 1)
+        });
+        // Comparisons of logits are more than the logits.
+        let look_ups = program.look_ups().map(|look_up| look_up.sigma.len());
+        let elements = nodes.chain(look_ups);
+        elements.map(|elements| 8 * program.parameters.big_size() * elements)
     });
     let working = ciphertexts.max().unwrap_or(0);
     BASE_BYTES + expanding.max(at_rest + working) as u64

@@ -165,6 +165,8 @@ impl Split<'_> {
             images: settings.images,
             repeats: settings.repeats,
             download: settings.download.word().into(),
+            answer: settings.answer.word().into(),
+            protect: settings.protect.word().into(),
             client_weight_share: model.client_weight_share(placement),
             ..SplitRow::default()
         };
@@ -245,6 +247,7 @@ impl Split<'_> {
             simulated_accuracy: finished.map(|f| f.simulated_accuracy),
             noiseless_accuracy: finished.map(|f| f.noiseless_accuracy),
             range_overflow_count: finished.map(|f| f.range_overflow_count),
+            no_label_share: finished.and_then(|f| f.no_label_share),
             encrypted_agreement: self.share(|row| row.encrypted_agreement),
             label_agreement: self.share(|row| row.label_agreement),
             log2_p_fail: finished.and_then(|f| f.log2_p_fail),
@@ -257,6 +260,10 @@ impl Split<'_> {
     }
 
     fn layer_rows(&self, model: &Model, placement: &Placement) -> Vec<LayerRow> {
+        let bootstraps = self
+            .settings
+            .ending()
+            .layer_bootstrap_counts(model, placement);
         let first = self.samples().next();
         let layers = first.map_or(&[][..], |sample| &sample.layers);
         let rows = layers.iter().filter_map(|&(index, _)| {
@@ -287,7 +294,7 @@ impl Split<'_> {
                 layer_index: index,
                 layer: layer.name.clone(),
                 op: layer.op.into(),
-                bootstrap_count: model.layer_bootstrap_count(layer),
+                bootstrap_count: bootstraps[index],
                 server_compute_s_median: summary.median,
                 server_compute_s_min: summary.min,
                 server_compute_s_max: summary.max,

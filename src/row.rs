@@ -79,6 +79,10 @@ pub struct SplitRow {
     pub evaluation_key_bytes: Option<u64>,
     pub packing_key_bytes: Option<u64>,
     pub download: String,
+    #[serde(default)]
+    pub answer: String,
+    #[serde(default)]
+    pub protect: String,
     pub rounds: Option<usize>,
     pub bootstrap_count: Option<usize>,
     pub start_rss_bytes: Option<u64>,
@@ -96,6 +100,7 @@ pub struct SplitRow {
     pub simulated_accuracy: Option<f64>,
     pub noiseless_accuracy: Option<f64>,
     pub range_overflow_count: Option<u64>,
+    pub no_label_share: Option<f64>,
     pub encrypted_agreement: Option<f64>,
     pub label_agreement: Option<f64>,
     pub log2_p_fail: Option<f64>,

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Purpose};
 use crate::cost::CostModel;
 use crate::digest::hex_digest;
 use crate::encoding::SourceNoise;
@@ -29,6 +29,12 @@ pub enum Precision {
 
 /// The noise of an answer behind look-ups, as a share of its range, that no set may exceed.
 const MOST_ANSWER_NOISE: f64 = 1.0 / 64.0;
+/// The noise of a comparison of logits, as a share of the range of their differences, that no set
+/// may exceed.
+const MOST_COMPARISON_NOISE: f64 = 1.0 / 256.0;
+/// The noise that a look-up may have unless the settings say otherwise, as a share of an output
+/// step.
+pub const DEFAULT_STEP_NOISE: f64 = 0.5;
 
 /// (k, N) of the search; the last two only pay in exact mode.
 const SHAPES: [(usize, usize); 7] = [
@@ -142,7 +148,14 @@ fn content_key(
             .iter()
             .flat_map(|gain| [gain.fresh, gain.look_up]);
         content.extend(gains.flat_map(f64::to_le_bytes));
-        content.extend(format!("{:?} {:?}", look_up.channels, look_up.activation).into_bytes());
+        let purpose = look_up.purpose;
+        content.extend(
+            format!(
+                "{:?} {:?} {purpose:?}",
+                look_up.channels, look_up.activation
+            )
+            .into_bytes(),
+        );
     }
     for download in &analysis.downloads {
         let gains = download.gains.iter();
@@ -203,10 +216,22 @@ fn is_precise(
         downloads.fold(share, f64::min)
     };
     let look_ups_precise = |share: f64| {
-        analysis.look_ups().all(|look_up| match precision {
-            Precision::StepNoise(limit) => look_up.step_noise(&noise, share) <= limit,
-            Precision::Exact => look_up.table_margin(&noise, share, quantile, cells) >= 0.0,
-        })
+        analysis
+            .look_ups()
+            .all(|look_up| match (precision, look_up.purpose) {
+                (Precision::StepNoise(limit), Purpose::Activation) => {
+                    look_up.step_noise(&noise, share) <= limit
+                }
+                (Precision::StepNoise(_), Purpose::Comparison) => {
+                    look_up.range_noise(&noise, share) <= MOST_COMPARISON_NOISE
+                }
+                (Precision::StepNoise(_), Purpose::Protection) => {
+                    look_up.range_noise(&noise, share) <= MOST_ANSWER_NOISE
+                }
+                (Precision::Exact, _) | (_, Purpose::Conjunction) => {
+                    look_up.table_margin(&noise, share, quantile, cells) >= 0.0
+                }
+            })
     };
     let answers_precise = |share: f64| {
         let mut downloads = analysis.downloads.iter();
@@ -292,7 +317,7 @@ fn cheapest(precise: &dyn Fn(&ParameterSet) -> bool, cost: &CostModel) -> Option
 mod tests {
     use super::*;
     use crate::analysis::{
-        Channel, Gain, HALF_TURN, PlannedAction, PlannedLookUp, PlannedStep, analyse,
+        Channel, Gain, HALF_TURN, PlannedAction, PlannedLookUp, PlannedStep, Purpose, analyse,
     };
     use crate::layer::{Activation, Function};
     use crate::model::Model;
@@ -405,6 +430,7 @@ mod tests {
                 let high = (1 << bits) - 1;
                 let look_up = PlannedLookUp {
                     name: format!("relu{index}"),
+                    purpose: Purpose::Activation,
                     activation: Activation {
                         function: Function::Relu,
                         output: QuantParams {

@@ -5,14 +5,17 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::answer::Answer;
 use crate::compile::{Choice, Download, Target};
 use crate::cost::CostModel;
+use crate::ending::Ending;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::{Granularity, Model};
 use crate::order::Order;
 use crate::placement::Placement;
-use crate::select::Precision;
+use crate::protection::Protection;
+use crate::select::{DEFAULT_STEP_NOISE, Precision};
 use crate::shard::Shard;
 
 /// The split file of a sweep without arguments.
@@ -56,6 +59,12 @@ pub struct SplitFile {
     /// `plain` or `packed` answers.
     #[serde(default = "plain")]
     pub download: Download,
+    /// `logits`, or the `label` alone.
+    #[serde(default)]
+    pub answer: Answer,
+    /// `none`, or `bootstrap`.
+    #[serde(default)]
+    pub protect: Protection,
 }
 
 /// `"all"` or a list.
@@ -88,7 +97,7 @@ fn plain() -> Download {
 }
 
 fn default_step_noise() -> f64 {
-    0.5
+    DEFAULT_STEP_NOISE
 }
 
 fn default_log2_p_fail() -> f64 {
@@ -110,6 +119,8 @@ pub struct Overrides {
     pub step_noise: Option<f64>,
     pub log2_p_fail_lookup: Option<f64>,
     pub download: Option<Download>,
+    pub answer: Option<Answer>,
+    pub protect: Option<Protection>,
     /// A file that `splitbench calibrate` wrote.
     pub calibration: Option<PathBuf>,
     /// Only this part of the placements.
@@ -145,6 +156,10 @@ pub struct Settings {
     pub step_noise: f64,
     pub log2_p_fail_lookup: f64,
     pub download: Download,
+    #[serde(default)]
+    pub answer: Answer,
+    #[serde(default)]
+    pub protect: Protection,
     /// What the choice of parameter sets is based on.
     pub cost: CostModel,
 }
@@ -214,6 +229,8 @@ impl Settings {
             parameters: overrides.parameters.unwrap_or(file.parameters),
             step_noise: overrides.step_noise.unwrap_or(file.step_noise),
             download: overrides.download.unwrap_or(file.download),
+            answer: overrides.answer.unwrap_or(file.answer),
+            protect: overrides.protect.unwrap_or(file.protect),
             cost: match overrides.calibration {
                 Some(path) => CostModel::read(&path)?,
                 None => CostModel::default(),
@@ -299,6 +316,12 @@ impl Settings {
                 "the noise of a look-up must be a positive share of a step, for instance 0.5";
             return Err(Error::Usage(reason.into()));
         }
+        if self.answer == Answer::Label && model.element_count(model.nodes.len()) < 2 {
+            return Err(Error::Usage(format!(
+                "{} has a single output, which has no label: leave the answer at logits",
+                model.name
+            )));
+        }
         self.target().map(|_| ())
     }
 
@@ -324,7 +347,16 @@ impl Settings {
             parameters,
             log2_p_fail_lookup: self.log2_p_fail_lookup,
             download: self.download,
+            ending: self.ending(),
         })
+    }
+
+    /// Returns how server segments end.
+    pub fn ending(&self) -> Ending {
+        Ending {
+            answer: self.answer,
+            protect: self.protect,
+        }
     }
 }
 
@@ -346,6 +378,8 @@ impl SplitFile {
             step_noise: default_step_noise(),
             log2_p_fail_lookup: default_log2_p_fail(),
             download: plain(),
+            answer: Answer::default(),
+            protect: Protection::default(),
         }
     }
 }

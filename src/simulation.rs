@@ -161,6 +161,16 @@ impl Simulation {
             .collect()
     }
 
+    /// Returns the number of images whose answer does not mark exactly one class, where answers are
+    /// labels.
+    pub fn no_label_count(&self) -> usize {
+        let images = self.logits.first().map_or(0, |row| row.len());
+        let marked = |image: usize| self.logits.iter().filter(move |row| row[image] == 1.0);
+        (0..images)
+            .filter(|&image| marked(image).count() != 1)
+            .count()
+    }
+
     /// Returns the share of images whose label is the true one.
     pub fn accuracy(&self, model: &Model, images: &[usize]) -> f64 {
         let labels = self.labels();

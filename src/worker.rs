@@ -14,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use crate::agreement::within_error_model;
 use crate::audit::audit;
 use crate::deviation::Deviations;
+use crate::ending::Added;
 use crate::error::{Error, Result};
 use crate::fhe::noise::log2_sum;
 use crate::fhe::parameters::SECURITY_BITS;
 use crate::inference::{Inference, Session};
 use crate::memory::{PeakMemory, SAMPLING_PERIOD};
 use crate::model::Model;
-use crate::placement::Placement;
+use crate::placement::{Party, Placement};
 use crate::program::{NoiseSeed, Program};
 use crate::role::{self, RoleMemories};
 use crate::row::SampleRow;
@@ -84,6 +85,9 @@ pub struct Finished {
     pub simulated_accuracy: f64,
     pub noiseless_accuracy: f64,
     pub range_overflow_count: u64,
+    /// Share of simulated answers that do not mark exactly one class; `None` for logits.
+    #[serde(default)]
+    pub no_label_share: Option<f64>,
     pub log2_p_fail: Option<f64>,
     pub log2_p_fail_lookup: Option<f64>,
     pub security_bits: Option<u32>,
@@ -209,7 +213,7 @@ pub fn measure(
         evaluation_key_bytes: set_up.evaluation_key_bytes,
         packing_key_bytes: set_up.packing_key_bytes,
         rounds: programs.len(),
-        bootstrap_count: model.bootstrap_count(placement),
+        bootstrap_count: programs.iter().map(|p| p.bootstrap_count()).sum(),
         start_rss_bytes: memory.map(|memory| memory.start_bytes),
         peak_rss_bytes: memory.map(|memory| memory.peak_bytes),
         rss_sampling_period_s: memory.map(|_| SAMPLING_PERIOD.as_secs_f64()),
@@ -219,6 +223,8 @@ pub fn measure(
         simulated_accuracy: accuracy.simulated,
         noiseless_accuracy: accuracy.noiseless,
         range_overflow_count: accuracy.range_overflow_count,
+        no_label_share: answers_label(&model, placement, settings)
+            .then_some(accuracy.no_label_share),
         log2_p_fail: encrypted.then(|| log2_sum(programs.iter().map(|p| p.log2_p_fail))),
         log2_p_fail_lookup: programs
             .iter()
@@ -313,11 +319,19 @@ fn noise_seeds(image_count: usize) -> u64 {
     (ENOUGH_INFERENCES / image_count as u64).clamp(1, MOST_NOISE_SEEDS)
 }
 
+/// Returns whether the server returns the label alone.
+fn answers_label(model: &Model, placement: &Placement, settings: &Settings) -> bool {
+    let is_last_served = placement.parties().last() == Some(&Party::Server);
+    is_last_served && settings.ending().added(model, model.nodes.len()) == Some(Added::Label)
+}
+
 /// Accuracy of a placement over the whole test set.
 struct Accuracy {
     simulated: f64,
     noiseless: f64,
     range_overflow_count: u64,
+    /// Where the answers are labels.
+    no_label_share: f64,
     deviations: Vec<(usize, Deviations)>,
 }
 
@@ -328,10 +342,14 @@ impl Accuracy {
         let seeds = noise_seeds(all.len());
         let noisy = (0..seeds).map(|index| {
             let noise = NoiseSeed(seed.wrapping_mul(MOST_NOISE_SEEDS).wrapping_add(index));
-            simulate(model, placement, programs, &all, Some(noise)).accuracy(model, &all)
+            let simulation = simulate(model, placement, programs, &all, Some(noise));
+            let no_label = simulation.no_label_count() as f64 / all.len() as f64;
+            (simulation.accuracy(model, &all), no_label)
         });
+        let sums = noisy.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
         Self {
-            simulated: noisy.sum::<f64>() / seeds as f64,
+            simulated: sums.0 / seeds as f64,
+            no_label_share: sums.1 / seeds as f64,
             noiseless: noiseless.accuracy(model, &all),
             range_overflow_count: noiseless.range_overflow_count,
             deviations: noiseless.deviations,

@@ -2,101 +2,25 @@
 //!
 //! The tests share one key pair per parameter set, because making one takes a second.
 
+#[path = "trivial/trivial.rs"]
+mod trivial;
+
 use std::path::Path;
-use std::sync::{Arc, LazyLock};
 
 use splitbench::agreement::within_error_model;
 use splitbench::audit::audit;
-use splitbench::compile::{Choice, Download, Target, compile_placement};
+use splitbench::compile::{Download, compile_placement};
 use splitbench::deviation::Deviations;
 use splitbench::fhe::cipher::insecure_trivial;
-use splitbench::fhe::keys::{SecretKey, SeededEvaluationKey};
+use splitbench::fhe::keys::SeededEvaluationKey;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::inference::{Exchange, Session};
-use splitbench::interface::Form;
-use splitbench::linear_map::Row;
 use splitbench::model::Model;
-use splitbench::placement::Placement;
-use splitbench::program::{NoiseSeed, Program};
+use splitbench::program::NoiseSeed;
 use splitbench::server::Server;
 use splitbench::simulation::{arg_max, simulate};
 
-/// The evaluation key of the fast set, as it goes over the wire.
-static FAST_KEY: LazyLock<Vec<u8>> =
-    LazyLock::new(|| SecretKey::generate(fast()).evaluation_key().to_bytes());
-
-fn fast() -> ParameterSet {
-    ParameterSet::fast().expect("secure")
-}
-
-fn target(parameters: ParameterSet) -> Target {
-    Target {
-        parameters: Choice::Fixed(parameters),
-        log2_p_fail_lookup: -64.0,
-        download: Download::Plain,
-    }
-}
-
-fn placement(text: &str) -> Placement {
-    text.parse().expect("letters")
-}
-
-/// Returns the integers that a client would decode from a server's answers to trivial inputs.
-fn run_trivially(program: &Arc<Program>, uploads: &[Vec<i64>]) -> Vec<Vec<i64>> {
-    let parameters = fast();
-    let mut server = Server::new(&[Arc::clone(program)]);
-    server
-        .receive_key(&FAST_KEY, &parameters)
-        .expect("conforms");
-    let encodings = program.interface.uploads.iter().zip(uploads);
-    let ciphertexts = encodings
-        .map(|(encoding, integers)| insecure_trivial(&parameters, &encoding.phases(integers)));
-    let (answers, _) = server
-        .observe(0, ciphertexts.collect(), &mut |_, _, _| Ok(()))
-        .expect("has a key");
-    let downloads = program.interface.downloads.iter().zip(answers);
-    downloads
-        .map(|(download, rows)| match &download.form {
-            Form::Lwe => {
-                let bodies = rows.iter().map(|row| *row.last().expect("body"));
-                bodies.map(|phase| download.decode(phase)).collect()
-            }
-            Form::Glwe(elements) => {
-                let mut integers = vec![0; download.scales.len()];
-                for (row, elements) in rows.iter().zip(elements) {
-                    let bodies = &row[parameters.big_dimension()..];
-                    for (&(element, _), &phase) in elements.iter().zip(bodies) {
-                        integers[element as usize] = download.decode(phase);
-                    }
-                }
-                integers
-            }
-        })
-        .collect()
-}
-
-/// Returns integers in range for each upload, and what the clear run makes of them.
-fn run_in_the_clear(program: &Program) -> Exchange {
-    let uploads = program.interface.uploads.iter().map(|upload| {
-        let span = upload.quantisation.high - upload.quantisation.low + 1;
-        (0..upload.layout.places.len() as i64)
-            .map(|element| upload.quantisation.low + (element * 37 + 11) % span)
-            .collect()
-    });
-    let uploaded: Vec<Vec<i64>> = uploads.collect();
-    let columns = uploaded.iter().map(|integers| -> Vec<Row<u64>> {
-        let integers = integers.iter();
-        integers.map(|&v| vec![v as u64].into()).collect()
-    });
-    let clear = program
-        .run_clear(&columns.collect::<Vec<_>>(), None)
-        .outputs;
-    let first = |rows: &Vec<Row<u64>>| rows.iter().map(|row| row[0] as i64).collect();
-    Exchange {
-        uploaded,
-        downloaded: clear.iter().map(first).collect(),
-    }
-}
+use trivial::{FAST_KEY, fast, placement, run_in_the_clear, run_trivially, target};
 
 #[test]
 fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit() {

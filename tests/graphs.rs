@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "graphs/endings.rs"]
+mod endings;
 #[path = "graphs/naive.rs"]
 mod naive;
 #[path = "graphs/network.rs"]
@@ -13,6 +15,8 @@ mod recipe;
 mod residual;
 #[path = "graphs/scales.rs"]
 mod scales;
+#[path = "trivial/trivial.rs"]
+mod trivial;
 #[path = "graphs/turn.rs"]
 mod turn;
 
@@ -22,8 +26,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use splitbench::Error;
 use splitbench::analysis::{Analysis, PlannedAction, analyse, gains};
-use splitbench::compile::{Choice, Download, Target};
-use splitbench::fhe::parameters::ParameterSet;
 use splitbench::import::images::analyse_all;
 use splitbench::linear_map::Row;
 use splitbench::model::Model;
@@ -125,14 +127,6 @@ fn columns(inputs: &[Vec<Vec<i64>>]) -> Vec<Vec<Row<u64>>> {
 /// Returns the integers of one column.
 fn column(rows: &[Row<u64>], index: usize) -> Vec<i64> {
     rows.iter().map(|row| row[index] as i64).collect()
-}
-
-fn target(parameters: ParameterSet) -> Target {
-    Target {
-        parameters: Choice::Fixed(parameters),
-        log2_p_fail_lookup: -64.0,
-        download: Download::Plain,
-    }
 }
 
 proptest! {

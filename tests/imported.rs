@@ -15,6 +15,7 @@ use ndarray_npy::ReadNpyExt;
 use splitbench::agreement::within_error_model;
 use splitbench::compile::{Choice, Download, Target};
 use splitbench::cost::CostModel;
+use splitbench::ending::Ending;
 use splitbench::import::images::{Images, float_labels, integer_labels, real_rows};
 use splitbench::import::network::Tail;
 use splitbench::import::{Imported, Request, import};
@@ -165,6 +166,7 @@ fn one_image_each_is_classified_under_encryption() {
         parameters: Choice::Cheapest(Precision::StepNoise(0.5), CostModel::default()),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
+        ending: Ending::default(),
     };
     for (name, placement, bootstraps) in [
         ("TFC_2W2A", None, 976),

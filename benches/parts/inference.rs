@@ -5,6 +5,7 @@ use std::path::Path;
 use splitbench::Result;
 use splitbench::compile::{Choice, Download, Target};
 use splitbench::cost::CostModel;
+use splitbench::ending::Ending;
 use splitbench::inference::{Exchange, Inference, Session};
 use splitbench::layer::{Dense, Geometry, Linear, Operation};
 use splitbench::linear_map::{LinearMap, Row};
@@ -31,6 +32,7 @@ pub fn print_dense() -> Result<()> {
             parameters: Choice::Cheapest(Precision::StepNoise(1.0), CostModel::default()),
             log2_p_fail_lookup: -64.0,
             download,
+            ending: Ending::default(),
         };
         let session = Session::set_up(&model, &all_server(&model)?, &target)?;
         let inferences = (0..INFERENCES).map(|index| session.infer(&image(INPUTS, index)));

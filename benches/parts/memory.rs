@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use splitbench::agreement::within_error_model;
 use splitbench::compile::{Choice, Download, Target};
+use splitbench::ending::Ending;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::inference::Session;
 use splitbench::layer::{Activation, Conv2d, Function, Geometry, Image, Operation, Window};
@@ -98,6 +99,7 @@ pub fn report(depth: usize) -> Result<()> {
         parameters: Choice::Fixed(ParameterSet::fast()?),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
+        ending: Ending::default(),
     };
     let sampler = PeakMemory::start().ok_or_else(unknown)?;
     let session = Session::set_up(&model, &all_server(&model)?, &target)?;

@@ -124,7 +124,12 @@ impl Analyst<'_> {
     /// Adds two values whose sum further weights read: both are brought to one scale, on which all
     /// channels lie.
     pub(super) fn natural_add(&mut self, node: usize, _: &Add) -> Value {
-        let (slots, mut filling, ranges) = self.filling(node + 1);
+        self.on_one_scale(node + 1)
+    }
+
+    /// Makes a value whose channels all lie on one scale.
+    pub(super) fn on_one_scale(&mut self, value: usize) -> Value {
+        let (slots, mut filling, ranges) = self.filling(value);
         let ends = ranges.iter().map(|(low, high)| low.abs().max(high.abs()));
         let widest = ends.fold(f64::MIN_POSITIVE, f64::max);
         let scale = widest / SUM_INTEGER;
@@ -135,14 +140,14 @@ impl Analyst<'_> {
         let range = ranges
             .iter()
             .map(|(low, high)| ((low / scale).floor() as i64, (high / scale).ceil() as i64));
-        let slot = self.push(node, slots, Draft::Filling(filling));
+        let slot = self.push(value - 1, slots, Draft::Filling(filling));
         Value {
             slot,
             group,
             offsets: vec![0.0; ranges.len()],
             scales: vec![scale; ranges.len()],
             range: range.collect(),
-            fresh: self.is_fresh(node + 1),
+            fresh: self.is_fresh(value),
             aligned: false,
         }
     }

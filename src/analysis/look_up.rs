@@ -9,10 +9,40 @@ const SAMPLES: usize = 2048;
 /// Slack of a worst-case range for the rounding of the final weights.
 const ROUNDING_SLACK: f64 = 1.0 / 16.0;
 
+/// Halvings that narrow down where a function of two values jumps: to less than a grid integer.
+const HALVINGS: usize = 48;
+
+/// What a look-up is for, which decides how precise it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// An operation of the network.
+    Activation,
+    /// Which of two logits is the larger.
+    Comparison,
+    /// Whether several bits are all set.
+    Conjunction,
+    /// A value as it is, before it leaves.
+    Protection,
+}
+
+/// What is to be looked up.
+pub(super) struct Wanted<'a> {
+    pub name: String,
+    pub node: usize,
+    /// The node that the weights in front belong to.
+    pub at: usize,
+    pub activation: &'a Activation,
+    pub purpose: Purpose,
+    /// Per channel: the real number that the activation counts as one; none where it counts reals.
+    pub units: Vec<f64>,
+}
+
 /// An activation as look-ups.
 #[derive(Debug, Clone)]
 pub struct PlannedLookUp {
     pub name: String,
+    pub purpose: Purpose,
+    /// Of numbers as the channels' scales give them.
     pub activation: Activation,
     pub channels: Vec<Channel>,
     pub elements_per_table: usize,
@@ -28,7 +58,7 @@ pub struct PlannedLookUp {
 /// What the look-ups of one channel must cover, in integers of the grid.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Channel {
-    /// `real = scale · integer`.
+    /// `number = scale · integer`, for the number that the activation is of.
     pub scale: f64,
     pub low: f64,
     pub high: f64,
@@ -49,14 +79,17 @@ pub struct Channel {
 /// A look-up before the steps of the sources are known.
 pub struct Draft {
     name: String,
+    purpose: Purpose,
     activation: Activation,
+    /// As [`Wanted::units`].
+    units: Vec<f64>,
     elements_per_table: usize,
     centre: i64,
-    /// Per channel, in reals.
+    /// Per channel, as the activation counts.
     covers: Vec<Cover>,
 }
 
-/// What a channel must cover, in reals.
+/// What a channel must cover, as the activation counts.
 #[derive(Debug, Clone, Copy)]
 struct Cover {
     low: f64,
@@ -67,7 +100,7 @@ struct Cover {
 }
 
 impl Cover {
-    /// Returns how much of the reals half a turn must hold.
+    /// Returns how much of it half a turn must hold.
     ///
     /// With a padding bit that is the range. Without, the range fills the whole turn: a function
     /// with two plateaus, less their mean, satisfies g(x + 1/2) = -g(x) but for the mirror image of
@@ -94,8 +127,15 @@ impl Analyst<'_> {
         let absorbed = input
             .checked_sub(1)
             .filter(|&before| self.nodes.contains(&before) && self.is_absorbed(before));
-        let at = absorbed.unwrap_or(node);
-        self.look_up(node, at, slots, filling, &ranges, activation)
+        let wanted = Wanted {
+            name: self.model.nodes[node].name.clone(),
+            node,
+            at: absorbed.unwrap_or(node),
+            activation,
+            purpose: Purpose::Activation,
+            units: Vec::new(),
+        };
+        self.look_up(wanted, slots, filling, &ranges)
     }
 
     /// Returns the weights that make a value, without fills: the slots that they read, and the real
@@ -160,41 +200,60 @@ impl Analyst<'_> {
         (slots, filling, ranges)
     }
 
-    /// Adds the weights that fill a look-up and the look-up itself; `at` is the node that the
-    /// weights belong to.
+    /// Adds the weights that fill a look-up, and the look-up itself.
     pub(super) fn look_up(
         &mut self,
-        node: usize,
-        at: usize,
+        wanted: Wanted<'_>,
         slots: Vec<usize>,
         mut filling: Filling,
         ranges: &[(f64, f64)],
-        activation: &Activation,
     ) -> Value {
-        let count = ranges.len();
-        let (covers, centre) = covers(ranges, filling.channel_size, activation);
+        let Wanted {
+            name,
+            node,
+            at,
+            activation,
+            purpose,
+            units,
+        } = wanted;
+        let channel_size = filling.channel_size;
+        let unit = |channel: usize| units.get(channel).copied().unwrap_or(1.0);
+        let counted = ranges.iter().enumerate().map(|(element, (low, high))| {
+            let unit = unit(element / channel_size);
+            (low / unit, high / unit)
+        });
+        let counted: Vec<(f64, f64)> = counted.collect();
+        let (covers, centre) = covers(&counted, channel_size, activation);
         filling.fills = covers
             .iter()
-            .map(|cover| HALF_TURN as f64 / cover.reach().max(f64::MIN_POSITIVE))
+            .enumerate()
+            .map(|(channel, cover)| {
+                let reach = cover.reach() * unit(channel);
+                HALF_TURN as f64 / reach.max(f64::MIN_POSITIVE)
+            })
             .collect();
         self.limits.extend(filling.limits());
+        let output = activation.output;
+        let scales = (0..ranges.len()).map(|element| output.scale * unit(element / channel_size));
+        let scales = scales.collect();
         let draft = Draft {
-            name: self.model.nodes[node].name.clone(),
+            name,
+            purpose,
             activation: activation.clone(),
-            elements_per_table: filling.channel_size,
+            units,
+            elements_per_table: channel_size,
             centre,
             covers,
         };
         let filled = self.push(at, slots, Step::Filling(filling));
         let group = self.new_group();
         let slot = self.push(node, vec![filled], Step::LookUp { draft, group });
-        let output = activation.output;
         Value {
             slot,
             group,
-            scales: vec![output.scale; count],
-            offsets: vec![0.0; count],
-            range: vec![(output.low, output.high); count],
+            scales,
+            offsets: vec![0.0; ranges.len()],
+            range: vec![(output.low, output.high); ranges.len()],
             fresh: false,
             aligned: true,
         }
@@ -244,10 +303,30 @@ fn plateau_ends(low: f64, high: f64, activation: &Activation) -> (f64, f64) {
     let foot = (0..=SAMPLES).find(|&index| activation.quantised(at(index)) != first);
     let top = (0..=SAMPLES).rfind(|&index| activation.quantised(at(index)) != last);
     match (foot, top) {
-        (Some(foot), Some(top)) => (at(foot.saturating_sub(1)), at((top + 1).min(SAMPLES))),
+        (Some(foot), Some(top)) => {
+            let ends = (at(foot.saturating_sub(1)), at((top + 1).min(SAMPLES)));
+            if first.abs_diff(last) == 1 && foot == top + 1 {
+                jump(ends, first, activation)
+            } else {
+                ends
+            }
+        }
         // The function is constant.
         _ => (low, low),
     }
+}
+
+/// Returns where a function of two values jumps from `first` to the other, from both sides: the
+/// edge between two cells of its table is to lie there.
+fn jump((low, high): (f64, f64), first: i64, activation: &Activation) -> (f64, f64) {
+    (0..HALVINGS).fold((low, high), |(low, high), _| {
+        let middle = low + (high - low) / 2.0;
+        if activation.quantised(middle) == first {
+            (middle, high)
+        } else {
+            (low, middle)
+        }
+    })
 }
 
 /// Returns the mean width of an output step between the plateaus, in reals; infinite where the
@@ -272,9 +351,10 @@ impl Draft {
     /// Returns the look-up whose channels have been filled and whose output has that step.
     pub fn settle(self, filled: Vec<Filled>, gains: Vec<Gain>, output_step: i64) -> PlannedLookUp {
         let elements = gains.chunks(self.elements_per_table);
-        let channels = self.covers.iter().zip(filled).zip(elements);
-        let channels = channels.map(|((cover, filled), gains)| {
+        let channels = self.covers.iter().zip(filled).zip(elements).enumerate();
+        let channels = channels.map(|(channel, ((cover, filled), gains))| {
             let Filled { scale, quantum } = filled;
+            let scale = scale / self.units.get(channel).copied().unwrap_or(1.0);
             Channel {
                 step_width: step_width(cover, &self.activation) / scale,
                 worst_gain: gains.iter().fold(Gain::default(), |worst, gain| Gain {
@@ -293,6 +373,7 @@ impl Draft {
         let channels = channels.collect();
         PlannedLookUp {
             name: self.name,
+            purpose: self.purpose,
             activation: self.activation,
             channels,
             elements_per_table: self.elements_per_table,

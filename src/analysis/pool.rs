@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::linear::{Filling, FillingTerm};
-use super::{Analyst, Draft, Term, Value};
+use super::look_up::Wanted;
+use super::{Analyst, Draft, Purpose, Term, Value};
 use crate::layer::{Activation, Function, Geometry, MaxPool};
 use crate::linear_map::{Block, LinearMap, PADDING};
 use crate::quantise::QuantParams;
@@ -76,31 +77,6 @@ impl Analyst<'_> {
     /// Looks up by how much the first of each pair exceeds the second, or else zero.
     fn larger(&mut self, node: usize, value: &Value, pairs: &[[u32; 2]]) -> Value {
         let (scale, (low, high)) = (value.scales[0], value.range[0]);
-        let weights: Arc<[f32]> = [1.0, -1.0].into();
-        let blocks = pairs.iter().enumerate().map(|(index, pair)| Block {
-            weights: Arc::clone(&weights),
-            inputs: pair.to_vec(),
-            outputs: vec![index as u32],
-        });
-        let filling = Filling {
-            terms: vec![FillingTerm {
-                group: value.group,
-                aligned: value.aligned,
-                input_scales: value.scales.clone(),
-                map: Some(LinearMap {
-                    input_count: value.scales.len(),
-                    output_count: pairs.len(),
-                    blocks: blocks.collect(),
-                }),
-                natural: vec![(scale, true); pairs.len()],
-            }],
-            bias: vec![0.0; pairs.len()],
-            geometry: Geometry::Other,
-            // One table serves all.
-            channel_size: pairs.len(),
-            base: None,
-            fills: Vec::new(),
-        };
         let width = high - low;
         let activation = Activation {
             function: Function::Relu,
@@ -112,7 +88,52 @@ impl Analyst<'_> {
         };
         let reach = width as f64 * scale;
         let ranges = vec![(-reach, reach); pairs.len()];
-        self.look_up(node, node, vec![value.slot], filling, &ranges, &activation)
+        let wanted = Wanted {
+            name: self.model.nodes[node].name.clone(),
+            node,
+            at: node,
+            activation: &activation,
+            purpose: Purpose::Activation,
+            units: Vec::new(),
+        };
+        self.look_up(wanted, vec![value.slot], differences(value, pairs), &ranges)
+    }
+}
+
+/// Returns the weights in front of look-ups that give the first of each pair less the second, for a
+/// value on one scale.
+pub(super) fn differences(value: &Value, pairs: &[[u32; 2]]) -> Filling {
+    let weights: Arc<[f32]> = [1.0, -1.0].into();
+    let blocks = pairs.iter().enumerate().map(|(index, pair)| Block {
+        weights: Arc::clone(&weights),
+        inputs: pair.to_vec(),
+        outputs: vec![index as u32],
+    });
+    let map = LinearMap {
+        input_count: value.scales.len(),
+        output_count: pairs.len(),
+        blocks: blocks.collect(),
+    };
+    exact_filling(value, map, vec![0.0; pairs.len()])
+}
+
+/// Returns the weights in front of look-ups that add up elements of a value on one scale by whole
+/// factors, and a bias in reals; one table serves all.
+pub(super) fn exact_filling(value: &Value, map: LinearMap<f32>, bias: Vec<f64>) -> Filling {
+    let count = bias.len();
+    Filling {
+        terms: vec![FillingTerm {
+            group: value.group,
+            aligned: value.aligned,
+            input_scales: value.scales.clone(),
+            map: Some(map),
+            natural: vec![(value.scales[0], true); count],
+        }],
+        bias,
+        geometry: Geometry::Other,
+        channel_size: count,
+        base: None,
+        fills: Vec::new(),
     }
 }
 

@@ -96,6 +96,8 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
         parameters: arguments.encryption.parameters,
         step_noise: arguments.encryption.step_noise,
         download: arguments.encryption.download,
+        answer: arguments.encryption.answer,
+        protect: arguments.encryption.protect,
         calibration: arguments.encryption.calibration,
         log2_p_fail_lookup: arguments.encryption.log2_p_fail,
         shard: arguments.shard.map(|text| text.parse()).transpose()?,

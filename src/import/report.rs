@@ -8,6 +8,7 @@ use super::{Imported, Request};
 use crate::analysis::{Analysis, PlannedAction, Term};
 use crate::compile::{Choice, Download, Target, compile_placement};
 use crate::cost::CostModel;
+use crate::ending::Ending;
 use crate::error::Result;
 use crate::layer::Operation;
 use crate::model::Model;
@@ -184,6 +185,7 @@ fn estimate_line(model: &Model) -> String {
         parameters: Choice::Cheapest(Precision::StepNoise(STEP_NOISE), cost),
         log2_p_fail_lookup: LOG2_P_FAIL_LOOKUP,
         download: Download::Plain,
+        ending: Ending::default(),
     };
     let programs = match compile_placement(model, &placement, &target) {
         Ok(programs) => programs,

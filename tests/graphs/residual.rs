@@ -1,28 +1,12 @@
 //! A residual network with a max pool: crossings by hand, and placements on trivial ciphertexts.
 
-use std::sync::{Arc, LazyLock};
-
 use splitbench::compile::compile_placement;
-use splitbench::fhe::cipher::insecure_trivial;
-use splitbench::fhe::keys::SecretKey;
-use splitbench::fhe::parameters::ParameterSet;
-use splitbench::interface::Form;
 use splitbench::layer::Function;
 use splitbench::model::{Granularity, Model};
-use splitbench::placement::Placement;
-use splitbench::program::Program;
-use splitbench::server::Server;
 
+use super::COARSE;
 use super::network::{Builder, SAME};
-use super::{COARSE, column, columns, target};
-
-/// The evaluation key of the fast set, as it goes over the wire.
-static FAST_KEY: LazyLock<Vec<u8>> =
-    LazyLock::new(|| SecretKey::generate(fast()).evaluation_key().to_bytes());
-
-fn fast() -> ParameterSet {
-    ParameterSet::fast().unwrap()
-}
+use super::trivial::{fast, placement, run_in_the_clear, run_trivially, target};
 
 /// Returns conv, relu, max pool, a block of conv, relu, conv, add and relu, and dense.
 fn network() -> Model {
@@ -40,18 +24,14 @@ fn network() -> Model {
     builder.model()
 }
 
-fn placed(granularity: Granularity) -> Model {
+pub fn placed(granularity: Granularity) -> Model {
     network().with_granularity(granularity)
 }
 
-fn placement(text: &str) -> Placement {
-    text.parse().unwrap()
-}
-
 /// A placement with the uploads and downloads of each server segment.
-type Case = (Granularity, &'static str, Vec<(usize, usize)>);
+pub type Case = (Granularity, &'static str, Vec<(usize, usize)>);
 
-fn cases() -> Vec<Case> {
+pub fn cases() -> Vec<Case> {
     use Granularity::{Block, Layer};
     vec![
         (Block, "SSSSS", vec![(1, 1)]),
@@ -106,58 +86,11 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_on_a_residual_network() {
         let model = placed(granularity);
         let programs = compile_placement(&model, &placement(text), &target(fast())).unwrap();
         for (segment, program) in programs.iter().enumerate() {
-            let (uploads, clear) = run_in_the_clear(program);
-            if run_trivially(program, &uploads) != clear {
+            let clear = run_in_the_clear(program);
+            if run_trivially(program, &clear.uploaded) != clear.downloaded {
                 failures.push(format!("{text}, segment {segment}"));
             }
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
-}
-
-/// Returns integers in range for each upload, and what the clear run makes of them.
-fn run_in_the_clear(program: &Program) -> (Vec<Vec<i64>>, Vec<Vec<i64>>) {
-    let uploads = program.interface.uploads.iter().map(|upload| {
-        let span = upload.quantisation.high - upload.quantisation.low + 1;
-        let elements = 0..upload.quantisation.scales.len() as i64;
-        elements
-            .map(|element| upload.quantisation.low + (element * 37 + 11) % span)
-            .collect()
-    });
-    let uploads: Vec<Vec<i64>> = uploads.collect();
-    let run = program.run_clear(&columns(std::slice::from_ref(&uploads)), None);
-    let outputs = run.outputs.iter().map(|rows| column(rows, 0)).collect();
-    (uploads, outputs)
-}
-
-/// Returns the integers that a client would decode from a server's answers to trivial inputs.
-fn run_trivially(program: &Arc<Program>, uploads: &[Vec<i64>]) -> Vec<Vec<i64>> {
-    let parameters = fast();
-    let mut server = Server::new(&[Arc::clone(program)]);
-    server.receive_key(&FAST_KEY, &parameters).unwrap();
-    let encodings = program.interface.uploads.iter().zip(uploads);
-    let ciphertexts = encodings
-        .map(|(encoding, integers)| insecure_trivial(&parameters, &encoding.phases(integers)));
-    let (answers, _) = server
-        .observe(0, ciphertexts.collect(), &mut |_, _, _| Ok(()))
-        .unwrap();
-    let downloads = program.interface.downloads.iter().zip(answers);
-    downloads
-        .map(|(download, rows)| match &download.form {
-            Form::Lwe => {
-                let bodies = rows.iter().map(|row| row[row.len() - 1]);
-                bodies.map(|phase| download.decode(phase)).collect()
-            }
-            Form::Glwe(elements) => {
-                let mut integers = vec![0; download.scales.len()];
-                for (row, elements) in rows.iter().zip(elements) {
-                    let bodies = &row[parameters.big_dimension()..];
-                    for (&(element, _), &phase) in elements.iter().zip(bodies) {
-                        integers[element as usize] = download.decode(phase);
-                    }
-                }
-                integers
-            }
-        })
-        .collect()
 }

@@ -12,7 +12,8 @@ use splitbench::program::{Action, Program};
 use super::naive::{self, Integers};
 use super::network::{Builder, Precision, SAME};
 use super::recipe::{Recipe, recipes};
-use super::{COARSE, WHOLE, analysis_of, column, columns, config, inputs, segment, target};
+use super::trivial::target;
+use super::{COARSE, WHOLE, analysis_of, column, columns, config, inputs, segment};
 
 /// Ranges that calibration does not narrow.
 const UNCALIBRATED: Precision = Precision {

@@ -1,0 +1,28 @@
+//! What a server segment does to its answers so that they tell less about its weights.
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+/// How answers are protected from a client that solves for the weights.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Protection {
+    /// Answers travel as the last layer leaves them.
+    #[default]
+    None,
+    /// Every answer goes through a look-up, so that it is no linear combination of ciphertexts that
+    /// the client made. That alone is not circuit privacy: a look-up is deterministic, and its
+    /// output's noise depends on its input (Ducas and Stehlé, Sanitization of FHE Ciphertexts,
+    /// Eurocrypt 2016).
+    Bootstrap,
+}
+
+impl Protection {
+    /// Returns the word in split files and tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Bootstrap => "bootstrap",
+        }
+    }
+}

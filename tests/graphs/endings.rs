@@ -1,0 +1,303 @@
+//! Segments that end in look-ups: labels alone, and answers that are looked up for their
+//! protection.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use splitbench::agreement::within_error_model;
+use splitbench::analysis::{MOST_PROTECT_BITS, Purpose, analyse_to_end};
+use splitbench::answer::Answer;
+use splitbench::compile::{Download, Target, compile_placement};
+use splitbench::ending::Ending;
+use splitbench::inference::{Exchange, Session};
+use splitbench::layer::{Dense, Geometry, Linear, Operation};
+use splitbench::model::{Granularity, Input, Model, Node};
+use splitbench::placement::Placement;
+use splitbench::program::{Action, NoiseSeed, Program};
+use splitbench::protection::Protection;
+use splitbench::simulation::{arg_max, simulate};
+
+use super::residual::{cases, placed};
+use super::trivial::{fast, placement, run_in_the_clear, run_trivially, target};
+use super::{column, columns, config};
+
+const LABEL: Ending = Ending {
+    answer: Answer::Label,
+    protect: Protection::None,
+};
+const PROTECTED: Ending = Ending {
+    answer: Answer::Logits,
+    protect: Protection::Bootstrap,
+};
+const BOTH: Ending = Ending {
+    answer: Answer::Label,
+    protect: Protection::Bootstrap,
+};
+
+fn ended(ending: Ending) -> Target {
+    Target {
+        ending,
+        ..target(fast())
+    }
+}
+
+fn digits() -> Model {
+    Model::load(Path::new("digits-mlp")).unwrap()
+}
+
+/// Returns every placement of digits-mlp and of a residual network under test.
+fn models_and_placements() -> Vec<(Model, Placement)> {
+    let all = Placement::all(3).map(|placement| (digits(), placement));
+    let residual = cases().into_iter();
+    let residual = residual
+        .map(|(granularity, text, _): (Granularity, _, _)| (placed(granularity), placement(text)));
+    all.chain(residual).collect()
+}
+
+/// Returns a network of one layer, whose logits are its inputs 0..=max.
+fn identity(classes: usize, max: u32) -> Model {
+    let mut weights = vec![0.0; classes * classes];
+    weights
+        .iter_mut()
+        .step_by(classes + 1)
+        .for_each(|weight| *weight = 1.0);
+    let dense = Dense {
+        weights,
+        outputs: classes,
+        inputs: classes,
+    };
+    let linear = Linear {
+        map: dense.map(),
+        geometry: Geometry::Dense,
+        bias: vec![0.0; classes],
+        correction: vec![0.0; classes],
+        weight_bits: 8,
+        weight_scale: None,
+        range: vec![(0.0, 1.0); classes],
+    };
+    let node = Node {
+        name: "logits".into(),
+        inputs: vec![0],
+        shape: vec![classes],
+        channel_size: 1,
+        block: None,
+        op: "dense",
+        parameter_count: classes * classes,
+        operation: Operation::Linear(linear),
+    };
+    let input = Input {
+        shape: vec![classes],
+        max,
+        scale: vec![1.0 / f64::from(max); classes],
+        offset: vec![0.0; classes],
+    };
+    digits().with_nodes(input, vec![node])
+}
+
+/// Returns ones for the first of the largest, and zeros.
+fn naive_label(logits: &[i64]) -> Vec<i64> {
+    let largest = logits.iter().max().unwrap();
+    let first = logits.iter().position(|logit| logit == largest).unwrap();
+    (0..logits.len())
+        .map(|class| i64::from(class == first))
+        .collect()
+}
+
+#[test]
+fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_whatever_the_ending() {
+    let mut failures = Vec::new();
+    for (model, placement) in models_and_placements() {
+        for ending in [LABEL, PROTECTED] {
+            let programs = compile_placement(&model, &placement, &ended(ending)).unwrap();
+            for (segment, program) in programs.iter().enumerate() {
+                let clear = run_in_the_clear(program);
+                if run_trivially(program, &clear.uploaded) != clear.downloaded {
+                    failures.push(format!(
+                        "{} {placement}, segment {segment}, {ending:?}",
+                        model.name
+                    ));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn look_ups_are_counted_before_they_are_compiled() {
+    for (model, placement) in models_and_placements() {
+        for ending in [Ending::default(), LABEL, PROTECTED, BOTH] {
+            let programs = compile_placement(&model, &placement, &ended(ending)).unwrap();
+            let found: usize = programs.iter().map(|p| p.bootstrap_count()).sum();
+            let counted = ending.bootstrap_count(&model, &placement);
+            assert_eq!(found, counted, "{} {placement} {ending:?}", model.name);
+        }
+    }
+}
+
+/// Returns whether every answer is what a look-up has just returned.
+fn ends_in_look_ups(program: &Program) -> bool {
+    let mut slots = program.download_slots.iter();
+    slots.all(|slot| {
+        let step = slot.checked_sub(program.upload_steps.len());
+        step.is_some_and(|step| matches!(program.steps[step].action, Action::LookUp(_)))
+    })
+}
+
+#[test]
+fn protected_answers_come_straight_from_look_ups() {
+    let mut unprotected = 0;
+    for (model, placement) in models_and_placements() {
+        let compile = |ending| compile_placement(&model, &placement, &ended(ending)).unwrap();
+        for program in compile(PROTECTED).iter().chain(&compile(BOTH)) {
+            assert!(ends_in_look_ups(program), "{} {placement}", model.name);
+        }
+        let plain = compile(Ending::default());
+        unprotected += plain
+            .iter()
+            .filter(|program| !ends_in_look_ups(program))
+            .count();
+    }
+    assert!(unprotected > 0, "there is something to protect");
+}
+
+#[test]
+fn protection_costs_little_accuracy_and_labels_hardly_any() {
+    let model = digits();
+    let images: Vec<usize> = (0..model.test.len()).collect();
+    for text in ["SSS", "CCS", "SCS"] {
+        let placement = placement(text);
+        let accuracy = |ending| {
+            let programs = compile_placement(&model, &placement, &ended(ending)).unwrap();
+            let simulation = simulate(&model, &placement, &programs, &images, Some(NoiseSeed(1)));
+            assert_eq!(simulation.range_overflow_count, 0, "{text} {ending:?}");
+            if ending.answer == Answer::Label {
+                let unlabelled = simulation.no_label_count();
+                assert!(unlabelled <= images.len() / 100, "{text}: {unlabelled}");
+            }
+            simulation.accuracy(&model, &images)
+        };
+        let plain = accuracy(Ending::default());
+        for ending in [LABEL, PROTECTED, BOTH] {
+            let found = accuracy(ending);
+            assert!(
+                found >= plain - 0.03,
+                "{text} {ending:?}: {found} of {plain}"
+            );
+        }
+    }
+}
+
+/// Returns logits 0..=max, few different ones among them.
+fn logits() -> impl Strategy<Value = (u32, Vec<i64>)> {
+    prop_oneof![Just(3u32), Just(15), Just(255)].prop_flat_map(|max| {
+        let values = prop::collection::vec(0..=i64::from(max), 2..26);
+        (Just(max), values)
+    })
+}
+
+proptest! {
+    #![proptest_config(config(48, 6))]
+
+    #[test]
+    fn labels_are_those_of_a_plain_loop_with_ties_to_the_first((max, logits) in logits()) {
+        let model = identity(logits.len(), max);
+        let expected = naive_label(&logits);
+        let uploads = vec![logits];
+        // Look-ups of unlimited resolution, and those of a table.
+        let segment = &placement("S").server_segments()[0];
+        let analysis = analyse_to_end(&model, segment, LABEL, MOST_PROTECT_BITS).unwrap();
+        let inputs = columns(std::slice::from_ref(&uploads));
+        let found = &analysis.run(&inputs, &mut |_, _, _| {})[0];
+        prop_assert_eq!(&column(found, 0), &expected);
+        let program = &compile_placement(&model, &placement("S"), &ended(LABEL)).unwrap()[0];
+        let run = program.run_clear(&inputs, None);
+        prop_assert_eq!(&column(&run.outputs[0], 0), &expected);
+        prop_assert_eq!(run.range_overflow_count, 0);
+    }
+}
+
+#[test]
+fn ties_go_to_the_first_on_trivial_ciphertexts() {
+    let model = identity(11, 3);
+    let programs = compile_placement(&model, &placement("S"), &ended(LABEL)).unwrap();
+    for logits in [
+        [2; 11],
+        [0, 3, 1, 3, 3, 0, 0, 0, 0, 0, 3],
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1],
+    ] {
+        let found = run_trivially(&programs[0], &[logits.to_vec()]);
+        assert_eq!(found, [naive_label(&logits)]);
+    }
+}
+
+/// Returns the smallest difference of logits, in reals, that a comparison tells rightly but for six
+/// standard deviations of its noise.
+fn resolution(program: &Program) -> f64 {
+    let comparisons = program
+        .look_ups()
+        .find(|step| step.purpose == Purpose::Comparison)
+        .unwrap();
+    let sigma = comparisons.sigma.iter().copied().fold(0.0, f64::max);
+    6.0 * sigma * 2f64.powi(64) / comparisons.unit as f64 * comparisons.tables[0].scale
+}
+
+#[test]
+fn labels_under_real_keys_are_the_clear_ones_within_the_stated_precision() {
+    const MAX: u32 = 15;
+    let mut model = identity(3, MAX);
+    model.input.max = MAX;
+    let session = Session::set_up(&model, &placement("S"), &ended(LABEL)).unwrap();
+    let program = &session.programs()[0];
+    assert!(
+        resolution(program) < 1.0 / f64::from(MAX),
+        "{}",
+        resolution(program)
+    );
+    for logits in [[0, 1, 0], [15, 14, 0], [7, 8, 9], [3, 15, 0]] {
+        let image = logits.map(|logit| logit as u8);
+        let inference = session.infer(&image).unwrap();
+        let exchange = &inference.exchanges[0];
+        assert_eq!(exchange.downloaded, [naive_label(&logits)], "{logits:?}");
+        assert!(within_error_model(program, exchange, NoiseSeed(1)));
+        assert_eq!(
+            arg_max(inference.logits.iter().copied()),
+            arg_max(logits.map(|l| l as f32))
+        );
+        // Another label is noticed, because these logits are no close call.
+        let mut other = exchange.clone();
+        other.downloaded[0].rotate_left(1);
+        assert!(
+            !within_error_model(program, &other, NoiseSeed(1)),
+            "{logits:?}"
+        );
+    }
+    // Noise decides between equals, and nothing else may win.
+    let tie = session.infer(&[9, 9, 2]).unwrap();
+    let exchange: &Exchange = &tie.exchanges[0];
+    assert!([[1, 0, 0], [0, 1, 0]].contains(&exchange.downloaded[0][..].try_into().unwrap()));
+    assert!(within_error_model(program, exchange, NoiseSeed(1)));
+}
+
+#[test]
+fn protected_answers_agree_under_real_keys_plain_and_packed() {
+    let model = digits();
+    for download in [Download::Plain, Download::Packed] {
+        let placement = placement("CCS");
+        let target = Target {
+            download,
+            ..ended(PROTECTED)
+        };
+        let session = Session::set_up(&model, &placement, &target).unwrap();
+        let inference = session.infer(model.test.image(3)).unwrap();
+        let program = &session.programs()[0];
+        assert_eq!(program.bootstrap_count(), 10);
+        assert!(within_error_model(
+            program,
+            &inference.exchanges[0],
+            NoiseSeed(1)
+        ));
+        let clear = simulate(&model, &placement, session.programs(), &[3], None).labels();
+        assert_eq!(arg_max(inference.logits), clear[0]);
+    }
+}

@@ -1,0 +1,95 @@
+//! Programs on trivial ciphertexts, which run the server's whole path without noise, and in the
+//! clear on the same integers.
+
+use std::sync::{Arc, LazyLock};
+
+use splitbench::compile::{Choice, Download, Target};
+use splitbench::ending::Ending;
+use splitbench::fhe::cipher::insecure_trivial;
+use splitbench::fhe::keys::SecretKey;
+use splitbench::fhe::parameters::ParameterSet;
+use splitbench::inference::Exchange;
+use splitbench::interface::Form;
+use splitbench::linear_map::Row;
+use splitbench::placement::Placement;
+use splitbench::program::Program;
+use splitbench::server::Server;
+
+/// The evaluation key of the fast set, as it goes over the wire: making one takes a second.
+pub static FAST_KEY: LazyLock<Vec<u8>> =
+    LazyLock::new(|| SecretKey::generate(fast()).evaluation_key().to_bytes());
+
+pub fn fast() -> ParameterSet {
+    ParameterSet::fast().expect("secure")
+}
+
+pub fn target(parameters: ParameterSet) -> Target {
+    Target {
+        parameters: Choice::Fixed(parameters),
+        log2_p_fail_lookup: -64.0,
+        download: Download::Plain,
+        ending: Ending::default(),
+    }
+}
+
+pub fn placement(text: &str) -> Placement {
+    text.parse().expect("letters")
+}
+
+/// Returns the integers that a client would decode from a server's answers to trivial inputs, under
+/// the fast set.
+pub fn run_trivially(program: &Arc<Program>, uploads: &[Vec<i64>]) -> Vec<Vec<i64>> {
+    let parameters = fast();
+    let mut server = Server::new(&[Arc::clone(program)]);
+    server
+        .receive_key(&FAST_KEY, &parameters)
+        .expect("conforms");
+    let encodings = program.interface.uploads.iter().zip(uploads);
+    let ciphertexts = encodings
+        .map(|(encoding, integers)| insecure_trivial(&parameters, &encoding.phases(integers)));
+    let (answers, _) = server
+        .observe(0, ciphertexts.collect(), &mut |_, _, _| Ok(()))
+        .expect("has a key");
+    let downloads = program.interface.downloads.iter().zip(answers);
+    downloads
+        .map(|(download, rows)| match &download.form {
+            Form::Lwe => {
+                let bodies = rows.iter().map(|row| *row.last().expect("body"));
+                bodies.map(|phase| download.decode(phase)).collect()
+            }
+            Form::Glwe(elements) => {
+                let mut integers = vec![0; download.scales.len()];
+                for (row, elements) in rows.iter().zip(elements) {
+                    let bodies = &row[parameters.big_dimension()..];
+                    for (&(element, _), &phase) in elements.iter().zip(bodies) {
+                        integers[element as usize] = download.decode(phase);
+                    }
+                }
+                integers
+            }
+        })
+        .collect()
+}
+
+/// Returns integers in range for each upload, and what the clear run makes of them.
+pub fn run_in_the_clear(program: &Program) -> Exchange {
+    let uploads = program.interface.uploads.iter().map(|upload| {
+        let span = upload.quantisation.high - upload.quantisation.low + 1;
+        (0..upload.layout.places.len() as i64)
+            .map(|element| upload.quantisation.low + (element * 37 + 11) % span)
+            .collect()
+    });
+    let uploaded: Vec<Vec<i64>> = uploads.collect();
+    let columns = uploaded.iter().map(|integers| -> Vec<Row<u64>> {
+        let integers = integers.iter();
+        integers.map(|&v| vec![v as u64].into()).collect()
+    });
+    let clear = program
+        .run_clear(&columns.collect::<Vec<_>>(), None)
+        .outputs;
+    let first = |rows: &Vec<Row<u64>>| rows.iter().map(|row| row[0] as i64).collect();
+    Exchange {
+        uploaded,
+        downloaded: clear.iter().map(first).collect(),
+    }
+}
