@@ -406,7 +406,6 @@ impl Compiler<'_> {
         let channels = look_up.channels.iter();
         let tables = channels.map(|channel| channel.table(unit, size, &look_up.activation, centre));
         LookUpStep {
-            name: look_up.name.clone(),
             purpose: look_up.purpose,
             node,
             tables: tables.collect(),

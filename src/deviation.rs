@@ -107,7 +107,6 @@ mod tests {
     /// Cells 0..8 read 0, 0, 1, 1, 2, 2, 3, 3 on the first half turn.
     fn staircase(sigma: f64) -> LookUpStep {
         LookUpStep {
-            name: String::new(),
             purpose: Purpose::Activation,
             node: 0,
             tables: vec![Table {

@@ -62,8 +62,12 @@ fn explain_program(
     }
     let quantile = noise::two_sided_quantile(program.log2_p_fail_lookup.unwrap_or(-64.0));
     for step in program.look_ups() {
-        lines.extend(explain_look_up(parameters, step, quantile));
-        lines.extend(purpose_line(step));
+        let mut name = model.nodes[step.node].name.as_str();
+        if let Some(purpose) = purpose(step) {
+            lines.push(format!("  {name:10} {purpose}"));
+            name = "";
+        }
+        lines.extend(explain_look_up(name, parameters, step, quantile));
         lines.extend(deviations.next().and_then(deviation_line));
     }
     let bootstraps = program.bootstrap_count();
@@ -98,7 +102,12 @@ fn noises(parameters: &ParameterSet) -> String {
     )
 }
 
-fn explain_look_up(parameters: &ParameterSet, step: &LookUpStep, quantile: f64) -> [String; 3] {
+fn explain_look_up(
+    name: &str,
+    parameters: &ParameterSet,
+    step: &LookUpStep,
+    quantile: f64,
+) -> [String; 3] {
     let sigma = step.sigma.iter().copied().fold(0.0, f64::max);
     let own = noise::look_up_variance(parameters);
     let whole_turns = step
@@ -113,8 +122,7 @@ fn explain_look_up(parameters: &ParameterSet, step: &LookUpStep, quantile: f64) 
     let turns = |integers: i64| integers as f64 * step.unit as f64 / 2f64.powi(64);
     [
         format!(
-            "  {:10} channels fill {} to {} of a turn; {whole_turns} of {} without a padding bit",
-            step.name,
+            "  {name:10} channels fill {} to {} of a turn; {whole_turns} of {} without a padding bit",
             units::percent(turns(width.clone().min().unwrap_or(0))),
             units::percent(turns(width.max().unwrap_or(0))),
             step.tables.len(),
@@ -134,30 +142,33 @@ fn explain_look_up(parameters: &ParameterSet, step: &LookUpStep, quantile: f64) 
     ]
 }
 
-/// Returns what an added look-up comes to.
-fn purpose_line(step: &LookUpStep) -> Option<String> {
+/// Returns what a step of look-ups is for that the model does not have.
+fn purpose(step: &LookUpStep) -> Option<String> {
     let sigma = step.sigma.iter().copied().fold(0.0, f64::max);
     let table = step.tables.first()?;
     let number = |integers: f64| units::decimal(integers * table.scale, 3);
     let noise = sigma * 2f64.powi(64) / step.unit as f64;
-    let text = match step.purpose {
-        Purpose::Activation => return None,
-        Purpose::Comparison => format!(
+    match step.purpose {
+        Purpose::Activation => None,
+        Purpose::Comparison => Some(format!(
             "{} comparisons of logits that differ by up to {}, with noise of {}",
             step.sigma.len(),
             number(table.range.0.abs().max(table.range.1) as f64),
             number(noise)
-        ),
-        Purpose::Conjunction => format!("{} conjunctions of comparisons", step.sigma.len()),
+        )),
+        Purpose::Conjunction => Some(format!("{} conjunctions of comparisons", step.sigma.len())),
         Purpose::Protection => {
             let ends = step.tables.iter().flat_map(|table| &table.values);
             let (low, high) = ends.fold((i64::MAX, i64::MIN), |(low, high), &value| {
                 (low.min(value), high.max(value))
             });
-            format!("answers in {} steps", (high - low) / 2)
+            let count = step.sigma.len();
+            Some(format!(
+                "{count} answers looked up in {} steps",
+                (high - low) / 2
+            ))
         }
-    };
-    Some(format!("  {:10} {text}", ""))
+    }
 }
 
 fn deviation_line(tally: Deviations) -> Option<String> {

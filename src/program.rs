@@ -71,7 +71,6 @@ pub struct LinearStep {
 /// An activation layer by table.
 #[derive(Debug, Clone)]
 pub struct LookUpStep {
-    pub name: String,
     pub purpose: Purpose,
     /// Index of the node in the model.
     pub node: usize,
@@ -347,7 +346,6 @@ mod tests {
     #[test]
     fn tables_are_negacyclic() {
         let step = LookUpStep {
-            name: String::new(),
             purpose: Purpose::Activation,
             node: 0,
             tables: Vec::new(),
