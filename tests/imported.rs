@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "imported/data.rs"]
+mod data;
 #[path = "imported/files.rs"]
 mod files;
 

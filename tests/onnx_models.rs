@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
+#[path = "imported/data.rs"]
+mod data;
+
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -15,24 +18,10 @@ use splitbench::import::network::{Operation, Tail};
 use splitbench::import::onnx::read;
 use splitbench::layer::Function;
 
+use data::data;
+
 /// How many images are compared.
 const IMAGES: usize = 5;
-
-/// Returns the folder of data and models, if there is one.
-fn data() -> Option<PathBuf> {
-    let folder = std::env::var_os("SPLITBENCH_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
-    if folder.join("models").is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "skipped: no models in {}; set SPLITBENCH_DATA",
-        folder.display()
-    );
-    None
-}
 
 fn unpacked(path: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();

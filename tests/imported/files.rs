@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use flate2::read::GzDecoder;
@@ -11,6 +11,8 @@ use splitbench::data::Preprocessing;
 use splitbench::import::calibration::RangeMethod;
 use splitbench::import::{Imported, Request, import};
 use tempfile::TempDir;
+
+use super::data::data;
 
 /// Images that calibrate.
 pub const CALIBRATION: usize = 200;
@@ -89,22 +91,6 @@ pub fn cases() -> Vec<Case> {
         case("resnet20_akamaster", true, NORMALISED, FLOAT, None),
         case("resnet20_akamaster_bnfolded", true, NORMALISED, FLOAT, None),
     ]
-}
-
-/// Returns the folder of data and models, if there is one.
-pub fn data() -> Option<PathBuf> {
-    let folder = std::env::var_os("SPLITBENCH_DATA").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data"),
-        PathBuf::from,
-    );
-    if folder.join("models").is_dir() {
-        return Some(folder);
-    }
-    eprintln!(
-        "skipped: no models in {}; set SPLITBENCH_DATA",
-        folder.display()
-    );
-    None
 }
 
 /// The first images of each data set, as files, and a place for model folders.
