@@ -3,129 +3,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-use std::collections::BTreeMap;
+#[path = "desk/desk.rs"]
+#[allow(dead_code, reason = "shared between tests, each of which needs a part")]
+mod desk;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Stdio};
 
-use tempfile::TempDir;
+use desk::{Desk, Ran, TABLES};
 
 /// Settings whose sweep takes a fraction of a second: no look-up, so no evaluation key.
 const TINY: &str = "sweep --model digits-mlp --placement CCC --placement SCS";
-const TABLES: [&str; 3] = ["samples.csv", "splits.csv", "layers.csv"];
 
-/// An empty folder to run the program in.
-struct Desk(TempDir);
-
-struct Ran {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
-}
-
-impl Desk {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn command(&self, arguments: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_splitbench"));
-        command.args(arguments.split_whitespace());
-        command.current_dir(self.0.path()).stdin(Stdio::null());
-        command
-    }
-
-    fn run(&self, arguments: &str) -> Ran {
-        Ran::from(self.command(arguments).output().unwrap())
-    }
-
-    /// Runs what must succeed.
-    fn succeed(&self, arguments: &str) -> Ran {
-        let ran = self.run(arguments);
-        assert_eq!(ran.code, Some(0), "{arguments}: {}", ran.stderr);
-        ran
-    }
-
-    fn read(&self, file: &str) -> String {
-        String::from_utf8(fs::read(self.0.path().join(file)).unwrap()).unwrap()
-    }
-
-    fn write(&self, file: &str, bytes: impl AsRef<[u8]>) {
-        let path = self.0.path().join(file);
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, bytes).unwrap();
-    }
-
-    /// Returns every file below a folder of the desk, by its path.
-    fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
-        let mut files = BTreeMap::new();
-        let mut folders = vec![self.0.path().join(folder)];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else {
-                    let name = path.strip_prefix(self.0.path()).unwrap();
-                    files.insert(name.display().to_string(), fs::read(&path).unwrap());
-                }
-            }
-        }
-        files
-    }
-
-    fn header(&self, table: &str) -> Vec<String> {
-        let text = self.read(table);
-        text.lines()
-            .next()
-            .unwrap()
-            .split(',')
-            .map(str::to_owned)
-            .collect()
-    }
-
-    /// Returns the rows of a table, reduced to the columns that are the same in every run.
-    fn stable_rows(&self, table: &str) -> Vec<Vec<String>> {
-        let text = self.read(table);
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
-        let header = reader.headers().unwrap().clone();
-        let varies = |column: &str| {
-            column.contains("_s_")
-                || column.ends_with("_s")
-                || column.ends_with("_rss_bytes")
-                || ["environment", "calibration_drift", "noisy"].contains(&column)
-        };
-        let stable = |row: csv::StringRecord| {
-            let cells = header.iter().zip(&row);
-            cells
-                .filter(|(column, _)| !varies(column))
-                .map(|(_, cell)| cell.to_owned())
-                .collect()
-        };
-        reader.records().map(|row| stable(row.unwrap())).collect()
-    }
-
-    /// Returns placement, status and reason of each split.
-    fn statuses(&self, folder: &str) -> Vec<[String; 3]> {
-        let text = self.read(&format!("{folder}/splits.csv"));
-        let mut reader = csv::Reader::from_reader(text.as_bytes());
-        let rows = reader.deserialize::<BTreeMap<String, String>>();
-        rows.map(|row| {
-            let mut row = row.unwrap();
-            ["placement", "status", "reason"].map(|column| row.remove(column).unwrap())
-        })
+/// Returns placement, status and reason of each split.
+fn statuses(desk: &Desk, folder: &str) -> Vec<[String; 3]> {
+    let rows = desk.rows(&format!("{folder}/splits.csv")).into_iter();
+    rows.map(|mut row| ["placement", "status", "reason"].map(|column| row.remove(column).unwrap()))
         .collect()
-    }
-}
-
-impl From<Output> for Ran {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
 }
 
 #[test]
@@ -155,6 +50,31 @@ fn list_shows_the_splits_of_digits_cnn_in_string_order() {
     assert_eq!(
         ran.stdout,
         Desk::new().succeed("list --model models/digits-cnn").stdout
+    );
+}
+
+#[test]
+fn params_show_the_look_ups_that_an_ending_adds() {
+    let desk = Desk::new();
+    let shown = |arguments: &str, words: &[&str]| {
+        let command = format!("params --model digits-mlp --placement CCS {arguments}");
+        let text = desk.succeed(&command).stdout;
+        for word in words {
+            assert!(text.contains(word), "{arguments}: no {word:?} in {text}");
+        }
+    };
+    shown("", &["no look-ups"]);
+    shown(
+        "--answer label",
+        &[
+            "45 comparisons of logits that differ by up to",
+            "10 conjunctions of comparisons",
+            "55 look-ups",
+        ],
+    );
+    shown(
+        "--protect bootstrap",
+        &["10 answers looked up in", "10 look-ups"],
     );
 }
 
@@ -257,7 +177,7 @@ fn streams_that_nobody_reads_are_no_error() {
         .output()
         .unwrap();
     assert_eq!(swept.status.code(), Some(0));
-    assert_eq!(desk.statuses("deaf").len(), 2);
+    assert_eq!(statuses(&desk, "deaf").len(), 2);
     let refused = desk
         .command("list --model nope")
         .stderr(closed())
@@ -275,8 +195,8 @@ fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
         "{}",
         ran.stdout
     );
-    let statuses = [["CCC", "ok", ""], ["SCS", "ok", ""]].map(|row| row.map(String::from));
-    assert_eq!(desk.statuses("results/digits-mlp"), statuses);
+    let expected = [["CCC", "ok", ""], ["SCS", "ok", ""]].map(|row| row.map(String::from));
+    assert_eq!(statuses(&desk, "results/digits-mlp"), expected);
     let files = desk.files("results/digits-mlp");
     let names = files
         .keys()
@@ -299,10 +219,7 @@ fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
     samples.csv
     splits.csv
     ");
-    let rows = |table: &str| {
-        desk.stable_rows(&format!("results/digits-mlp/{table}"))
-            .len()
-    };
+    let rows = |table: &str| desk.rows(&format!("results/digits-mlp/{table}")).len();
     assert_eq!(TABLES.map(rows), [8, 2, 2]);
 
     desk.write(
@@ -313,7 +230,7 @@ fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
     assert_eq!(drawn.lines().count(), 10);
     for path in drawn.lines() {
         let original = &files[&path.replace("copy", "digits-mlp")];
-        let redrawn = fs::read(desk.0.path().join(path)).unwrap();
+        let redrawn = fs::read(desk.path(path)).unwrap();
         assert!(
             redrawn == *original,
             "{path} differs from what the sweep drew"
@@ -341,13 +258,7 @@ fn an_interrupted_sweep_goes_on_to_the_same_rows() {
         let folder = format!("cut-{index}");
         desk.write(&format!("{folder}/log.jsonl"), &log[..cut]);
         desk.succeed(&format!("{TINY} --out {folder} --resume"));
-        for table in TABLES {
-            assert_eq!(
-                desk.stable_rows(&format!("{folder}/{table}")),
-                desk.stable_rows(&format!("whole/{table}")),
-                "{table} of the log cut at {cut}"
-            );
-        }
+        desk.assert_same_rows(&folder, "whole", &format!("the log cut at {cut}"));
     }
 }
 
@@ -361,8 +272,8 @@ fn time_limits_end_splits_as_timeouts() {
                     short/splits.csv";
     assert_eq!(last_line, expected);
     let row = ["SSS", "timeout", "stopped after 0 s"].map(String::from);
-    assert_eq!(desk.statuses("short"), [row]);
-    assert!(desk.stable_rows("short/samples.csv").is_empty());
+    assert_eq!(statuses(&desk, "short"), [row]);
+    assert!(desk.rows("short/samples.csv").is_empty());
 
     let longest = u64::MAX;
     desk.succeed(&format!("{TINY} --timeout {longest} --out long"));
@@ -380,7 +291,7 @@ fn an_interrupt_keeps_what_is_finished() {
         .stderr(Stdio::piped())
         .spawn();
     let mut sweep = sweep.unwrap();
-    let log = desk.0.path().join("results/log.jsonl");
+    let log = desk.path("results/log.jsonl");
     let running =
         || fs::read_to_string(&log).is_ok_and(|log| log.contains(r#"{"start":{"placement":"SSS""#));
     while !running() {
@@ -400,15 +311,19 @@ fn an_interrupt_keeps_what_is_finished() {
     let last_line = ran.stderr.lines().last().unwrap();
     assert!(last_line.contains("continue with --resume"), "{last_line}");
     let rows = [["CCC", "ok", ""], ["SSS", "skipped", ""]].map(|row| row.map(String::from));
-    assert_eq!(desk.statuses("results"), rows);
-    assert_eq!(desk.stable_rows("results/samples.csv").len(), 360);
+    assert_eq!(statuses(&desk, "results"), rows);
+    assert_eq!(desk.rows("results/samples.csv").len(), 360);
 }
 
 #[test]
 fn table_headers_are_pinned_and_documented() {
     let desk = Desk::new();
     desk.succeed(&format!("{TINY} --out results"));
-    let headers = TABLES.map(|table| desk.header(&format!("results/{table}")));
+    let headers = TABLES.map(|table| {
+        let text = desk.read(&format!("results/{table}"));
+        let header = text.lines().next().unwrap().split(',');
+        header.map(str::to_owned).collect::<Vec<_>>()
+    });
     let pinned = TABLES.iter().zip(&headers);
     let pinned = pinned.map(|(table, header)| format!("{table}\n  {}", header.join("\n  ")));
     insta::assert_snapshot!(pinned.collect::<Vec<_>>().join("\n"));
