@@ -3,6 +3,7 @@
 
 mod import;
 mod merge;
+mod report;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use import::ImportArguments;
 use merge::MergeArguments;
+use report::ReportArguments;
 
 use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
@@ -62,6 +64,8 @@ enum Command {
     Calibrate(CalibrateArguments),
     /// Redraw the charts of a results folder from its splits.csv
     Plot(PlotArguments),
+    /// Write report.html into a results folder: tables, charts and a map to choose a split by
+    Report(ReportArguments),
     /// Run one split for a sweep, as told on standard input
     #[command(hide = true)]
     Worker,
@@ -209,6 +213,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Audit(arguments) => audit(arguments),
         Command::Calibrate(arguments) => calibrate(&arguments.out),
         Command::Plot(arguments) => plot(&arguments.folder),
+        Command::Report(arguments) => report::run(&arguments),
         Command::Worker => worker::run(),
         Command::Role { party } => role::run(party.into()),
     }
@@ -422,6 +427,8 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
             })
             .display()
     ));
+    let report = folder.join(results::REPORT);
+    lines.push(format!("report  {}", report.display()));
     lines
 }
 

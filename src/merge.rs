@@ -17,6 +17,8 @@ use crate::log::{self, Log, Record, SplitEnd};
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::plot::draw_results;
+use crate::provenance::read_environment;
+use crate::report;
 use crate::results::{self, Tables};
 use crate::settings::Settings;
 use crate::shard::Shard;
@@ -176,18 +178,6 @@ impl Part {
             _lock: lock,
         })
     }
-}
-
-fn read_environment(folder: &Path) -> Result<Value> {
-    let path = folder.join(results::ENVIRONMENT);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(source) => return Err(Error::Read { path, source }),
-    };
-    serde_json::from_slice(&bytes).map_err(|error| {
-        let reason = format!("no description of a sweep: {error}; copy the folder again");
-        Error::invalid(path.display().to_string(), reason)
-    })
 }
 
 /// Returns the splits that ended, with the samples of their last try.
@@ -381,6 +371,7 @@ fn write(
     )?;
     tables.write(folder)?;
     draw_results(&tables.splits, folder)?;
+    report::write(folder)?;
 
     make_readable(folder).map_err(write_error)?;
     // Replaces an empty folder, and fails on any other that has come up meanwhile.

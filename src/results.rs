@@ -24,6 +24,7 @@ pub const SPLITS: &str = "splits.csv";
 pub const LAYERS: &str = "layers.csv";
 pub const ENVIRONMENT: &str = "environment.json";
 pub const CHARTS: &str = "charts";
+pub const REPORT: &str = "report.html";
 
 /// The three tables of a results folder.
 #[derive(Debug, Clone, Default, PartialEq)]

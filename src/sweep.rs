@@ -14,6 +14,7 @@ use crate::log::{self, Log, Record, SplitEnd};
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::plot::draw_results;
+use crate::report;
 use crate::results::{self, Tables};
 use crate::row::Status;
 use crate::settings::Settings;
@@ -203,6 +204,7 @@ pub fn run(
     let tables = Tables::derive(settings, model, &folder.records);
     tables.write(&folder.path)?;
     draw_results(&tables.splits, &folder.path)?;
+    report::write(&folder.path)?;
     outcome?;
     judge(&tables, &folder.path)?;
     Ok(tables)

@@ -1,0 +1,116 @@
+//! The figures in the page that the script draws from.
+
+use serde_json::{Value, json};
+
+use super::{Contents, hosts};
+use crate::columns::{Column, cells, columns};
+use crate::comparison::{self, Standing, front_against_time, standings};
+use crate::exposure;
+use crate::network::Network;
+use crate::row::{LayerRow, SplitRow};
+
+/// Returns all figures of a report.
+///
+/// Rows are lists in the order of `columns`. `dominated_by` holds for each row the index of a split
+/// that beats it, -1 where none does, and null where it is not compared.
+pub(crate) fn figures(contents: &Contents) -> Value {
+    let Contents { splits, layers, .. } = contents;
+    let columns: Vec<Column> = columns();
+    let rows: Vec<Vec<Value>> = splits.iter().map(|row| cells(row, &columns)).collect();
+    let dominated_by = standings(splits)
+        .into_iter()
+        .map(|standing| match standing {
+            Standing::Front => json!(-1),
+            Standing::DominatedBy(other) => json!(other),
+            Standing::NotCompared => Value::Null,
+        });
+    json!({
+        "model": splits.first().map(|row| row.model.as_str()),
+        "hosts": hosts(splits),
+        "columns": columns,
+        "rows": rows,
+        "dominated_by": dominated_by.collect::<Value>(),
+        "objectives": comparison::objectives_known(splits),
+        "fronts": {
+            "client_memory": front_against_time(splits, comparison::client_memory),
+            "bytes": front_against_time(splits, comparison::bytes),
+            "exposure": front_against_time(splits, exposure::share),
+        },
+        "layers": layer_names(splits, layers),
+        "layer_times": layer_times(splits, layers),
+        "networks": Network::profiles().iter().map(network).collect::<Value>(),
+    })
+}
+
+/// Returns name, operation and bootstraps of each layer; null where no split ran it on the server.
+fn layer_names(splits: &[SplitRow], layers: &[LayerRow]) -> Value {
+    let count = splits.iter().map(|row| row.placement.chars().count()).max();
+    let layer = |index| {
+        let row = layers.iter().find(|row| row.layer_index == index)?;
+        Some(json!({ "name": row.layer, "op": row.op, "bootstraps": row.bootstrap_count }))
+    };
+    (0..count.unwrap_or(0)).map(layer).collect()
+}
+
+/// Returns for each row the pairs of layer and median seconds on the server.
+fn layer_times(splits: &[SplitRow], layers: &[LayerRow]) -> Value {
+    let index_of: std::collections::HashMap<&str, usize> = (splits.iter().enumerate())
+        .map(|(index, row)| (row.placement.as_str(), index))
+        .collect();
+    let mut times = vec![Vec::new(); splits.len()];
+    for row in layers {
+        if let Some(&index) = index_of.get(row.placement.as_str()) {
+            times[index].push(json!([row.layer_index, row.server_compute_s_median]));
+        }
+    }
+    times.into_iter().map(Value::from).collect()
+}
+
+fn network(network: &Network) -> Value {
+    json!({
+        "name": network.name,
+        "up": network.up_bits_per_s,
+        "down": network.down_bits_per_s,
+        "round_trip": network.round_trip_s,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::contents;
+
+    #[test]
+    fn figures_are_those_of_the_rows() {
+        let contents = contents(3);
+        let figures = figures(&contents);
+        let names = figures["columns"].as_array().unwrap().iter();
+        let names: Vec<&str> = names
+            .map(|column| column["name"].as_str().unwrap())
+            .collect();
+        let at = names
+            .iter()
+            .position(|name| *name == "online_s_median")
+            .unwrap();
+        for (row, cells) in contents
+            .splits
+            .iter()
+            .zip(figures["rows"].as_array().unwrap())
+        {
+            assert_eq!(cells[at].as_f64(), row.online_s_median);
+            assert_eq!(cells.as_array().unwrap().len(), names.len());
+        }
+        assert_eq!(figures["layers"].as_array().unwrap().len(), 3);
+        assert_eq!(figures["layer_times"][0], json!([]));
+        let last = figures["layer_times"].as_array().unwrap().last().unwrap();
+        assert_eq!(last.as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn figures_that_are_no_numbers_are_unknown() {
+        let mut contents = contents(2);
+        contents.splits[0].online_s_median = Some(f64::INFINITY);
+        let figures = figures(&contents);
+        assert_eq!(figures["dominated_by"][0], Value::Null);
+    }
+}
