@@ -360,7 +360,9 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 ///
 /// [`Error::Write`]; the old file then still stands.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A bare file name has the parent "", which cannot be opened.
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
     let replace = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(bytes)?;
