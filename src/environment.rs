@@ -7,6 +7,8 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::cpu::COMPILED_FEATURES;
 use crate::fhe::parameters::SECURITY_BITS;
+use crate::model::Model;
+use crate::model::outline::LayerOutline;
 use crate::settings::Settings;
 
 /// Everything that a reader needs to repeat a sweep or to distrust it.
@@ -21,6 +23,7 @@ pub struct Environment {
     pub build: Build,
     pub security_bits: u32,
     pub settings: Settings,
+    pub layers: Vec<LayerOutline>,
 }
 
 #[derive(Debug, Serialize)]
@@ -46,8 +49,8 @@ pub struct Build {
 }
 
 impl Environment {
-    /// Returns the environment of this process.
-    pub fn of(settings: &Settings) -> Self {
+    /// Returns the environment of this process, which measures this model.
+    pub fn of(settings: &Settings, model: &Model) -> Self {
         Self {
             splitbench_version: env!("CARGO_PKG_VERSION"),
             commit: env!("SPLITBENCH_COMMIT"),
@@ -66,6 +69,7 @@ impl Environment {
             },
             security_bits: SECURITY_BITS,
             settings: settings.clone(),
+            layers: model.outline(),
         }
     }
 }

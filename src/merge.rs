@@ -67,7 +67,8 @@ pub fn merge(request: &Request) -> Result<Tables> {
     let model = load_model(request.model.as_deref(), &settings)?;
     let records = merged_records(&settings, &splits);
     let tables = Tables::derive(&settings, &model, &records);
-    write(&request.out, &settings, &parts, &records, &tables)?;
+    let description = environment(&settings, &model, &parts)?;
+    write(&request.out, &description, &records, &tables)?;
     sweep::judge(&tables, &request.out)?;
     Ok(tables)
 }
@@ -340,13 +341,7 @@ fn merged_records(settings: &Settings, splits: &HashMap<&Placement, &Split>) -> 
 }
 
 /// Writes a results folder beside its place and moves it there.
-fn write(
-    out: &Path,
-    settings: &Settings,
-    parts: &[Part],
-    records: &[Record],
-    tables: &Tables,
-) -> Result<()> {
+fn write(out: &Path, description: &Value, records: &[Record], tables: &Tables) -> Result<()> {
     let write_error = |source| Error::Write {
         path: out.to_owned(),
         source,
@@ -365,10 +360,7 @@ fn write(
     let mut log = Log::on(out, Vec::new());
     records.iter().try_for_each(|record| log.append(record))?;
     results::write_whole(&folder.join(log::FILE_NAME), &log.into_storage())?;
-    results::write_json(
-        &folder.join(results::ENVIRONMENT),
-        &environment(settings, parts)?,
-    )?;
+    results::write_json(&folder.join(results::ENVIRONMENT), description)?;
     tables.write(folder)?;
     draw_results(&tables.splits, folder)?;
     report::write(folder)?;
@@ -384,8 +376,8 @@ fn write(
 }
 
 /// Returns the description of the merge and, whole, those of its parts.
-fn environment(settings: &Settings, parts: &[Part]) -> Result<Value> {
-    let described = serde_json::to_value(Environment::of(settings))
+fn environment(settings: &Settings, model: &Model, parts: &[Part]) -> Result<Value> {
+    let described = serde_json::to_value(Environment::of(settings, model))
         .map_err(|error| Error::Worker(format!("unwritable environment: {error}")))?;
     let mut described = match described {
         Value::Object(fields) => fields,

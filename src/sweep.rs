@@ -197,7 +197,7 @@ pub fn run(
     options: &Options,
     observer: &dyn Observer,
 ) -> Result<Tables> {
-    let environment = Environment::of(settings);
+    let environment = Environment::of(settings, model);
     results::write_json(&folder.path.join(results::ENVIRONMENT), &environment)?;
     folder.append_host(Host::of(&environment.machine))?;
     let outcome = run_splits(settings, options, observer, &mut folder);
