@@ -5,10 +5,8 @@ function begin() {
   byId("host").append(...hosts);
   byId("host-choice").hidden = hosts.length < 2;
   const start = () => {
-    const shown = ofHost();
-    chosen.split = shown.find((split) => split.isOk && !split.placement.includes("C")) ?? shown.find((split) => split.isOk) ?? shown[0] ?? null;
+    chosen.split = ranking(yourNetwork(), yourConditions())[0]?.split ?? usable()[0] ?? ofHost()[0] ?? null;
     drawAll();
-    select(chosen.split);
   };
   byId("host").addEventListener("change", (event) => {
     chosen.host = event.target.value;

@@ -1,7 +1,11 @@
 // Which split is best under conditions that a reader sets: all times here are modelled.
 
 const BEST = 5;
-const EXPOSURE_STEPS = [1, 0.75, 0.5, 0.25, 0.1, 0];
+const RANKING_TITLES = [
+  "split", "modelled time", "of it network", "measured online", "client memory", "up", "down", "rounds", "exposure", "accuracy",
+];
+// The most that a split may expose; null where that does not matter.
+const EXPOSURE_STEPS = [null, 0.75, 0.5, 0.25, 0.1, 0];
 
 const number = (id, otherwise) => {
   const value = byId(id).valueAsNumber;
@@ -67,13 +71,19 @@ function leftOut(conditions) {
   return words.length === 0 ? "No split is left out." : `Left out: ${words.join(", ")}.`;
 }
 
-const networkWords = (network) => `${network.name} (${bandwidth(network.up)} up, ${bandwidth(network.down)} down, ${tick(seconds(network.round_trip))})`;
+const networkWords = ({ name, up, down, round_trip }) =>
+  `${name} (${bandwidth(up)} up, ${bandwidth(down)} down, ${tick(seconds(round_trip))})`;
+
+// What meets the reader's conditions, the best first.
+function ranking(network, conditions) {
+  return allowed(conditions)
+    .map((split) => ({ split, total: modelled(split, network, conditions), added: transfer(split, network, conditions) }))
+    .sort((a, b) => a.total - b.total);
+}
 
 function drawAnswer() {
   const [network, conditions] = [yourNetwork(), yourConditions()];
-  const ranked = allowed(conditions)
-    .map((split) => ({ split, total: modelled(split, network, conditions), added: transfer(split, network, conditions) }))
-    .sort((a, b) => a.total - b.total);
+  const ranked = ranking(network, conditions);
   const answer = byId("answer");
   if (ranked.length === 0) {
     answer.replaceChildren("No split meets these conditions. ", leftOut(conditions));
@@ -84,15 +94,15 @@ function drawAnswer() {
     `On ${networkWords(network)}: `,
     splitLink(split),
     ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network. `,
-    `The client needs ${bytes(split.memory)} and ends up with ${percent(split.exposure)} of the weights; accuracy ${percent(split.accuracy)}. `,
+    `The client needs ${bytes(split.memory)} and ends up with ${percent(split.exposure)} of the weights; `,
+    `accuracy ${percent(split.accuracy)}. `,
     leftOut(conditions),
   );
   const rows = ranked.slice(0, BEST).map((each) => [
     splitLink(each.split), seconds(each.total), seconds(each.added), seconds(each.split.online), bytes(each.split.memory),
     bytes(each.split.up), bytes(each.split.down), String(each.split.rounds), percent(each.split.exposure), percent(each.split.accuracy),
   ]);
-  const titles = ["split", "modelled time", "of it network", "measured online", "client memory", "up", "down", "rounds", "exposure", "accuracy"];
-  byId("ranking").replaceChildren(simpleTable(titles, rows));
+  byId("ranking").replaceChildren(simpleTable(RANKING_TITLES, rows));
 }
 
 function drawBestByNetwork() {
@@ -106,8 +116,8 @@ function drawBestByNetwork() {
     });
     return [networkWords(network), ...cells];
   });
-  const titles = ["network", ...EXPOSURE_STEPS.map((share) => (share === 1 ? "any exposure" : share === 0 ? "none" : `at most ${share * 100} %`))];
-  byId("best-by-network").replaceChildren(simpleTable(titles, rows));
+  const title = (share) => (share === null ? "any exposure" : share === 0 ? "none" : `at most ${share * 100} %`);
+  byId("best-by-network").replaceChildren(simpleTable(["network", ...EXPOSURE_STEPS.map(title)], rows));
 }
 
 function fastest(candidates, network, conditions) {

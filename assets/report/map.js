@@ -1,6 +1,6 @@
 // The break-even map: which split is best at each bandwidth and round-trip time.
 
-const MAP_COLOURS = ["var(--client)", "var(--server)", "var(--decrypt)", "var(--orange)", "var(--wire)", "var(--encrypt)", "var(--yellow)", "var(--pale)"];
+const MAP_COLOURS = ["client", "server", "decrypt", "orange", "wire", "encrypt", "yellow", "pale"];
 const [LEAST_BANDWIDTH, MOST_BANDWIDTH] = [1e6, 1e10];
 const [LEAST_ROUND_TRIP, MOST_ROUND_TRIP] = [1e-4, 1];
 const [MAP_COLUMNS, MAP_ROWS] = [72, 48];
@@ -43,7 +43,7 @@ function drawMap() {
   const areas = new Map();
   cells.flat().forEach(({ split }) => areas.set(split, (areas.get(split) ?? 0) + 1));
   const ranked = [...areas.keys()].sort((a, b) => areas.get(b) - areas.get(a));
-  const colour = (split) => `color-mix(in srgb, ${MAP_COLOURS[ranked.indexOf(split) % MAP_COLOURS.length]} 42%, var(--paper))`;
+  const colour = (split) => `color-mix(in srgb, var(--${MAP_COLOURS[ranked.indexOf(split) % MAP_COLOURS.length]}) 42%, var(--paper))`;
   const width = Math.min(widthOf(container), 900);
   const height = Math.round(Math.max(300, Math.min(460, width * 0.55)));
   const [left, right, top, bottom] = [62, width - 18, 24, height - 46];
@@ -62,7 +62,7 @@ function drawMap() {
       viewBox: `0 0 ${width} ${height}`,
       role: "application",
       tabindex: 0,
-      "aria-label": `Map of the best split by bandwidth and round trip: ${ranked.map((split) => split.placement).join(", ")}. Arrow keys move over it.`,
+      "aria-label": `Map of the best split by bandwidth and round trip: ${names(ranked)}. Arrow keys move over it.`,
       "aria-describedby": "map-words",
     },
     svg("g", {}, ...runs(cells).map((run) => region(run, corner, size, colour))),
@@ -113,15 +113,14 @@ function borders(cells, corner) {
   return path;
 }
 
-// Each name in the middle of the longest run of its region, where that is long enough.
+// Each name in the middle of its region, where that is large enough.
 function regionNames(cells, ranked, corner, size) {
   const all = runs(cells);
   return ranked.flatMap((split) => {
-    const own = all.filter((run) => run.split === split);
-    const longest = Math.max(...own.map((run) => run.length));
-    if (longest * size[0] < split.placement.length * 7.6 + 8) return [];
-    const lines = own.filter((run) => run.length === longest);
-    const run = lines[Math.floor(lines.length / 2)];
+    const needed = split.placement.length * 7.6 + 8;
+    const wide = all.filter((run) => run.split === split && run.length * size[0] >= needed);
+    if (wide.length * size[1] < 20) return [];
+    const run = wide[Math.floor(wide.length / 2)];
     const [x, y] = corner(run.column + run.length / 2, run.row + 0.5);
     return [svg("text", { class: "name halo", x, y: y + 4, "text-anchor": "middle" }, split.placement)];
   });

@@ -8,7 +8,7 @@ const layerAt = (index) => figures.layers[index] ?? { name: `layer ${index + 1}`
 function facts(split) {
   const found = [
     ["status", split.value("reason") ? `${split.status}: ${split.value("reason")}` : split.status],
-    ["online time", split.value("online_s_n") > 1 ? `${seconds(split.online)} (${seconds(split.value("online_s_min"))} to ${seconds(split.value("online_s_max"))}, n = ${split.value("online_s_n")})` : seconds(split.online)],
+    ["online time", onlineWords(split)],
     ["client memory", bytes(split.memory)],
     ["server memory", bytes(split.value("server_peak_rss_bytes"))],
     ["up, down", `${bytes(split.up)}, ${bytes(split.down)}`],
@@ -18,8 +18,7 @@ function facts(split) {
     ["failure", logarithm(split.value("log2_p_fail"))],
     ["parameters", plain(split.value("parameter_set"))],
   ];
-  const beaten = split.beatenBy === null ? "not compared" : split.beatenBy === -1 ? "no other split" : splitLink(splits[split.beatenBy]);
-  found.push(["beaten by", beaten]);
+  found.push(["beaten by", beatenBy(split, "not compared", "no other split")]);
   return html("dl", { class: "facts" }, ...found.flatMap(([name, words]) => [html("dt", {}, name), html("dd", {}, words)]));
 }
 
@@ -51,12 +50,11 @@ function networkPicture(split, width) {
   const boxWidth = width * 0.44;
   const lines = all.slice(1).map((station, at) => connection(all[at], station, width));
   const boxes = all.map((station) => box(station, boxWidth));
-  const title = `${split.placement}: ${all.slice(1, -1).map((station) => `${station.name} on the ${station.letter === "S" ? "server" : "client"}`).join(", ")}`;
-  const marker = svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto" }, svg("path", { class: "arrow", d: "M0,0L8,4L0,8z" }));
+  const places = all.slice(1, -1).map(({ name, letter }) => `${name} on the ${letter === "S" ? "server" : "client"}`);
   return svg(
     "svg",
-    { width, height: y + 8, viewBox: `0 0 ${width} ${y + 8}`, role: "img", "aria-label": title },
-    svg("defs", {}, marker),
+    { width, height: y + 8, viewBox: `0 0 ${width} ${y + 8}`, role: "img", "aria-label": `${split.placement}: ${places.join(", ")}` },
+    svg("defs", {}, arrowHead()),
     svg("text", { class: "lane", x: width * 0.25, y: 16, "text-anchor": "middle" }, "Client, in the clear"),
     svg("text", { class: "lane", x: width * 0.75, y: 16, "text-anchor": "middle" }, "Server, encrypted"),
     svg("line", { class: "border", x1: width / 2, x2: width / 2, y1: 6, y2: y + 4 }),
@@ -64,6 +62,12 @@ function networkPicture(split, width) {
     ...skips(all, width),
     ...boxes,
   );
+}
+
+function arrowHead() {
+  const size = { markerWidth: 9, markerHeight: 9, markerUnits: "userSpaceOnUse" };
+  const head = svg("path", { class: "arrow", d: "M0,0L8,4L0,8z" });
+  return svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, ...size, orient: "auto" }, head);
 }
 
 function connection(from, to, width) {
@@ -85,15 +89,17 @@ function connection(from, to, width) {
 function skips(all, width) {
   const found = [];
   all.forEach((station, at) => {
-    for (const source of (station.reads ?? []).map((index) => index + 1)) {
-      if (source === at - 1 || !all[source]) continue;
+    // The image, which no layer makes, is the first station.
+    for (const source of (station.reads ?? []).map((index) => (index ?? -1) + 1)) {
+      if (source === at - 1) continue;
       const from = all[source];
+      const stays = from.letter === station.letter;
       const side = station.letter === "S" ? 1 : -1;
       const edge = (end) => end.x + (end.letter === "S" ? 1 : -1) * width * 0.22;
       const [y1, y2] = [from.y + from.height / 2, station.y + station.height / 2];
-      const bend = from.letter === station.letter ? edge(station) + side * width * 0.03 : width / 2;
-      const d = `M${from.letter === station.letter ? edge(from) : from.x},${y1}C${bend},${y1} ${bend},${y2} ${edge(station)},${y2}`;
-      found.push(svg("path", { class: from.letter === station.letter ? "skip-line" : "skip-line crossing", d, "marker-end": "url(#arrow)" }));
+      const bend = stays ? edge(station) + side * width * 0.03 : width / 2;
+      const d = `M${stays ? edge(from) : from.x},${y1}C${bend},${y1} ${bend},${y2} ${edge(station)},${y2}`;
+      found.push(svg("path", { class: stays ? "skip-line" : "skip-line crossing", d, "marker-end": "url(#arrow)" }));
     }
   });
   return found;
@@ -102,19 +108,23 @@ function skips(all, width) {
 function box(station, width) {
   const room = Math.floor((width - 40) / 7.2);
   const cut = (words) => (words.length > room ? `${words.slice(0, room - 1)}…` : words);
-  const frame = svg("rect", { x: station.x - width / 2, y: station.y, width, height: station.height, rx: station.end ? 13 : 4 });
+  const rect = (inset, more) =>
+    svg("rect", { x: station.x - width / 2 + inset, y: station.y + inset, width: width - 2 * inset, height: station.height - 2 * inset, ...more });
+  const frame = rect(0, { rx: station.end ? 13 : 4 });
   if (station.end) {
     const words = svg("text", { x: station.x, y: station.y + 18, "text-anchor": "middle" }, station.name);
     return svg("g", { class: "station end" }, frame, words);
   }
-  const details = [station.op, station.bootstraps ? count(station.bootstraps, "look-up") : null, station.seconds === null ? null : seconds(station.seconds)];
+  const lookUps = station.letter === "S" && station.bootstraps ? count(station.bootstraps, "look-up") : null;
+  const weights = station.parameters ? count(station.parameters, "weight") : null;
+  const details = [station.op, lookUps, weights, station.seconds === null ? null : seconds(station.seconds)];
   const left = station.x - width / 2 + 10;
   return svg(
     "g",
     { class: `station ${station.letter === "S" ? "server" : "client"}` },
     svg("title", {}, [station.name, ...details].filter(Boolean).join(", ")),
     frame,
-    station.op === "block" ? svg("rect", { class: "inner", x: station.x - width / 2 + 3, y: station.y + 3, width: width - 6, height: station.height - 6, rx: 2 }) : null,
+    station.op === "block" ? rect(3, { class: "inner", rx: 2 }) : null,
     svg("text", { class: "layer-name", x: left, y: station.y + 19 }, cut(station.name)),
     svg("text", { class: "layer-details", x: left, y: station.y + 36 }, cut(details.filter(Boolean).join(" · "))),
     svg("text", { class: "letter", x: station.x + width / 2 - 10, y: station.y + 19, "text-anchor": "end" }, station.letter),
@@ -127,5 +137,5 @@ function listSplits() {
 }
 
 byId("selected").addEventListener("change", (event) => select(splits[Number(event.target.value)]));
-drawings.push(listSplits, drawNetwork);
+drawings.push(listSplits);
 selections.push(drawNetwork, () => (byId("selected").value = String(chosen.split?.index)));

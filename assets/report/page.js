@@ -53,7 +53,7 @@ const usable = () => ofHost().filter((split) => split.isOk);
 // What draws itself again when the host, the width or the chosen split changes.
 const drawings = [];
 const selections = [];
-const drawAll = () => drawings.forEach((draw) => draw());
+const drawAll = () => [...drawings, ...selections].forEach((draw) => draw());
 
 function select(split) {
   chosen.split = split;
@@ -75,6 +75,16 @@ function splitLink(split) {
     { href: "#split", "data-split": split.index, "aria-current": isChosen ? "true" : null, onclick: () => select(split) },
     letters(split.placement),
   );
+}
+
+const names = (list) => list.map((split) => split.placement).join(", ");
+
+// The median time, with its range where there is one.
+function onlineWords(split) {
+  const n = split.value("online_s_n");
+  if (!(n > 1)) return seconds(split.online);
+  const range = ["online_s_min", "online_s_max"].map((name) => seconds(split.value(name))).join(" to ");
+  return `${seconds(split.online)} (${range}, n = ${n})`;
 }
 
 function describe(split) {
@@ -133,7 +143,7 @@ addEventListener("resize", () => {
 // Nothing that is folded up is lost on paper.
 let opened = [];
 addEventListener("beforeprint", () => {
-  opened = [...document.querySelectorAll("details:not([open]):not(#chooser)")];
+  opened = [...document.querySelectorAll("details:not([open]):not(.screen)")];
   opened.forEach((details) => (details.open = true));
 });
 addEventListener("afterprint", () => opened.forEach((details) => (details.open = false)));

@@ -36,14 +36,14 @@ function drawPhases() {
   const middle = first + (width - first) * 0.62;
   const inSeconds = linearScale(Math.max(...rows.map((split) => split.online)), first, middle - 84);
   const share = linearScale(1, middle, width - 18);
-  const bottom = height - 44;
+  const frame = { top: 0, bottom: height - 44 };
   const spared = width < 560 ? { ticks: [inSeconds.ticks[0], inSeconds.ticks.at(-1)] } : inSeconds;
   const bars = rows.map((split, index) => bar(split, index * line, { inSeconds, share, line, most: Math.floor(first / 7.4) }));
   const drawn = svg(
     "svg",
     { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Phases of ${count(rows.length, "split")}` },
-    bottomAxis({ ...inSeconds, ...spared }, { top: 0, bottom, format: (value) => (value ? tick(seconds(value)) : "0"), title: "seconds, linear", middle: (first + middle - 84) / 2 }),
-    bottomAxis({ ...share, ticks: [0, 0.5, 1] }, { top: 0, bottom, format: (value) => `${value * 100} %`, title: "share", middle: (middle + width - 18) / 2 }),
+    bottomAxis({ ...inSeconds, ...spared }, { ...frame, format: (value) => (value ? tick(seconds(value)) : "0"), title: "linear", middle: (first + middle - 84) / 2 }),
+    bottomAxis({ ...share, ticks: [0, 0.5, 1] }, { ...frame, format: (value) => `${value * 100} %`, title: "share", middle: (middle + width - 18) / 2 }),
     ...bars,
   );
   container.replaceChildren(drawn);
@@ -62,7 +62,8 @@ function bar(split, top, { inSeconds, share, line, most }) {
     }
     before = after;
   }
-  const lines = () => [split.placement, ...phases.map((phase) => `${phase.name} ${seconds(phase.seconds)}, ${percent(phase.seconds / sum)}`)];
+  const words = (phase) => `${phase.name} ${seconds(phase.seconds)}, ${percent(phase.seconds / sum)}`;
+  const lines = () => [split.placement, ...phases.map(words)];
   const name = split.placement.length > most ? `${split.placement.slice(0, most - 2)}…` : split.placement;
   return svg(
     "g",

@@ -26,16 +26,16 @@ function drawScatter({ id, of, front: name, format, isLog, base, most, words }) 
   const onFront = new Set(figures.fronts[name]);
   const front = figures.fronts[name].map((index) => splits[index]).filter((split) => points.includes(split));
   const dots = points.map((split) => dot(split, place(split), onFront.has(split.index)));
-  const title = `Online time against ${words} of ${count(points.length, "split")}; on the front: ${front.map((split) => split.placement).join(", ")}`;
+  const title = `Online time against ${words} of ${count(points.length, "split")}; on the front: ${names(front)}`;
   const drawn = svg(
     "svg",
     { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": title },
     leftAxis(y, { left, right, format: (value) => (value === 0 ? "0" : tick(format(value))) }),
-    bottomAxis(x, { top, bottom, format: (value) => tick(seconds(value)), title: "online time, median, logarithmic", middle: (left + right) / 2 }),
+    bottomAxis(x, { top, bottom, format: (value) => tick(seconds(value)), title: "online time, logarithmic", middle: (left + right) / 2 }),
     svg("text", { class: "tick", x: 0, y: 12 }, isLog ? `${words}, logarithmic` : words),
     svg("path", { class: "front", d: staircase(front.map(place)) }),
     svg("g", {}, ...dots.sort((a, b) => a.isFront - b.isFront).map((each) => each.node)),
-    svg("g", {}, ...labels(front, place, points, { left, right, top })),
+    svg("g", {}, ...labels(front, place, points, { left, right, top, bottom })),
   );
   container.replaceChildren(drawn);
 }
@@ -71,19 +71,21 @@ function staircase(places) {
 }
 
 // Names of the front and of the split without a server, each where it hides no other name.
-function labels(front, place, points, { left, right, top }) {
+function labels(front, place, points, { left, right, top, bottom }) {
   const reference = points.filter((split) => split.serverLayers === 0);
   const taken = points.map(place).map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
   const found = [];
   for (const split of [...reference, ...front]) {
     const [x, y] = place(split);
     const width = split.placement.length * 7.3 + 4;
-    const starts = [[x - width / 2, y - 24], [x - width / 2, y + 9], [x + 10, y - 8], [x - width - 10, y - 8], [x + 6, y - 24], [x - width - 6, y - 24]];
+    const [above, level, below] = [y - 24, y - 8, y + 9];
+    const centred = x - width / 2;
+    const starts = [[centred, above], [centred, below], [x + 10, level], [x - width - 10, level], [x + 6, above], [x - width - 6, above]];
     const box = starts
-      .map(([start, above]) => [start, above, start + width, above + 15])
+      .map(([start, top]) => [start, top, start + width, top + 15])
       .find(
         ([x1, y1, x2, y2]) =>
-          x1 >= left - 30 && x2 <= right + 12 && y1 >= top - 22 &&
+          x1 >= left - 4 && x2 <= right + 12 && y1 >= top - 22 && y2 <= bottom &&
           taken.every(([a, b, c, d]) => x2 < a || c < x1 || y2 < b || d < y1),
       );
     if (!box) continue;
@@ -97,7 +99,9 @@ function scatterLegend() {
   const most = [...new Set([0, 1, 2, 3, 4, 5].map((fifth) => Math.round((layerCount * fifth) / 5)))];
   const marks = most.map((layers) => key(swatch(serverColour(layers)), String(layers)));
   const ring = html("i", { class: "swatch ring" });
-  byId("scatter-legend").replaceChildren("layers on the server: ", ...marks, key(ring, "not beaten in the two figures"));
+  const chosenRing = html("i", { class: "swatch ring chosen" });
+  marks.push(key(ring, "not beaten in the two figures"), key(chosenRing, "the split chosen"));
+  byId("scatter-legend").replaceChildren("layers on the server: ", ...marks);
 }
 
 drawings.push(() => SCATTERS.forEach(drawScatter), scatterLegend);

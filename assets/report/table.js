@@ -3,11 +3,16 @@
 const DEFAULT_COLUMNS = [
   "placement", "status", "online_s_median", "client_peak_rss_bytes", "server_peak_rss_bytes", "upload_bytes",
   "download_bytes", "evaluation_key_bytes", "rounds", "bootstrap_count", "exposure", "simulated_accuracy", "log2_p_fail",
-  "beaten_by",
+  "beaten_by", "reason",
 ];
 const FEW_ROWS = 100;
 
-const BEATEN_BY = { name: "beaten_by", title: "beaten by", kind: "text", note: `A split that is no worse in ${figures.objectives.join(", ")} and better in one of them.` };
+const BEATEN_BY = {
+  name: "beaten_by",
+  title: "beaten by",
+  kind: "text",
+  note: `A split that is no worse in ${figures.objectives.join(", ")} and better in one of them.`,
+};
 const allColumns = [...figures.columns, BEATEN_BY];
 const isEmpty = (name) => name !== "beaten_by" && splits.every((split) => split.value(name) === null);
 const shown = new Set(DEFAULT_COLUMNS.filter((name) => !isEmpty(name)));
@@ -58,11 +63,16 @@ function compare(left, right) {
   return order.direction * difference || left.index - right.index;
 }
 
+// What beats a split, or one of the words for that it is not compared or not beaten.
+function beatenBy(split, notCompared, notBeaten) {
+  if (split.beatenBy === null) return notCompared;
+  return split.beatenBy === -1 ? notBeaten : splitLink(splits[split.beatenBy]);
+}
+
 function cell(split, column) {
   if (column.name === "placement") return html("th", { scope: "row" }, splitLink(split));
   if (column.name === "beaten_by") {
-    const content = split.beatenBy === null ? UNKNOWN : split.beatenBy === -1 ? html("b", {}, "not beaten") : splitLink(splits[split.beatenBy]);
-    return html("td", {}, content);
+    return html("td", { class: "word" }, beatenBy(split, UNKNOWN, html("b", {}, "not beaten")));
   }
   const isBad = column.name === "status" && split.status !== "ok";
   const words = FORMATS[column.kind](split.value(column.name));
@@ -80,10 +90,12 @@ function sortBy(name) {
 function headCell(column) {
   const isOrder = column.name === order.name;
   const arrow = !isOrder ? "" : order.direction === 1 ? " ▲" : " ▼";
+  const direction = order.direction === 1 ? "ascending" : "descending";
+  const mark = html("span", { "aria-hidden": "true" }, arrow);
   return html(
     "th",
-    { scope: "col", "data-column": column.name, "aria-sort": isOrder ? (order.direction === 1 ? "ascending" : "descending") : null },
-    html("button", { type: "button", title: column.note, onclick: () => sortBy(column.name) }, column.title, html("span", { "aria-hidden": "true" }, arrow)),
+    { scope: "col", class: column.kind === "text" ? null : "number", "data-column": column.name, "aria-sort": isOrder && direction },
+    html("button", { type: "button", title: column.note, onclick: () => sortBy(column.name) }, column.title, mark),
   );
 }
 

@@ -1,4 +1,5 @@
-//! The environment of a sweep as a table of everything that `environment.json` holds.
+//! The environment of a sweep as a table of what `environment.json` holds, but for the layers,
+//! which the report draws.
 
 use serde_json::Value;
 
@@ -21,7 +22,8 @@ fn add(rows: &mut String, name: &str, value: &Value) {
     };
     match value {
         Value::Object(fields) => {
-            for (inner, value) in fields {
+            let is_drawn = |inner: &str| name.is_empty() && inner == "layers";
+            for (inner, value) in fields.iter().filter(|(inner, _)| !is_drawn(inner)) {
                 add(rows, &below(inner), value);
             }
         }
@@ -70,7 +72,8 @@ mod tests {
 
     #[test]
     fn everything_is_told_with_its_path() {
-        let value = json!({ "machine": { "cpu": "a<b", "cores": null }, "placements": ["C"; 20] });
+        let value =
+            json!({ "machine": { "cpu": "a<b", "cores": null }, "placements": vec!["C"; 20] });
         let rows = environment(&value);
         assert_eq!(rows.lines().count(), 3);
         assert!(

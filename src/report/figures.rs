@@ -6,6 +6,7 @@ use super::{Contents, hosts};
 use crate::columns::{Column, cells, columns};
 use crate::comparison::{self, Standing, front_against_time, standings};
 use crate::exposure;
+use crate::model::outline::LayerOutline;
 use crate::network::Network;
 use crate::row::{LayerRow, SplitRow};
 
@@ -36,20 +37,43 @@ pub(crate) fn figures(contents: &Contents) -> Value {
             "bytes": front_against_time(splits, comparison::bytes),
             "exposure": front_against_time(splits, exposure::share),
         },
-        "layers": layer_names(splits, layers),
+        "layers": layer_outlines(contents),
         "layer_times": layer_times(splits, layers),
         "networks": Network::profiles().iter().map(network).collect::<Value>(),
     })
 }
 
-/// Returns name, operation and bootstraps of each layer; null where no split ran it on the server.
-fn layer_names(splits: &[SplitRow], layers: &[LayerRow]) -> Value {
-    let count = splits.iter().map(|row| row.placement.chars().count()).max();
+/// Returns what is known of each layer: all that `environment.json` tells; else name, operation
+/// and bootstraps from `layers.csv`, and null where no split ran the layer on the server.
+fn layer_outlines(contents: &Contents) -> Value {
+    let rows = contents.splits.iter();
+    let count = rows.map(|row| row.placement.chars().count()).max();
+    let count = count.unwrap_or(0);
+    let outline = &contents.environment["layers"];
+    let outline: Vec<LayerOutline> = serde_json::from_value(outline.clone()).unwrap_or_default();
+    if outline.len() == count {
+        let layers = outline.into_iter().enumerate();
+        return layers.map(|(at, layer)| described(at, layer)).collect();
+    }
     let layer = |index| {
-        let row = layers.iter().find(|row| row.layer_index == index)?;
+        let mut layers = contents.layers.iter();
+        let row = layers.find(|row| row.layer_index == index)?;
         Some(json!({ "name": row.layer, "op": row.op, "bootstraps": row.bootstrap_count }))
     };
-    (0..count.unwrap_or(0)).map(layer).collect()
+    (0..count).map(layer).collect()
+}
+
+fn described(at: usize, layer: LayerOutline) -> Value {
+    // A layer reads the input or layers before it.
+    let mut reads = layer.reads;
+    reads.retain(|from| from.is_none_or(|from| from < at));
+    json!({
+        "name": layer.name,
+        "op": layer.op,
+        "bootstraps": layer.bootstrap_count,
+        "parameters": layer.parameter_count,
+        "reads": reads,
+    })
 }
 
 /// Returns for each row the pairs of layer and median seconds on the server.
@@ -104,6 +128,25 @@ mod tests {
         assert_eq!(figures["layer_times"][0], json!([]));
         let last = figures["layer_times"].as_array().unwrap().last().unwrap();
         assert_eq!(last.as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn layers_are_those_of_the_environment_where_it_tells() {
+        let mut contents = contents(2);
+        let layer = |name: &str, reads: Value| {
+            json!({ "name": name, "op": "add", "parameter_count": 3, "bootstrap_count": 0,
+                "output_shape": [2], "reads": reads })
+        };
+        contents.environment["layers"] =
+            json!([layer("a", json!([null])), layer("b", json!([0, null, 7]))]);
+        let layers = layer_outlines(&contents);
+        assert_eq!(layers[1]["reads"], json!([0, null]));
+        assert_eq!(layers[0]["parameters"], 3);
+        // Of another network, or of none.
+        for told in [json!([layer("a", json!([]))]), json!("layers"), Value::Null] {
+            contents.environment["layers"] = told;
+            assert_eq!(layer_outlines(&contents)[1]["name"], "layer1");
+        }
     }
 
     #[test]

@@ -50,13 +50,13 @@ fn measured(rows: &[SplitRow], provenance: &Provenance) -> String {
     };
     let layers = first.placement.chars().count();
     let all = match layers <= Placement::MOST_ENUMERATED_LAYERS {
-        true if rows.len() == 1 << layers => "all".to_owned(),
-        true => format!("of {} possible", 1_u64 << layers),
-        false => "of very many possible".to_owned(),
+        true if rows.len() == 1 << layers => ", all that are possible",
+        true => &format!(" of {} possible", 1_u64 << layers),
+        false => "",
     };
     let samples = match first.images * first.repeats {
-        1 => "one inference, after one that warms up; a single figure has no spread".to_owned(),
-        many => format!("{many} inferences, after one that warms up"),
+        1 => "one inference (a single figure has no spread)".to_owned(),
+        many => format!("{many} inferences"),
     };
     let listed = |list: &[String]| match list {
         [] => "a machine that is not named".to_owned(),
@@ -67,8 +67,8 @@ fn measured(rows: &[SplitRow], provenance: &Provenance) -> String {
         builds => format!(", by {}", escape(&builds.join("; "))),
     };
     format!(
-        "<b>{}</b> is a network of {}. This folder holds {} ({all}), each measured over {samples}, \
-         on {}{build}.",
+        "<b>{}</b> is a network of {}. This folder holds {}{all}, each measured over {samples} \
+         after one that warms up, on {}{build}.",
         escape(&first.model),
         count(layers, "placeable layer"),
         count(rows.len(), "split"),
@@ -121,9 +121,16 @@ fn cards(rows: &[&SplitRow]) -> String {
             ok().find(|row| !row.placement.contains('S')),
         ),
     ];
-    let cards = found
-        .iter()
-        .filter_map(|(title, row)| Some(card(title, (*row)?)));
+    // A split that stands out in several ways has one card.
+    let mut cards: Vec<(String, &SplitRow)> = Vec::new();
+    for (title, row) in found {
+        let Some(row) = row else { continue };
+        match cards.iter_mut().find(|(_, of)| std::ptr::eq(*of, row)) {
+            Some((titles, _)) => *titles += &format!("; {}", title.to_lowercase()),
+            None => cards.push((title.to_owned(), row)),
+        }
+    }
+    let cards = cards.iter().map(|(title, row)| card(title, row));
     format!("<ul class=\"cards\">\n{}</ul>\n", cards.collect::<String>())
 }
 
@@ -166,11 +173,18 @@ fn unbeaten(rows: &[SplitRow]) -> String {
     let compared = standings.iter().filter(|at| **at != Standing::NotCompared);
     let objectives = comparison::objectives_known(rows);
     let (last, others) = objectives.split_last().unwrap_or((&"", &[]));
+    let (front, compared) = (front.count(), compared.count());
+    if front == compared {
+        return format!(
+            "No split beats another: each is better than any other in one of {} and {last}.",
+            others.join(", ")
+        );
+    }
     format!(
         "Of the {} compared, {} not beaten: for each of the others there is one that is no worse \
          in {} and {last}, and better in one of them.",
-        count(compared.count(), "split"),
-        match front.count() {
+        count(compared, "split"),
+        match front {
             1 => "one is".to_owned(),
             many => format!("{many} are"),
         },
