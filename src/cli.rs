@@ -1,6 +1,7 @@
 //! The command line: what a person types and reads. Results go to standard output, everything
 //! else to standard error.
 
+mod export;
 mod import;
 mod merge;
 mod report;
@@ -12,6 +13,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use export::ExportArguments;
 use import::ImportArguments;
 use merge::MergeArguments;
 use report::ReportArguments;
@@ -66,6 +68,8 @@ enum Command {
     Plot(PlotArguments),
     /// Write report.html into a results folder: tables, charts and a map to choose a split by
     Report(ReportArguments),
+    /// Write a table of splits for a paper: LaTeX, Markdown or CSV
+    Export(ExportArguments),
     /// Run one split for a sweep, as told on standard input
     #[command(hide = true)]
     Worker,
@@ -214,6 +218,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Calibrate(arguments) => calibrate(&arguments.out),
         Command::Plot(arguments) => plot(&arguments.folder),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Export(arguments) => export::run(arguments),
         Command::Worker => worker::run(),
         Command::Role { party } => role::run(party.into()),
     }

@@ -22,6 +22,7 @@ pub mod encoding;
 pub mod environment;
 pub mod error;
 pub mod explain;
+pub mod export;
 pub mod exposure;
 pub mod fhe;
 pub mod host;
