@@ -106,8 +106,10 @@ function skips(all, width) {
 }
 
 function box(station, width) {
-  const room = Math.floor((width - 40) / 7.2);
-  const cut = (words) => (words.length > room ? `${words.slice(0, room - 1)}…` : words);
+  const cut = (words, letterWidth) => {
+    const room = Math.floor((width - 36) / letterWidth);
+    return words.length > room ? `${words.slice(0, room - 1)}…` : words;
+  };
   const rect = (inset, more) =>
     svg("rect", { x: station.x - width / 2 + inset, y: station.y + inset, width: width - 2 * inset, height: station.height - 2 * inset, ...more });
   const frame = rect(0, { rx: station.end ? 13 : 4 });
@@ -117,7 +119,7 @@ function box(station, width) {
   }
   const lookUps = station.letter === "S" && station.bootstraps ? count(station.bootstraps, "look-up") : null;
   const weights = station.parameters ? count(station.parameters, "weight") : null;
-  const details = [station.op, lookUps, weights, station.seconds === null ? null : seconds(station.seconds)];
+  const details = [station.op, station.seconds === null ? null : seconds(station.seconds), lookUps, weights];
   const left = station.x - width / 2 + 10;
   return svg(
     "g",
@@ -125,8 +127,8 @@ function box(station, width) {
     svg("title", {}, [station.name, ...details].filter(Boolean).join(", ")),
     frame,
     station.op === "block" ? rect(3, { class: "inner", rx: 2 }) : null,
-    svg("text", { class: "layer-name", x: left, y: station.y + 19 }, cut(station.name)),
-    svg("text", { class: "layer-details", x: left, y: station.y + 36 }, cut(details.filter(Boolean).join(" · "))),
+    svg("text", { class: "layer-name", x: left, y: station.y + 19 }, cut(station.name, 8.8)),
+    svg("text", { class: "layer-details", x: left, y: station.y + 36 }, cut(details.filter(Boolean).join(" · "), 6.2)),
     svg("text", { class: "letter", x: station.x + width / 2 - 10, y: station.y + 19, "text-anchor": "end" }, station.letter),
   );
 }
