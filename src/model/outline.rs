@@ -25,13 +25,16 @@ impl Model {
         let outlines = layers.map(|layer| {
             let values = self.values_read(&layer.nodes).into_iter();
             let reads = values.map(|value| Some(self.layer_of(value.checked_sub(1)?)));
+            let mut reads: Vec<Option<usize>> = reads.collect();
+            // Several values of one block.
+            reads.dedup();
             LayerOutline {
                 name: layer.name.clone(),
                 op: layer.op.into(),
                 parameter_count: layer.parameter_count,
                 bootstrap_count: self.layer_bootstrap_count(layer),
                 output_shape: layer.output_shape.clone(),
-                reads: reads.collect(),
+                reads,
             }
         });
         outlines.collect()
