@@ -2,8 +2,10 @@
 //! else to standard error.
 
 mod compare;
+mod export;
 mod import;
 mod merge;
+mod report;
 mod sweep;
 
 use std::collections::BTreeMap;
@@ -12,8 +14,10 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use compare::CompareArguments;
+use export::ExportArguments;
 use import::ImportArguments;
 use merge::MergeArguments;
+use report::ReportArguments;
 use sweep::SweepArguments;
 
 use crate::answer::Answer;
@@ -65,6 +69,10 @@ enum Command {
     Calibrate(CalibrateArguments),
     /// Redraw the charts of a results folder from its splits.csv
     Plot(PlotArguments),
+    /// Write report.html into a results folder: tables, charts and a map to choose a split by
+    Report(ReportArguments),
+    /// Write a table of splits for a paper: LaTeX, Markdown or CSV
+    Export(ExportArguments),
     /// Run one split for a sweep, as told on standard input
     #[command(hide = true)]
     Worker,
@@ -181,6 +189,8 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Audit(arguments) => audit(arguments),
         Command::Calibrate(arguments) => calibrate(&arguments.out),
         Command::Plot(arguments) => plot(&arguments.folder),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Export(arguments) => export::run(arguments),
         Command::Worker => worker::run(),
         Command::Role { party } => role::run(party.into()),
     }
@@ -333,6 +343,8 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
             })
             .display()
     ));
+    let report = folder.join(results::REPORT);
+    lines.push(format!("report  {}", report.display()));
     lines
 }
 

@@ -16,6 +16,7 @@ use crate::log::{self, Log, Record};
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::plot::draw_results;
+use crate::report;
 use crate::results::{self, Description, Tables};
 use crate::settings::Settings;
 use crate::shard::Shard;
@@ -64,7 +65,8 @@ pub fn merge(request: &Request) -> Result<Tables> {
     let model = load_model(request.model.as_deref(), &settings)?;
     let records = merged_records(&settings, &visits);
     let tables = Tables::derive(&settings, &model, &records);
-    write(&request.out, &settings, &records, &tables)?;
+    let description = Description::of(&settings, &model, environments(&records));
+    write(&request.out, &description, &records, &tables)?;
     sweep::judge(&tables, &request.out)?;
     Ok(tables)
 }
@@ -319,7 +321,12 @@ fn merged_records(settings: &Settings, visits: &HashMap<&Visit, Visited<'_>>) ->
 }
 
 /// Writes a results folder beside its place and moves it there.
-fn write(out: &Path, settings: &Settings, records: &[Record], tables: &Tables) -> Result<()> {
+fn write(
+    out: &Path,
+    description: &Description<'_>,
+    records: &[Record],
+    tables: &Tables,
+) -> Result<()> {
     let write_error = |source| Error::Write {
         path: out.to_owned(),
         source,
@@ -338,12 +345,10 @@ fn write(out: &Path, settings: &Settings, records: &[Record], tables: &Tables) -
     let mut log = Log::on(out, Vec::new());
     records.iter().try_for_each(|record| log.append(record))?;
     results::write_whole(&folder.join(log::FILE_NAME), &log.into_storage())?;
-    results::write_json(
-        &folder.join(results::ENVIRONMENT),
-        &Description::of(settings, environments(records)),
-    )?;
+    results::write_json(&folder.join(results::ENVIRONMENT), description)?;
     tables.write(folder)?;
     draw_results(&tables.splits, folder)?;
+    report::write(folder)?;
 
     make_readable(folder).map_err(write_error)?;
     // Replaces an empty folder, and fails on any other that has come up meanwhile.

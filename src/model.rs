@@ -5,6 +5,7 @@
 
 pub mod build;
 pub mod format;
+pub mod outline;
 pub mod source;
 mod tensors;
 mod test_set;

@@ -1,4 +1,4 @@
-//! The Pareto front of points whose two coordinates are both to be small.
+//! The Pareto front of points whose coordinates are all to be small.
 
 /// Returns the indices of the points that no other point dominates, by rising first coordinate.
 ///
@@ -34,12 +34,62 @@ pub fn front(points: &[(f64, f64)]) -> Vec<usize> {
     front
 }
 
+/// Returns for each point the index of one that dominates it and is itself on the front; `None` for
+/// points on the front. The coordinates, the same number for every point, must be numbers.
+///
+/// Points are taken in lexicographic order, in which no point comes before one that dominates it;
+/// domination is transitive, so that each needs comparing with the front so far alone.
+pub fn dominators<const N: usize>(points: &[[f64; N]]) -> Vec<Option<usize>> {
+    let mut order: Vec<usize> = (0..points.len()).collect();
+    order.sort_by(|&left, &right| {
+        let pairs = points[left].iter().zip(&points[right]);
+        let mut unequal = pairs.map(|(a, b)| a.total_cmp(b));
+        unequal
+            .find(|order| order.is_ne())
+            .unwrap_or(std::cmp::Ordering::Equal)
+    });
+    let (mut front, mut found) = (Vec::new(), vec![None; points.len()]);
+    for index in order {
+        let mut front_points = front.iter().copied();
+        found[index] = front_points.find(|&other| dominates(&points[other], &points[index]));
+        if found[index].is_none() {
+            front.push(index);
+        }
+    }
+    found
+}
+
+/// Returns whether `left` is no larger than `right` in any coordinate and smaller in one.
+fn dominates<const N: usize>(left: &[f64; N], right: &[f64; N]) -> bool {
+    left != right && left.iter().zip(right).all(|(left, right)| left <= right)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn dominates(left: (f64, f64), right: (f64, f64)) -> bool {
         left.0 <= right.0 && left.1 <= right.1 && left != right
+    }
+
+    proptest! {
+        #[test]
+        fn dominators_are_on_the_front_and_dominate(
+            points in prop::collection::vec(prop::array::uniform4(0..6_u8), 0..60)
+        ) {
+            let points: Vec<[f64; 4]> = points.iter().map(|point| point.map(f64::from)).collect();
+            let found = dominators(&points);
+            for (index, dominator) in found.iter().enumerate() {
+                let mut all = points.iter();
+                let is_dominated = all.any(|other| super::dominates(other, &points[index]));
+                prop_assert_eq!(is_dominated, dominator.is_some());
+                if let Some(other) = *dominator {
+                    prop_assert!(super::dominates(&points[other], &points[index]));
+                    prop_assert_eq!(found[other], None);
+                }
+            }
+        }
     }
 
     /// Points on a coarse grid, so that ties and copies are common.

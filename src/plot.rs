@@ -15,7 +15,7 @@ use scene::Scene;
 mod accuracy;
 mod axis;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 mod font;
 mod labels;
 mod listing;

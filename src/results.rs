@@ -14,6 +14,7 @@ use crate::error::{Error, Result};
 use crate::history::{Visited, by_split};
 use crate::log::Record;
 use crate::model::Model;
+use crate::model::outline::LayerOutline;
 use crate::placement::Placement;
 use crate::row::{LayerRow, SampleRow, SplitRow, Status};
 use crate::settings::Settings;
@@ -25,11 +26,14 @@ pub const SPLITS: &str = "splits.csv";
 pub const LAYERS: &str = "layers.csv";
 pub const ENVIRONMENT: &str = "environment.json";
 pub const CHARTS: &str = "charts";
+pub const REPORT: &str = "report.html";
 
-/// What `environment.json` says: the settings, and every environment that rows name by its digest.
+/// What `environment.json` says: the settings, the network, and every environment that rows name by
+/// its digest.
 #[derive(Debug, Clone, Serialize)]
 pub struct Description<'a> {
     pub settings: &'a Settings,
+    pub layers: Vec<LayerOutline>,
     pub environments: Vec<Described<'a>>,
 }
 
@@ -41,14 +45,15 @@ pub struct Described<'a> {
 }
 
 impl<'a> Description<'a> {
-    /// Describes a sweep that ran in these environments.
-    pub fn of(settings: &'a Settings, environments: Vec<&'a Environment>) -> Self {
+    /// Describes a sweep of a model that ran in these environments.
+    pub fn of(settings: &'a Settings, model: &Model, environments: Vec<&'a Environment>) -> Self {
         let described = environments.into_iter().map(|environment| Described {
             digest: environment.digest(),
             environment,
         });
         Self {
             settings,
+            layers: model.outline(),
             environments: described.collect(),
         }
     }
@@ -424,7 +429,9 @@ pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
 ///
 /// [`Error::Write`]; the old file then still stands.
 pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
+    // A bare file name has the parent "", which cannot be opened.
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let folder = folder.unwrap_or(Path::new("."));
     let replace = || -> std::io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
         file.write_all(bytes)?;

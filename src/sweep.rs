@@ -13,6 +13,7 @@ use crate::history::{Done, environments};
 use crate::log::{self, Log, Record};
 use crate::model::Model;
 use crate::plot::draw_results;
+use crate::report;
 use crate::results::{self, Description, Tables};
 use crate::row::Status;
 use crate::settings::Settings;
@@ -193,12 +194,13 @@ pub fn run(
     if schedule(settings).any(|visit| !done(&folder.records).covers(&visit)) {
         folder.append(Record::Environment(Environment::probe()))?;
     }
-    let description = Description::of(settings, environments(&folder.records));
+    let description = Description::of(settings, model, environments(&folder.records));
     results::write_json(&folder.path.join(results::ENVIRONMENT), &description)?;
     let outcome = make_visits(settings, isolation, observer, &mut folder);
     let tables = Tables::derive(settings, model, &folder.records);
     tables.write(&folder.path)?;
     draw_results(&tables.splits, &folder.path)?;
+    report::write(&folder.path)?;
     outcome?;
     judge(&tables, &folder.path)?;
     Ok(tables)

@@ -91,6 +91,18 @@ pub fn decimal(value: f64, decimals: usize) -> String {
     }
 }
 
+/// Returns a number without unit with three significant digits, whole from a hundred on.
+pub fn significant(value: f64) -> String {
+    // Decimals that a table has room for: below a thousandth of its unit a figure loses digits.
+    const MOST_DECIMALS: i32 = 6;
+    if value == 0.0 || !value.is_finite() {
+        return decimal(value, 0);
+    }
+    let digits_before_point = round_to_three_digits(value.abs()).log10().floor() as i32 + 1;
+    let decimals = (3 - digits_before_point).clamp(0, MOST_DECIMALS);
+    decimal(value, decimals as usize)
+}
+
 /// Returns the unit of time for a figure or for a whole axis, and the seconds that it holds.
 pub fn time_unit(seconds: f64) -> (f64, &'static str) {
     let found = TIME_UNITS
@@ -154,6 +166,22 @@ fn without_trailing_zeros(figure: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn figures_of_a_table_keep_three_digits() {
+        let table = [
+            (0.0, "0"),
+            (0.000_207, "0.000207"),
+            (0.0312, "0.0312"),
+            (0.9996, "1.00"),
+            (1.0, "1.00"),
+            (12.34, "12.3"),
+            (99.96, "100"),
+            (1157.4, "1157"),
+            (-2.5, "−2.50"),
+        ];
+        check(significant, &table);
+    }
 
     /// Reports every wrong case of a table, not only the first.
     fn check<T: Copy + std::fmt::Debug>(write: impl Fn(T) -> String, table: &[(T, &str)]) {

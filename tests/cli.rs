@@ -216,6 +216,7 @@ fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
     environment.json
     layers.csv
     log.jsonl
+    report.html
     samples.csv
     splits.csv
     ");

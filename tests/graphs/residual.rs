@@ -60,6 +60,20 @@ fn the_network_has_the_layers_of_its_granularity() {
     let block = ["conv2d", "relu", "max_pool", "block", "dense"];
     assert_eq!(names(Granularity::Block), block);
     assert_eq!(names(Granularity::Layer).len(), 9);
+    let reads = |granularity| -> Vec<Vec<Option<usize>>> {
+        let outline = placed(granularity).outline();
+        outline.into_iter().map(|layer| layer.reads).collect()
+    };
+    let chain = [
+        vec![None],
+        vec![Some(0)],
+        vec![Some(1)],
+        vec![Some(2)],
+        vec![Some(3)],
+    ];
+    assert_eq!(reads(Granularity::Block), chain);
+    // The sum reads the pool across the block.
+    assert_eq!(reads(Granularity::Layer)[6], [Some(2), Some(5)]);
 }
 
 #[test]

@@ -1,0 +1,43 @@
+//! `splitbench export`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::print;
+use crate::error::Result;
+use crate::export::{Format, Request, export};
+use crate::results::write_whole;
+
+/// What a person says of a table.
+#[derive(Debug, Args)]
+pub struct ExportArguments {
+    /// A results folder
+    folder: PathBuf,
+    /// latex (booktabs), markdown, or csv, which takes no caption
+    #[arg(long, value_enum)]
+    format: Format,
+    /// Columns of splits.csv, and exposure [default: those that decide between splits]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// Only splits that no other beats in online time, client memory, bytes and exposure
+    #[arg(long)]
+    front: bool,
+    /// Where the table goes [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+/// Writes or prints the table, the fastest split first.
+pub fn run(arguments: ExportArguments) -> Result<()> {
+    let table = export(&Request {
+        folder: arguments.folder,
+        format: arguments.format,
+        columns: arguments.columns,
+        front: arguments.front,
+    })?;
+    match arguments.out {
+        Some(path) => write_whole(&path, table.as_bytes()),
+        None => print([table.trim_end().to_owned()]),
+    }
+}

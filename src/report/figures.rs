@@ -1,0 +1,159 @@
+//! The figures in the page that the script draws from.
+
+use serde_json::{Value, json};
+
+use super::{Contents, hosts};
+use crate::columns::{Column, cells, columns};
+use crate::exposure;
+use crate::model::outline::LayerOutline;
+use crate::network::Network;
+use crate::row::{LayerRow, SplitRow};
+use crate::standing::{self, Standing, front_against_time, standings};
+
+/// Returns all figures of a report.
+///
+/// Rows are lists in the order of `columns`. `dominated_by` holds for each row the index of a split
+/// that beats it, -1 where none does, and null where it is not compared.
+pub(crate) fn figures(contents: &Contents) -> Value {
+    let Contents { splits, layers, .. } = contents;
+    let columns: Vec<Column> = columns();
+    let rows: Vec<Vec<Value>> = splits.iter().map(|row| cells(row, &columns)).collect();
+    let dominated_by = standings(splits)
+        .into_iter()
+        .map(|standing| match standing {
+            Standing::Front => json!(-1),
+            Standing::DominatedBy(other) => json!(other),
+            Standing::NotCompared => Value::Null,
+        });
+    json!({
+        "model": splits.first().map(|row| row.model.as_str()),
+        "hosts": hosts(splits),
+        "columns": columns,
+        "rows": rows,
+        "dominated_by": dominated_by.collect::<Value>(),
+        "objectives": standing::objectives_known(splits),
+        "fronts": {
+            "client_memory": front_against_time(splits, standing::client_memory),
+            "bytes": front_against_time(splits, standing::bytes),
+            "exposure": front_against_time(splits, exposure::share),
+        },
+        "layers": layer_outlines(contents),
+        "layer_times": layer_times(splits, layers),
+        "networks": Network::profiles().iter().map(network).collect::<Value>(),
+    })
+}
+
+/// Returns what is known of each layer: all that `environment.json` tells; else name, operation
+/// and bootstraps from `layers.csv`, and null where no split ran the layer on the server.
+fn layer_outlines(contents: &Contents) -> Value {
+    let rows = contents.splits.iter();
+    let count = rows.map(|row| row.placement.chars().count()).max();
+    let count = count.unwrap_or(0);
+    let outline = &contents.environment["layers"];
+    let outline: Vec<LayerOutline> = serde_json::from_value(outline.clone()).unwrap_or_default();
+    if outline.len() == count {
+        let layers = outline.into_iter().enumerate();
+        return layers.map(|(at, layer)| described(at, layer)).collect();
+    }
+    let layer = |index| {
+        let mut layers = contents.layers.iter();
+        let row = layers.find(|row| row.layer_index == index)?;
+        Some(json!({ "name": row.layer, "op": row.op, "bootstraps": row.bootstrap_count }))
+    };
+    (0..count).map(layer).collect()
+}
+
+fn described(at: usize, layer: LayerOutline) -> Value {
+    // A layer reads the input or layers before it.
+    let mut reads = layer.reads;
+    reads.retain(|from| from.is_none_or(|from| from < at));
+    json!({
+        "name": layer.name,
+        "op": layer.op,
+        "bootstraps": layer.bootstrap_count,
+        "parameters": layer.parameter_count,
+        "reads": reads,
+    })
+}
+
+/// Returns for each row the pairs of layer and median seconds on the server.
+fn layer_times(splits: &[SplitRow], layers: &[LayerRow]) -> Value {
+    let index_of: std::collections::HashMap<&str, usize> = (splits.iter().enumerate())
+        .map(|(index, row)| (row.placement.as_str(), index))
+        .collect();
+    let mut times = vec![Vec::new(); splits.len()];
+    for row in layers {
+        if let Some(&index) = index_of.get(row.placement.as_str()) {
+            times[index].push(json!([row.layer_index, row.server_compute_s_median]));
+        }
+    }
+    times.into_iter().map(Value::from).collect()
+}
+
+fn network(network: &Network) -> Value {
+    json!({
+        "name": network.name,
+        "up": network.up_bits_per_s,
+        "down": network.down_bits_per_s,
+        "round_trip": network.round_trip_s,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::contents;
+
+    #[test]
+    fn figures_are_those_of_the_rows() {
+        let contents = contents(3);
+        let figures = figures(&contents);
+        let names = figures["columns"].as_array().unwrap().iter();
+        let names: Vec<&str> = names
+            .map(|column| column["name"].as_str().unwrap())
+            .collect();
+        let at = names
+            .iter()
+            .position(|name| *name == "online_s_median")
+            .unwrap();
+        for (row, cells) in contents
+            .splits
+            .iter()
+            .zip(figures["rows"].as_array().unwrap())
+        {
+            assert_eq!(cells[at].as_f64(), row.online_s_median);
+            assert_eq!(cells.as_array().unwrap().len(), names.len());
+        }
+        assert_eq!(figures["layers"].as_array().unwrap().len(), 3);
+        assert_eq!(figures["layer_times"][0], json!([]));
+        let last = figures["layer_times"].as_array().unwrap().last().unwrap();
+        assert_eq!(last.as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn layers_are_those_of_the_environment_where_it_tells() {
+        let mut contents = contents(2);
+        let layer = |name: &str, reads: Value| {
+            json!({ "name": name, "op": "add", "parameter_count": 3, "bootstrap_count": 0,
+                "output_shape": [2], "reads": reads })
+        };
+        contents.environment["layers"] =
+            json!([layer("a", json!([null])), layer("b", json!([0, null, 7]))]);
+        let layers = layer_outlines(&contents);
+        assert_eq!(layers[1]["reads"], json!([0, null]));
+        assert_eq!(layers[0]["parameters"], 3);
+        // Of another network, or of none.
+        for told in [json!([layer("a", json!([]))]), json!("layers"), Value::Null] {
+            contents.environment["layers"] = told;
+            assert_eq!(layer_outlines(&contents)[1]["name"], "layer1");
+        }
+    }
+
+    #[test]
+    fn figures_that_are_no_numbers_are_unknown() {
+        let mut contents = contents(2);
+        contents.splits[0].online_s_median = Some(f64::INFINITY);
+        let figures = figures(&contents);
+        assert_eq!(figures["dominated_by"][0], Value::Null);
+    }
+}

@@ -1,0 +1,224 @@
+//! What a sweep found, in words.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::hosts;
+use super::html::escape;
+use crate::exposure;
+use crate::placement::Placement;
+use crate::provenance::Provenance;
+use crate::row::{SplitRow, Status};
+use crate::standing::{self, Standing, is_ok, standings};
+use crate::units;
+
+/// Returns the paragraphs and the cards of the splits that stand out.
+pub(crate) fn summary(rows: &[SplitRow], environment: &Value) -> String {
+    let mut html = format!("<p>{}</p>\n", measured(rows, &Provenance::of(environment)));
+    if !rows.iter().any(is_ok) {
+        html += "<p>None of them ran to the end, so that there is nothing to choose from: the \
+                 table tells why.</p>\n";
+        return html;
+    }
+    if let Some(words) = not_ok(rows) {
+        html += &format!("<p>{words}</p>\n");
+    }
+    let hosts = hosts(rows);
+    for host in &hosts {
+        if hosts.len() > 1 {
+            html += &format!("<h3>{}</h3>\n", escape(host));
+        }
+        let of_host = rows.iter().filter(|row| row.host.as_deref() == Some(*host));
+        html += &cards(&of_host.collect::<Vec<_>>());
+    }
+    if hosts.is_empty() {
+        html += &cards(&rows.iter().collect::<Vec<_>>());
+    }
+    html + &format!("<p>{}</p>\n", unbeaten(rows))
+}
+
+/// Returns `1 split`, `2 splits`.
+pub(crate) fn count(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+/// Says what was measured, on what.
+fn measured(rows: &[SplitRow], provenance: &Provenance) -> String {
+    let Some(first) = rows.first() else {
+        return "This folder holds no splits.".into();
+    };
+    let layers = first.placement.chars().count();
+    let all = match layers <= Placement::MOST_ENUMERATED_LAYERS {
+        true if rows.len() == 1 << layers => ", all that are possible",
+        true => &format!(" of {} possible", 1_u64 << layers),
+        false => "",
+    };
+    let samples = match first.images * first.repeats {
+        1 => "one inference (a single figure has no spread)".to_owned(),
+        many => format!("{many} inferences"),
+    };
+    let listed = |list: &[String]| match list {
+        [] => "a machine that is not named".to_owned(),
+        list => escape(&list.join("; ")),
+    };
+    let build = match provenance.builds.as_slice() {
+        [] => String::new(),
+        builds => format!(", by {}", escape(&builds.join("; "))),
+    };
+    format!(
+        "<b>{}</b> is a network of {}. This folder holds {}{all}, each measured over {samples} \
+         after one that warms up, on {}{build}.",
+        escape(&first.model),
+        count(layers, "placeable layer"),
+        count(rows.len(), "split"),
+        listed(&provenance.machines),
+    )
+}
+
+/// Says how many splits did not end well, and how.
+fn not_ok(rows: &[SplitRow]) -> Option<String> {
+    let mut by_status: BTreeMap<&str, usize> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.status != Status::Ok.word()) {
+        *by_status.entry(&row.status).or_default() += 1;
+    }
+    if by_status.is_empty() {
+        return None;
+    }
+    let words = by_status.iter();
+    let words = words.map(|(status, count)| format!("{} {count}", escape(status)));
+    Some(format!(
+        "Not every split ended well: {}. They are in the table with their reasons and take no part \
+         in any comparison.",
+        words.collect::<Vec<_>>().join(", ")
+    ))
+}
+
+/// Returns the cards of the splits that stand out among those of one host.
+fn cards(rows: &[&SplitRow]) -> String {
+    let ok = || rows.iter().copied().filter(|row| is_ok(row));
+    let with_server = || ok().filter(|row| row.rounds != Some(0));
+    let online = |row: &SplitRow| row.online_s_median.unwrap_or(f64::INFINITY);
+    // Of equals the fastest.
+    let least = |of: standing::Objective| {
+        let known = with_server().filter(move |row| of(row).is_some());
+        known.min_by(|a, b| {
+            let by_figure = of(a).unwrap_or(0.0).total_cmp(&of(b).unwrap_or(0.0));
+            by_figure.then(online(a).total_cmp(&online(b)))
+        })
+    };
+    let found = [
+        ("Fastest with a server", least(|row| row.online_s_median)),
+        ("Smallest client", least(standing::client_memory)),
+        ("Fewest bytes", least(standing::bytes)),
+        ("Least exposed, fastest of these", least(exposure::share)),
+        (
+            "Everything on the server",
+            ok().find(|row| !row.placement.contains('C')),
+        ),
+        (
+            "Everything on the client",
+            ok().find(|row| !row.placement.contains('S')),
+        ),
+    ];
+    // A split that stands out in several ways has one card.
+    let mut cards: Vec<(String, &SplitRow)> = Vec::new();
+    for (title, row) in found {
+        let Some(row) = row else { continue };
+        match cards.iter_mut().find(|(_, of)| std::ptr::eq(*of, row)) {
+            Some((titles, _)) => *titles += &format!("; {}", title.to_lowercase()),
+            None => cards.push((title.to_owned(), row)),
+        }
+    }
+    let cards = cards.iter().map(|(title, row)| card(title, row));
+    format!("<ul class=\"cards\">\n{}</ul>\n", cards.collect::<String>())
+}
+
+fn card(title: &str, row: &SplitRow) -> String {
+    let spread = match (row.online_s_min, row.online_s_max, row.online_s_n) {
+        (Some(min), Some(max), Some(n @ 2..)) => format!(
+            " ({} to {}, n = {n})",
+            units::seconds(min),
+            units::seconds(max)
+        ),
+        _ => String::new(),
+    };
+    let figures = [
+        row.online_s_median
+            .map(|online_s| format!("{} online{spread}", units::seconds(online_s))),
+        row.client_peak_rss_bytes
+            .map(|bytes| format!("client {}", units::bytes(bytes))),
+        row.upload_bytes
+            .zip(row.download_bytes)
+            .map(|(up, down)| format!("{} up, {} down", units::bytes(up), units::bytes(down))),
+        exposure::share(row).map(|share| format!("exposure {}", units::percent(share))),
+        row.simulated_accuracy
+            .map(|share| format!("accuracy {}", units::percent(share))),
+    ];
+    let figures = figures.into_iter().flatten();
+    let figures: String = figures
+        .map(|words| format!("<span>{words}</span> "))
+        .collect();
+    format!(
+        "<li><h4>{title}</h4><b class=\"placement\">{}</b><p>{}</p></li>\n",
+        escape(&row.placement),
+        figures.trim_end()
+    )
+}
+
+/// Says how many splits are left when the beaten ones are gone.
+fn unbeaten(rows: &[SplitRow]) -> String {
+    let standings = standings(rows);
+    let front = standings.iter().filter(|at| **at == Standing::Front);
+    let compared = standings.iter().filter(|at| **at != Standing::NotCompared);
+    let objectives = standing::objectives_known(rows);
+    let (last, others) = objectives.split_last().unwrap_or((&"", &[]));
+    let (front, compared) = (front.count(), compared.count());
+    if front == compared {
+        return format!(
+            "No split beats another: each is better than any other in one of {} and {last}.",
+            others.join(", ")
+        );
+    }
+    format!(
+        "Of the {} compared, {} not beaten: for each of the others there is one that is no worse \
+         in {} and {last}, and better in one of them.",
+        count(compared, "split"),
+        match front {
+            1 => "one is".to_owned(),
+            many => format!("{many} are"),
+        },
+        others.join(", "),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::fixture::contents;
+
+    #[test]
+    fn a_summary_says_what_stands_out() {
+        let contents = contents(4);
+        let summary = summary(&contents.splits, &contents.environment);
+        insta::assert_snapshot!(summary);
+    }
+
+    #[test]
+    fn hosts_are_told_apart() {
+        let mut contents = contents(2);
+        contents.splits[3].host = Some("A <slower> one".into());
+        let summary = summary(&contents.splits, &contents.environment);
+        assert_eq!(summary.matches("Fastest with a server").count(), 2);
+        assert!(
+            summary.contains("<h3>A &lt;slower&gt; one</h3>"),
+            "{summary}"
+        );
+    }
+
+    #[test]
+    fn one_and_many_are_counted_rightly() {
+        assert_eq!(count(1, "split"), "1 split");
+        assert_eq!(count(0, "split"), "0 splits");
+    }
+}
