@@ -44,6 +44,7 @@ pub mod quantise;
 pub mod results;
 pub mod role;
 pub mod row;
+pub mod scenario;
 pub mod select;
 pub mod server;
 pub mod settings;
