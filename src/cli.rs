@@ -1,8 +1,10 @@
 //! The command line: what a person types and reads. Results go to standard output, everything
 //! else to standard error.
 
+mod choose;
 mod import;
 mod merge;
+mod scenario;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -10,11 +12,13 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use choose::ChooseArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use import::ImportArguments;
 use merge::MergeArguments;
 
 use crate::compile::{Download, compile_placement};
+use crate::cost::Figures;
 use crate::deviation::Deviations;
 use crate::error::{Error, Result};
 use crate::explain::explain;
@@ -54,6 +58,8 @@ enum Command {
     Sweep(SweepArguments),
     /// Make one results folder of the shards of a sweep
     Merge(MergeArguments),
+    /// Choose a split of a results folder: the best within limits, the front, and why not the others
+    Choose(ChooseArguments),
     /// Print the parameter sets chosen for a placement, and the noise budget behind them
     Params(ParamsArguments),
     /// Run one placement with real keys and compare every look-up with its clear value
@@ -205,6 +211,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::List(arguments) => list(&arguments),
         Command::Sweep(arguments) => sweep(arguments),
         Command::Merge(arguments) => merge::run(arguments),
+        Command::Choose(arguments) => choose::run(&arguments),
         Command::Params(arguments) => params(arguments),
         Command::Audit(arguments) => audit(arguments),
         Command::Calibrate(arguments) => calibrate(&arguments.out),
@@ -429,7 +436,14 @@ fn calibrate(path: &Path) -> Result<()> {
     let [fast, accurate] = [ParameterSet::fast()?, ParameterSet::accurate()?];
     let fast = crate::calibrate::calibrate(fast)?;
     let accurate = crate::calibrate::calibrate(accurate)?;
-    results::write_json(path, &fast.cost.rounded())?;
+    let cost = fast.cost.rounded();
+    let client_s = crate::calibrate::client_s()?;
+    let figures = Figures {
+        rotation_ns: cost.rotation_ns,
+        keyswitch_ns: cost.keyswitch_ns,
+        client_s: Some(client_s),
+    };
+    results::write_json(path, &figures)?;
     let lines = [fast, accurate].map(|found| {
         let modelled = fast.cost.look_up_core_s(&found.parameters);
         let cores = rayon::current_num_threads() as f64;
@@ -444,14 +458,24 @@ fn calibrate(path: &Path) -> Result<()> {
             units::seconds(found.key_generation_s),
         )
     });
-    print(
-        lines
-            .into_iter()
-            .chain([format!("figures  {}", path.display())]),
-    )
+    print(lines.into_iter().chain([
+        format!("a small client's phases  {}", units::seconds(client_s)),
+        format!("figures  {}", path.display()),
+    ]))
 }
 
 fn plot(folder: &Path) -> Result<()> {
+    let rows = read_splits(folder)?;
+    let paths = draw_results(&rows, folder)?;
+    print(paths.iter().map(|path| path.display().to_string()))
+}
+
+/// Returns the rows of a results folder's splits.csv, checked.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] that names the table.
+fn read_splits(folder: &Path) -> Result<Vec<SplitRow>> {
     let table = folder.join(results::SPLITS);
     if !table.is_file() {
         let reason = "there is no such table: give a folder that a sweep wrote";
@@ -459,8 +483,7 @@ fn plot(folder: &Path) -> Result<()> {
     }
     let rows: Vec<SplitRow> = read_csv(&table)?;
     check_times(&rows, &table)?;
-    let paths = draw_results(&rows, folder)?;
-    print(paths.iter().map(|path| path.display().to_string()))
+    Ok(rows)
 }
 
 /// Checks that a table which a person may have edited holds times that an axis can show.

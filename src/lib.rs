@@ -8,6 +8,7 @@ pub mod agreement;
 pub mod analysis;
 pub mod audit;
 pub mod calibrate;
+pub mod choose;
 pub mod cli;
 pub mod client;
 pub mod compile;

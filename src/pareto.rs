@@ -1,4 +1,20 @@
-//! The Pareto front of points whose two coordinates are both to be small.
+//! Pareto fronts of points whose coordinates are all to be small: two of them, or any number.
+
+/// Returns whether a point is no larger than another in every coordinate and smaller in one.
+pub fn dominates(left: &[f64], right: &[f64]) -> bool {
+    let mut pairs = left.iter().zip(right);
+    left != right && pairs.all(|(left, right)| left <= right)
+}
+
+/// Returns the indices of the points of equally many coordinates that no other one dominates, in
+/// their order. Unknown coordinates may be infinite.
+pub fn front_of(points: &[Vec<f64>]) -> Vec<usize> {
+    let undominated = |&index: &usize| {
+        let mut others = points.iter();
+        !others.any(|other| dominates(other, &points[index]))
+    };
+    (0..points.len()).filter(undominated).collect()
+}
 
 /// Returns the indices of the points that no other point dominates, by rising first coordinate.
 ///
@@ -37,10 +53,6 @@ pub fn front(points: &[(f64, f64)]) -> Vec<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn dominates(left: (f64, f64), right: (f64, f64)) -> bool {
-        left.0 <= right.0 && left.1 <= right.1 && left != right
-    }
 
     /// Points on a coarse grid, so that ties and copies are common.
     fn scattered(seed: u64, count: usize) -> Vec<(f64, f64)> {
@@ -86,11 +98,17 @@ mod tests {
             let points = scattered(seed, 1 + seed as usize % 40);
             let mut found = front(&points);
             found.sort_unstable();
-            let expected: Vec<usize> = (0..points.len())
-                .filter(|&index| !points.iter().any(|&other| dominates(other, points[index])))
-                .collect();
-            assert_eq!(found, expected, "seed {seed}: {points:?}");
+            let points: Vec<Vec<f64>> = points.iter().map(|&(x, y)| vec![x, y]).collect();
+            assert_eq!(found, front_of(&points), "seed {seed}: {points:?}");
         }
+    }
+
+    #[test]
+    fn a_point_dominates_by_being_smaller_somewhere_and_larger_nowhere() {
+        assert!(dominates(&[1.0, 2.0, 3.0], &[1.0, 2.0, 4.0]));
+        assert!(!dominates(&[1.0, 2.0], &[1.0, 2.0]));
+        assert!(!dominates(&[1.0, 3.0], &[2.0, 2.0]));
+        assert!(dominates(&[1.0, f64::INFINITY], &[2.0, f64::INFINITY]));
     }
 
     #[test]

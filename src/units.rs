@@ -50,6 +50,17 @@ pub fn bytes(bytes: u64) -> String {
     format!("{} {name}", three_digits(bytes as f64 / unit_bytes))
 }
 
+/// Returns bytes with three significant digits in decimal units, as memory and traffic are sold:
+/// `2.00 GB`.
+pub fn decimal_bytes(bytes: u64) -> String {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let found = units.iter().find(|(unit, _)| bytes as f64 >= *unit);
+    match found {
+        Some((unit, name)) => format!("{} {name}", three_digits(bytes as f64 / unit)),
+        None => format!("{bytes} B"),
+    }
+}
+
 /// Returns bytes without trailing zeros, as ticks of an axis carry them: `32 KiB`, `1 MiB`.
 pub fn bytes_tick(value_bytes: u64) -> String {
     without_trailing_zeros(&bytes(value_bytes))
@@ -301,6 +312,20 @@ mod tests {
                 (32_768, "32 KiB"),
                 (1_048_576, "1 MiB"),
                 (104_857_600, "100 MiB"),
+            ],
+        );
+    }
+
+    #[test]
+    fn bytes_are_decimal_where_limits_are() {
+        check(
+            decimal_bytes,
+            &[
+                (0, "0 B"),
+                (999, "999 B"),
+                (1000, "1.00 kB"),
+                (41_402_368, "41.4 MB"),
+                (2_000_000_000, "2.00 GB"),
             ],
         );
     }
