@@ -4,30 +4,12 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use clap::ValueEnum;
-
 use crate::exposure;
+use crate::objective::Objective;
 use crate::pareto::{dominates, front_of};
 use crate::row::{SplitRow, Status};
 use crate::scenario::{Modelled, Scenario};
 use crate::units;
-
-/// What to make small.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Objective {
-    /// Seconds of an inference in the scenario.
-    Time,
-    /// The client's peak resident set.
-    ClientMemory,
-    /// The server's peak resident set.
-    ServerMemory,
-    /// Bytes of an inference, its share of the keys included.
-    Bytes,
-    /// The share of the model that the client ends up with.
-    Exposure,
-    /// Of 1,000 inferences.
-    Money,
-}
 
 /// The criteria of the front, to which the objective is added.
 const CRITERIA: [Objective; 4] = [
@@ -315,32 +297,6 @@ impl fmt::Display for Reason {
                 let words: Vec<&str> = better.iter().map(|worse| worse.worse()).collect();
                 write!(formatter, "dominated by {by}: {}", list(&words))
             }
-        }
-    }
-}
-
-impl Objective {
-    /// Returns what a split with a larger value is.
-    fn worse(self) -> &'static str {
-        match self {
-            Self::Time => "slower",
-            Self::ClientMemory => "larger on the client",
-            Self::ServerMemory => "larger on the server",
-            Self::Bytes => "more bytes",
-            Self::Exposure => "gives away more",
-            Self::Money => "dearer",
-        }
-    }
-
-    /// Returns what is made small, in words.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Time => "time",
-            Self::ClientMemory => "client memory",
-            Self::ServerMemory => "server memory",
-            Self::Bytes => "bytes",
-            Self::Exposure => "exposure",
-            Self::Money => "money",
         }
     }
 }

@@ -6,8 +6,9 @@ use clap::Args;
 
 use super::scenario::ScenarioArguments;
 use super::{print, read_splits};
-use crate::choose::{Candidate, Choice, Limits, Objective, choose};
+use crate::choose::{Candidate, Choice, Limits, choose};
 use crate::error::{Error, Result};
+use crate::objective::Objective;
 use crate::plot::hosts;
 use crate::row::SplitRow;
 use crate::scenario::{Prices, Scenario};
@@ -198,13 +199,9 @@ fn why_nothing(choice: &Choice<'_>) -> String {
     let Some((row, broken)) = nearest else {
         return "no row is measured with status ok".into();
     };
-    let counted = limits.iter().map(|(limit, count)| {
-        let of = if *count == total { "all" } else { "" };
-        match of {
-            "all" => format!("{limit} excludes all {total}"),
-            _ => format!("{limit} excludes {count} of {total}"),
-        }
-    });
+    let counted = limits
+        .iter()
+        .map(|(limit, count)| format!("{limit} excludes {count} of {total}"));
     let counted: Vec<String> = counted.collect();
     let words: Vec<&str> = broken.iter().map(|broken| broken.words.as_str()).collect();
     format!(
