@@ -4,6 +4,7 @@
 mod choose;
 mod import;
 mod merge;
+mod predict;
 mod scenario;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,7 @@ use choose::ChooseArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use import::ImportArguments;
 use merge::MergeArguments;
+use predict::PredictArguments;
 
 use crate::compile::{Download, compile_placement};
 use crate::cost::Figures;
@@ -60,6 +62,8 @@ enum Command {
     Merge(MergeArguments),
     /// Choose a split of a results folder: the best within limits, the front, and why not the others
     Choose(ChooseArguments),
+    /// Predict what every split takes from a calibration run of some; compare with measured rows
+    Predict(PredictArguments),
     /// Print the parameter sets chosen for a placement, and the noise budget behind them
     Params(ParamsArguments),
     /// Run one placement with real keys and compare every look-up with its clear value
@@ -212,6 +216,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Sweep(arguments) => sweep(arguments),
         Command::Merge(arguments) => merge::run(arguments),
         Command::Choose(arguments) => choose::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
         Command::Params(arguments) => params(arguments),
         Command::Audit(arguments) => audit(arguments),
         Command::Calibrate(arguments) => calibrate(&arguments.out),
@@ -362,12 +367,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
         time_limit: arguments.timeout.map(Duration::from_secs),
     };
     let results = ResultsFolder::open(&folder, &settings, arguments.resume)?;
-    ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))?;
+    listen()?;
     announce(&settings, &model)?;
     let outcome = {
         let progress = Progress::new(settings.placements.len());
@@ -375,6 +375,17 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
     };
     let tables = outcome?;
     print(summary(&tables, &folder))
+}
+
+/// Lets the first Ctrl-C ask for an end, and the second be one.
+fn listen() -> Result<()> {
+    let handler = || {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))
 }
 
 fn announce(settings: &Settings, model: &Model) -> Result<()> {

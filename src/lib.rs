@@ -7,6 +7,7 @@
 pub mod agreement;
 pub mod analysis;
 pub mod audit;
+pub mod budget;
 pub mod calibrate;
 pub mod choose;
 pub mod cli;
@@ -39,6 +40,7 @@ pub mod packing;
 pub mod pareto;
 pub mod placement;
 pub mod plot;
+pub mod predict;
 pub mod program;
 pub mod progress;
 pub mod projection;

@@ -307,7 +307,11 @@ pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 }
 
 /// Writes rows below a header that is there also without rows.
-fn write_csv<T: Serialize + Default>(path: &Path, rows: &[T]) -> Result<()> {
+///
+/// # Errors
+///
+/// [`Error::Write`]; the old file then still stands.
+pub fn write_csv<T: Serialize + Default>(path: &Path, rows: &[T]) -> Result<()> {
     let csv = match rows {
         [] => header_of::<T>(),
         rows => to_csv(rows),

@@ -125,6 +125,11 @@ impl<'a> ShapeOracle<'a> {
         }
     }
 
+    /// Returns the seconds of making an evaluation key and handing it over.
+    pub fn key_exchange_s(&self) -> f64 {
+        2.0 * self.parameters.evaluation_key_bytes() as f64 * KEY_BYTE_S
+    }
+
     /// Returns what a piece costs that takes `measured`.
     fn priced(&self, measured: &Measured) -> Cost {
         let modelled = self.scenario.of(measured);

@@ -1,0 +1,198 @@
+//! Fits unit costs to measured times: non-negative, nearest in relative error, and close to prior
+//! figures where the measurements leave them open.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// How much of something is done, and what a unit of it costs before anything is measured.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Amount {
+    pub count: f64,
+    pub prior: f64,
+}
+
+/// What makes up one measured figure, by the name of each kind of work.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Work(pub BTreeMap<String, Amount>);
+
+/// A measured figure and the work behind it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Observation {
+    pub work: Work,
+    pub measured: f64,
+    /// The error that counts as much as any other of its own scale: the figure itself, or a share
+    /// of the whole that it is a small part of.
+    pub scale: f64,
+}
+
+/// Unit costs by the name of the work.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Fit {
+    pub units: BTreeMap<String, f64>,
+    /// Per family, the first word of a name: measured ÷ prior, the median over what was measured.
+    pub families: BTreeMap<String, f64>,
+}
+
+/// Weight of staying at the prior, beside observations of weight one.
+const PRIOR_WEIGHT: f64 = 1e-4;
+/// Rounds of coordinate descent, and the change below which they end.
+const ROUNDS: usize = 20_000;
+const SETTLED: f64 = 1e-10;
+
+impl Work {
+    /// Adds work of a kind.
+    pub fn add(&mut self, name: impl Into<String>, count: f64, prior: f64) {
+        if count > 0.0 {
+            let amount = self
+                .0
+                .entry(name.into())
+                .or_insert(Amount { count: 0.0, prior });
+            amount.count += count;
+        }
+    }
+}
+
+impl Fit {
+    /// Returns the unit costs u·prior that minimise Σ ((Σ count·u·prior − measured) ÷ scale)² +
+    /// weight·Σ (u − 1)² over u ≥ 0, by cyclic coordinate descent, which ends in the minimum of a
+    /// strictly convex function over a box.
+    pub fn of(observations: &[Observation]) -> Self {
+        let mut names: BTreeMap<&str, (usize, f64)> = BTreeMap::new();
+        for observation in observations {
+            for (name, amount) in &observation.work.0 {
+                let next = names.len();
+                names.entry(name).or_insert((next, amount.prior));
+            }
+        }
+        // Per unknown: the observations that it is part of, with its share of each.
+        let mut columns: Vec<Vec<(usize, f64)>> = vec![Vec::new(); names.len()];
+        for (row, observation) in observations.iter().enumerate() {
+            for (name, amount) in &observation.work.0 {
+                let (index, prior) = names[name.as_str()];
+                columns[index].push((row, amount.count * prior / observation.scale));
+            }
+        }
+        let mut factors = vec![1.0; names.len()];
+        let mut residuals: Vec<f64> = observations.iter().map(|o| -o.measured / o.scale).collect();
+        for column in &columns {
+            for &(row, share) in column {
+                residuals[row] += share;
+            }
+        }
+        for _ in 0..ROUNDS {
+            let mut largest: f64 = 0.0;
+            for (factor, column) in factors.iter_mut().zip(&columns) {
+                let slope: f64 = column.iter().map(|&(row, s)| s * residuals[row]).sum();
+                let curvature: f64 = column.iter().map(|&(_, s)| s * s).sum();
+                let slope = slope + PRIOR_WEIGHT * (*factor - 1.0);
+                let moved = (*factor - slope / (curvature + PRIOR_WEIGHT)).max(0.0);
+                let change = moved - *factor;
+                for &(row, share) in column {
+                    residuals[row] += share * change;
+                }
+                largest = largest.max(change.abs() / moved.max(1.0));
+                *factor = moved;
+            }
+            if largest < SETTLED {
+                break;
+            }
+        }
+        let mut fit = Self::default();
+        let mut families: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        for (name, (index, prior)) in names {
+            fit.units.insert(name.to_owned(), factors[index] * prior);
+            let of_family = families.entry(family(name).to_owned()).or_default();
+            of_family.push(factors[index]);
+        }
+        let medians = families.into_iter().filter_map(|(name, factors)| {
+            let median = crate::statistics::median(factors)?;
+            Some((name, median))
+        });
+        fit.families = medians.collect();
+        fit
+    }
+
+    /// Returns the predicted figure of work. A kind that was never measured costs its prior, times
+    /// what its family's measured kinds cost of theirs.
+    pub fn predict(&self, work: &Work) -> f64 {
+        let amounts = work.0.iter().map(|(name, amount)| {
+            let unit = self.units.get(name).copied().unwrap_or_else(|| {
+                let factor = self.families.get(family(name)).copied().unwrap_or(1.0);
+                factor * amount.prior
+            });
+            amount.count * unit
+        });
+        amounts.sum()
+    }
+}
+
+/// Returns the first word of a name.
+fn family(name: &str) -> &str {
+    name.split(' ').next().unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn work(amounts: &[(&str, f64)]) -> Work {
+        let mut work = Work::default();
+        for &(name, count) in amounts {
+            work.add(name, count, 1.0);
+        }
+        work
+    }
+
+    fn observation(amounts: &[(&str, f64)], measured: f64) -> Observation {
+        Observation {
+            work: work(amounts),
+            measured,
+            scale: measured,
+        }
+    }
+
+    #[test]
+    fn units_that_measurements_tell_apart_are_found() {
+        let fit = Fit::of(&[
+            observation(&[("a", 1.0), ("b", 2.0)], 8.0),
+            observation(&[("a", 3.0), ("b", 1.0)], 9.0),
+        ]);
+        assert!((fit.units["a"] - 2.0).abs() < 1e-2, "{fit:?}");
+        assert!((fit.units["b"] - 3.0).abs() < 1e-2, "{fit:?}");
+    }
+
+    #[test]
+    fn what_was_never_measured_follows_its_family() {
+        let fit = Fit::of(&[observation(&[("layer one", 1.0)], 4.0)]);
+        let predicted = fit.predict(&work(&[("layer two", 2.0)]));
+        assert!((predicted - 8.0).abs() < 1e-2, "{predicted}");
+        assert_eq!(fit.predict(&work(&[("other", 2.0)])), 2.0);
+        assert_eq!(fit.predict(&Work::default()), 0.0);
+    }
+
+    proptest! {
+        #[test]
+        fn no_unit_is_negative_and_no_fit_is_worse_than_the_prior(
+            counts in prop::collection::vec((0..4u32, 0..4u32, 0..4u32, 1..100u32), 1..8),
+        ) {
+            let observations: Vec<Observation> = counts
+                .iter()
+                .map(|&(a, b, c, measured)| {
+                    let counts = [("a", a), ("b", b), ("c", c)];
+                    let counts = counts.map(|(name, count)| (name, f64::from(count)));
+                    observation(&counts, f64::from(measured))
+                })
+                .collect();
+            let fit = Fit::of(&observations);
+            prop_assert!(fit.units.values().all(|unit| *unit >= 0.0));
+            let loss = |predict: &dyn Fn(&Work) -> f64| -> f64 {
+                let errors = observations.iter().map(|o| (predict(&o.work) - o.measured) / o.scale);
+                errors.map(|error| error * error).sum()
+            };
+            let at_prior = loss(&|work| Fit::default().predict(work));
+            prop_assert!(loss(&|work| fit.predict(work)) <= at_prior + 1e-9);
+        }
+    }
+}
