@@ -177,6 +177,10 @@ struct SweepArguments {
     /// Only the I-th of N parts of the placements, for other machines to run the others
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
+    /// Only the splits of most promise, as many as are projected to take so long: 90s, 30m, 2h
+    #[arg(long, value_name = "TIME", value_parser = budget,
+        conflicts_with_all = ["placement", "shard"])]
+    budget: Option<f64>,
     #[command(flatten)]
     encryption: EncryptionArguments,
     /// Where the results go [default: results/<name of the split file>, and in it
@@ -189,6 +193,10 @@ struct SweepArguments {
     /// Stop a split after so many seconds
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
+}
+
+fn budget(text: &str) -> std::result::Result<f64, String> {
+    units::parse_seconds(text).ok_or_else(|| "give a time with its unit, such as 30m".into())
 }
 
 #[derive(Debug, Args)]
@@ -354,6 +362,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
         calibration: arguments.encryption.calibration,
         log2_p_fail_lookup: arguments.encryption.log2_p_fail,
         shard: arguments.shard.map(|text| text.parse()).transpose()?,
+        budget_s: arguments.budget,
     })?;
     let folder = arguments.out.unwrap_or_else(|| {
         let folder = Path::new("results").join(&settings.name);

@@ -31,6 +31,8 @@ pub const UNITS: &str = "prediction-units.json";
 /// A figure that is a smaller share of the online time than this is fitted as if it were so large:
 /// microseconds need not be right to a percent beside seconds.
 const SMALLEST_SHARE: f64 = 0.02;
+/// Placements that each kind of work is measured in.
+const TIMES_MEASURED: usize = 2;
 /// The most placements that are measured for calibration.
 const MOST_CALIBRATED: usize = 24;
 
@@ -93,8 +95,8 @@ impl Counter<'_> {
 }
 
 /// Returns the placements to measure so that every kind of work among the candidates is measured
-/// somewhere: greedily what adds the most kinds for its look-ups, after everything at the client and
-/// everything at the server.
+/// twice where that can be: greedily what adds the most for its time, after everything at the client
+/// and everything at the server.
 ///
 /// # Errors
 ///
@@ -103,39 +105,55 @@ pub fn calibration_placements(
     counter: &Counter<'_>,
     candidates: &[Placement],
 ) -> Result<Vec<Placement>> {
-    let mut kinds: Vec<(f64, &Placement, BTreeSet<String>)> = Vec::new();
+    let mut open: Vec<Candidate> = Vec::new();
     for placement in candidates {
         if let Ok(done) = counter.count(placement)? {
             let names = done.work.values().flat_map(|work| work.0.keys().cloned());
-            let seconds = online(&Fit::default(), &done);
-            kinds.push((seconds, placement, names.collect()));
+            open.push(Candidate {
+                seconds: online(&Fit::default(), &done),
+                placement: placement.clone(),
+                names: names.collect(),
+            });
         }
     }
+    let names = open.iter().flat_map(|candidate| &candidate.names);
+    let mut wanted: BTreeMap<String, usize> =
+        names.map(|name| (name.clone(), TIMES_MEASURED)).collect();
     let layers = counter.model.layer_count();
     let ends = [Party::Client, Party::Server].map(|party| Placement::uniform(party, layers));
     let mut chosen: Vec<Placement> = Vec::new();
-    let mut missing: BTreeSet<&String> = kinds.iter().flat_map(|(.., names)| names).collect();
-    for (_, placement, names) in &kinds {
-        if ends.contains(placement) {
-            chosen.push((*placement).clone());
-            missing.retain(|name| !names.contains(*name));
+    while chosen.len() < MOST_CALIBRATED {
+        let gain = |candidate: &Candidate| {
+            let wanted = candidate.names.iter().map(|name| wanted[name]);
+            // Start and keys take about a second whatever the placement.
+            wanted.sum::<usize>() as f64 / (1.0 + candidate.seconds)
+        };
+        let end = open.iter().position(|c| ends.contains(&c.placement));
+        let best = end.or_else(|| {
+            let gains = open.iter().map(gain).enumerate();
+            let best = gains.max_by(|(_, a), (_, b)| a.total_cmp(b));
+            best.filter(|(_, gain)| *gain > 0.0).map(|(index, _)| index)
+        });
+        let Some(best) = best else { break };
+        let candidate = open.swap_remove(best);
+        for name in candidate.names {
+            wanted
+                .entry(name)
+                .and_modify(|times| *times = times.saturating_sub(1));
         }
-    }
-    while !missing.is_empty() && chosen.len() < MOST_CALIBRATED {
-        // Start and keys take about a second whatever the placement.
-        let gain = |(seconds, _, names): &(f64, &Placement, BTreeSet<String>)| {
-            let adds = missing.iter().filter(|name| names.contains(**name)).count();
-            adds as f64 / (1.0 + seconds)
-        };
-        let best = kinds.iter().max_by(|a, b| gain(a).total_cmp(&gain(b)));
-        let Some((_, placement, names)) = best.filter(|best| gain(best) > 0.0) else {
-            break;
-        };
-        chosen.push((*placement).clone());
-        missing.retain(|name| !names.contains(*name));
+        chosen.push(candidate.placement);
     }
     chosen.sort_by_key(Placement::to_string);
     Ok(chosen)
+}
+
+/// A placement that may be measured for calibration.
+struct Candidate {
+    /// Of an inference, by prior unit costs.
+    seconds: f64,
+    placement: Placement,
+    /// The kinds of its work.
+    names: BTreeSet<String>,
 }
 
 /// Returns unit costs fitted to measured rows with status `ok`; others are passed over.

@@ -74,6 +74,11 @@ impl Tables {
                 tables.layers.extend(run.layer_rows(model, placement));
             }
         }
+        let left_out = settings.left_out.iter().map(|placement| SplitRow {
+            reason: Some("left out: the budget went to splits of more promise".into()),
+            ..Try::default().split_row(settings, model, placement)
+        });
+        tables.splits.extend(left_out);
         tables
     }
 

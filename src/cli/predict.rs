@@ -220,7 +220,9 @@ impl Task {
             name: CALIBRATION.into(),
             shard: None,
             whole: Vec::new(),
+            budget_s: None,
             placements: chosen.to_vec(),
+            left_out: Vec::new(),
             images: 1,
             repeats,
             ..self.settings.clone()

@@ -76,7 +76,7 @@ pub fn count(
     };
     done.count_client(model, placement, keyed);
     for program in programs {
-        done.count_messages(program, keyed);
+        done.count_messages(model, program, keyed);
         done.count_steps(model, program, cost, threads, keyed);
     }
     done.count_keys(programs);
@@ -128,7 +128,7 @@ impl Done {
             .add(format!("between {keyed}"), 1.0, 1e-7);
     }
 
-    fn count_messages(&mut self, program: &Program, keyed: &str) {
+    fn count_messages(&mut self, model: &Model, program: &Program, keyed: &str) {
         let parameters = &program.parameters;
         let shape = shape(parameters);
         let polynomial = parameters.literal().polynomial_size as f64;
@@ -152,7 +152,7 @@ impl Done {
             messages += 1.0;
         }
         for download in &program.interface.downloads {
-            self.count_download(download, program, keyed);
+            self.count_download(model, download, program, keyed);
             let sizes = download.ciphertext_sizes(parameters);
             let received = wire::download_bytes(&sizes, download.bytes);
             self.download_bytes += received;
@@ -170,7 +170,13 @@ impl Done {
             .add(format!("between-segment {keyed}"), 1.0, 1e-6);
     }
 
-    fn count_download(&mut self, download: &DownloadEncoding, program: &Program, keyed: &str) {
+    fn count_download(
+        &mut self,
+        model: &Model,
+        download: &DownloadEncoding,
+        program: &Program,
+        keyed: &str,
+    ) {
         let parameters = &program.parameters;
         let elements = download.scales.len() as f64;
         let big = parameters.big_size() as f64;
@@ -178,7 +184,9 @@ impl Done {
         match &download.form {
             Form::Lwe => decrypt.add(format!("decrypt {keyed}"), elements * big, 1e-10),
             Form::Glwe(ciphertexts) => {
-                let name = format!("decrypt-packed {} {keyed}", shape(parameters));
+                // How the memory for taking coefficients out is come by is no matter of their count.
+                let node = &model.nodes[download.value - 1].name;
+                let name = format!("decrypt-packed {node} {} {keyed}", shape(parameters));
                 for ciphertext in ciphertexts {
                     let extracted = ciphertext.len() as f64 * big;
                     decrypt.add(name.clone(), extracted.min(64.0 * big), EXTRACT_S);
