@@ -23,7 +23,7 @@ use crate::solver::{Cost, Oracle, Segment};
 ///
 /// A placement whose segments share one set for the sake of its key takes a few percent more for its
 /// look-ups, by the rule of that choice, and less memory. Client layers are priced as in a process
-/// without an evaluation key, segments by whether they need one.
+/// that encrypts nothing, segments by whether they need an evaluation key.
 pub struct FittedOracle<'a> {
     counter: &'a Counter<'a>,
     fit: &'a Fit,

@@ -57,8 +57,8 @@ const EXTRACT_S: f64 = 5e-10;
 
 /// Counts what a placement does with its programs on so many threads.
 ///
-/// Processes that hold no evaluation key are kinds of their own: their memory allocator returns
-/// what it is given to the system, and takes it anew for each inference.
+/// Work in processes that hold no evaluation key, or encrypt nothing, is of kinds of its own: what
+/// the memory allocator returns to the system there, it takes anew for each inference.
 pub fn count(
     model: &Model,
     placement: &Placement,
@@ -70,9 +70,10 @@ pub fn count(
         parameter_sets: sets(programs),
         ..Done::default()
     };
-    let keyed = match key_parameters(programs).is_empty() {
-        true => "keyless",
-        false => "keyed",
+    let keyed = match (programs.is_empty(), key_parameters(programs).is_empty()) {
+        (true, _) => "clear",
+        (false, true) => "keyless",
+        (false, false) => "keyed",
     };
     done.count_client(model, placement, keyed);
     for program in programs {
