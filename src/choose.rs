@@ -1,7 +1,7 @@
 //! Choosing a split from measured rows: the best within limits, the front, and the reason against
 //! each of the others. Nothing is run.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use crate::exposure;
@@ -246,31 +246,30 @@ impl Limits {
 }
 
 impl Choice<'_> {
-    /// Returns, where nothing is left, how many splits each limit excludes, and the split that
-    /// breaks them least.
-    pub fn nearest(&self) -> (Vec<(Limit, usize)>, Option<(&SplitRow, &[Broken])>) {
-        let over = self
-            .rejected
+    /// Returns the splits that break limits, and which.
+    fn over(&self) -> impl Iterator<Item = (&SplitRow, &[Broken])> {
+        self.rejected
             .iter()
             .filter_map(|(row, reason)| match reason {
                 Reason::Limits(broken) => Some((*row, broken.as_slice())),
                 Reason::Dominated { .. } => None,
-            });
-        let over: Vec<(&SplitRow, &[Broken])> = over.collect();
-        let breaks = |broken: &[Broken], limit: Limit| broken.iter().any(|b| b.limit == limit);
-        let limits: BTreeSet<Limit> = over
-            .iter()
-            .flat_map(|(_, broken)| broken.iter().map(|b| b.limit))
-            .collect();
-        let counted = limits.into_iter().map(|limit| {
-            let count = over.iter().filter(|(_, broken)| breaks(broken, limit));
-            (limit, count.count())
-        });
+            })
+    }
+
+    /// Returns how many splits each limit excludes.
+    pub fn excluded(&self) -> BTreeMap<Limit, usize> {
+        let mut counts = BTreeMap::new();
+        for broken in self.over().flat_map(|(_, broken)| broken) {
+            *counts.entry(broken.limit).or_default() += 1;
+        }
+        counts
+    }
+
+    /// Returns the split that breaks limits least, and how.
+    pub fn nearest(&self) -> Option<(&SplitRow, &[Broken])> {
         let excess = |broken: &[Broken]| broken.iter().map(|b| b.excess).sum::<f64>();
-        let nearest = over
-            .iter()
-            .min_by(|a, b| excess(a.1).total_cmp(&excess(b.1)));
-        (counted.collect(), nearest.copied())
+        self.over()
+            .min_by(|a, b| excess(a.1).total_cmp(&excess(b.1)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command line: what a person types and reads. Results go to standard output, everything
 //! else to standard error.
 
+mod calibrate;
 mod choose;
 mod import;
 mod merge;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use calibrate::CalibrateArguments;
 use choose::ChooseArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use import::ImportArguments;
@@ -20,11 +22,9 @@ use merge::MergeArguments;
 use predict::PredictArguments;
 
 use crate::compile::{Download, compile_placement};
-use crate::cost::Figures;
 use crate::deviation::Deviations;
 use crate::error::{Error, Result};
 use crate::explain::explain;
-use crate::fhe::parameters::ParameterSet;
 use crate::inference::Session;
 use crate::model::{Granularity, Model};
 use crate::placement::{Party, Placement};
@@ -200,13 +200,6 @@ fn budget(text: &str) -> std::result::Result<f64, String> {
 }
 
 #[derive(Debug, Args)]
-struct CalibrateArguments {
-    /// Where the figures go
-    #[arg(long, value_name = "FILE", default_value = "calibration.json")]
-    out: PathBuf,
-}
-
-#[derive(Debug, Args)]
 struct PlotArguments {
     /// A results folder
     folder: PathBuf,
@@ -227,7 +220,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Params(arguments) => params(arguments),
         Command::Audit(arguments) => audit(arguments),
-        Command::Calibrate(arguments) => calibrate(&arguments.out),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Plot(arguments) => plot(&arguments.folder),
         Command::Worker => worker::run(),
         Command::Role { party } => role::run(party.into()),
@@ -450,38 +443,6 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
             .display()
     ));
     lines
-}
-
-fn calibrate(path: &Path) -> Result<()> {
-    let [fast, accurate] = [ParameterSet::fast()?, ParameterSet::accurate()?];
-    let fast = crate::calibrate::calibrate(fast)?;
-    let accurate = crate::calibrate::calibrate(accurate)?;
-    let cost = fast.cost.rounded();
-    let client_s = crate::calibrate::client_s()?;
-    let figures = Figures {
-        rotation_ns: cost.rotation_ns,
-        keyswitch_ns: cost.keyswitch_ns,
-        client_s: Some(client_s),
-    };
-    results::write_json(path, &figures)?;
-    let lines = [fast, accurate].map(|found| {
-        let modelled = fast.cost.look_up_core_s(&found.parameters);
-        let cores = rayon::current_num_threads() as f64;
-        format!(
-            "{}  activation {} ({} to {}), the model says {}; keyswitch {} of a core; keys {}",
-            found.parameters,
-            units::seconds(found.activation_s.median),
-            units::seconds(found.activation_s.min),
-            units::seconds(found.activation_s.max),
-            units::seconds(modelled / cores),
-            units::seconds(found.keyswitch_core_s.median),
-            units::seconds(found.key_generation_s),
-        )
-    });
-    print(lines.into_iter().chain([
-        format!("a small client's phases  {}", units::seconds(client_s)),
-        format!("figures  {}", path.display()),
-    ]))
 }
 
 fn plot(folder: &Path) -> Result<()> {

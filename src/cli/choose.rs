@@ -194,13 +194,13 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
 
 /// Returns which limit excludes how many, and the split that is nearest to them.
 fn why_nothing(choice: &Choice<'_>) -> String {
-    let (limits, nearest) = choice.nearest();
     let total = choice.rejected.len();
-    let Some((row, broken)) = nearest else {
+    let Some((row, broken)) = choice.nearest() else {
         return "no row is measured with status ok".into();
     };
-    let counted = limits
-        .iter()
+    let counted = choice
+        .excluded()
+        .into_iter()
         .map(|(limit, count)| format!("{limit} excludes {count} of {total}"));
     let counted: Vec<String> = counted.collect();
     let words: Vec<&str> = broken.iter().map(|broken| broken.words.as_str()).collect();

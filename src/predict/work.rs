@@ -115,10 +115,7 @@ impl Done {
             }
             for node in &model.nodes[layer.nodes.clone()] {
                 let multiplications = match &node.operation {
-                    Operation::Linear(linear) => {
-                        let blocks = linear.map.blocks.iter();
-                        blocks.map(|b| b.inputs.len() * b.outputs.len()).sum()
-                    }
+                    Operation::Linear(linear) => linear.map.multiplication_count(),
                     _ => 0,
                 };
                 let prior = 1e-9 * multiplications as f64 + 3e-8 * node.output_count() as f64;
@@ -318,10 +315,7 @@ fn family(parameters: &ParameterSet) -> String {
 
 fn weight_count(term: &Term) -> usize {
     match term {
-        Term::Matrix(map) => {
-            let blocks = map.blocks.iter();
-            blocks.map(|b| b.inputs.len() * b.outputs.len()).sum()
-        }
+        Term::Matrix(map) => map.multiplication_count(),
         Term::Scale(factors) => factors.len(),
     }
 }

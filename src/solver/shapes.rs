@@ -76,11 +76,7 @@ impl Stack {
             elements: node.output_count(),
             parameters: node.parameter_count,
             multiplications: match &node.operation {
-                Operation::Linear(linear) => {
-                    let blocks = linear.map.blocks.iter();
-                    let sizes = blocks.map(|block| block.inputs.len() * block.outputs.len());
-                    sizes.sum()
-                }
+                Operation::Linear(linear) => linear.map.multiplication_count(),
                 _ => 0,
             },
             look_ups: node.operation.bootstrap_count(node.output_count()),
