@@ -1,12 +1,22 @@
 //! Measures this machine's figures for the cost model, and how well it predicts.
 
+use std::path::Path;
+
+use crate::compile::{Choice, Download, Target};
 use crate::cost::CostModel;
+use crate::ending::Ending;
+use crate::error::Result;
 use crate::fhe::parameters::ParameterSet;
-use crate::statistics::Summary;
+use crate::inference::Session;
+use crate::model::Model;
+use crate::statistics::{Summary, median};
 use crate::yardstick::Yardstick;
 
 /// Look-ups of a measured batch.
 const BATCH: usize = 64;
+
+/// Inferences that the client's figure is the median of, after one to warm up.
+const CLIENT_INFERENCES: usize = 51;
 
 /// Measured times of one parameter set.
 #[derive(Debug, Clone, Copy)]
@@ -38,4 +48,30 @@ pub fn calibrate(parameters: ParameterSet) -> Calibrated {
             keyswitch_core_s.median,
         ),
     }
+}
+
+/// Returns the seconds of a fixed client's phases: four float layers of digits-cnn, and encryption
+/// and decryption of what crosses before and after its last layer. No device is like another in
+/// all phases; this mix stands for a client's.
+///
+/// # Errors
+///
+/// What setting the placement up and running it give.
+pub fn client_s() -> Result<f64> {
+    let model = Model::load(Path::new("digits-cnn"))?;
+    let target = Target {
+        parameters: Choice::Fixed(ParameterSet::accurate()?),
+        log2_p_fail_lookup: -64.0,
+        download: Download::Plain,
+        ending: Ending::default(),
+    };
+    let session = Session::set_up(&model, &"CCCCS".parse()?, &target)?;
+    let image = model.test.image(0);
+    session.infer(image)?;
+    let seconds = (0..CLIENT_INFERENCES).map(|_| {
+        let times = session.infer(image)?.times;
+        Ok(times.client_compute_s + times.encrypt_s + times.decrypt_s)
+    });
+    let seconds: Vec<f64> = seconds.collect::<Result<_>>()?;
+    Ok(median(seconds).unwrap_or_default())
 }

@@ -1,22 +1,30 @@
 //! The command line: what a person types and reads. Results go to standard output, everything
 //! else to standard error.
 
+mod calibrate;
+mod choose;
 mod compare;
 mod export;
 mod import;
 mod merge;
+mod predict;
 mod report;
+mod scenario;
 mod sweep;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
+use calibrate::CalibrateArguments;
+use choose::ChooseArguments;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use compare::CompareArguments;
 use export::ExportArguments;
 use import::ImportArguments;
 use merge::MergeArguments;
+use predict::PredictArguments;
 use report::ReportArguments;
 use sweep::SweepArguments;
 
@@ -25,11 +33,11 @@ use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
 use crate::error::{Error, Result};
 use crate::explain::explain;
-use crate::fhe::parameters::ParameterSet;
 use crate::inference::Session;
 use crate::model::{Granularity, Model};
 use crate::placement::{Party, Placement};
 use crate::plot::{draw_results, hosts};
+use crate::progress::INTERRUPTED;
 use crate::protection::Protection;
 use crate::results::{self, Tables, read_csv};
 use crate::role;
@@ -61,6 +69,10 @@ enum Command {
     Merge(MergeArguments),
     /// Compare two results folders, split by split
     Compare(CompareArguments),
+    /// Choose a split of a results folder: the best within limits, the front, and why not the others
+    Choose(ChooseArguments),
+    /// Predict what every split takes from a calibration run of some; compare with measured rows
+    Predict(PredictArguments),
     /// Print the parameter sets chosen for a placement, and the noise budget behind them
     Params(ParamsArguments),
     /// Run one placement with real keys and compare every look-up with its clear value
@@ -161,13 +173,6 @@ struct AuditArguments {
 }
 
 #[derive(Debug, Args)]
-struct CalibrateArguments {
-    /// Where the figures go
-    #[arg(long, value_name = "FILE", default_value = "calibration.json")]
-    out: PathBuf,
-}
-
-#[derive(Debug, Args)]
 struct PlotArguments {
     /// A results folder
     folder: PathBuf,
@@ -185,9 +190,11 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Sweep(arguments) => sweep::run(arguments),
         Command::Merge(arguments) => merge::run(arguments),
         Command::Compare(arguments) => compare::run(&arguments),
+        Command::Choose(arguments) => choose::run(&arguments),
+        Command::Predict(arguments) => predict::run(&arguments),
         Command::Params(arguments) => params(arguments),
         Command::Audit(arguments) => audit(arguments),
-        Command::Calibrate(arguments) => calibrate(&arguments.out),
+        Command::Calibrate(arguments) => calibrate::run(&arguments),
         Command::Plot(arguments) => plot(&arguments.folder),
         Command::Report(arguments) => report::run(&arguments),
         Command::Export(arguments) => export::run(arguments),
@@ -306,6 +313,17 @@ fn audit(arguments: AuditArguments) -> Result<()> {
     print(std::iter::once(header.to_owned()).chain(lines))
 }
 
+/// Lets the first Ctrl-C ask for an end, and the second be one.
+fn listen() -> Result<()> {
+    let handler = || {
+        if INTERRUPTED.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))
+}
+
 /// Returns what a person wants to know first, and where the rest is.
 fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
     let times = |row: &&SplitRow| row.online_s_median.is_some();
@@ -348,33 +366,18 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
     lines
 }
 
-fn calibrate(path: &Path) -> Result<()> {
-    let [fast, accurate] = [ParameterSet::fast()?, ParameterSet::accurate()?];
-    let fast = crate::calibrate::calibrate(fast);
-    let accurate = crate::calibrate::calibrate(accurate);
-    results::write_json(path, &fast.cost.rounded())?;
-    let lines = [fast, accurate].map(|found| {
-        let modelled = fast.cost.look_up_core_s(&found.parameters);
-        let cores = rayon::current_num_threads() as f64;
-        format!(
-            "{}  activation {} ({} to {}), the model says {}; keyswitch {} of a core; keys {}",
-            found.parameters,
-            units::seconds(found.activation_s.median),
-            units::seconds(found.activation_s.min),
-            units::seconds(found.activation_s.max),
-            units::seconds(modelled / cores),
-            units::seconds(found.keyswitch_core_s.median),
-            units::seconds(found.key_generation_s),
-        )
-    });
-    print(
-        lines
-            .into_iter()
-            .chain([format!("figures  {}", path.display())]),
-    )
+fn plot(folder: &Path) -> Result<()> {
+    let rows = read_splits(folder)?;
+    let paths = draw_results(&rows, folder)?;
+    print(paths.iter().map(|path| path.display().to_string()))
 }
 
-fn plot(folder: &Path) -> Result<()> {
+/// Returns the rows of a results folder's splits.csv, checked.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] that names the table.
+fn read_splits(folder: &Path) -> Result<Vec<SplitRow>> {
     let table = folder.join(results::SPLITS);
     if !table.is_file() {
         let reason = "there is no such table: give a folder that a sweep wrote";
@@ -382,8 +385,7 @@ fn plot(folder: &Path) -> Result<()> {
     }
     let rows: Vec<SplitRow> = read_csv(&table)?;
     check_times(&rows, &table)?;
-    let paths = draw_results(&rows, folder)?;
-    print(paths.iter().map(|path| path.display().to_string()))
+    Ok(rows)
 }
 
 /// Checks that a table which a person may have edited holds times that an axis can show.

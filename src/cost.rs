@@ -19,17 +19,20 @@ pub struct CostModel {
     pub keyswitch_ns: f64,
 }
 
-impl Default for CostModel {
-    /// Measured on one core of an AMD EPYC of family 26 (Zen 5) by `splitbench calibrate`.
-    fn default() -> Self {
-        Self {
-            rotation_ns: 0.0149,
-            keyswitch_ns: 0.0088,
-        }
-    }
+/// What `splitbench calibrate` writes of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Figures {
+    /// [`CostModel::rotation_ns`].
+    pub rotation_ns: f64,
+    /// [`CostModel::keyswitch_ns`].
+    pub keyswitch_ns: f64,
+    /// Seconds of a fixed client's phases, for comparing one client device with another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_s: Option<f64>,
 }
 
-impl CostModel {
+impl Figures {
     /// Reads the figures that `splitbench calibrate` wrote.
     ///
     /// # Errors
@@ -41,15 +44,58 @@ impl CostModel {
             source,
         })?;
         let invalid = |reason: String| Error::invalid(path.display().to_string(), reason);
-        let model: Self = serde_json::from_str(&text)
+        let figures: Self = serde_json::from_str(&text)
             .map_err(|error| invalid(format!("no calibration: {error}")))?;
         let plausible = |ns: f64| (1e-6..1e6).contains(&ns);
-        if plausible(model.rotation_ns) && plausible(model.keyswitch_ns) {
-            return Ok(model);
+        if !plausible(figures.rotation_ns) || !plausible(figures.keyswitch_ns) {
+            let reason = "figures must lie between 10^-6 and 10^6 nanoseconds";
+            return Err(invalid(reason.into()));
         }
-        Err(invalid(
-            "figures must lie between 10^-6 and 10^6 nanoseconds".into(),
-        ))
+        if !figures.client_s.is_none_or(|s| (1e-9..1e6).contains(&s)) {
+            let reason = "client_s must lie between 10^-9 and 10^6 seconds";
+            return Err(invalid(reason.into()));
+        }
+        Ok(figures)
+    }
+
+    /// Returns how many times slower the client of this file is than that of another.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] that names the file without a client's figure.
+    pub fn client_slowdown(client: &Path, host: &Path) -> Result<f64> {
+        let seconds = |path: &Path| {
+            Self::read(path)?.client_s.ok_or_else(|| {
+                let reason = "it holds no client_s: write it anew with `splitbench calibrate`";
+                Error::invalid(path.display().to_string(), reason)
+            })
+        };
+        Ok(seconds(client)? / seconds(host)?)
+    }
+}
+
+impl Default for CostModel {
+    /// Measured on one core of an AMD EPYC of family 26 (Zen 5) by `splitbench calibrate`.
+    fn default() -> Self {
+        Self {
+            rotation_ns: 0.0149,
+            keyswitch_ns: 0.0088,
+        }
+    }
+}
+
+impl CostModel {
+    /// Reads the figures of look-ups that `splitbench calibrate` wrote.
+    ///
+    /// # Errors
+    ///
+    /// As [`Figures::read`].
+    pub fn read(path: &Path) -> Result<Self> {
+        let figures = Figures::read(path)?;
+        Ok(Self {
+            rotation_ns: figures.rotation_ns,
+            keyswitch_ns: figures.keyswitch_ns,
+        })
     }
 
     /// Returns the model that gives those measured core-seconds of a look-up, of which so many
@@ -126,9 +172,28 @@ mod tests {
             "{}",
             r#"{"rotation_ns": -1, "keyswitch_ns": 0.01}"#,
             "[1e999]",
+            r#"{"rotation_ns": 0.02, "keyswitch_ns": 0.01, "client_s": 0}"#,
         ] {
             let error = write(bad).expect_err(bad).to_string();
             assert!(error.contains("calibration.json"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_client_is_as_many_times_slower_as_its_file_says() {
+        let folder = tempfile::tempdir().expect("folder");
+        let write = |name: &str, client: &str| {
+            let path = folder.path().join(name);
+            let text = format!(r#"{{"rotation_ns": 0.02, "keyswitch_ns": 0.01{client}}}"#);
+            fs::write(&path, text).expect("written");
+            path
+        };
+        let phone = write("phone.json", r#", "client_s": 0.008"#);
+        let host = write("host.json", r#", "client_s": 0.001"#);
+        let old = write("old.json", "");
+        let slowdown = Figures::client_slowdown(&phone, &host).expect("both know");
+        assert!((slowdown - 8.0).abs() < 1e-12);
+        let error = Figures::client_slowdown(&phone, &old).expect_err("old");
+        assert!(error.to_string().contains("old.json"), "{error}");
     }
 }

@@ -71,6 +71,10 @@ pub enum Error {
     )]
     WrongCpu { missing: String },
 
+    /// No split meets the limits that a person set.
+    #[error("no split is left: {0}")]
+    NothingLeft(String),
+
     /// Ctrl-C or a termination signal.
     #[error("interrupted; finished splits are kept, continue with --resume")]
     Interrupted,
@@ -96,6 +100,7 @@ impl Error {
             Self::SplitsFailed { .. } | Self::Worker(_) => 4,
             Self::Mismatch { .. } | Self::Message(_) => 5,
             Self::Write { .. } | Self::Draw { .. } | Self::WrongCpu { .. } => 6,
+            Self::NothingLeft(_) => 7,
             Self::Interrupted => 130,
         }
     }

@@ -119,6 +119,12 @@ impl<T: Element> LinearMap<T> {
         output
     }
 
+    /// Returns the multiplications of a weight with an input, padding included.
+    pub fn multiplication_count(&self) -> usize {
+        let blocks = self.blocks.iter();
+        blocks.map(|b| b.inputs.len() * b.outputs.len()).sum()
+    }
+
     /// Returns the squared Euclidean norm of the weights of each output.
     pub fn squared_norms(&self) -> Vec<f64> {
         let mut norms = vec![0.0; self.output_count];

@@ -195,25 +195,12 @@ impl Model {
 
     /// Returns the values that nodes read and others make, in order.
     pub fn values_read(&self, nodes: &Range<usize>) -> Vec<usize> {
-        let read = self.nodes[nodes.clone()]
-            .iter()
-            .flat_map(|node| &node.inputs);
-        let mut values: Vec<usize> = read
-            .copied()
-            .filter(|&value| value <= nodes.start)
-            .collect();
-        values.sort_unstable();
-        values.dedup();
-        values
+        values::read_by(nodes, |node| &self.nodes[node].inputs)
     }
 
     /// Returns the values that nodes make and others read, in order; the network's output is read.
     pub fn values_made(&self, nodes: &Range<usize>) -> Vec<usize> {
-        let later = &self.nodes[nodes.end..];
-        let is_read = |value: &usize| {
-            *value == self.nodes.len() || later.iter().any(|node| node.inputs.contains(value))
-        };
-        (nodes.start + 1..=nodes.end).filter(is_read).collect()
+        values::made_by(nodes, self.nodes.len(), |node| &self.nodes[node].inputs)
     }
 
     /// Returns how often activations change party: each value that a server segment reads from

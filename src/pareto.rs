@@ -1,4 +1,18 @@
-//! The Pareto front of points whose coordinates are all to be small.
+//! Pareto fronts of points whose coordinates are all to be small: two of them, or any number.
+
+/// Returns whether a point is no larger than another in every coordinate and smaller in one.
+pub fn dominates(left: &[f64], right: &[f64]) -> bool {
+    let mut pairs = left.iter().zip(right);
+    left != right && pairs.all(|(left, right)| left <= right)
+}
+
+/// Returns the indices of the points that no other one dominates, in their order. The coordinates,
+/// the same number for every point, must be numbers; unknown ones may be infinite.
+pub fn front_of(points: &[impl AsRef<[f64]>]) -> Vec<usize> {
+    let dominators = dominators(points).into_iter().enumerate();
+    let front = dominators.filter(|(_, dominator)| dominator.is_none());
+    front.map(|(index, _)| index).collect()
+}
 
 /// Returns the indices of the points that no other point dominates, by rising first coordinate.
 ///
@@ -39,10 +53,11 @@ pub fn front(points: &[(f64, f64)]) -> Vec<usize> {
 ///
 /// Points are taken in lexicographic order, in which no point comes before one that dominates it;
 /// domination is transitive, so that each needs comparing with the front so far alone.
-pub fn dominators<const N: usize>(points: &[[f64; N]]) -> Vec<Option<usize>> {
+pub fn dominators(points: &[impl AsRef<[f64]>]) -> Vec<Option<usize>> {
+    let points: Vec<&[f64]> = points.iter().map(AsRef::as_ref).collect();
     let mut order: Vec<usize> = (0..points.len()).collect();
     order.sort_by(|&left, &right| {
-        let pairs = points[left].iter().zip(&points[right]);
+        let pairs = points[left].iter().zip(points[right]);
         let mut unequal = pairs.map(|(a, b)| a.total_cmp(b));
         unequal
             .find(|order| order.is_ne())
@@ -51,7 +66,7 @@ pub fn dominators<const N: usize>(points: &[[f64; N]]) -> Vec<Option<usize>> {
     let (mut front, mut found) = (Vec::new(), vec![None; points.len()]);
     for index in order {
         let mut front_points = front.iter().copied();
-        found[index] = front_points.find(|&other| dominates(&points[other], &points[index]));
+        found[index] = front_points.find(|&other| dominates(points[other], points[index]));
         if found[index].is_none() {
             front.push(index);
         }
@@ -59,19 +74,10 @@ pub fn dominators<const N: usize>(points: &[[f64; N]]) -> Vec<Option<usize>> {
     found
 }
 
-/// Returns whether `left` is no larger than `right` in any coordinate and smaller in one.
-fn dominates<const N: usize>(left: &[f64; N], right: &[f64; N]) -> bool {
-    left != right && left.iter().zip(right).all(|(left, right)| left <= right)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    fn dominates(left: (f64, f64), right: (f64, f64)) -> bool {
-        left.0 <= right.0 && left.1 <= right.1 && left != right
-    }
 
     proptest! {
         #[test]
@@ -82,13 +88,15 @@ mod tests {
             let found = dominators(&points);
             for (index, dominator) in found.iter().enumerate() {
                 let mut all = points.iter();
-                let is_dominated = all.any(|other| super::dominates(other, &points[index]));
+                let is_dominated = all.any(|other| dominates(other, &points[index]));
                 prop_assert_eq!(is_dominated, dominator.is_some());
                 if let Some(other) = *dominator {
-                    prop_assert!(super::dominates(&points[other], &points[index]));
+                    prop_assert!(dominates(&points[other], &points[index]));
                     prop_assert_eq!(found[other], None);
                 }
             }
+            let front = (0..points.len()).filter(|&index| found[index].is_none());
+            prop_assert_eq!(front_of(&points), front.collect::<Vec<_>>());
         }
     }
 
@@ -136,11 +144,17 @@ mod tests {
             let points = scattered(seed, 1 + seed as usize % 40);
             let mut found = front(&points);
             found.sort_unstable();
-            let expected: Vec<usize> = (0..points.len())
-                .filter(|&index| !points.iter().any(|&other| dominates(other, points[index])))
-                .collect();
-            assert_eq!(found, expected, "seed {seed}: {points:?}");
+            let points: Vec<Vec<f64>> = points.iter().map(|&(x, y)| vec![x, y]).collect();
+            assert_eq!(found, front_of(&points), "seed {seed}: {points:?}");
         }
+    }
+
+    #[test]
+    fn a_point_dominates_by_being_smaller_somewhere_and_larger_nowhere() {
+        assert!(dominates(&[1.0, 2.0, 3.0], &[1.0, 2.0, 4.0]));
+        assert!(!dominates(&[1.0, 2.0], &[1.0, 2.0]));
+        assert!(!dominates(&[1.0, 3.0], &[2.0, 2.0]));
+        assert!(dominates(&[1.0, f64::INFINITY], &[2.0, f64::INFINITY]));
     }
 
     #[test]

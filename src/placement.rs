@@ -71,6 +71,11 @@ impl Placement {
         Self(vec![party; layer_count])
     }
 
+    /// Returns the placement with those parties.
+    pub fn of(parties: Vec<Party>) -> Self {
+        Self(parties)
+    }
+
     /// Returns the party of each layer.
     pub fn parties(&self) -> &[Party] {
         &self.0

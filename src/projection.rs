@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::compile::{Target, compile_placement};
 use crate::error::{Error, Result};
+use crate::fhe::parameters::ParameterSet;
 use crate::inference::{Session, key_parameters};
 use crate::model::Model;
 use crate::placement::Placement;
@@ -119,21 +120,33 @@ fn measure(model: &Model, placement: &Placement, target: &Target) -> Result<(f64
     ))
 }
 
+/// Returns the resident bytes of an expanded evaluation key.
+pub fn key_bytes_at_rest(parameters: &ParameterSet) -> usize {
+    let (bootstrap, keyswitch) = key_parts(parameters);
+    3 * keyswitch + bootstrap
+}
+
+/// Returns the bytes of the transformed bootstrap key, and the elements of the keyswitch key.
+fn key_parts(parameters: &ParameterSet) -> (usize, usize) {
+    let literal = parameters.literal();
+    let polynomials = (literal.glwe_dimension + 1).pow(2) * literal.bootstrap_levels;
+    let bootstrap = 8 * literal.lwe_dimension * polynomials * literal.polynomial_size;
+    let keyswitch =
+        parameters.big_dimension() * literal.keyswitch_levels * (literal.lwe_dimension + 1);
+    (bootstrap, keyswitch)
+}
+
 /// Returns the projected peak of a split: the evaluation keys while the last is expanded, or at
 /// rest with the ciphertexts of the widest layer's input and output.
 pub fn peak_bytes(model: &Model, programs: &[Arc<Program>]) -> u64 {
     let mut at_rest = 0;
     let mut expanding = 0;
     for parameters in key_parameters(programs) {
-        let literal = parameters.literal();
-        let polynomials = (literal.glwe_dimension + 1).pow(2) * literal.bootstrap_levels;
-        let bootstrap = 8 * literal.lwe_dimension * polynomials * literal.polynomial_size;
-        let keyswitch =
-            parameters.big_dimension() * literal.keyswitch_levels * (literal.lwe_dimension + 1);
+        let (bootstrap, keyswitch) = key_parts(&parameters);
         // Packing holds the standard key of eight bytes an element, its rounded copy of four and
         // the packed one of three; then comes the bootstrap key in both domains.
         expanding = (15 * keyswitch).max(3 * keyswitch + 2 * bootstrap);
-        at_rest += 3 * keyswitch + bootstrap;
+        at_rest += key_bytes_at_rest(&parameters);
     }
     let ciphertexts = programs.iter().flat_map(|program| {
         let nodes = program.nodes.clone().map(|node| {

@@ -80,6 +80,15 @@ impl Tables {
             tables.splits.push(split.row(model, placement, &pace));
             tables.layers.extend(split.layer_rows(model, placement));
         }
+        let unvisited = Split {
+            visits: Vec::new(),
+            settings,
+        };
+        let left_out = settings.left_out.iter().map(|placement| SplitRow {
+            reason: Some("left out: the budget went to splits of more promise".into()),
+            ..unvisited.row(model, placement, &pace)
+        });
+        tables.splits.extend(left_out);
         tables
     }
 
@@ -377,7 +386,11 @@ pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 }
 
 /// Writes rows below a header that is there also without rows.
-fn write_csv<T: Serialize + Default>(path: &Path, rows: &[T]) -> Result<()> {
+///
+/// # Errors
+///
+/// [`Error::Write`]; the old file then still stands.
+pub fn write_csv<T: Serialize + Default>(path: &Path, rows: &[T]) -> Result<()> {
     let csv = match rows {
         [] => header_of::<T>(),
         rows => to_csv(rows),

@@ -1,11 +1,13 @@
 //! What to sweep: split files, command-line settings, and the two made into one.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::answer::Answer;
+use crate::budget;
 use crate::compile::{Choice, Download, Target};
 use crate::cost::CostModel;
 use crate::ending::Ending;
@@ -17,6 +19,10 @@ use crate::placement::Placement;
 use crate::protection::Protection;
 use crate::select::{DEFAULT_STEP_NOISE, Precision};
 use crate::shard::Shard;
+use crate::units;
+
+/// The most layers of a network whose placements beside the budget are listed as skipped.
+const MOST_LEFT_OUT_LAYERS: usize = 12;
 
 /// The split file of a sweep without arguments.
 const DEFAULT_SPLITS: &str = include_str!("../splits/digits-cnn.json");
@@ -125,6 +131,8 @@ pub struct Overrides {
     pub calibration: Option<PathBuf>,
     /// Only this part of the placements.
     pub shard: Option<Shard>,
+    /// Only the placements that so many seconds pay for, in order of promise.
+    pub budget_s: Option<f64>,
 }
 
 /// Everything that decides what a sweep's rows mean; equal settings give comparable rows.
@@ -145,8 +153,14 @@ pub struct Settings {
     /// Every placement of that larger sweep; none where this is all of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub whole: Vec<Placement>,
+    /// The seconds that placements were chosen for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget_s: Option<f64>,
     /// The placements to run.
     pub placements: Vec<Placement>,
+    /// Placements that the budget leaves out; none of a network with too many to list.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<Placement>,
     pub images: usize,
     pub repeats: usize,
     #[serde(default)]
@@ -209,11 +223,13 @@ impl Settings {
         let granularity = overrides.granularity.unwrap_or(file.granularity);
         let model = Model::load(&path)?.with_granularity(granularity);
         let placements = match (overrides.placements.is_empty(), file.placements) {
+            // Chosen below, by settings that are known by then.
+            _ if overrides.budget_s.is_some() => Vec::new(),
             (false, _) => overrides.placements,
             (true, Placements::List(list)) => list,
             (true, Placements::Word(AllWord::All)) => all_placements(&model)?,
         };
-        let settings = Self {
+        let mut settings = Self {
             splitbench_version: env!("CARGO_PKG_VERSION").into(),
             name: file.name,
             model: path,
@@ -221,7 +237,9 @@ impl Settings {
             granularity,
             shard: None,
             whole: Vec::new(),
+            budget_s: overrides.budget_s,
             placements,
+            left_out: Vec::new(),
             images: overrides.images.unwrap_or(file.images),
             repeats: overrides.repeats.unwrap_or(file.repeats),
             order: overrides.order.unwrap_or(file.order),
@@ -239,6 +257,9 @@ impl Settings {
                 .log2_p_fail_lookup
                 .unwrap_or(file.log2_p_fail_lookup),
         };
+        if let Some(budget_s) = overrides.budget_s {
+            settings.spend(budget_s, &model)?;
+        }
         match (settings.check(&model), named) {
             (Ok(()), _) => Ok((settings.part(overrides.shard)?, model)),
             (Err(Error::Usage(reason)), Some(path)) => Err(Error::Usage(format!(
@@ -247,6 +268,29 @@ impl Settings {
             ))),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Chooses the placements that a budget pays for; in a table of all that can be listed, the
+    /// others are left out.
+    fn spend(&mut self, budget_s: f64, model: &Model) -> Result<()> {
+        let inferences = self.images * self.repeats;
+        let plan = budget::plan(model, &self.cost, inferences, budget_s)?;
+        if plan.placements.is_empty() {
+            return Err(Error::Usage(format!(
+                "--budget: {} pays for no split of {}: give more",
+                units::seconds(budget_s),
+                model.name
+            )));
+        }
+        if model.layer_count() <= MOST_LEFT_OUT_LAYERS {
+            let chosen: HashSet<&Placement> = plan.placements.iter().collect();
+            let all = Placement::all(model.layer_count());
+            self.left_out = all
+                .filter(|placement| !chosen.contains(placement))
+                .collect();
+        }
+        self.placements = plan.placements;
+        Ok(())
     }
 
     /// Returns the settings of one shard of this sweep; of all of it without a shard.
@@ -278,7 +322,7 @@ impl Settings {
     }
 
     fn check(&self, model: &Model) -> Result<()> {
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         for placement in &self.placements {
             placement.check_length(model.layer_count(), &model.name)?;
             if !seen.insert(placement) {

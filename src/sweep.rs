@@ -42,6 +42,18 @@ pub enum Isolation {
     None,
 }
 
+impl Isolation {
+    /// Returns workers that run this very program.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Worker`] where the system does not tell which that is.
+    pub fn workers(limits: Limits) -> Result<Self> {
+        let program = std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?;
+        Ok(Self::Worker { program, limits })
+    }
+}
+
 /// What a sweep tells while it runs.
 pub trait Observer {
     /// So many visits are behind; this one begins.

@@ -50,29 +50,20 @@ pub fn bytes(bytes: u64) -> String {
     format!("{} {name}", three_digits(bytes as f64 / unit_bytes))
 }
 
+/// Returns bytes with three significant digits in decimal units, as memory and traffic are sold:
+/// `2.00 GB`.
+pub fn decimal_bytes(bytes: u64) -> String {
+    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
+    let found = units.iter().find(|(unit, _)| bytes as f64 >= *unit);
+    match found {
+        Some((unit, name)) => format!("{} {name}", three_digits(bytes as f64 / unit)),
+        None => format!("{bytes} B"),
+    }
+}
+
 /// Returns bytes without trailing zeros, as ticks of an axis carry them: `32 KiB`, `1 MiB`.
 pub fn bytes_tick(value_bytes: u64) -> String {
     without_trailing_zeros(&bytes(value_bytes))
-}
-
-/// Returns the bytes that a text such as `2GB` (10^9 each), `1.5 GiB` (2^30) or `512MB` means;
-/// `None` where it means none.
-pub fn parse_bytes(text: &str) -> Option<u64> {
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic())?);
-    let unit_bytes = match unit.to_ascii_lowercase().as_str() {
-        "b" => 1.0,
-        "kb" => 1e3,
-        "mb" => 1e6,
-        "gb" => 1e9,
-        "tb" => 1e12,
-        "kib" => 1024.0,
-        "mib" => 1_048_576.0,
-        "gib" => 1_073_741_824.0,
-        "tib" => 1_099_511_627_776.0,
-        _ => return None,
-    };
-    let bytes = number.trim().parse::<f64>().ok()? * unit_bytes;
-    (bytes >= 1.0 && bytes < 2f64.powi(63)).then_some(bytes as u64)
 }
 
 /// Returns a share of one as a percentage with one decimal: `percent(0.973)` is `97.3 %`.
@@ -124,6 +115,75 @@ pub fn byte_unit(bytes: f64) -> (f64, &'static str) {
         .iter()
         .find(|(unit_bytes, _)| (bytes / unit_bytes * 1024.0).round() >= 1024.0);
     found.copied().unwrap_or(BYTE_UNITS[BYTE_UNITS.len() - 1])
+}
+
+/// Returns a bandwidth without trailing zeros: `12 Mbit/s`, `1.5 Gbit/s`.
+pub fn bits_per_second(bits_per_s: f64) -> String {
+    let units = [(1e9, "Gbit/s"), (1e6, "Mbit/s"), (1e3, "kbit/s")];
+    let found = units.iter().find(|(unit, _)| bits_per_s >= *unit);
+    let (unit, name) = found.copied().unwrap_or((1.0, "bit/s"));
+    without_trailing_zeros(&format!("{} {name}", three_digits(bits_per_s / unit)))
+}
+
+/// Returns the bandwidth that `12mbit`, `1.5 Gbit` or `300kbit` says; positive.
+pub fn parse_bits_per_second(text: &str) -> Option<f64> {
+    let units = [("kbit", 1e3), ("mbit", 1e6), ("gbit", 1e9)];
+    parse_figure(text, &units).filter(|&bits| bits > 0.0)
+}
+
+/// Returns the seconds that `60ms`, `90s`, `30m` or `2h` says; not negative.
+pub fn parse_seconds(text: &str) -> Option<f64> {
+    let units = [
+        ("us", 1e-6),
+        ("ms", 1e-3),
+        ("s", 1.0),
+        ("m", 60.0),
+        ("min", 60.0),
+        ("h", 3600.0),
+    ];
+    parse_figure(text, &units)
+}
+
+/// Returns the bytes that `2GB`, `512MiB` or `100kB` says, decimal and binary units apart.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let units = [
+        ("b", 1.0),
+        ("kb", 1e3),
+        ("mb", 1e6),
+        ("gb", 1e9),
+        ("tb", 1e12),
+        ("kib", 1024.0),
+        ("mib", 1_048_576.0),
+        ("gib", 1_073_741_824.0),
+        ("tib", 1_099_511_627_776.0),
+    ];
+    let bytes = parse_figure(text, &units)?;
+    (bytes < 2f64.powi(63)).then_some(bytes.round() as u64)
+}
+
+/// Returns the share that `20%` or `0.2` says; from 0 to 1.
+pub fn parse_share(text: &str) -> Option<f64> {
+    let share = match text.trim().strip_suffix('%') {
+        Some(percent) => number(percent)? / 100.0,
+        None => number(text)?,
+    };
+    (share <= 1.0).then_some(share)
+}
+
+/// Returns a number with one of the units, whose names are in lower case; the case of the text
+/// does not count.
+fn parse_figure(text: &str, units: &[(&str, f64)]) -> Option<f64> {
+    let text = text.trim().to_ascii_lowercase();
+    let end = text.find(|c: char| c.is_ascii_alphabetic())?;
+    let (figure, unit) = text.split_at(end);
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number(figure).map(|value| value * factor)
+}
+
+/// Returns a finite number that is not negative.
+fn number(text: &str) -> Option<f64> {
+    let value: f64 = text.trim().parse().ok()?;
+    (value.is_finite() && value >= 0.0).then_some(value)
 }
 
 /// Three significant digits below a thousand, whole numbers from there on.
@@ -282,6 +342,38 @@ mod tests {
                 (104_857_600, "100 MiB"),
             ],
         );
+    }
+
+    #[test]
+    fn bytes_are_decimal_where_limits_are() {
+        check(
+            decimal_bytes,
+            &[
+                (0, "0 B"),
+                (999, "999 B"),
+                (1000, "1.00 kB"),
+                (41_402_368, "41.4 MB"),
+                (2_000_000_000, "2.00 GB"),
+            ],
+        );
+    }
+
+    #[test]
+    fn figures_of_people_are_read_with_their_units() {
+        assert_eq!(parse_bytes("2GB"), Some(2_000_000_000));
+        assert_eq!(parse_bytes(" 1.5 MiB "), Some(1_572_864));
+        assert_eq!(parse_seconds("30m"), Some(1800.0));
+        assert_eq!(parse_seconds("0.3 ms"), Some(0.3e-3));
+        assert_eq!(parse_bits_per_second("1.5Gbit"), Some(1.5e9));
+        assert_eq!(parse_share("20%"), Some(0.2));
+        assert_eq!(parse_share("0.95"), Some(0.95));
+        for text in ["", "2", "GB", "-1GB", "2XB", "1e999GB", "nan GB", "1 2GB"] {
+            assert_eq!(parse_bytes(text), None, "{text:?}");
+        }
+        for text in ["", "101%", "-1%", "1.5", "nan", "inf%"] {
+            assert_eq!(parse_share(text), None, "{text:?}");
+        }
+        assert_eq!(parse_bits_per_second("0kbit"), None);
     }
 
     #[test]

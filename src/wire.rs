@@ -39,6 +39,17 @@ pub fn write_upload(ciphertexts: &SeededCiphertexts, bytes: usize) -> Vec<u8> {
     message
 }
 
+/// Returns the length of an upload whose ciphertexts have those coefficients, at so many bytes each.
+pub fn upload_bytes(sizes: &[usize], bytes: usize) -> u64 {
+    download_bytes(sizes, bytes) + SEED_BYTES as u64
+}
+
+/// Returns the length of a download whose ciphertexts have those coefficients, at so many bytes
+/// each.
+pub fn download_bytes(sizes: &[usize], bytes: usize) -> u64 {
+    (HEADER_BYTES + sizes.iter().sum::<usize>() * bytes) as u64
+}
+
 /// Reads an upload.
 ///
 /// # Errors

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{EncryptionArguments, print, summary};
+use super::{EncryptionArguments, listen, print, summary};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::model::{Granularity, Model};
@@ -49,6 +49,10 @@ pub struct SweepArguments {
     /// Only the I-th of N parts of the placements, for other machines to run the others
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
+    /// Only the splits of most promise, as many as are projected to take so long: 90s, 30m, 2h
+    #[arg(long, value_name = "TIME", value_parser = budget,
+        conflicts_with_all = ["placement", "shard"])]
+    budget: Option<f64>,
     #[command(flatten)]
     encryption: EncryptionArguments,
     /// Where the results go [default: results/<name of the split file>, and in it
@@ -101,6 +105,7 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
         calibration: arguments.encryption.calibration,
         log2_p_fail_lookup: arguments.encryption.log2_p_fail,
         shard: arguments.shard.map(|text| text.parse()).transpose()?,
+        budget_s: arguments.budget,
     })?;
     let folder = arguments.out.unwrap_or_else(|| {
         let folder = Path::new("results").join(&settings.name);
@@ -117,18 +122,10 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
     let isolation = if arguments.in_process {
         Isolation::None
     } else {
-        Isolation::Worker {
-            program: std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?,
-            limits,
-        }
+        Isolation::workers(limits)?
     };
     let results = ResultsFolder::open(&folder, &settings, arguments.resume)?;
-    ctrlc::set_handler(|| {
-        if INTERRUPTED.swap(true, Ordering::Relaxed) {
-            std::process::exit(130);
-        }
-    })
-    .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))?;
+    listen()?;
     let projection = project(&settings, &model, &|| INTERRUPTED.load(Ordering::Relaxed))?;
     announce(&settings, &model, &projection);
     if !arguments.force {
@@ -140,6 +137,10 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
     };
     let tables = outcome?;
     print(summary(&tables, &folder))
+}
+
+fn budget(text: &str) -> std::result::Result<f64, String> {
+    units::parse_seconds(text).ok_or_else(|| "give a time with its unit, such as 30m".into())
 }
 
 fn memory_size(text: &str) -> Result<u64> {

@@ -32,14 +32,19 @@ pub fn look_up<'a>(
     if rows.is_empty() {
         return;
     }
-    let threads = rayon::current_num_threads();
-    let rounds = rows.len().div_ceil(threads * LARGEST_BATCH);
-    let batch = rows.len().div_ceil(threads * rounds);
+    let (_, batch) = batches(rows.len(), rayon::current_num_threads());
     rows.par_chunks_mut(batch)
         .enumerate()
         .for_each(|(index, rows)| {
             look_up_batch(key, rows, |row| table(index * batch + row));
         });
+}
+
+/// Returns how many batches a thread rotates, one after the other, for so many look-ups, and the
+/// ciphertexts of a batch.
+pub fn batches(look_ups: usize, threads: usize) -> (usize, usize) {
+    let rounds = look_ups.div_ceil(threads * LARGEST_BATCH).max(1);
+    (rounds, look_ups.div_ceil(threads * rounds))
 }
 
 fn look_up_batch<'a>(

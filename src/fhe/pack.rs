@@ -51,6 +51,11 @@ impl PackingDecomposition {
         })
     }
 
+    /// Returns the bytes of a seeded key on the wire.
+    pub fn key_bytes(&self, parameters: &ParameterSet) -> u64 {
+        (SEED_BYTES + 8 * self.body_count(parameters)) as u64
+    }
+
     fn body_count(&self, parameters: &ParameterSet) -> usize {
         parameters.big_dimension() * self.levels * parameters.literal().polynomial_size
     }

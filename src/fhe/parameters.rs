@@ -138,6 +138,16 @@ impl ParameterSet {
         self.0.glwe_dimension * self.0.polynomial_size
     }
 
+    /// Returns the bytes of a seeded evaluation key on the wire: seed and bodies of `n·levels·(k + 1)`
+    /// GLWE ciphertexts and of `k·N·levels` LWE ciphertexts.
+    pub fn evaluation_key_bytes(&self) -> u64 {
+        let literal = self.literal();
+        let rows = literal.lwe_dimension * literal.bootstrap_levels * (literal.glwe_dimension + 1);
+        let bootstrap = rows * literal.polynomial_size;
+        let keyswitch = self.big_dimension() * literal.keyswitch_levels;
+        (2 * size_of::<u128>() + 8 * (bootstrap + keyswitch)) as u64
+    }
+
     /// Returns the number of `u64` coefficients of an LWE ciphertext between layers.
     pub fn big_size(&self) -> usize {
         self.big_dimension() + 1

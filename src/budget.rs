@@ -1,0 +1,192 @@
+//! Which placements to run when there is no time for all: those that a front by shapes promises,
+//! and their neighbours, until the projected time is used.
+
+use std::collections::{HashSet, VecDeque};
+
+use crate::cost::CostModel;
+use crate::error::Result;
+use crate::fhe::parameters::ParameterSet;
+use crate::model::Model;
+use crate::objective::Objective;
+use crate::placement::Placement;
+use crate::scenario::Scenario;
+use crate::solver::shapes::{ShapeOracle, Stack};
+use crate::solver::{Cost, Request, Solution, cost_of, front, neighbours};
+
+/// The criteria of the front.
+const CRITERIA: [Objective; 3] = [Objective::Time, Objective::Exposure, Objective::Bytes];
+/// How far the front of a large network may lie above the true one.
+const TOLERANCE: f64 = 0.1;
+/// The most placements that the front is thinned to: more than any budget pays for.
+const MOST_OF_FRONT: usize = 4096;
+/// Seconds that a split takes besides keys and inferences: start, simulation, checks.
+const PER_SPLIT_S: f64 = 1.5;
+/// Times that a split's keys are made and handed over: for its inferences, and for its memory.
+const KEYS: f64 = 2.0;
+/// Inferences besides those asked for: to warm up, for the memory of each party, for the audit.
+const FURTHER_INFERENCES: usize = 4;
+
+/// A placement that may be worth running.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Promising {
+    pub placement: Placement,
+    /// Projected seconds of running it.
+    pub run_s: f64,
+}
+
+/// What a budget pays for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Plan {
+    /// In order of promise.
+    pub placements: Vec<Placement>,
+    /// Projected seconds of running them.
+    pub run_s: f64,
+}
+
+/// Returns the placements that a number of seconds pays for, in order of promise; what is too dear
+/// makes room for what is cheaper. The outcome depends on its arguments alone.
+///
+/// # Errors
+///
+/// As [`promising`].
+pub fn plan(model: &Model, cost: &CostModel, inferences: usize, budget_s: f64) -> Result<Plan> {
+    let mut plan = Plan::default();
+    for candidate in promising(model, cost, inferences)? {
+        if plan.run_s + candidate.run_s <= budget_s {
+            plan.run_s += candidate.run_s;
+            plan.placements.push(candidate.placement);
+        }
+    }
+    Ok(plan)
+}
+
+/// Returns the placements of the front by shapes, those of its ends and middles first, then their
+/// neighbours that are not on it, the nearest to the front first.
+///
+/// # Errors
+///
+/// [`crate::Error::Parameters`] where the built-in set is refused.
+pub fn promising(model: &Model, cost: &CostModel, inferences: usize) -> Result<Vec<Promising>> {
+    let stack = Stack::of(model);
+    let scenario = Scenario::default();
+    let cores = rayon::current_num_threads();
+    let oracle = ShapeOracle::new(&stack, &scenario, ParameterSet::fast()?, cost, cores);
+    let request = Request {
+        objectives: CRITERIA.to_vec(),
+        tolerance: TOLERANCE,
+        ..Request::default()
+    };
+    let found = front(&oracle, &request)?;
+    let of_front = spread(found.len()).into_iter().take(MOST_OF_FRONT);
+    let of_front: Vec<Solution> = of_front.map(|index| found[index].clone()).collect();
+    let mut seen: HashSet<Placement> = of_front.iter().map(|s| s.placement.clone()).collect();
+    let mut beside: Vec<(f64, Solution)> = Vec::new();
+    for solution in &of_front {
+        for placement in neighbours(&solution.placement) {
+            if !seen.insert(placement.clone()) {
+                continue;
+            }
+            if let Some(cost) = cost_of(&oracle, &placement)? {
+                let distance = distance(&cost, &of_front);
+                beside.push((distance, Solution { placement, cost }));
+            }
+        }
+    }
+    beside.sort_by(|(a, left), (b, right)| {
+        let by_name = || left.placement.to_string().cmp(&right.placement.to_string());
+        a.total_cmp(b).then_with(by_name)
+    });
+    let beside = beside.into_iter().map(|(_, solution)| solution);
+    let all = of_front.into_iter().chain(beside);
+    let run_s = |cost: &Cost| {
+        let keys = if cost.key_memory > 0.0 { KEYS } else { 0.0 };
+        PER_SPLIT_S
+            + keys * oracle.key_exchange_s()
+            + (inferences + FURTHER_INFERENCES) as f64 * cost.time_s
+    };
+    let promising = all.map(|Solution { placement, cost }| Promising {
+        run_s: run_s(&cost),
+        placement,
+    });
+    Ok(promising.collect())
+}
+
+/// Returns how many times larger than some point of the front a cost is in every criterion: one
+/// and less where it is not dominated.
+fn distance(cost: &Cost, front: &[Solution]) -> f64 {
+    let times = |solution: &Solution| {
+        let criteria = CRITERIA.iter();
+        let ratios = criteria.map(|&criterion| {
+            // A value of nothing is matched by nothing alone.
+            let (of, least) = (cost.value(criterion), solution.cost.value(criterion));
+            if of == least { 1.0 } else { of / least }
+        });
+        ratios.fold(f64::INFINITY, f64::min)
+    };
+    front.iter().map(times).fold(0.0, f64::max)
+}
+
+/// Returns the indices below a count so that any beginning of them is spread over all: both ends,
+/// then the middles of what lies between.
+fn spread(count: usize) -> Vec<usize> {
+    let Some(last) = count.checked_sub(1) else {
+        return Vec::new();
+    };
+    let mut order = vec![0, last];
+    order.dedup();
+    let mut gaps = VecDeque::from([(0, last)]);
+    while let Some((low, high)) = gaps.pop_front() {
+        if high - low < 2 {
+            continue;
+        }
+        let middle = (low + high) / 2;
+        order.push(middle);
+        gaps.extend([(low, middle), (middle, high)]);
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::model::Granularity;
+
+    #[test]
+    fn any_beginning_is_spread_and_all_are_there_once() {
+        assert_eq!(spread(0), [0; 0]);
+        assert_eq!(spread(1), [0]);
+        assert_eq!(spread(2), [0, 1]);
+        assert_eq!(spread(5), [0, 4, 2, 1, 3]);
+        for count in 0..60 {
+            let mut all = spread(count);
+            all.sort_unstable();
+            assert_eq!(all, (0..count).collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn a_larger_budget_pays_for_more_and_never_overdraws() {
+        let model = Model::load(Path::new("digits-deep")).expect("embedded");
+        let model = model.with_granularity(Granularity::Layer);
+        let cost = CostModel::default();
+        let mut last = 0;
+        for budget_s in [0.0, 3.0, 20.0, 60.0, 1e9] {
+            let plan = plan(&model, &cost, 1, budget_s).expect("planned");
+            assert!(plan.run_s <= budget_s);
+            assert!(plan.placements.len() >= last, "{budget_s}");
+            assert_eq!(
+                plan,
+                super::plan(&model, &cost, 1, budget_s).expect("planned")
+            );
+            last = plan.placements.len();
+        }
+        assert!(last > 8 && last <= 256, "{last}");
+        let all = promising(&model, &cost, 1).expect("found");
+        assert_eq!(all[0].placement.to_string(), "C".repeat(8));
+        let names: HashSet<String> = all.iter().map(|p| p.placement.to_string()).collect();
+        assert_eq!(names.len(), all.len(), "each once");
+        assert!(names.contains(&"S".repeat(8)));
+    }
+}

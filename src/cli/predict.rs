@@ -1,0 +1,338 @@
+//! `splitbench predict`.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use clap::Args;
+
+use super::scenario::ScenarioArguments;
+use super::{EncryptionArguments, listen, print, read_splits};
+use crate::budget::promising;
+use crate::error::{Error, Result};
+use crate::log::{self, Record};
+use crate::model::{Granularity, Model};
+use crate::objective::Objective;
+use crate::placement::Placement;
+use crate::predict::fit::Fit;
+use crate::predict::oracle::FittedOracle;
+use crate::predict::{
+    Counter, PREDICTIONS, PredictionRow, UNITS, calibrate, calibration_placements, errors, predict,
+};
+use crate::progress::{Progress, tell};
+use crate::results::{LAYERS, read_csv, write_csv, write_json};
+use crate::row::{LayerRow, SplitRow};
+use crate::scenario::Scenario;
+use crate::settings::{Overrides, Settings};
+use crate::solver::{self, Request};
+use crate::sweep::{self, Isolation, ResultsFolder};
+use crate::units;
+use crate::watch::Limits;
+
+/// The most layers for which all splits are predicted.
+const MOST_LISTED_LAYERS: usize = 12;
+/// The most layers whose runs are all compiled, n(n + 1)/2 of them.
+const MOST_COMPILED_LAYERS: usize = 24;
+/// How far the printed front may lie above the true one.
+const TOLERANCE: f64 = 0.01;
+/// The folder of calibration runs in that of predictions.
+const CALIBRATION: &str = "calibration";
+
+/// What a person says of a prediction.
+#[derive(Debug, Args)]
+pub struct PredictArguments {
+    /// A model folder, or the name of a built-in model
+    #[arg(long, value_name = "DIR", default_value = "models/digits-cnn")]
+    model: PathBuf,
+    /// What is placed as a whole: a residual block, or each layer [default: block]
+    #[arg(long, value_enum, value_name = "WHAT")]
+    granularity: Option<Granularity>,
+    #[command(flatten)]
+    encryption: EncryptionArguments,
+    /// Predict the splits of a results folder with its settings, and compare
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "granularity", "out"])]
+    against: Option<PathBuf>,
+    /// With --against: take the rows of the calibration splits from the folder, and run nothing
+    #[arg(long, requires = "against")]
+    reuse: bool,
+    /// Inferences of each calibration split
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    repeats: usize,
+    /// Where predictions and calibration go [default: results/<name>-predicted]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    #[command(flatten)]
+    scenario: ScenarioArguments,
+}
+
+/// What is predicted, from what, and where it goes.
+struct Task {
+    settings: Settings,
+    model: Model,
+    candidates: Vec<Placement>,
+    threads: usize,
+    folder: PathBuf,
+    /// Rows to compare with.
+    measured: Vec<SplitRow>,
+}
+
+/// Calibrates, predicts, writes and prints.
+pub fn run(arguments: &PredictArguments) -> Result<()> {
+    let task = match &arguments.against {
+        Some(folder) => Task::of_results(folder)?,
+        None => Task::of_model(arguments)?,
+    };
+    let counter = Counter {
+        model: &task.model,
+        target: task.settings.target()?,
+        cost: task.settings.cost,
+        threads: task.threads,
+    };
+    let begin = Instant::now();
+    let chosen = calibration_placements(&counter, &task.candidates)?;
+    tell(&format!(
+        "{}: {} splits to predict, of which {} are measured for calibration",
+        task.model.name,
+        task.candidates.len(),
+        chosen.len()
+    ));
+    let (splits, layers) = match arguments.reuse {
+        true => task.rows_of(&chosen)?,
+        false => task.measure(&chosen, arguments.repeats)?,
+    };
+    let fit = calibrate(&counter, &splits, &layers)?;
+    let rows = task.candidates.iter().map(|placement| {
+        let mut row = predict(&counter, &fit, placement)?;
+        row.calibrated = chosen.contains(placement);
+        if let Some(of) = task
+            .measured
+            .iter()
+            .find(|of| of.placement == row.placement)
+        {
+            row.compare(of);
+        }
+        Ok(row)
+    });
+    let rows: Vec<PredictionRow> = rows.collect::<Result<_>>()?;
+    std::fs::create_dir_all(&task.folder).map_err(|source| Error::Write {
+        path: task.folder.clone(),
+        source,
+    })?;
+    write_csv(&task.folder.join(PREDICTIONS), &rows)?;
+    write_json(&task.folder.join(UNITS), &fit)?;
+    tell(&format!(
+        "took {}",
+        units::seconds(begin.elapsed().as_secs_f64())
+    ));
+    let scenario = arguments.scenario.scenario()?;
+    let mut lines = match arguments.against {
+        Some(_) => comparison(&rows),
+        None => front_lines(&counter, &fit, &scenario, &rows)?,
+    };
+    let path = task.folder.join(PREDICTIONS);
+    lines.push(format!("predictions  {}", path.display()));
+    print(lines)
+}
+
+impl Task {
+    fn of_model(arguments: &PredictArguments) -> Result<Self> {
+        let encryption = &arguments.encryption;
+        let granularity = arguments.granularity.unwrap_or_default();
+        let layers = Model::load(&arguments.model)?
+            .with_granularity(granularity)
+            .layer_count();
+        // Any placement will do to check the settings by: there may be too many to list.
+        let overrides = Overrides {
+            model: Some(arguments.model.clone()),
+            granularity: arguments.granularity,
+            placements: vec!["S".repeat(layers).parse()?],
+            repeats: Some(arguments.repeats),
+            parameters: encryption.parameters.clone(),
+            step_noise: encryption.step_noise,
+            log2_p_fail_lookup: encryption.log2_p_fail,
+            download: encryption.download,
+            answer: encryption.answer,
+            protect: encryption.protect,
+            calibration: encryption.calibration.clone(),
+            ..Overrides::default()
+        };
+        let (settings, model) = Settings::resolve(overrides)?;
+        let candidates = match layers {
+            0..=MOST_LISTED_LAYERS => Placement::all(layers).collect(),
+            _ => {
+                let found = promising(&model, &settings.cost, 1)?;
+                found.into_iter().map(|found| found.placement).collect()
+            }
+        };
+        let folder = arguments.out.clone().unwrap_or_else(|| {
+            let name = format!("{}-predicted", settings.name);
+            Path::new("results").join(name)
+        });
+        Ok(Self {
+            settings,
+            model,
+            candidates,
+            threads: rayon::current_num_threads(),
+            folder,
+            measured: Vec::new(),
+        })
+    }
+
+    fn of_results(folder: &Path) -> Result<Self> {
+        let measured = read_splits(folder)?;
+        let records = log::read(folder)?;
+        let Some(Record::Settings(settings)) = records.first() else {
+            let reason = "it has no log with settings: give a folder that a sweep wrote";
+            return Err(Error::invalid(folder.display().to_string(), reason));
+        };
+        let threads = records.iter().rev().find_map(|record| match record {
+            Record::Environment(environment) => Some(environment.machine.threads_used),
+            _ => None,
+        });
+        let model = Model::load(&settings.model)?.with_granularity(settings.granularity);
+        if model.digest != settings.model_digest {
+            let place = settings.model.display().to_string();
+            let reason = "the model is not the one that was swept: its digest differs";
+            return Err(Error::invalid(place, reason));
+        }
+        Ok(Self {
+            candidates: settings.placements.clone(),
+            settings: settings.clone(),
+            model,
+            threads: threads.unwrap_or_else(rayon::current_num_threads),
+            folder: folder.to_owned(),
+            measured,
+        })
+    }
+
+    /// Returns the rows of some placements, and those of their layers, from the results folder.
+    fn rows_of(&self, chosen: &[Placement]) -> Result<(Vec<SplitRow>, Vec<LayerRow>)> {
+        let names: Vec<String> = chosen.iter().map(Placement::to_string).collect();
+        let rows = self.measured.iter();
+        let rows = rows.filter(|row| names.contains(&row.placement)).cloned();
+        Ok((rows.collect(), read_csv(&self.folder.join(LAYERS))?))
+    }
+
+    /// Runs some placements, or goes on with what an earlier run left of them.
+    fn measure(
+        &self,
+        chosen: &[Placement],
+        repeats: usize,
+    ) -> Result<(Vec<SplitRow>, Vec<LayerRow>)> {
+        let settings = Settings {
+            splitbench_version: env!("CARGO_PKG_VERSION").into(),
+            name: CALIBRATION.into(),
+            shard: None,
+            whole: Vec::new(),
+            budget_s: None,
+            placements: chosen.to_vec(),
+            left_out: Vec::new(),
+            images: 1,
+            repeats,
+            ..self.settings.clone()
+        };
+        let folder = self.folder.join(CALIBRATION);
+        let isolation = Isolation::workers(Limits::default())?;
+        let results = ResultsFolder::open(&folder, &settings, true)?;
+        listen()?;
+        let progress = Progress::new(chosen.len() * repeats);
+        match sweep::run(results, &settings, &self.model, &isolation, &progress) {
+            Ok(tables) => Ok((tables.splits, tables.layers)),
+            // What did run is enough to fit to; the others' work follows its family.
+            Err(Error::SplitsFailed { table, .. } | Error::Mismatch { table, .. }) => {
+                let splits = read_csv(&table)?;
+                Ok((splits, read_csv(&folder.join(LAYERS))?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Returns the front that the solver finds; of a network too large to compile all its runs, the
+/// splits that a front by shapes promised.
+fn front_lines(
+    counter: &Counter<'_>,
+    fit: &Fit,
+    scenario: &Scenario,
+    rows: &[PredictionRow],
+) -> Result<Vec<String>> {
+    let layers = counter.model.layer_count();
+    let mut lines = vec![format!("predicted, modelled for {scenario}")];
+    if layers > MOST_COMPILED_LAYERS {
+        lines.push(format!(
+            "{} splits that the front by shapes promises, and their neighbours",
+            rows.len()
+        ));
+        return Ok(lines);
+    }
+    let oracle = FittedOracle::new(counter, fit, scenario);
+    let request = Request {
+        objectives: vec![
+            Objective::Time,
+            Objective::ClientMemory,
+            Objective::Bytes,
+            Objective::Exposure,
+        ],
+        tolerance: TOLERANCE,
+        ..Request::default()
+    };
+    let front = solver::front(&oracle, &request)?;
+    let width = layers.max("front".len());
+    lines.push(format!(
+        "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}",
+        "front", "time", "client", "server", "bytes", "given away"
+    ));
+    lines.extend(front.iter().map(|solution| {
+        let bytes = |objective| units::decimal_bytes(solution.cost.value(objective).round() as u64);
+        format!(
+            "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}",
+            solution.placement,
+            units::seconds(solution.cost.time_s),
+            bytes(Objective::ClientMemory),
+            bytes(Objective::ServerMemory),
+            bytes(Objective::Bytes),
+            units::percent(solution.cost.exposure),
+        )
+    }));
+    Ok(lines)
+}
+
+/// Returns predicted against measured online times, and the errors.
+fn comparison(rows: &[PredictionRow]) -> Vec<String> {
+    let widths = rows.iter().map(|row| row.placement.len());
+    let width = widths.max().unwrap_or(0).max("split".len());
+    let time = |seconds: Option<f64>| seconds.map_or("-".into(), units::seconds);
+    let mut lines = vec![format!(
+        "{:width$}  {:>9}  {:>9}  {:>8}  {}",
+        "split", "predicted", "measured", "error", "calibration"
+    )];
+    lines.extend(rows.iter().map(|row| {
+        let error = row.online_error.map(|error| {
+            let sign = if error >= 0.0 { "+" } else { "" };
+            format!("{sign}{}", units::percent(error))
+        });
+        let line = format!(
+            "{:width$}  {:>9}  {:>9}  {:>8}  {}",
+            row.placement,
+            time(row.online_s),
+            time(row.measured_online_s),
+            error.unwrap_or("-".into()),
+            if row.calibrated { "yes" } else { "" },
+        );
+        line.trim_end().to_owned()
+    }));
+    let all = errors(rows);
+    let others = errors(rows.iter().filter(|row| !row.calibrated));
+    for (name, errors) in [
+        ("all splits", all),
+        ("splits not in the calibration", others),
+    ] {
+        if let Some((median, worst)) = errors {
+            lines.push(format!(
+                "error of online time over {name}: median {}, worst {}",
+                units::percent(median),
+                units::percent(worst)
+            ));
+        }
+    }
+    lines
+}

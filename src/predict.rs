@@ -1,0 +1,356 @@
+//! Predictions of what splits take, from the measured rows of a few of them.
+//!
+//! What a placement does is counted from its compiled programs (`work`), unit costs are fitted to
+//! the phases and layers of the measured rows (`fit`), and both together predict every other
+//! placement, bytes exactly. Look-ups of sets that differ only in n share a unit cost, in proportion
+//! to the cost model.
+
+pub mod fit;
+pub mod oracle;
+pub mod work;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::compile::{Target, compile_placement};
+use crate::cost::CostModel;
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::placement::{Party, Placement};
+use crate::row::{LayerRow, SplitRow, Status};
+use crate::scenario::Measured;
+use fit::{Fit, Observation, Work};
+use work::{Done, Figure, count};
+
+/// The file of predictions in a folder.
+pub const PREDICTIONS: &str = "predictions.csv";
+/// The file of fitted unit costs in a folder.
+pub const UNITS: &str = "prediction-units.json";
+
+/// A figure that is a smaller share of the online time than this is fitted as if it were so large:
+/// microseconds need not be right to a percent beside seconds.
+const SMALLEST_SHARE: f64 = 0.02;
+/// Placements that each kind of work is measured in.
+const TIMES_MEASURED: usize = 2;
+/// The most placements that are measured for calibration.
+const MOST_CALIBRATED: usize = 24;
+
+/// One placement: a line of `predictions.csv`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct PredictionRow {
+    pub model: String,
+    pub placement: String,
+    pub parameter_set: String,
+    pub online_s: Option<f64>,
+    pub client_compute_s: Option<f64>,
+    pub encrypt_s: Option<f64>,
+    pub serialise_s: Option<f64>,
+    pub server_compute_s: Option<f64>,
+    pub deserialise_s: Option<f64>,
+    pub decrypt_s: Option<f64>,
+    pub key_generation_s: Option<f64>,
+    pub key_transfer_s: Option<f64>,
+    pub upload_bytes: Option<u64>,
+    pub download_bytes: Option<u64>,
+    pub evaluation_key_bytes: Option<u64>,
+    pub rounds: usize,
+    pub bootstrap_count: usize,
+    pub client_peak_rss_bytes: Option<u64>,
+    pub server_peak_rss_bytes: Option<u64>,
+    pub client_weight_share: Option<f64>,
+    pub calibrated: bool,
+    pub measured_online_s: Option<f64>,
+    pub online_error: Option<f64>,
+    pub reason: Option<String>,
+}
+
+/// Counts the work of a model's placements.
+pub struct Counter<'a> {
+    pub model: &'a Model,
+    pub target: Target,
+    pub cost: CostModel,
+    pub threads: usize,
+}
+
+impl Counter<'_> {
+    /// Returns what a placement does; the error's words where no parameter set carries it.
+    ///
+    /// # Errors
+    ///
+    /// All others of compiling it.
+    pub fn count(&self, placement: &Placement) -> Result<std::result::Result<Done, String>> {
+        match compile_placement(self.model, placement, &self.target) {
+            Ok(programs) => Ok(Ok(count(
+                self.model,
+                placement,
+                &programs,
+                &self.cost,
+                self.threads,
+            ))),
+            Err(Error::Parameters(reason)) => Ok(Err(reason)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Returns the placements to measure so that every kind of work among the candidates is measured
+/// twice where half of them are enough for that: greedily what adds the most for its time, after
+/// everything at the client and everything at the server.
+///
+/// # Errors
+///
+/// What compiling gives, but for placements that no parameter set carries.
+pub fn calibration_placements(
+    counter: &Counter<'_>,
+    candidates: &[Placement],
+) -> Result<Vec<Placement>> {
+    let mut open: Vec<Candidate> = Vec::new();
+    for placement in candidates {
+        if let Ok(done) = counter.count(placement)? {
+            let names = done.work.values().flat_map(|work| work.0.keys().cloned());
+            open.push(Candidate {
+                seconds: online(&Fit::default(), &done),
+                placement: placement.clone(),
+                names: names.collect(),
+            });
+        }
+    }
+    let names = open.iter().flat_map(|candidate| &candidate.names);
+    let mut wanted: BTreeMap<String, usize> =
+        names.map(|name| (name.clone(), TIMES_MEASURED)).collect();
+    let layers = counter.model.layer_count();
+    let ends = [Party::Client, Party::Server].map(|party| Placement::uniform(party, layers));
+    let mut chosen: Vec<Placement> = Vec::new();
+    // Measuring nearly all would predict nothing.
+    let most = MOST_CALIBRATED.min(open.len().div_ceil(2));
+    while chosen.len() < most {
+        let gain = |candidate: &Candidate| {
+            // What was never measured counts most.
+            let wanted = candidate.names.iter().map(|name| wanted[name].pow(2));
+            // Start and keys take about a second whatever the placement.
+            wanted.sum::<usize>() as f64 / (1.0 + candidate.seconds)
+        };
+        let end = open.iter().position(|c| ends.contains(&c.placement));
+        let best = end.or_else(|| {
+            let gains = open.iter().map(gain).enumerate();
+            let best = gains.max_by(|(_, a), (_, b)| a.total_cmp(b));
+            best.filter(|(_, gain)| *gain > 0.0).map(|(index, _)| index)
+        });
+        let Some(best) = best else { break };
+        let candidate = open.swap_remove(best);
+        for name in candidate.names {
+            wanted
+                .entry(name)
+                .and_modify(|times| *times = times.saturating_sub(1));
+        }
+        chosen.push(candidate.placement);
+    }
+    chosen.sort_by_key(Placement::to_string);
+    Ok(chosen)
+}
+
+/// A placement that may be measured for calibration.
+struct Candidate {
+    /// Of an inference, by prior unit costs.
+    seconds: f64,
+    placement: Placement,
+    /// The kinds of its work.
+    names: BTreeSet<String>,
+}
+
+/// Returns unit costs fitted to measured rows with status `ok`; others are passed over.
+///
+/// # Errors
+///
+/// What compiling their placements gives.
+pub fn calibrate(counter: &Counter<'_>, splits: &[SplitRow], layers: &[LayerRow]) -> Result<Fit> {
+    let mut observations = Vec::new();
+    for row in splits.iter().filter(|row| row.status == Status::Ok.word()) {
+        let placement: Placement = row.placement.parse()?;
+        placement.check_length(counter.model.layer_count(), &counter.model.name)?;
+        let Ok(done) = counter.count(&placement)? else {
+            continue;
+        };
+        let figures = measured_figures(row, layers);
+        let online_s = row.online_s_median.unwrap_or(0.0);
+        for (figure, work) in done.work {
+            let Some(&measured) = figures.get(&figure) else {
+                continue;
+            };
+            let least = match figure {
+                Figure::KeyGeneration
+                | Figure::KeyTransfer
+                | Figure::ClientMemory
+                | Figure::ServerMemory => measured,
+                _ => SMALLEST_SHARE * online_s,
+            };
+            let scale = measured.max(least);
+            if scale > 0.0 {
+                observations.push(Observation {
+                    work,
+                    measured,
+                    scale,
+                });
+            }
+        }
+    }
+    Ok(Fit::of(&observations))
+}
+
+/// Returns what a row and its layers measured, by figure.
+fn measured_figures(row: &SplitRow, layers: &[LayerRow]) -> BTreeMap<Figure, f64> {
+    let layers = layers
+        .iter()
+        .filter(|layer| layer.placement == row.placement);
+    let layers: Vec<&LayerRow> = layers.collect();
+    let in_layers: f64 = layers
+        .iter()
+        .map(|layer| layer.server_compute_s_median)
+        .sum();
+    let server = row.server_compute_s_median;
+    let phases = [
+        (Figure::ClientCompute, row.client_compute_s_median),
+        (Figure::Encrypt, row.encrypt_s_median),
+        (Figure::Serialise, row.serialise_s_median),
+        (Figure::Messages, server.map(|s| (s - in_layers).max(0.0))),
+        (Figure::Deserialise, row.deserialise_s_median),
+        (Figure::Decrypt, row.decrypt_s_median),
+    ];
+    let sum = |phases: &[(Figure, Option<f64>)]| -> Option<f64> {
+        let seconds = phases.iter().map(|(_, seconds)| *seconds);
+        seconds.sum()
+    };
+    let between = row.online_s_median.zip(sum(&phases));
+    let between = between.map(|(online, sum)| (online - in_layers - sum).max(0.0));
+    let memory = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
+    let others = [
+        (Figure::Between, between),
+        (Figure::KeyGeneration, row.key_generation_s),
+        (Figure::KeyTransfer, row.key_transfer_s),
+        (Figure::ClientMemory, memory(row.client_peak_rss_bytes)),
+        (Figure::ServerMemory, memory(row.server_peak_rss_bytes)),
+    ];
+    let known = phases.into_iter().chain(others);
+    let known = known.filter_map(|(figure, value)| Some((figure, value?)));
+    let layers = layers.iter().map(|layer| {
+        (
+            Figure::Layer(layer.layer_index),
+            layer.server_compute_s_median,
+        )
+    });
+    known.chain(layers).collect()
+}
+
+/// Returns the predicted row of a placement.
+///
+/// # Errors
+///
+/// What compiling it gives; where no parameter set carries it, the row says so.
+pub fn predict(counter: &Counter<'_>, fit: &Fit, placement: &Placement) -> Result<PredictionRow> {
+    let model = counter.model;
+    let row = PredictionRow {
+        model: model.name.clone(),
+        placement: placement.to_string(),
+        rounds: placement.server_segments().len(),
+        bootstrap_count: model.bootstrap_count(placement),
+        client_weight_share: model.client_weight_share(placement),
+        ..PredictionRow::default()
+    };
+    let done = match counter.count(placement)? {
+        Ok(done) => done,
+        Err(reason) => {
+            return Ok(PredictionRow {
+                reason: Some(reason),
+                ..row
+            });
+        }
+    };
+    let of = |figure: Figure| done.work.get(&figure).map(|work| fit.predict(work));
+    let phase = |figure: Figure| Some(of(figure).unwrap_or(0.0));
+    let bytes = |figure: Figure| of(figure).map(|bytes| bytes.round() as u64);
+    let sets: Vec<String> = done
+        .parameter_sets
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    Ok(PredictionRow {
+        parameter_set: sets.join("+"),
+        online_s: Some(online(fit, &done)),
+        client_compute_s: phase(Figure::ClientCompute),
+        encrypt_s: phase(Figure::Encrypt),
+        serialise_s: phase(Figure::Serialise),
+        server_compute_s: Some(server(fit, &done)),
+        deserialise_s: phase(Figure::Deserialise),
+        decrypt_s: phase(Figure::Decrypt),
+        key_generation_s: of(Figure::KeyGeneration),
+        key_transfer_s: of(Figure::KeyTransfer),
+        upload_bytes: Some(done.upload_bytes),
+        download_bytes: Some(done.download_bytes),
+        evaluation_key_bytes: Some(done.evaluation_key_bytes),
+        client_peak_rss_bytes: bytes(Figure::ClientMemory),
+        server_peak_rss_bytes: bytes(Figure::ServerMemory),
+        ..row
+    })
+}
+
+/// Returns the seconds of an inference.
+fn online(fit: &Fit, done: &Done) -> f64 {
+    let is_online = |figure: &Figure| {
+        !matches!(
+            figure,
+            Figure::KeyGeneration
+                | Figure::KeyTransfer
+                | Figure::ClientMemory
+                | Figure::ServerMemory
+        )
+    };
+    let work = done.work.iter().filter(|(figure, _)| is_online(figure));
+    work.map(|(_, work): (_, &Work)| fit.predict(work)).sum()
+}
+
+/// Returns the server's seconds of an inference.
+fn server(fit: &Fit, done: &Done) -> f64 {
+    let is_server = |figure: &Figure| matches!(figure, Figure::Layer(_) | Figure::Messages);
+    let work = done.work.iter().filter(|(figure, _)| is_server(figure));
+    work.map(|(_, work): (_, &Work)| fit.predict(work)).sum()
+}
+
+impl PredictionRow {
+    /// Returns what a scenario is computed from; `None` where nothing is predicted.
+    pub fn measured(&self) -> Option<Measured> {
+        Some(Measured {
+            online_s: self.online_s?,
+            client_compute_s: self.client_compute_s?,
+            encrypt_s: self.encrypt_s?,
+            decrypt_s: self.decrypt_s?,
+            serialise_s: self.serialise_s?,
+            deserialise_s: self.deserialise_s?,
+            key_generation_s: self.key_generation_s.unwrap_or(0.0),
+            key_transfer_s: self.key_transfer_s.unwrap_or(0.0),
+            upload_bytes: self.upload_bytes?,
+            download_bytes: self.download_bytes?,
+            evaluation_key_bytes: self.evaluation_key_bytes?,
+            rounds: self.rounds,
+        })
+    }
+
+    /// Sets what was measured beside what is predicted.
+    pub fn compare(&mut self, row: &SplitRow) {
+        let measured = row
+            .online_s_median
+            .filter(|_| row.status == Status::Ok.word());
+        self.measured_online_s = measured;
+        self.online_error = self
+            .online_s
+            .zip(measured)
+            .map(|(predicted, measured)| predicted / measured - 1.0);
+    }
+}
+
+/// Median and worst of the relative errors of rows, without their signs; `None` without any.
+pub fn errors<'a>(rows: impl IntoIterator<Item = &'a PredictionRow>) -> Option<(f64, f64)> {
+    let errors = rows.into_iter().filter_map(|row| row.online_error);
+    let summary = crate::statistics::summarise(errors.map(f64::abs))?;
+    Some((summary.median, summary.max))
+}

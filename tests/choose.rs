@@ -1,0 +1,145 @@
+//! Choosing a split: what a person reads, and what is refused.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "desk/desk.rs"]
+#[allow(dead_code, reason = "shared between tests, each of which needs a part")]
+mod desk;
+
+use desk::Desk;
+
+/// Placement, status, seconds, client memory, bytes up and down, keys, client weights, accuracy.
+type Figures = (
+    &'static str,
+    &'static str,
+    f64,
+    u64,
+    u64,
+    u64,
+    u64,
+    f64,
+    f64,
+);
+
+const ROWS: [Figures; 7] = [
+    ("CCCC", "ok", 0.001, 8_000_000, 0, 0, 0, 1.0, 0.99),
+    ("CCCS", "ok", 0.002, 9_000_000, 10_000, 8_000, 0, 0.6, 0.99),
+    (
+        "CCSS", "ok", 0.1, 40_000_000, 500, 40_000, 16_000_000, 0.3, 0.97,
+    ),
+    (
+        "CSSC",
+        "ok",
+        0.3,
+        3_100_000_000,
+        900,
+        90_000,
+        16_000_000,
+        0.3,
+        0.98,
+    ),
+    ("SCCS", "ok", 0.01, 9_500_000, 10_000, 80_000, 0, 0.6, 0.99),
+    ("SSSC", "timeout", 0.0, 0, 0, 0, 0, 0.1, 0.0),
+    (
+        "SSSS", "ok", 0.5, 42_000_000, 300, 40_000, 16_000_000, 0.0, 0.94,
+    ),
+];
+
+fn with_rows() -> Desk {
+    let desk = Desk::new();
+    let header = "model,placement,status,host,parameter_set,images,repeats,online_s_median,\
+        client_compute_s_median,encrypt_s_median,serialise_s_median,server_compute_s_median,\
+        deserialise_s_median,decrypt_s_median,key_generation_s,key_transfer_s,upload_bytes,\
+        download_bytes,evaluation_key_bytes,download,rounds,client_peak_rss_bytes,\
+        server_peak_rss_bytes,mem_method,client_weight_share,simulated_accuracy,reason";
+    let mut table = format!("{header}\n");
+    for (placement, status, online, client, up, down, keys, share, accuracy) in ROWS {
+        let row = if status == "ok" {
+            let rounds = u32::from(placement.contains('S')) + u32::from(placement == "SCCS");
+            let key_s = if keys > 0 { "0.6,0.6" } else { "," };
+            let server = if rounds > 0 { "200000000" } else { "" };
+            let (client_s, server_s) = (online * 0.1, online * 0.9);
+            format!(
+                "toy,{placement},ok,one CPU,set,1,1,{online},{client_s},0,0,{server_s},0,0,{key_s},\
+                 {up},{down},{keys},plain,{rounds},{client},{server},high_water_mark,{share},\
+                 {accuracy},"
+            )
+        } else {
+            format!(
+                "toy,{placement},{status},one CPU,,1,1,,,,,,,,,,,,,plain,,,,,{share},,stopped \
+                 after 60 s"
+            )
+        };
+        table.push_str(&row);
+        table.push('\n');
+    }
+    desk.write("toy/splits.csv", table);
+    desk
+}
+
+#[test]
+fn a_choice_reads_as_it_should() {
+    let desk = with_rows();
+    let choose = |options: &str| desk.succeed(&format!("choose toy {options}")).stdout;
+    insta::assert_snapshot!("choice", choose(""));
+    insta::assert_snapshot!(
+        "choice_within_limits",
+        choose("--network wan --max-client-memory 2GB --max-exposure 40% --min-accuracy 0.95")
+    );
+    insta::assert_snapshot!(
+        "choice_by_money",
+        choose(
+            "--minimise money --price-server-hour 0.5 --price-gb 0.09 --inferences 10 \
+             --client-slowdown 8 --max-exposure 0.5"
+        )
+    );
+}
+
+#[test]
+fn nothing_left_names_limits_and_the_nearest_split() {
+    let desk = with_rows();
+    let ran = desk.run("choose toy --max-client-memory 10MB --max-exposure 10%");
+    assert_eq!(ran.code, Some(7), "{}", ran.stderr);
+    insta::assert_snapshot!("nothing_left", ran.stderr);
+    assert!(ran.stdout.contains("gives away 30.0 %, 10.0 % allowed"));
+}
+
+#[test]
+fn what_cannot_be_chosen_from_is_refused() {
+    let desk = with_rows();
+    desk.refuse(3, "choose nowhere", &["nowhere", "no such table"]);
+    desk.refuse(2, "choose toy --minimise money", &["--price-server-hour"]);
+    desk.refuse(2, "choose toy --host phone", &["phone", "one CPU"]);
+    let table = desk.read("toy/splits.csv");
+    desk.write(
+        "mixed/splits.csv",
+        table.replace("SCCS,ok,one CPU", "SCCS,ok,another CPU"),
+    );
+    desk.refuse(2, "choose mixed", &["several hosts", "--host"]);
+    desk.succeed("choose mixed --host another");
+    desk.write("phone.json", r#"{"rotation_ns": 1, "keyswitch_ns": 1}"#);
+    desk.refuse(
+        2,
+        "choose toy --client-calibration phone.json",
+        &["--host-calibration"],
+    );
+    desk.refuse(
+        3,
+        "choose toy --client-calibration phone.json --host-calibration phone.json",
+        &["phone.json", "client_s"],
+    );
+    for option in [
+        "--max-client-memory 2",
+        "--max-exposure 120%",
+        "--min-accuracy 2",
+        "--network 4mbit",
+        "--client-slowdown 0",
+        "--price-gb cheap",
+        "--inferences 0",
+    ] {
+        let ran = desk.run(&format!("choose toy {option}"));
+        assert_eq!(ran.code, Some(2), "{option}: {}", ran.stderr);
+        let name = option.split(' ').next().unwrap();
+        assert!(ran.stderr.contains(name), "{option}: {}", ran.stderr);
+    }
+}

@@ -1,0 +1,157 @@
+//! Predictions from rows that are there, and sweeps within a budget.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+#[path = "desk/desk.rs"]
+#[allow(dead_code, reason = "shared between tests, each of which needs a part")]
+mod desk;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use desk::Desk;
+
+type Row = BTreeMap<String, String>;
+
+fn rows(desk: &Desk, table: &str) -> Vec<Row> {
+    let text = desk.read(table);
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    reader.deserialize().map(|row| row.unwrap()).collect()
+}
+
+/// Returns a desk with a copy of the measured example.
+fn with_example() -> Desk {
+    let desk = Desk::new();
+    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/example-digits-cnn");
+    for file in ["splits.csv", "layers.csv", "log.jsonl"] {
+        desk.write(
+            &format!("example/{file}"),
+            std::fs::read(example.join(file)).unwrap(),
+        );
+    }
+    let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits-cnn");
+    for file in std::fs::read_dir(model).unwrap() {
+        let path = file.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        desk.write(
+            &format!("models/digits-cnn/{name}"),
+            std::fs::read(&path).unwrap(),
+        );
+    }
+    desk
+}
+
+#[test]
+fn the_example_is_predicted_from_some_of_its_splits() {
+    let desk = with_example();
+    let ran = desk.succeed("predict --against example --reuse");
+    let measured = rows(&desk, "example/splits.csv");
+    let predicted = rows(&desk, "example/predictions.csv");
+    assert_eq!(predicted.len(), measured.len());
+    for (predicted, measured) in predicted.iter().zip(&measured) {
+        let of = |column: &str| {
+            assert_eq!(
+                predicted[column], measured[column],
+                "{column} of {}",
+                measured["placement"]
+            );
+        };
+        // Bytes, sets and counts are known, not estimated.
+        for column in [
+            "placement",
+            "upload_bytes",
+            "download_bytes",
+            "evaluation_key_bytes",
+            "rounds",
+            "bootstrap_count",
+            "parameter_set",
+            "client_weight_share",
+        ] {
+            of(column);
+        }
+        assert_eq!(predicted["measured_online_s"], measured["online_s_median"]);
+    }
+    let calibrated = predicted.iter().filter(|row| row["calibrated"] == "true");
+    assert!(calibrated.count() < measured.len() / 2);
+    let mut errors: Vec<f64> = predicted
+        .iter()
+        .filter(|row| row["calibrated"] == "false")
+        .map(|row| row["online_error"].parse::<f64>().unwrap().abs())
+        .collect();
+    errors.sort_by(f64::total_cmp);
+    let median = errors[errors.len() / 2];
+    assert!(median < 0.1, "{median}: {}", ran.stdout);
+    assert!(ran.stdout.contains("splits not in the calibration: median"));
+    assert!(
+        desk.read("example/prediction-units.json")
+            .contains("look-ups")
+    );
+}
+
+#[test]
+fn what_cannot_be_predicted_is_refused() {
+    let desk = with_example();
+    desk.refuse(3, "predict --against nowhere --reuse", &["nowhere"]);
+    desk.write("bare/splits.csv", desk.read("example/splits.csv"));
+    desk.refuse(3, "predict --against bare --reuse", &["bare", "log"]);
+    let ran = desk.run("predict --reuse");
+    assert_eq!(ran.code, Some(2), "{}", ran.stderr);
+    let weights = desk.read("models/digits-cnn/model.json");
+    desk.write(
+        "models/digits-cnn/model.json",
+        weights.replacen("digits-cnn", "digits-cnm", 1),
+    );
+    desk.refuse(
+        3,
+        "predict --against example --reuse",
+        &["models/digits-cnn"],
+    );
+}
+
+#[test]
+fn a_prediction_measures_a_few_splits_and_prints_the_front() {
+    let desk = Desk::new();
+    let ran = desk.succeed("predict --model digits-mlp --repeats 2 --network wan --out out");
+    assert!(ran.stdout.contains("network wan"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("CCC  "), "{}", ran.stdout);
+    let predicted = rows(&desk, "out/predictions.csv");
+    assert_eq!(predicted.len(), 8);
+    assert!(predicted.iter().all(|row| !row["online_s"].is_empty()));
+    let measured = rows(&desk, "out/calibration/splits.csv");
+    assert!(measured.len() < 8, "{}", measured.len());
+    // What was measured is not measured again.
+    let log = desk.read("out/calibration/log.jsonl");
+    desk.succeed("predict --model digits-mlp --repeats 2 --out out");
+    assert_eq!(desk.read("out/calibration/log.jsonl"), log);
+}
+
+#[test]
+fn a_budget_runs_what_it_pays_for_and_skips_the_rest() {
+    let desk = Desk::new();
+    let sweep = "sweep --model digits-mlp --budget 4s --out out";
+    desk.succeed(sweep);
+    let found = rows(&desk, "out/splits.csv");
+    assert_eq!(found.len(), 8);
+    let ran: Vec<&Row> = found.iter().filter(|row| row["status"] == "ok").collect();
+    assert!(!ran.is_empty() && ran.len() < 4, "{}", ran.len());
+    for row in found.iter().filter(|row| row["status"] != "ok") {
+        assert_eq!(row["status"], "skipped");
+        assert!(row["reason"].contains("budget"), "{}", row["reason"]);
+    }
+    let log = desk.read("out/log.jsonl");
+    desk.succeed(&format!("{sweep} --resume"));
+    assert_eq!(desk.read("out/log.jsonl"), log);
+    desk.refuse(
+        2,
+        "sweep --model digits-mlp --budget 1ms --out other",
+        &["--budget", "no split"],
+    );
+    for clash in [
+        "--budget 5",
+        "--budget 5s --placement CCC",
+        "--budget 5s --shard 1/2",
+    ] {
+        let ran = desk.run(&format!("sweep --model digits-mlp {clash} --out other"));
+        assert_eq!(ran.code, Some(2), "{clash}: {}", ran.stderr);
+    }
+}
