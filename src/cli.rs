@@ -25,6 +25,7 @@ use crate::placement::{Party, Placement};
 use crate::plot::{draw_results, hosts};
 use crate::progress::{INTERRUPTED, Progress, tell};
 use crate::projection::project;
+use crate::protection::Protection;
 use crate::results::{self, Tables, read_csv};
 use crate::role;
 use crate::row::SplitRow;
@@ -109,9 +110,14 @@ struct EncryptionArguments {
     /// log2 of the failure probability that no look-up may exceed [default: -64]
     #[arg(long, value_name = "LOG2", allow_negative_numbers = true)]
     log2_p_fail: Option<f64>,
-    /// How answers travel: as they are, or under a shared mask with a packing key [default: plain]
+    /// How answers travel: as they are, under a shared mask with a packing key, or as whole LWE
+    /// ciphertexts [default: plain]
     #[arg(long, value_enum)]
     download: Option<Download>,
+    /// What the server does so that linear answers do not show its weights: nothing, or
+    /// encryptions of zero and flooding noise [default: none]
+    #[arg(long, value_enum)]
+    protect: Option<Protection>,
     /// With auto: figures of the machine, written by `splitbench calibrate`
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
@@ -270,6 +276,7 @@ fn resolve_one(arguments: ParamsArguments) -> Result<(Settings, Model, Placement
         step_noise: arguments.encryption.step_noise,
         log2_p_fail_lookup: arguments.encryption.log2_p_fail,
         download: arguments.encryption.download,
+        protection: arguments.encryption.protect,
         calibration: arguments.encryption.calibration,
         ..Overrides::default()
     })?;
@@ -339,6 +346,7 @@ fn sweep(arguments: SweepArguments) -> Result<()> {
         parameters: arguments.encryption.parameters,
         step_noise: arguments.encryption.step_noise,
         download: arguments.encryption.download,
+        protection: arguments.encryption.protect,
         calibration: arguments.encryption.calibration,
         log2_p_fail_lookup: arguments.encryption.log2_p_fail,
         shard: arguments.shard.map(|text| text.parse()).transpose()?,

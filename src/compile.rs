@@ -21,13 +21,14 @@ use crate::fhe::noise;
 use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::packed::SparsePolynomial;
 use crate::fhe::parameters::ParameterSet;
-use crate::interface::{DownloadEncoding, Form, Interface, UploadEncoding};
+use crate::interface::{DownloadEncoding, Flooding, Form, Interface, UploadEncoding};
 use crate::layer::Geometry;
 use crate::linear_map::LinearMap;
 use crate::model::Model;
 use crate::packing::{Layout, Packing, most_rows_per_product, pack};
 use crate::placement::Placement;
 use crate::program::{Action, LinearStep, LookUpStep, Program, Step};
+use crate::protection::Protection;
 use crate::select::{Precision, select_all};
 
 /// The most variance that rounding a message may add, as a share of the noise that is there.
@@ -43,6 +44,7 @@ pub struct Target {
     /// log2 of the failure probability that no single look-up may exceed.
     pub log2_p_fail_lookup: f64,
     pub download: Download,
+    pub protection: Protection,
 }
 
 /// How answers travel.
@@ -53,6 +55,9 @@ pub enum Download {
     Plain,
     /// Under a shared mask, by a packing keyswitch with a key of its own.
     Packed,
+    /// As LWE ciphertexts of whole 64-bit coefficients, one for each answer, from linear layers that
+    /// are exact modulo 2^64: what a straightforward implementation sends, to compare with.
+    Full,
 }
 
 impl Download {
@@ -61,6 +66,7 @@ impl Download {
         match self {
             Self::Plain => "plain",
             Self::Packed => "packed",
+            Self::Full => "full",
         }
     }
 }
@@ -108,6 +114,7 @@ pub fn compile(analysis: &Analysis, parameters: &ParameterSet, target: &Target) 
         analysis,
         parameters,
         download: target.download,
+        protection: target.protection,
         quantile: noise::two_sided_quantile(target.log2_p_fail_lookup),
         packed: BTreeMap::new(),
         noise: SourceNoise::of(parameters),
@@ -122,6 +129,7 @@ struct Compiler<'a> {
     analysis: &'a Analysis,
     parameters: &'a ParameterSet,
     download: Download,
+    protection: Protection,
     /// Guard band in standard deviations.
     quantile: f64,
     /// By step: its packed form, and the layout of its upload.
@@ -219,6 +227,9 @@ impl Compiler<'_> {
         map: &LinearMap<u64>,
         geometry: &Geometry,
     ) -> Option<(Layout, Packing)> {
+        if self.download == Download::Full {
+            return None;
+        }
         let is_answer = self.is_answer(index);
         let dense = *geometry == Geometry::Dense;
         if dense && !is_answer && map.input_count < PACKED_FROM_INPUTS {
@@ -387,7 +398,8 @@ impl Compiler<'_> {
     fn download(&mut self, planned: &PlannedDownload, unit: u64) -> DownloadEncoding {
         let step = planned.step as u64 * unit;
         let share = step as f64 / 2f64.powi(64);
-        let noisiest = planned.noisiest(&self.noise).powi(2);
+        let zero = self.zero_variance(planned);
+        let noisiest = planned.noisiest(&self.noise).powi(2) + zero.unwrap_or(0.0);
         let exact_variance = (share / 2.0 / self.quantile).powi(2);
         let room = if noisiest < exact_variance / 2.0 {
             exact_variance - noisiest
@@ -397,12 +409,20 @@ impl Compiler<'_> {
         let count = planned.scales.len();
         // Packing and rounding share the room.
         let packing = match self.download {
-            Download::Plain => None,
+            Download::Plain | Download::Full => None,
             Download::Packed => self.cheapest_packing(count, room / 2.0),
         };
         let added = packing.map_or(0.0, |packing| self.packing_variance(&packing, count));
-        let bytes = self.download_bytes(room - added.min(room / 2.0));
+        let rest = room - added.min(room / 2.0);
+        let bytes = match zero {
+            None => self.download_bytes(rest),
+            // Flooding gets all but a little.
+            Some(_) => self.download_bytes(rest * ROUNDING_SHARE),
+        };
         let added = added + noise::rounding_variance(self.parameters, bytes);
+        let flooding = zero.map(|_| self.flooding(planned, noisiest, room - added));
+        let flooded = flooding.map_or(0.0, |flooding| flooding.std.powi(2));
+        let added = added + zero.unwrap_or(0.0) + flooded;
         let gains = planned.gains.iter();
         let sigma = gains.map(|gain| (self.noise.variance(gain) + added).sqrt());
         let sigma: Vec<f64> = sigma.collect();
@@ -429,6 +449,36 @@ impl Compiler<'_> {
             exact,
             form: self.form(planned, packing),
             packing,
+            flooding,
+        }
+    }
+
+    /// Returns the variance of the encryption of zero that an answer gets; none where it gets none.
+    fn zero_variance(&self, planned: &PlannedDownload) -> Option<f64> {
+        let step = planned.slot.checked_sub(self.analysis.uploads.len())?;
+        let linear = matches!(self.analysis.steps[step].action, PlannedAction::Linear(_));
+        let protected = self.protection == Protection::Rerandomise && linear;
+        protected.then(|| noise::zero_variance(self.parameters))
+    }
+
+    /// Returns the flooding noise that fits a room, for an answer of that variance.
+    fn flooding(&self, planned: &PlannedDownload, variance: f64, room: f64) -> Flooding {
+        // A hair less than the room: what fills it exactly would count as too much.
+        let std = (0.999 * room.max(0.0)).sqrt();
+        // The errors of floating-point products in the mask, of which the binary key selects half.
+        let product = noise::product_variance(self.parameters, self.packed_growth())
+            * self.parameters.big_dimension() as f64
+            / 2.0;
+        let weights = planned
+            .gains
+            .iter()
+            .map(|gain| gain.fresh)
+            .fold(0.0, f64::max);
+        let hidden = (variance + weights * product).sqrt();
+        let count = planned.scales.len();
+        Flooding {
+            std,
+            log2_distance: noise::log2_flooding_distance(count, self.quantile, hidden, std),
         }
     }
 
@@ -458,6 +508,9 @@ impl Compiler<'_> {
 
     /// Returns the fewest bytes of a coefficient whose rounding fits.
     fn download_bytes(&self, room: f64) -> usize {
+        if self.download == Download::Full {
+            return 8;
+        }
         let rounding = |bytes| noise::rounding_variance(self.parameters, bytes);
         (2..8).find(|&bytes| rounding(bytes) <= room).unwrap_or(8)
     }

@@ -6,6 +6,7 @@
 
 pub mod agreement;
 pub mod analysis;
+pub mod attack;
 pub mod audit;
 pub mod calibrate;
 pub mod cli;
@@ -40,6 +41,7 @@ pub mod plot;
 pub mod program;
 pub mod progress;
 pub mod projection;
+pub mod protection;
 pub mod quantise;
 pub mod results;
 pub mod role;

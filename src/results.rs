@@ -10,11 +10,13 @@ use serde::de::DeserializeOwned;
 
 use crate::deviation::Deviations;
 use crate::error::{Error, Result};
+use crate::exposure::Totals;
+use crate::exposure::queries::client_bits_share;
 use crate::host::Host;
 use crate::log::{Record, SplitEnd};
 use crate::model::Model;
 use crate::placement::Placement;
-use crate::row::{LayerRow, SampleRow, SplitRow, Status};
+use crate::row::{ExposureRow, LayerRow, SampleRow, SplitRow, Status};
 use crate::settings::Settings;
 use crate::statistics::{Summary, summarise};
 use crate::worker::{Finished, LayerDeviations, Sample};
@@ -22,15 +24,17 @@ use crate::worker::{Finished, LayerDeviations, Sample};
 pub const SAMPLES: &str = "samples.csv";
 pub const SPLITS: &str = "splits.csv";
 pub const LAYERS: &str = "layers.csv";
+pub const EXPOSURE: &str = "exposure.csv";
 pub const ENVIRONMENT: &str = "environment.json";
 pub const CHARTS: &str = "charts";
 
-/// The three tables of a results folder.
+/// The tables of a results folder.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tables {
     pub samples: Vec<SampleRow>,
     pub splits: Vec<SplitRow>,
     pub layers: Vec<LayerRow>,
+    pub exposure: Vec<ExposureRow>,
 }
 
 impl Tables {
@@ -72,12 +76,13 @@ impl Tables {
                     .samples
                     .extend(run.samples.iter().map(|sample| sample.row.clone()));
                 tables.layers.extend(run.layer_rows(model, placement));
+                tables.exposure.extend(run.exposure_rows(model, placement));
             }
         }
         tables
     }
 
-    /// Writes the three CSV files into a folder.
+    /// Writes the CSV files into a folder.
     ///
     /// # Errors
     ///
@@ -85,7 +90,8 @@ impl Tables {
     pub fn write(&self, folder: &Path) -> Result<()> {
         write_csv(&folder.join(SAMPLES), &self.samples)?;
         write_csv(&folder.join(SPLITS), &self.splits)?;
-        write_csv(&folder.join(LAYERS), &self.layers)
+        write_csv(&folder.join(LAYERS), &self.layers)?;
+        write_csv(&folder.join(EXPOSURE), &self.exposure)
     }
 }
 
@@ -119,6 +125,8 @@ impl Try<'_> {
             repeats: settings.repeats,
             download: settings.download.word().into(),
             client_weight_share: model.client_weight_share(placement),
+            client_bits_share: client_bits_share(model, placement),
+            protection: settings.protection.word().into(),
             ..SplitRow::default()
         };
         let Some(end) = self.end else {
@@ -147,6 +155,7 @@ impl Try<'_> {
         let live = live.iter().copied();
         let deviations = finished.map_or(&[][..], |finished| &finished.deviations);
         let rates = DeviationRates::of(deviations);
+        let row = with_exposure(row, finished);
         SplitRow {
             status: end.status.word().into(),
             host: self.host.map(Host::to_string),
@@ -195,11 +204,31 @@ impl Try<'_> {
             label_agreement: self.share(|row| row.label_agreement),
             log2_p_fail: finished.and_then(|f| f.log2_p_fail),
             log2_p_fail_lookup: finished.and_then(|f| f.log2_p_fail_lookup),
+            meets_log2_p_fail_128: finished
+                .and_then(|f| f.log2_p_fail_lookup)
+                .map(|log2| log2 <= -128.0),
             security_bits: finished.and_then(|f| f.security_bits),
             activation_s,
             efficiency,
             ..row
         }
+    }
+
+    fn exposure_rows(&self, model: &Model, placement: &Placement) -> Vec<ExposureRow> {
+        let finished = self.end.and_then(|end| end.finished.as_ref());
+        let segments = finished.into_iter().flat_map(|finished| &finished.exposure);
+        let rows = segments.enumerate().map(|(index, segment)| {
+            let layers = &model.layers[segment.layers.0..segment.layers.1];
+            let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+            ExposureRow {
+                model: model.name.clone(),
+                placement: placement.to_string(),
+                segment: index,
+                layers: names.join("+"),
+                ..segment.row()
+            }
+        });
+        rows.collect()
     }
 
     fn layer_rows(&self, model: &Model, placement: &Placement) -> Vec<LayerRow> {
@@ -244,6 +273,44 @@ impl Try<'_> {
             })
         });
         rows.collect()
+    }
+}
+
+/// Returns a split's row with what is known of its exposure.
+fn with_exposure(row: SplitRow, finished: Option<&Finished>) -> SplitRow {
+    // A log without exposure says nothing; a split without server segments has none to say.
+    let Some(finished) = finished.filter(|f| f.exposure.len() == f.rounds) else {
+        return row;
+    };
+    let totals = Totals::of(&finished.exposure, row.client_weight_share);
+    let revealed = finished
+        .exposure
+        .iter()
+        .map(|segment| segment.queries.revealed_activations);
+    let mut sets: Vec<&str> = finished.parameter_set.split('+').collect();
+    sets.retain(|set| !set.is_empty());
+    SplitRow {
+        exposed_weight_share: totals.exposed_weight_share,
+        revealed_activations: Some(revealed.sum()),
+        secret_keys: Some(sets.len()),
+        log2_flooding_distance: totals.log2_flooding_distance,
+        honest_queries: totals.honest_queries,
+        malicious_queries: totals.malicious_queries,
+        queries_are: match totals.queries_are_enough {
+            None => String::new(),
+            Some(true) => "enough".into(),
+            Some(false) => "least".into(),
+        },
+        information_floor_queries: totals.information_floor_queries,
+        chosen_input_recovered_share_1: totals.chosen[0],
+        chosen_input_recovered_share_10: totals.chosen[1],
+        chosen_input_recovered_share_all: totals.chosen[2],
+        mask_recovered_share_1: totals.mask[0],
+        mask_recovered_share_10: totals.mask[1],
+        mask_recovered_share_all: totals.mask[2],
+        mask_full_recovered_share_all: totals.mask_full[2],
+        attack_s: totals.attack_s,
+        ..row
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::{Granularity, Model};
 use crate::placement::Placement;
+use crate::protection::Protection;
 use crate::select::Precision;
 use crate::shard::Shard;
 
@@ -49,9 +50,12 @@ pub struct SplitFile {
     /// The failure probability that no look-up may exceed.
     #[serde(default = "default_log2_p_fail")]
     pub log2_p_fail_lookup: f64,
-    /// `plain` or `packed` answers.
+    /// `plain`, `packed` or `full` answers.
     #[serde(default = "plain")]
     pub download: Download,
+    /// `none` or `rerandomise`.
+    #[serde(default)]
+    pub protection: Protection,
 }
 
 /// `"all"` or a list.
@@ -105,6 +109,7 @@ pub struct Overrides {
     pub step_noise: Option<f64>,
     pub log2_p_fail_lookup: Option<f64>,
     pub download: Option<Download>,
+    pub protection: Option<Protection>,
     /// A file that `splitbench calibrate` wrote.
     pub calibration: Option<PathBuf>,
     /// Only this part of the placements.
@@ -138,6 +143,8 @@ pub struct Settings {
     pub step_noise: f64,
     pub log2_p_fail_lookup: f64,
     pub download: Download,
+    #[serde(default)]
+    pub protection: Protection,
     /// What the choice of parameter sets is based on.
     pub cost: CostModel,
 }
@@ -206,6 +213,7 @@ impl Settings {
             parameters: overrides.parameters.unwrap_or(file.parameters),
             step_noise: overrides.step_noise.unwrap_or(file.step_noise),
             download: overrides.download.unwrap_or(file.download),
+            protection: overrides.protection.unwrap_or(file.protection),
             cost: match overrides.calibration {
                 Some(path) => CostModel::read(&path)?,
                 None => CostModel::default(),
@@ -316,6 +324,7 @@ impl Settings {
             parameters,
             log2_p_fail_lookup: self.log2_p_fail_lookup,
             download: self.download,
+            protection: self.protection,
         })
     }
 }
@@ -337,6 +346,7 @@ impl SplitFile {
             step_noise: default_step_noise(),
             log2_p_fail_lookup: default_log2_p_fail(),
             download: plain(),
+            protection: Protection::None,
         }
     }
 }

@@ -18,6 +18,7 @@ use splitbench::linear_map::Row;
 use splitbench::model::Model;
 use splitbench::placement::Placement;
 use splitbench::program::{NoiseSeed, Program};
+use splitbench::protection::Protection;
 use splitbench::server::Server;
 use splitbench::simulation::{arg_max, simulate};
 
@@ -34,6 +35,7 @@ fn target(parameters: ParameterSet) -> Target {
         parameters: Choice::Fixed(parameters),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
+        protection: Protection::None,
     }
 }
 

@@ -28,6 +28,7 @@ use splitbench::import::images::analyse_all;
 use splitbench::linear_map::Row;
 use splitbench::model::Model;
 use splitbench::placement::{Party, Segment};
+use splitbench::protection::Protection;
 
 use network::{Builder, Precision};
 use recipe::recipes;
@@ -132,6 +133,7 @@ fn target(parameters: ParameterSet) -> Target {
         parameters: Choice::Fixed(parameters),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
+        protection: Protection::None,
     }
 }
 

@@ -22,6 +22,7 @@ use splitbench::inference::Session;
 use splitbench::model::Model;
 use splitbench::placement::{Party, Placement};
 use splitbench::program::NoiseSeed;
+use splitbench::protection::Protection;
 use splitbench::select::Precision;
 use splitbench::simulation::{arg_max, simulate, simulate_on};
 use splitbench::{Error, Result};
@@ -165,6 +166,7 @@ fn one_image_each_is_classified_under_encryption() {
         parameters: Choice::Cheapest(Precision::StepNoise(0.5), CostModel::default()),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
+        protection: Protection::None,
     };
     for (name, placement, bootstraps) in [
         ("TFC_2W2A", None, 976),

@@ -11,6 +11,7 @@ use splitbench::linear_map::{LinearMap, Row};
 use splitbench::model::{Input, Model, Node};
 use splitbench::placement::Placement;
 use splitbench::program::Program;
+use splitbench::protection::Protection;
 use splitbench::select::Precision;
 use splitbench::statistics::median;
 
@@ -31,6 +32,7 @@ pub fn print_dense() -> Result<()> {
             parameters: Choice::Cheapest(Precision::StepNoise(1.0), CostModel::default()),
             log2_p_fail_lookup: -64.0,
             download,
+            protection: Protection::None,
         };
         let session = Session::set_up(&model, &all_server(&model)?, &target)?;
         let inferences = (0..INFERENCES).map(|index| session.infer(&image(INPUTS, index)));

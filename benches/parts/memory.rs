@@ -16,6 +16,7 @@ use splitbench::linear_map::Row;
 use splitbench::memory::PeakMemory;
 use splitbench::model::{Model, Node};
 use splitbench::program::NoiseSeed;
+use splitbench::protection::Protection;
 use splitbench::quantise::QuantParams;
 use splitbench::{Error, Result};
 
@@ -98,6 +99,7 @@ pub fn report(depth: usize) -> Result<()> {
         parameters: Choice::Fixed(ParameterSet::fast()?),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
+        protection: Protection::None,
     };
     let sampler = PeakMemory::start().ok_or_else(unknown)?;
     let session = Session::set_up(&model, &all_server(&model)?, &target)?;

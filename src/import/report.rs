@@ -13,6 +13,7 @@ use crate::layer::Operation;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::projection::peak_bytes;
+use crate::protection::Protection;
 use crate::select::Precision;
 use crate::units;
 
@@ -184,6 +185,7 @@ fn estimate_line(model: &Model) -> String {
         parameters: Choice::Cheapest(Precision::StepNoise(STEP_NOISE), cost),
         log2_p_fail_lookup: LOG2_P_FAIL_LOOKUP,
         download: Download::Plain,
+        protection: Protection::None,
     };
     let programs = match compile_placement(model, &placement, &target) {
         Ok(programs) => programs,
