@@ -300,7 +300,12 @@ impl Compiler<'_> {
                 gain.fresh * rounding <= ROUNDING_SHARE * there
             })
         };
-        let bytes = (2..8).find(fits).unwrap_or(8);
+        let bytes = match self.protection {
+            Protection::None => (2..8).find(fits).unwrap_or(8),
+            // Rounding errors meet the weights, and the client knows them: flooding would have to
+            // hide them too.
+            Protection::Rerandomise => 8,
+        };
         self.noise.fresh = own + growth * noise::body_rounding_variance(bytes);
         bytes
     }

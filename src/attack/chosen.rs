@@ -23,20 +23,21 @@ use crate::program::Program;
 
 /// Look-ups that an attack may take: some seconds.
 const MOST_LOOK_UPS: usize = 6000;
+/// Steps that planning queries may take: some seconds.
+const MOST_PLANNING: usize = 100_000_000;
 /// Queries that an attack may take.
 const MOST_QUERIES: usize = 1100;
 /// Standard deviations by which a noisy answer may miss what the found map predicts.
 const NOISE_QUANTILE: f64 = 6.0;
 
-/// Elements that are raised together, and the weights that they show: output, input element and
-/// weight, by indices of block, row and tap.
+/// Elements that are raised together, and the weights that they show.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Query {
     raised: Vec<u32>,
     shown: Vec<Shown>,
 }
 
-/// A weight that a query shows.
+/// A weight that a query shows, in each row of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Shown {
     block: usize,
@@ -129,6 +130,9 @@ impl Attacker<'_> {
 
     fn solve(&self, affine: &Affine) -> Result<Outcome> {
         let start = Instant::now();
+        if plan_cost(&affine.map.blocks) > MOST_PLANNING {
+            return Ok(Outcome::untried("the map is too large to plan for".into()));
+        }
         let plan = plan(&affine.map.blocks, affine.map.input_count);
         // The first query raises nothing, the last one checks.
         let all = plan.len() + 1;
@@ -196,31 +200,25 @@ impl Attacker<'_> {
         let answer = self.ask(&query)?;
         let gains = self.gains(affine, low, &query);
         let (noise, steps) = (self.noise(), self.steps());
-        Ok(found
-            .weights
-            .iter()
-            .zip(&affine.map.blocks)
-            .all(|(weights, block)| {
-                let depth = block.inputs.len();
-                weights
-                    .chunks_exact(depth)
-                    .zip(&block.outputs)
-                    .all(|(row, &output)| {
-                        let output = output as usize;
-                        let terms = row
-                            .iter()
-                            .zip(&block.inputs)
-                            .filter(|(_, input)| **input != PADDING);
-                        let sum: i128 = terms
-                            .map(|(weight, &input)| {
-                                i128::from(weight.unwrap_or(0)) * i128::from(gains[input as usize])
-                            })
-                            .sum();
-                        let expected = base[output] as f64 + sum as f64 / steps[output];
-                        (expected - answer[output] as f64).abs()
-                            <= 2.0 * NOISE_QUANTILE * noise[output] + 1.5
+        let blocks = affine.map.blocks.iter().enumerate();
+        let mut predictions = blocks.flat_map(|(index, block)| {
+            let rows = found.weights_of(index).chunks_exact(block.inputs.len());
+            rows.zip(&block.outputs).map(|(row, &output)| {
+                let terms = row.iter().zip(&block.inputs);
+                let terms = terms.filter(|(_, input)| **input != PADDING);
+                let sum: i128 = terms
+                    .map(|(weight, &input)| {
+                        i128::from(weight.unwrap_or(0)) * i128::from(gains[input as usize])
                     })
-            }))
+                    .sum();
+                let output = output as usize;
+                (output, base[output] as f64 + sum as f64 / steps[output])
+            })
+        });
+        Ok(predictions.all(|(output, expected)| {
+            let room = 2.0 * NOISE_QUANTILE * noise[output] + 1.5;
+            (expected - answer[output] as f64).abs() <= room
+        }))
     }
 
     /// Returns the answers to integers for all uploads, one value after the other.
@@ -303,9 +301,10 @@ impl Attacker<'_> {
     }
 }
 
-/// The weights read so far, block by block as in the map.
+/// The weights read so far.
 struct Found<'a> {
     affine: &'a Affine<'a>,
+    /// As in the map, for the first block of those that share weights; empty for the others.
     weights: Vec<Vec<Option<i64>>>,
     /// The first block of those that share each block's weights.
     first: Vec<usize>,
@@ -314,17 +313,24 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     fn new(affine: &'a Affine<'a>) -> Self {
         let blocks = &affine.map.blocks;
+        let first = first_of_shared(blocks);
         Self {
             affine,
-            weights: blocks
-                .iter()
-                .map(|block| vec![None; block.weights.len()])
+            weights: (0..blocks.len())
+                .map(|index| match first[index] == index {
+                    true => vec![None; blocks[index].weights.len()],
+                    false => Vec::new(),
+                })
                 .collect(),
-            first: first_of_shared(blocks),
+            first,
         }
     }
 
-    /// Reads a weight in all rows of a block, for all blocks that share it.
+    fn weights_of(&self, block: usize) -> &[Option<i64>] {
+        &self.weights[self.first[block]]
+    }
+
+    /// Reads a weight in all rows of a block.
     fn read(&mut self, shown: Shown, base: &[i64], answer: &[i64], gains: &[i64], steps: &[f64]) {
         let blocks = &self.affine.map.blocks;
         let block = &blocks[shown.block];
@@ -337,11 +343,7 @@ impl<'a> Found<'a> {
             let output = output as usize;
             let difference = (answer[output] - base[output]) as f64 * steps[output];
             let weight = (difference / gain as f64).round() as i64;
-            let sharing =
-                (0..blocks.len()).filter(|&other| self.first[other] == self.first[shown.block]);
-            for other in sharing.collect::<Vec<_>>() {
-                self.weights[other][row * depth + shown.tap] = Some(weight);
-            }
+            self.weights[self.first[shown.block]][row * depth + shown.tap] = Some(weight);
         }
     }
 
@@ -384,6 +386,24 @@ fn used_taps(blocks: &[Block<u64>], first: &[usize]) -> BTreeSet<(usize, usize)>
             .map(move |(tap, _)| (first, tap))
     });
     taps.collect()
+}
+
+/// Returns about how many steps planning takes: readers of elements, for each query.
+fn plan_cost(blocks: &[Block<u64>]) -> usize {
+    let first = first_of_shared(blocks);
+    let matrices = first
+        .iter()
+        .enumerate()
+        .filter(|(index, first)| index == *first)
+        .count();
+    let positions = blocks.len().div_ceil(matrices.max(1)).max(1);
+    let readers: usize = blocks.iter().map(|block| block.inputs.len()).sum();
+    let widest = blocks
+        .iter()
+        .map(|block| block.inputs.len())
+        .max()
+        .unwrap_or(0);
+    readers * (widest / positions + 1)
 }
 
 /// Returns queries that together show every weight.

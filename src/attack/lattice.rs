@@ -9,10 +9,12 @@
 
 /// Lovász's constant.
 const DELTA: f64 = 0.99;
-/// log2 of LLL's root Hermite factor, 1.0219 (Gama and Nguyen, Eurocrypt 2008, section 4).
+/// The largest coefficient that counts as reduced: a hair above a half, so that rounding ends.
+const MOST_MU: f64 = 0.501;
+/// log2 of LLL's root Hermite factor, 1.0219 (Gama and Nguyen, Eurocrypt 2008).
 const LOG2_HERMITE: f64 = 0.0313;
 /// log2 of the room that nearest plane gets beyond the error's bound.
-const LOG2_ROOM: f64 = 4.0;
+const LOG2_ROOM: f64 = 2.0;
 
 /// A system modulo 2^64 with errors in its answers.
 #[derive(Debug, Clone, Copy)]
@@ -134,8 +136,10 @@ struct Reduced {
     basis: Vec<Vec<i64>>,
     /// ⟨b_i, b*_j⟩ / ‖b*_j‖² for j < i.
     mu: Vec<Vec<f64>>,
-    /// ⟨b_i, b*_j⟩ for j ≤ i; the last is ‖b*_i‖².
-    inner: Vec<Vec<f64>>,
+    /// b*_i.
+    orthogonal: Vec<Vec<f64>>,
+    /// ‖b*_i‖².
+    squares: Vec<f64>,
 }
 
 impl Reduced {
@@ -143,7 +147,8 @@ impl Reduced {
         let count = basis.len();
         let mut reduced = Self {
             mu: (0..count).map(|row| vec![0.0; row]).collect(),
-            inner: (0..count).map(|row| vec![0.0; row + 1]).collect(),
+            orthogonal: vec![Vec::new(); count],
+            squares: vec![0.0; count],
             basis,
         };
         let mut row = 0;
@@ -167,18 +172,15 @@ impl Reduced {
             self.orthogonalise(row);
             let mut changed = false;
             let (earlier, rest) = self.basis.split_at_mut(row);
-            let vector = &mut rest[0];
             let (mu_earlier, mu_rest) = self.mu.split_at_mut(row);
-            let mu = &mut mu_rest[0];
+            let (vector, mu) = (&mut rest[0], &mut mu_rest[0]);
             for (index, other) in earlier.iter().enumerate().rev() {
-                let multiple = mu[index].round();
-                if multiple == 0.0 || mu[index].abs() <= 0.501 {
+                if mu[index].abs() <= MOST_MU {
                     continue;
                 }
                 changed = true;
-                for (value, other) in vector.iter_mut().zip(other) {
-                    *value = value.wrapping_sub((multiple as i64).wrapping_mul(*other));
-                }
+                let multiple = mu[index].round();
+                subtract(vector, multiple as i64, other);
                 mu[index] -= multiple;
                 for (mu, other) in mu.iter_mut().zip(&mu_earlier[index]) {
                     *mu -= multiple * other;
@@ -190,32 +192,31 @@ impl Reduced {
         }
     }
 
+    /// Projects a vector on the earlier ones, one after the other: errors then stay in proportion to
+    /// the vector, where those of inner products alone would be in proportion to its square.
     fn orthogonalise(&mut self, row: usize) {
-        for other in 0..=row {
-            let mut inner = dot(&self.basis[row], &self.basis[other]);
-            let known = if other == row {
-                &self.mu[row]
-            } else {
-                &self.mu[other]
-            };
-            for (mu, inner_of) in known.iter().zip(&self.inner[row]) {
-                inner -= mu * inner_of;
-            }
-            self.inner[row][other] = inner;
-            if other < row {
-                self.mu[row][other] = inner / self.inner[other][other];
+        let (earlier, rest) = self.orthogonal.split_at_mut(row);
+        let vector = &mut rest[0];
+        vector.clear();
+        vector.extend(self.basis[row].iter().map(|&value| value as f64));
+        let earlier = earlier.iter().zip(&self.squares);
+        for (mu, (other, square)) in self.mu[row].iter_mut().zip(earlier) {
+            *mu = dot(vector, other) / square;
+            for (value, other) in vector.iter_mut().zip(other) {
+                *value -= *mu * other;
             }
         }
+        self.squares[row] = dot(vector, vector);
     }
 
     /// Returns the first position up from which Lovász's condition fails all the way to a row.
     fn insertion(&self, row: usize) -> usize {
-        let mut square = self.inner[row][row];
+        let mut square = self.squares[row];
         let mut position = row;
         while position > 0 {
             let above = position - 1;
-            square += self.mu[row][above] * self.inner[row][above];
-            if square >= DELTA * self.inner[above][above] {
+            square += self.mu[row][above].powi(2) * self.squares[above];
+            if square >= DELTA * self.squares[above] {
                 break;
             }
             position = above;
@@ -225,36 +226,23 @@ impl Reduced {
 
     /// Subtracts the lattice point that nearest plane finds.
     fn subtract_closest(&self, target: &mut [i64]) {
-        let mut orthogonal: Vec<Vec<f64>> = Vec::with_capacity(self.basis.len());
-        for (vector, mu) in self.basis.iter().zip(&self.mu) {
-            let mut vector: Vec<f64> = vector.iter().map(|&value| value as f64).collect();
-            for (mu, other) in mu.iter().zip(&orthogonal) {
-                for (value, other) in vector.iter_mut().zip(other) {
-                    *value -= mu * other;
-                }
-            }
-            orthogonal.push(vector);
-        }
-        for (vector, direction) in self.basis.iter().zip(&orthogonal).rev() {
-            let along: f64 = target
-                .iter()
-                .zip(direction)
-                .map(|(t, d)| *t as f64 * d)
-                .sum();
-            let square: f64 = direction.iter().map(|d| d * d).sum();
-            let multiple = (along / square).round() as i64;
-            for (value, vector) in target.iter_mut().zip(vector) {
-                *value = value.wrapping_sub(multiple.wrapping_mul(*vector));
-            }
+        let planes = self.basis.iter().zip(&self.orthogonal).zip(&self.squares);
+        for ((vector, direction), square) in planes.rev() {
+            let terms = target.iter().zip(direction);
+            let along: f64 = terms.map(|(t, d)| *t as f64 * d).sum();
+            subtract(target, (along / square).round() as i64, vector);
         }
     }
 }
 
-fn dot(left: &[i64], right: &[i64]) -> f64 {
-    let terms = left.iter().zip(right);
-    terms
-        .map(|(l, r)| i128::from(*l) * i128::from(*r))
-        .sum::<i128>() as f64
+fn subtract(from: &mut [i64], multiple: i64, vector: &[i64]) {
+    for (value, vector) in from.iter_mut().zip(vector) {
+        *value = value.wrapping_sub(multiple.wrapping_mul(*vector));
+    }
+}
+
+fn dot(left: &[f64], right: &[f64]) -> f64 {
+    left.iter().zip(right).map(|(l, r)| l * r).sum()
 }
 
 #[cfg(test)]
