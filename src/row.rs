@@ -72,10 +72,12 @@ pub struct SplitRow {
     pub exposed_weight_share: Option<f64>,
     pub revealed_activations: Option<usize>,
     pub secret_keys: Option<usize>,
+    #[serde(default)]
     pub protection: String,
     pub log2_flooding_distance: Option<f64>,
     pub honest_queries: Option<usize>,
     pub malicious_queries: Option<usize>,
+    #[serde(default)]
     pub queries_are: String,
     pub information_floor_queries: Option<usize>,
     pub chosen_input_recovered_share_1: Option<f64>,
