@@ -132,7 +132,8 @@ struct EncryptionArguments {
     /// log2 of the failure probability that no look-up may exceed [default: -64]
     #[arg(long, value_name = "LOG2", allow_negative_numbers = true)]
     log2_p_fail: Option<f64>,
-    /// How answers travel: as they are, or under a shared mask with a packing key [default: plain]
+    /// How answers travel: as they are, under a shared mask with a packing key, or as whole LWE
+    /// ciphertexts [default: plain]
     #[arg(long, value_enum)]
     download: Option<Download>,
     /// What the client gets where the server runs the last layer: logits, or only the label of the

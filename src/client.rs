@@ -7,11 +7,13 @@ use crate::fhe::cipher::{self, SeededCiphertexts};
 use crate::fhe::keys::{SecretKey, SeededEvaluationKey};
 use crate::fhe::pack::{PackingDecomposition, SeededPackingKey};
 use crate::fhe::parameters::ParameterSet;
+use crate::fhe::zero::public_zeros;
 use crate::interface::{Form, Interface};
 use crate::linear_map::Row;
 use crate::model::values::Values;
 use crate::model::{Input, Model, Node};
 use crate::placement::{Party, Placement};
+use crate::wire::{self, ZERO_BYTES};
 
 /// The party that owns the data.
 pub struct Client {
@@ -105,6 +107,16 @@ impl Client {
         packing: PackingDecomposition,
     ) -> Result<SeededPackingKey> {
         self.key(parameters).map(|key| key.packing_key(packing))
+    }
+
+    /// Returns the message with the encryptions of zero of one of its secret keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::evaluation_key`].
+    pub fn public_zeros(&self, parameters: &ParameterSet) -> Result<Vec<u8>> {
+        let zeros = public_zeros(self.key(parameters)?);
+        Ok(wire::write_upload(&zeros, ZERO_BYTES))
     }
 
     fn key(&self, parameters: &ParameterSet) -> Result<&SecretKey> {

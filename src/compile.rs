@@ -5,6 +5,8 @@
 //! end of each look-up, where sigma is the noise predicted by tfhe's formulas and z the Gaussian
 //! quantile of the wanted failure probability.
 
+mod download;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -12,24 +14,24 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{
-    Analysis, Gain, MOST_PROTECT_BITS, PlannedAction, PlannedDownload, PlannedLinear,
-    PlannedLookUp, Purpose, Term, analyse_to_end,
+    Analysis, Gain, MOST_PROTECT_BITS, PlannedAction, PlannedLinear, PlannedLookUp, Purpose, Term,
+    analyse_to_end,
 };
 use crate::cost::CostModel;
 use crate::encoding::{SourceNoise, even_unit};
 use crate::ending::Ending;
 use crate::error::{Error, Result};
 use crate::fhe::noise;
-use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::packed::SparsePolynomial;
 use crate::fhe::parameters::ParameterSet;
-use crate::interface::{DownloadEncoding, Form, Interface, UploadEncoding};
+use crate::interface::{Interface, UploadEncoding};
 use crate::layer::Geometry;
 use crate::linear_map::LinearMap;
 use crate::model::Model;
 use crate::packing::{Layout, Packing, most_rows_per_product, pack};
 use crate::placement::Placement;
 use crate::program::{Action, LinearStep, LookUpStep, Program, Step};
+use crate::protection::Protection;
 use crate::select::{DEFAULT_STEP_NOISE, Precision, select_all};
 
 /// The most variance that rounding a message may add, as a share of the noise that is there.
@@ -58,6 +60,9 @@ pub enum Download {
     Plain,
     /// Under a shared mask, by a packing keyswitch with a key of its own.
     Packed,
+    /// As LWE ciphertexts of whole 64-bit coefficients, one for each answer, from linear layers that
+    /// are exact modulo 2^64: what a straightforward implementation sends, to compare with.
+    Full,
 }
 
 impl Download {
@@ -66,6 +71,7 @@ impl Download {
         match self {
             Self::Plain => "plain",
             Self::Packed => "packed",
+            Self::Full => "full",
         }
     }
 }
@@ -144,6 +150,7 @@ pub fn compile(analysis: &Analysis, parameters: &ParameterSet, target: &Target) 
         analysis,
         parameters,
         download: target.download,
+        protection: target.ending.protect,
         quantile: noise::two_sided_quantile(target.log2_p_fail_lookup),
         packed: BTreeMap::new(),
         noise: SourceNoise::of(parameters),
@@ -158,6 +165,7 @@ struct Compiler<'a> {
     analysis: &'a Analysis,
     parameters: &'a ParameterSet,
     download: Download,
+    protection: Protection,
     /// Guard band in standard deviations.
     quantile: f64,
     /// By step: its packed form, and the layout of its upload.
@@ -255,6 +263,9 @@ impl Compiler<'_> {
         map: &LinearMap<u64>,
         geometry: &Geometry,
     ) -> Option<(Layout, Packing)> {
+        if self.download == Download::Full {
+            return None;
+        }
         let is_answer = self.is_answer(index);
         let dense = *geometry == Geometry::Dense;
         if dense && !is_answer && map.input_count < PACKED_FROM_INPUTS {
@@ -325,7 +336,12 @@ impl Compiler<'_> {
                 gain.fresh * rounding <= ROUNDING_SHARE * there
             })
         };
-        let bytes = (2..8).find(fits).unwrap_or(8);
+        let bytes = match self.protection {
+            Protection::None | Protection::Bootstrap => (2..8).find(fits).unwrap_or(8),
+            // Rounding errors meet the weights, and the client knows them: flooding would have to
+            // hide them too.
+            Protection::Rerandomise => 8,
+        };
         self.noise.fresh = own + growth * noise::body_rounding_variance(bytes);
         bytes
     }
@@ -415,84 +431,6 @@ impl Compiler<'_> {
             output_step: look_up.output_step,
             centre,
         }
-    }
-
-    fn download(&mut self, planned: &PlannedDownload, unit: u64) -> DownloadEncoding {
-        let step = planned.step as u64 * unit;
-        let share = step as f64 / 2f64.powi(64);
-        let noisiest = planned.noisiest(&self.noise).powi(2);
-        let exact_variance = (share / 2.0 / self.quantile).powi(2);
-        let room = if noisiest < exact_variance / 2.0 {
-            exact_variance - noisiest
-        } else {
-            ROUNDING_SHARE * noisiest
-        };
-        let count = planned.scales.len();
-        // Packing and rounding share the room.
-        let packing = match self.download {
-            Download::Plain => None,
-            Download::Packed => self.cheapest_packing(count, room / 2.0),
-        };
-        let added = packing.map_or(0.0, |packing| self.packing_variance(&packing, count));
-        let bytes = self.download_bytes(room - added.min(room / 2.0));
-        let added = added + noise::rounding_variance(self.parameters, bytes);
-        let gains = planned.gains.iter();
-        let sigma = gains.map(|gain| (self.noise.variance(gain) + added).sqrt());
-        let sigma: Vec<f64> = sigma.collect();
-        let exact = planned.aligned
-            && sigma
-                .iter()
-                .all(|sigma| self.quantile * sigma <= share / 2.0);
-        for (sigma, (low, high)) in sigma.iter().zip(&planned.range) {
-            let room = if exact {
-                share / 2.0
-            } else {
-                0.5 - low.abs().max(high.abs()) as f64 * share
-            };
-            self.log2_p_fail
-                .push(noise::log2_two_sided_tail(room / sigma));
-        }
-        DownloadEncoding {
-            value: planned.value,
-            noise_std: sigma.iter().map(|sigma| sigma / share).collect(),
-            scales: planned.scales.clone(),
-            range: planned.range.clone(),
-            step,
-            bytes,
-            exact,
-            form: self.form(planned, packing),
-            packing,
-        }
-    }
-
-    fn form(&self, planned: &PlannedDownload, packing: Option<PackingDecomposition>) -> Form {
-        if packing.is_some() {
-            return Form::consecutive(planned.scales.len(), self.polynomial_size());
-        }
-        let step = planned.slot.checked_sub(self.analysis.uploads.len());
-        let packed = step.filter(|&step| self.is_answer(step));
-        match packed.and_then(|step| self.packed.get(&step)) {
-            Some((_, packing)) => Form::packed(packing),
-            None => Form::Lwe,
-        }
-    }
-
-    /// Returns the packing with the fewest levels whose noise fits, or else the most precise.
-    fn cheapest_packing(&self, count: usize, room: f64) -> Option<PackingDecomposition> {
-        let candidates: Vec<_> = PackingDecomposition::candidates(self.parameters, count).collect();
-        let mut fitting = candidates.iter();
-        let found = fitting.find(|of| self.packing_variance(of, count) <= room);
-        found.or(candidates.last()).copied()
-    }
-
-    fn packing_variance(&self, packing: &PackingDecomposition, count: usize) -> f64 {
-        noise::packing_variance(self.parameters, packing, count.min(self.polynomial_size()))
-    }
-
-    /// Returns the fewest bytes of a coefficient whose rounding fits.
-    fn download_bytes(&self, room: f64) -> usize {
-        let rounding = |bytes| noise::rounding_variance(self.parameters, bytes);
-        (2..8).find(|&bytes| rounding(bytes) <= room).unwrap_or(8)
     }
 }
 

@@ -194,8 +194,15 @@ fn download(download: &DownloadEncoding, parameters: &ParameterSet) -> String {
         }
     };
     let worst = download.noise_std.iter().copied().fold(0.0, f64::max);
+    let flooded = download.flooding.map_or_else(String::new, |flooding| {
+        format!(
+            "; flooded with 2^{:.2} of a turn, statistical distance 2^{:.1}",
+            flooding.std.log2(),
+            flooding.log2_distance
+        )
+    });
     format!(
-        "{} {form} at {} bytes a coefficient, {}; {}",
+        "{} {form} at {} bytes a coefficient, {}; {}{flooded}",
         sizes.len(),
         download.bytes,
         units::bytes((sizes.iter().sum::<usize>() * download.bytes) as u64),

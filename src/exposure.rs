@@ -1,8 +1,207 @@
-//! How much of the server's model a split gives away.
+//! How much of the server's model a split gives away: handed over with the client's layers, or
+//! recovered by an attack that was run.
+//!
+//! What no attack here recovers is not thereby safe.
 
-use crate::row::SplitRow;
+pub mod queries;
+pub mod segment;
 
-/// Returns the share of all weights that the client ends up with; `None` where it is not known.
+use crate::attack::Outcome;
+use crate::row::{ExposureRow, SplitRow};
+use segment::SegmentExposure;
+
+/// Returns the share of all weights that the client ends up with; of those it was handed, where no
+/// attack was run. `None` where it is not known.
 pub fn share(row: &SplitRow) -> Option<f64> {
-    row.client_weight_share
+    row.exposed_weight_share.or(row.client_weight_share)
+}
+
+/// The exposure of a split, over all its server segments.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Totals {
+    /// Most over the segments, which are solved side by side.
+    pub honest_queries: Option<usize>,
+    pub malicious_queries: Option<usize>,
+    /// Whether so many are enough for every segment; otherwise fewer are not.
+    pub queries_are_enough: Option<bool>,
+    pub information_floor_queries: Option<usize>,
+    /// Shares of the server's weights after 1, 10 and all queries.
+    pub chosen: [Option<f64>; 3],
+    pub mask: [Option<f64>; 3],
+    pub mask_full: [Option<f64>; 3],
+    pub attack_s: Option<f64>,
+    pub exposed_weight_share: Option<f64>,
+    pub log2_flooding_distance: Option<f64>,
+}
+
+impl Totals {
+    /// Returns the totals of a split whose client holds that share of all weights.
+    pub fn of(segments: &[SegmentExposure], client_weight_share: Option<f64>) -> Self {
+        let weighty: Vec<&SegmentExposure> = segments
+            .iter()
+            .filter(|segment| segment.queries.weights > 0)
+            .collect();
+        let shares = |of: fn(&SegmentExposure) -> &Outcome| {
+            [0, 1, 2].map(|mark| weighted(&weighty, |segment| of(segment).shares[mark]))
+        };
+        let most = |of: fn(&SegmentExposure) -> Option<usize>| {
+            weighty.iter().map(|segment| of(segment)).max().flatten()
+        };
+        let recovered = weighted(&weighty, |segment| {
+            let attacks = [segment.chosen.most(), segment.mask.most()];
+            attacks.into_iter().flatten().reduce(f64::max)
+        });
+        let server = if weighty.is_empty() {
+            Some(0.0)
+        } else {
+            recovered
+        };
+        let seconds = segments.iter().map(SegmentExposure::seconds);
+        let flooding = segments
+            .iter()
+            .filter_map(|segment| segment.log2_flooding_distance);
+        Self {
+            honest_queries: most(|segment| segment.queries.honest),
+            malicious_queries: most(|segment| segment.queries.malicious),
+            queries_are_enough: (!weighty.is_empty())
+                .then(|| weighty.iter().all(|segment| segment.queries.enough)),
+            information_floor_queries: most(|segment| segment.queries.information_floor),
+            chosen: shares(|segment| &segment.chosen),
+            mask: shares(|segment| &segment.mask),
+            mask_full: shares(|segment| &segment.mask_full),
+            attack_s: (!weighty.is_empty()).then(|| seconds.sum()),
+            exposed_weight_share: client_weight_share
+                .zip(server)
+                .map(|(client, server)| client + (1.0 - client) * server),
+            log2_flooding_distance: flooding.reduce(f64::max),
+        }
+    }
+}
+
+/// Returns the mean of a share over segments, weighted by their weights; none where one is unknown.
+fn weighted(
+    segments: &[&SegmentExposure],
+    share: impl Fn(&SegmentExposure) -> Option<f64>,
+) -> Option<f64> {
+    let weights: usize = segments.iter().map(|segment| segment.queries.weights).sum();
+    let shares = segments
+        .iter()
+        .map(|segment| share(segment).map(|share| share * segment.queries.weights as f64));
+    let sum = shares.sum::<Option<f64>>()?;
+    (weights > 0).then(|| sum / weights as f64)
+}
+
+impl SegmentExposure {
+    fn seconds(&self) -> f64 {
+        self.chosen.seconds + self.mask.seconds + self.mask_full.seconds
+    }
+
+    /// Returns the segment's line of the table, without the names of split and layers.
+    pub fn row(&self) -> ExposureRow {
+        let queries = &self.queries;
+        let reasons = [
+            ("chosen inputs", &self.chosen),
+            ("masks", &self.mask),
+            ("full masks", &self.mask_full),
+        ];
+        let reasons = reasons.into_iter().filter_map(|(attack, outcome)| {
+            outcome
+                .reason
+                .as_ref()
+                .map(|reason| format!("{attack}: {reason}"))
+        });
+        let reasons: Vec<String> = reasons.collect();
+        let bound = match (queries.honest, queries.enough) {
+            (None, _) => "",
+            (Some(_), true) => "enough",
+            (Some(_), false) => "least",
+        };
+        ExposureRow {
+            kind: queries.kind.word().into(),
+            weights: queries.weights,
+            weight_bits: queries.weight_bits,
+            revealed_activations: queries.revealed_activations,
+            unknowns_per_output: queries.unknowns,
+            equations_per_query: queries.equations,
+            honest_queries: queries.honest,
+            malicious_queries: queries.malicious,
+            queries_are: bound.into(),
+            information_floor_queries: queries.information_floor,
+            mask_inferences: queries.mask,
+            chosen_input_queries: self.chosen.all_queries,
+            chosen_input_recovered_share_1: self.chosen.shares[0],
+            chosen_input_recovered_share_10: self.chosen.shares[1],
+            chosen_input_recovered_share_all: self.chosen.shares[2],
+            chosen_input_method: self.chosen.method.clone(),
+            chosen_input_s: seconds(&self.chosen),
+            mask_queries: self.mask.all_queries,
+            mask_recovered_share_1: self.mask.shares[0],
+            mask_recovered_share_10: self.mask.shares[1],
+            mask_recovered_share_all: self.mask.shares[2],
+            mask_method: self.mask.method.clone(),
+            mask_s: seconds(&self.mask),
+            mask_full_recovered_share_1: self.mask_full.shares[0],
+            mask_full_recovered_share_10: self.mask_full.shares[1],
+            mask_full_recovered_share_all: self.mask_full.shares[2],
+            mask_full_method: self.mask_full.method.clone(),
+            mask_full_s: seconds(&self.mask_full),
+            log2_flooding_distance: self.log2_flooding_distance,
+            attack_reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+            ..ExposureRow::default()
+        }
+    }
+}
+
+/// Returns the time of an attack that was mounted.
+fn seconds(outcome: &Outcome) -> Option<f64> {
+    (!outcome.method.is_empty()).then_some(outcome.seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exposure::queries::Queries;
+
+    fn segment(weights: usize, chosen: Option<f64>, mask: Option<f64>) -> SegmentExposure {
+        let outcome = |share| Outcome {
+            shares: [share; 3],
+            ..Outcome::default()
+        };
+        SegmentExposure {
+            queries: Queries {
+                weights,
+                ..Queries::default()
+            },
+            chosen: outcome(chosen),
+            mask: outcome(mask),
+            ..SegmentExposure::default()
+        }
+    }
+
+    #[test]
+    fn the_stronger_attack_counts_for_each_segment() {
+        let segments = [
+            segment(30, Some(0.0), Some(1.0)),
+            segment(10, Some(0.5), None),
+            segment(0, None, None),
+        ];
+        let totals = Totals::of(&segments, Some(0.6));
+        // 30 and 5 of 40 server weights, which are 0.4 of all.
+        let exposed = totals.exposed_weight_share.expect("known");
+        assert!(
+            (exposed - (0.6 + 0.4 * 35.0 / 40.0)).abs() < 1e-12,
+            "{exposed}"
+        );
+        assert_eq!(totals.chosen[0], Some(5.0 / 40.0));
+        assert_eq!(totals.mask[0], None);
+    }
+
+    #[test]
+    fn what_is_unknown_is_no_number() {
+        let unknown = [segment(10, None, None)];
+        assert_eq!(Totals::of(&unknown, Some(0.5)).exposed_weight_share, None);
+        let all_handed_over = Totals::of(&[], Some(1.0));
+        assert_eq!(all_handed_over.exposed_weight_share, Some(1.0));
+        assert_eq!(all_handed_over.attack_s, None);
+    }
 }

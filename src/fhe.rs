@@ -21,3 +21,4 @@ mod rotation;
 mod simd;
 #[cfg(target_arch = "x86_64")]
 mod transform;
+pub mod zero;

@@ -10,15 +10,14 @@ use crate::error::Result;
 use crate::fhe::bootstrap::look_up;
 use crate::fhe::cipher;
 use crate::fhe::keys::EvaluationKey;
-use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::packed::extract;
-use crate::fhe::parameters::ParameterSet;
+use crate::interface::Interface;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::model::values::{Values, Wiring};
 use crate::placement::{Party, Placement};
-use crate::program::Program;
-use crate::server::{BeforeLookUp, Server, StepTime};
+use crate::program::{Program, key_parameters, packings, zero_parameters};
+use crate::server::{Answers, BeforeLookUp, Server, StepTime};
 use crate::wire::{self, Expected};
 
 /// A client and a server that have exchanged keys for one placement.
@@ -85,6 +84,19 @@ pub struct Exchange {
     pub downloaded: Vec<Vec<i64>>,
 }
 
+/// What one run of a server segment shows the client, and what rounding keeps from it.
+#[derive(Debug, Clone)]
+pub struct Transcript {
+    /// The GLWE ciphertexts of each upload, whose masks the client made.
+    pub uploads: Answers,
+    /// The ciphertexts of each download before they are rounded.
+    pub whole: Answers,
+    /// The same as they arrive.
+    pub received: Answers,
+    /// What they decrypt to.
+    pub integers: Vec<Vec<i64>>,
+}
+
 /// Seconds of each phase of an inference; `online_s` is the wall time of them all.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PhaseTimes {
@@ -133,6 +145,15 @@ impl Session {
             })?;
             set_up.evaluation_key_bytes += message.len() as u64;
             set_up.packing_key_bytes += message.len() as u64;
+        }
+        for parameters in zero_parameters(&programs) {
+            let message = timed(&mut set_up.key_generation_s, || {
+                client.public_zeros(&parameters)
+            })?;
+            timed(&mut set_up.key_transfer_s, || {
+                server.receive_zeros(&message, &parameters)
+            })?;
+            set_up.evaluation_key_bytes += message.len() as u64;
         }
         Ok(Self {
             route: Route::of(model, placement),
@@ -192,6 +213,49 @@ impl Session {
         self.server
             .observe(segment, uploads.collect(), before_look_up)?;
         Ok(())
+    }
+
+    /// Runs one server segment on integers from message to message, and keeps all that the client
+    /// gets to see.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Message`] where a message does not conform.
+    pub fn exchange(&self, segment: usize, integers: &[Vec<i64>]) -> Result<Transcript> {
+        let Interface { uploads, downloads } = &self.programs[segment].interface;
+        let parameters = &self.programs[segment].parameters;
+        let sent = uploads.iter().zip(integers).enumerate();
+        let sent = sent.map(|(index, (upload, integers))| {
+            let ciphertexts = self.client.encrypt(segment, index, integers);
+            let sizes = &upload.layout.lengths;
+            let expected = Expected {
+                sizes,
+                bytes: upload.bytes,
+            };
+            wire::read_upload(&wire::write_upload(&ciphertexts, upload.bytes), expected)
+        });
+        let sent = sent.collect::<Result<Vec<_>>>()?;
+        let (whole, _) = self.server.run(segment, &sent)?;
+        let received = whole.iter().zip(downloads).map(|(answer, download)| {
+            let sizes = &download.ciphertext_sizes(parameters);
+            let expected = Expected {
+                sizes,
+                bytes: download.bytes,
+            };
+            wire::read_download(&wire::write_download(answer, download.bytes), expected)
+        });
+        let received = received.collect::<Result<Answers>>()?;
+        let integers = received.iter().enumerate();
+        let integers = integers.map(|(index, rows)| self.client.decrypt(segment, index, rows));
+        Ok(Transcript {
+            integers: integers.collect(),
+            uploads: sent
+                .iter()
+                .map(|upload| cipher::expand(parameters, upload))
+                .collect(),
+            whole,
+            received,
+        })
     }
 
     /// Returns the server's evaluation key for a segment.
@@ -421,34 +485,6 @@ impl PhaseTimes {
         self.server_compute_s += other.server_compute_s;
         self.deserialise_s += other.deserialise_s;
     }
-}
-
-/// Returns the parameter sets that need an evaluation key, each once.
-pub fn key_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
-    let mut sets: Vec<ParameterSet> = Vec::new();
-    for program in programs
-        .iter()
-        .filter(|program| program.bootstrap_count() > 0)
-    {
-        if !sets.contains(&program.parameters) {
-            sets.push(program.parameters);
-        }
-    }
-    sets
-}
-
-/// Returns the packings of answers that need a key, each once.
-pub fn packings(programs: &[Arc<Program>]) -> Vec<(ParameterSet, PackingDecomposition)> {
-    let mut needed = Vec::new();
-    for program in programs {
-        let downloads = program.interface.downloads.iter();
-        for packing in downloads.filter_map(|download| download.packing) {
-            if !needed.contains(&(program.parameters, packing)) {
-                needed.push((program.parameters, packing));
-            }
-        }
-    }
-    needed
 }
 
 /// Runs `work` and adds its wall time to `seconds`.

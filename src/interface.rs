@@ -48,6 +48,18 @@ pub struct DownloadEncoding {
     pub form: Form,
     /// The packing keyswitch at the end, if there is one.
     pub packing: Option<PackingDecomposition>,
+    /// The encryption of zero at the very end, if there is one.
+    pub flooding: Option<Flooding>,
+}
+
+/// Noise that is added with an encryption of zero to hide the noise that is there.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Flooding {
+    /// Its standard deviation, as a share of the torus.
+    pub std: f64,
+    /// log2 of the statistical distance that it leaves between an answer and one whose noise does not
+    /// depend on the weights; 0 where it hides nothing.
+    pub log2_distance: f64,
 }
 
 /// What kind of ciphertexts an answer is made of.

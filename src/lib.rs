@@ -7,6 +7,7 @@
 pub mod agreement;
 pub mod analysis;
 pub mod answer;
+pub mod attack;
 pub mod audit;
 pub mod budget;
 pub mod calibrate;

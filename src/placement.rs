@@ -76,6 +76,15 @@ impl Placement {
         Self(parties)
     }
 
+    /// Returns the placement with those layers alone on the server.
+    pub fn with_server(layers: Range<usize>, layer_count: usize) -> Self {
+        let party = |layer| match layers.contains(&layer) {
+            true => Party::Server,
+            false => Party::Client,
+        };
+        Self((0..layer_count).map(party).collect())
+    }
+
     /// Returns the party of each layer.
     pub fn parties(&self) -> &[Party] {
         &self.0

@@ -7,6 +7,7 @@
 //! server's own wrap-around and the server's own table, so that it is the oracle for both.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -14,6 +15,7 @@ use rand_distr::{Distribution, StandardNormal};
 use rayon::prelude::*;
 
 use crate::analysis::{PlannedLinear, Purpose};
+use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::parameters::ParameterSet;
 use crate::interface::{DownloadEncoding, Interface};
 use crate::linear_map::Row;
@@ -294,6 +296,47 @@ impl LookUpStep {
         });
         overflows
     }
+}
+
+/// Returns the parameter sets that need an evaluation key, each once.
+pub fn key_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
+    let mut sets: Vec<ParameterSet> = Vec::new();
+    for program in programs
+        .iter()
+        .filter(|program| program.bootstrap_count() > 0)
+    {
+        if !sets.contains(&program.parameters) {
+            sets.push(program.parameters);
+        }
+    }
+    sets
+}
+
+/// Returns the packings of answers that need a key, each once.
+pub fn packings(programs: &[Arc<Program>]) -> Vec<(ParameterSet, PackingDecomposition)> {
+    let mut needed = Vec::new();
+    for program in programs {
+        let downloads = program.interface.downloads.iter();
+        for packing in downloads.filter_map(|download| download.packing) {
+            if !needed.contains(&(program.parameters, packing)) {
+                needed.push((program.parameters, packing));
+            }
+        }
+    }
+    needed
+}
+
+/// Returns the parameter sets whose answers are hidden by encryptions of zero, each once.
+pub fn zero_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
+    let mut sets: Vec<ParameterSet> = Vec::new();
+    for program in programs {
+        let mut downloads = program.interface.downloads.iter();
+        let floods = downloads.any(|download| download.flooding.is_some());
+        if floods && !sets.contains(&program.parameters) {
+            sets.push(program.parameters);
+        }
+    }
+    sets
 }
 
 fn count_outside(rows: &[Row<u64>], range: impl Fn(usize) -> (i64, i64) + Sync) -> u64 {

@@ -6,10 +6,10 @@ use std::time::Instant;
 use crate::compile::{Target, compile_placement};
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
-use crate::inference::{Session, key_parameters};
+use crate::inference::Session;
 use crate::model::Model;
 use crate::placement::Placement;
-use crate::program::Program;
+use crate::program::{Program, key_parameters};
 use crate::settings::Settings;
 
 /// Look-ups that the quick measurement runs.

@@ -10,6 +10,8 @@ pub enum Protection {
     /// Answers travel as the last layer leaves them.
     #[default]
     None,
+    /// Answers that are linear combinations get an encryption of zero and flooding noise.
+    Rerandomise,
     /// Every answer goes through a look-up, so that it is no linear combination of ciphertexts that
     /// the client made. That alone is not circuit privacy: a look-up is deterministic, and its
     /// output's noise depends on its input (Ducas and Stehlé, Sanitization of FHE Ciphertexts,
@@ -22,6 +24,7 @@ impl Protection {
     pub fn word(self) -> &'static str {
         match self {
             Self::None => "none",
+            Self::Rerandomise => "rerandomise",
             Self::Bootstrap => "bootstrap",
         }
     }

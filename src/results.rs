@@ -7,16 +7,21 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+mod exposed;
+
+use exposed::with_exposure;
+
 use crate::deviation::Deviations;
 use crate::drift::{NOISY, Pace};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::exposure::queries::client_bits_share;
 use crate::history::{Visited, by_split};
 use crate::log::Record;
 use crate::model::Model;
 use crate::model::outline::LayerOutline;
 use crate::placement::Placement;
-use crate::row::{LayerRow, SampleRow, SplitRow, Status};
+use crate::row::{ExposureRow, LayerRow, SampleRow, SplitRow, Status};
 use crate::settings::Settings;
 use crate::statistics::{Summary, median_interval, outlier_count, summarise};
 use crate::worker::{Finished, LayerDeviations, Sample};
@@ -24,6 +29,7 @@ use crate::worker::{Finished, LayerDeviations, Sample};
 pub const SAMPLES: &str = "samples.csv";
 pub const SPLITS: &str = "splits.csv";
 pub const LAYERS: &str = "layers.csv";
+pub const EXPOSURE: &str = "exposure.csv";
 pub const ENVIRONMENT: &str = "environment.json";
 pub const CHARTS: &str = "charts";
 pub const REPORT: &str = "report.html";
@@ -59,12 +65,13 @@ impl<'a> Description<'a> {
     }
 }
 
-/// The three tables of a results folder.
+/// The tables of a results folder.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Tables {
     pub samples: Vec<SampleRow>,
     pub splits: Vec<SplitRow>,
     pub layers: Vec<LayerRow>,
+    pub exposure: Vec<ExposureRow>,
 }
 
 impl Tables {
@@ -79,6 +86,9 @@ impl Tables {
             tables.samples.extend(split.sample_rows());
             tables.splits.push(split.row(model, placement, &pace));
             tables.layers.extend(split.layer_rows(model, placement));
+            tables
+                .exposure
+                .extend(split.exposure_rows(model, placement));
         }
         let unvisited = Split {
             visits: Vec::new(),
@@ -92,7 +102,7 @@ impl Tables {
         tables
     }
 
-    /// Writes the three CSV files into a folder.
+    /// Writes the CSV files into a folder.
     ///
     /// # Errors
     ///
@@ -100,7 +110,8 @@ impl Tables {
     pub fn write(&self, folder: &Path) -> Result<()> {
         write_csv(&folder.join(SAMPLES), &self.samples)?;
         write_csv(&folder.join(SPLITS), &self.splits)?;
-        write_csv(&folder.join(LAYERS), &self.layers)
+        write_csv(&folder.join(LAYERS), &self.layers)?;
+        write_csv(&folder.join(EXPOSURE), &self.exposure)
     }
 }
 
@@ -182,6 +193,7 @@ impl Split<'_> {
             answer: settings.answer.word().into(),
             protect: settings.protect.word().into(),
             client_weight_share: model.client_weight_share(placement),
+            client_bits_share: client_bits_share(model, placement),
             ..SplitRow::default()
         };
         let Some(first_visit) = self.visits.first() else {
@@ -210,6 +222,7 @@ impl Split<'_> {
         let live = live.iter().copied();
         let deviations = finished.map_or(&[][..], |finished| &finished.deviations);
         let rates = DeviationRates::of(deviations);
+        let row = with_exposure(row, finished);
         SplitRow {
             host: first_visit
                 .environment
@@ -266,6 +279,9 @@ impl Split<'_> {
             label_agreement: self.share(|row| row.label_agreement),
             log2_p_fail: finished.and_then(|f| f.log2_p_fail),
             log2_p_fail_lookup: finished.and_then(|f| f.log2_p_fail_lookup),
+            meets_log2_p_fail_128: finished
+                .and_then(|f| f.log2_p_fail_lookup)
+                .map(|log2| log2 <= -128.0),
             security_bits: finished.and_then(|f| f.security_bits),
             activation_s,
             efficiency,

@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::compile::compile_placement;
 use crate::error::{Error, Result};
-use crate::inference::{PhaseTimes, Route, infer, key_parameters, packings, serve};
+use crate::inference::{PhaseTimes, Route, infer, serve};
 use crate::memory::HighWater;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
-use crate::program::Program;
+use crate::program::{Program, key_parameters, packings, zero_parameters};
 use crate::server::Server;
 use crate::settings::Settings;
 
@@ -201,6 +201,7 @@ fn run_client(
 ) -> Result<RoleMemory> {
     let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
     let (sets, packings) = (key_parameters(&programs), packings(&programs));
+    let zeros = zero_parameters(&programs);
     let route = Route::of(&model, placement);
     let image = model.test.image(0).to_vec();
     let interfaces = interfaces.collect();
@@ -215,6 +216,9 @@ fn run_client(
         }
         for (set, packing) in packings {
             write_frame(&mut output, &client.packing_key(&set, packing)?.to_bytes())?;
+        }
+        for set in zeros {
+            write_frame(&mut output, &client.public_zeros(&set)?)?;
         }
         infer(&client, &route, &image, &mut |_, uploads| {
             let count = uploads.len() as u64;
@@ -237,6 +241,9 @@ fn run_server(programs: &[Arc<Program>]) -> Result<RoleMemory> {
         }
         for (set, packing) in packings(programs) {
             server.receive_packing_key(&read_frame(&mut input)?, &set, packing)?;
+        }
+        for set in zero_parameters(programs) {
+            server.receive_zeros(&read_frame(&mut input)?, &set)?;
         }
         let mut times = PhaseTimes::default();
         for (segment, program) in programs.iter().enumerate() {

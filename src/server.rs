@@ -15,16 +15,19 @@ use crate::fhe::keys::{EvaluationKey, SeededEvaluationKey};
 use crate::fhe::pack::{PackingDecomposition, PackingKey, SeededPackingKey};
 use crate::fhe::packed::{PackedWeights, extract};
 use crate::fhe::parameters::ParameterSet;
+use crate::fhe::zero::{PublicZeros, zero_sizes};
 use crate::interface::{DownloadEncoding, Form};
 use crate::linear_map::Row;
 use crate::packing::{Packing, Place};
 use crate::program::{Action, LinearStep, LookUpStep, Program, Step};
+use crate::wire::{self, Expected, ZERO_BYTES};
 
 /// The party that owns the model.
 pub struct Server {
     segments: Vec<Segment>,
     keys: Vec<EvaluationKey>,
     packing_keys: Vec<PackingKey>,
+    zeros: Vec<PublicZeros>,
 }
 
 /// A program with what its steps need on the torus.
@@ -83,6 +86,7 @@ impl Server {
             segments: segments.collect(),
             keys: Vec::new(),
             packing_keys: Vec::new(),
+            zeros: Vec::new(),
         }
     }
 
@@ -111,6 +115,21 @@ impl Server {
         let seeded = SeededPackingKey::from_bytes(bytes, parameters, packing)?;
         self.packing_keys
             .push(PackingKey::expand(seeded, *parameters, packing));
+        Ok(())
+    }
+
+    /// Receives a client's encryptions of zero.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Message`] where the bytes do not conform.
+    pub fn receive_zeros(&mut self, bytes: &[u8], parameters: &ParameterSet) -> Result<()> {
+        let expected = Expected {
+            sizes: &zero_sizes(parameters),
+            bytes: ZERO_BYTES,
+        };
+        let seeded = wire::read_upload(bytes, expected)?;
+        self.zeros.push(PublicZeros::expand(&seeded, *parameters));
         Ok(())
     }
 
@@ -230,14 +249,27 @@ impl Server {
         let Some(ciphertexts) = ciphertexts else {
             unreachable!("a download's slot is kept to the end");
         };
-        let packed = match (ciphertexts, download.packing) {
+        let zeros = match &download.flooding {
+            Some(flooding) => Some((self.zeros(parameters)?, flooding.std)),
+            None => None,
+        };
+        let mut packed = match (ciphertexts, download.packing) {
             (ciphertexts, Some(packing)) => {
                 let rows = ciphertexts.into_lwe(parameters);
                 self.packing_key(parameters, packing)?.pack(&rows)
             }
             (Ciphertexts::Packed(rows, _), None) if download.form != Form::Lwe => rows,
-            (ciphertexts, None) => return Ok(ciphertexts.into_lwe(parameters)),
+            (ciphertexts, None) => {
+                let mut rows = ciphertexts.into_lwe(parameters);
+                if let Some((zeros, std)) = zeros {
+                    zeros.hide(&mut rows, std);
+                }
+                return Ok(rows);
+            }
         };
+        if let Some((zeros, std)) = zeros {
+            zeros.hide_packed(&mut packed, std);
+        }
         let Form::Glwe(elements) = &download.form else {
             unreachable!("packed answers have GLWE form");
         };
@@ -246,6 +278,14 @@ impl Server {
         Ok(rows
             .map(|(row, elements)| with_bodies(row, mask, elements))
             .collect())
+    }
+
+    fn zeros(&self, parameters: &ParameterSet) -> Result<&PublicZeros> {
+        let missing = || Error::Message("the server has received no encryptions of zero".into());
+        let mut zeros = self.zeros.iter();
+        zeros
+            .find(|zeros| zeros.parameters() == parameters)
+            .ok_or_else(missing)
     }
 
     fn packing_key(

@@ -62,7 +62,7 @@ pub struct SplitFile {
     /// The failure probability that no look-up may exceed.
     #[serde(default = "default_log2_p_fail")]
     pub log2_p_fail_lookup: f64,
-    /// `plain` or `packed` answers.
+    /// `plain`, `packed` or `full` answers.
     #[serde(default = "plain")]
     pub download: Download,
     /// `logits`, or the `label` alone.

@@ -10,6 +10,9 @@ use crate::linear_map::Row;
 
 const UPLOAD_TAG: [u8; 4] = *b"SBU1";
 const DOWNLOAD_TAG: [u8; 4] = *b"SBD1";
+/// Bytes of a coefficient of an encryption of zero in a public key: all of them.
+pub const ZERO_BYTES: usize = 8;
+
 const HEADER_BYTES: usize = 9;
 const SEED_BYTES: usize = 16;
 

@@ -16,6 +16,7 @@ use crate::audit::audit;
 use crate::deviation::Deviations;
 use crate::ending::Added;
 use crate::error::{Error, Result};
+use crate::exposure::segment::{SegmentExposure, expose};
 use crate::fhe::noise::log2_sum;
 use crate::fhe::parameters::SECURITY_BITS;
 use crate::inference::{Inference, Session};
@@ -96,6 +97,9 @@ pub struct Finished {
     pub parameter_set: String,
     /// One per activation layer on the server.
     pub deviations: Vec<LayerDeviations>,
+    /// One per server segment.
+    #[serde(default)]
+    pub exposure: Vec<SegmentExposure>,
 }
 
 /// Step deviations of an activation layer.
@@ -190,6 +194,15 @@ pub fn measure(
     let audits = audit(&session, &uploads)?;
     let batches = (0..ACTIVATION_BATCHES).map(|_| session.activation_s(ACTIVATION_BATCH));
     let batches: Vec<Option<f64>> = batches.collect::<Result<_>>()?;
+    let target = settings.target()?;
+    let exposure = expose(
+        &model,
+        placement,
+        &session,
+        &target,
+        &uploads,
+        settings.seed,
+    )?;
     let set_up = session.set_up;
     let programs = session.into_programs();
     let accuracy = Accuracy::of(&model, placement, &programs, settings.seed);
@@ -234,6 +247,7 @@ pub fn measure(
         activation_s: median(batches.into_iter().flatten()),
         parameter_set: parameter_sets(&programs),
         deviations: deviations.into_values().collect(),
+        exposure,
     })))
 }
 

@@ -214,6 +214,7 @@ fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
     charts/time-memory.png
     charts/time-memory.svg
     environment.json
+    exposure.csv
     layers.csv
     log.jsonl
     report.html
@@ -221,7 +222,7 @@ fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
     splits.csv
     ");
     let rows = |table: &str| desk.rows(&format!("results/digits-mlp/{table}")).len();
-    assert_eq!(TABLES.map(rows), [8, 2, 2]);
+    assert_eq!(TABLES.map(rows), [8, 2, 2, 2]);
 
     desk.write(
         "results/copy/splits.csv",

@@ -4,7 +4,7 @@
 use rayon::prelude::*;
 
 use super::{Analysis, PlannedAction, PlannedLinear, PlannedLookUp, Term};
-use crate::linear_map::Row;
+use crate::linear_map::{LinearMap, Row};
 
 /// Sees and may change the output of a linear step in front of a look-up: the index of its node,
 /// the look-up, and the integers.
@@ -112,6 +112,19 @@ impl PlannedLinear {
             }
         }
         output
+    }
+
+    /// Returns its matrix where it is nothing else.
+    pub fn only_matrix(&self) -> Option<&LinearMap<u64>> {
+        match self.terms.as_slice() {
+            [Term::Matrix(map)] => Some(map),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it multiplies each element of one input by a factor, and adds a bias.
+    pub fn is_scale(&self) -> bool {
+        matches!(self.terms.as_slice(), [Term::Scale(_)])
     }
 
     /// Returns the weighted sum of the inputs, without the bias.

@@ -105,6 +105,21 @@ pub fn body_rounding_variance(bytes: usize) -> f64 {
     }
 }
 
+/// Returns the variance of an encryption of zero made from a public key: a binary r of k·N coefficients
+/// meets E, the mask's noise meets the binary secret key, and the body has noise of its own.
+pub fn zero_variance(parameters: &ParameterSet) -> f64 {
+    let selected = parameters.big_dimension() as f64 / 2.0;
+    fresh_variance(parameters) * (2.0 * selected + 1.0)
+}
+
+/// Returns log2 of the statistical distance that flooding noise leaves between `count` values with
+/// noise of at most `quantile` standard deviations and values without: a Gaussian of deviation s
+/// moved by v differs from itself by at most v / (s·√(2π)).
+pub fn log2_flooding_distance(count: usize, quantile: f64, std: f64, flooding_std: f64) -> f64 {
+    let shift = quantile * std / (flooding_std * (2.0 * std::f64::consts::PI).sqrt());
+    (count as f64 * shift).log2().min(0.0)
+}
+
 /// Returns the variance that packing `count` ciphertexts into one adds to each.
 pub fn packing_variance(
     parameters: &ParameterSet,

@@ -8,12 +8,12 @@ use crate::analysis::Term;
 use crate::cost::CostModel;
 use crate::fhe::bootstrap::batches;
 use crate::fhe::parameters::ParameterSet;
-use crate::inference::{key_parameters, packings};
 use crate::interface::{DownloadEncoding, Form};
 use crate::layer::Operation;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::program::{Action, Program};
+use crate::program::{key_parameters, packings};
 use crate::projection;
 use crate::wire;
 

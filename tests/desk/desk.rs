@@ -7,7 +7,7 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-pub const TABLES: [&str; 3] = ["samples.csv", "splits.csv", "layers.csv"];
+pub const TABLES: [&str; 4] = ["samples.csv", "splits.csv", "layers.csv", "exposure.csv"];
 
 /// Columns that differ from run to run besides times and memory.
 const MEASURED: [&str; 3] = ["environment", "calibration_drift", "noisy"];
@@ -132,7 +132,10 @@ impl Desk {
                         !(column.contains("_s_")
                             || column.ends_with("_s")
                             || column.ends_with("_rss_bytes")
-                            || MEASURED.contains(&column.as_str()))
+                            || MEASURED.contains(&column.as_str())
+                            // The noise of bootstraps decides what chosen inputs show exactly.
+                            || column.starts_with("chosen_input_")
+                            || column.starts_with("exposed_"))
                     });
                 }
                 rows

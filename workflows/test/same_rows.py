@@ -16,7 +16,7 @@ def stable_rows(table):
                 # Times decide it.
                 and column != "efficiency"
                 # Keys are drawn anew for each run, and with them their noise.
-                and not column.startswith("measured_")
+                and not column.startswith(("measured_", "chosen_input_", "exposed_"))
                 and column not in ("encrypted_label", "label_agreement")
             }
             for row in csv.DictReader(file)
@@ -25,7 +25,7 @@ def stable_rows(table):
 
 def main(first, second):
     differences = []
-    for name in ["splits.csv", "samples.csv", "layers.csv"]:
+    for name in ["splits.csv", "samples.csv", "layers.csv", "exposure.csv"]:
         left, right = (stable_rows(Path(folder) / name) for folder in (first, second))
         if len(left) != len(right):
             differences.append(f"{name}: {len(left)} rows and {len(right)}")

@@ -1,0 +1,45 @@
+//! Attacks on the server's model, mounted by a client on the very messages of a split.
+//!
+//! Each reads one server segment and says what it recovered. What it did not recover is not thereby
+//! safe: there are attacks that are not here.
+
+pub mod affine;
+pub mod chosen;
+pub mod lattice;
+pub mod mask;
+pub mod two_adic;
+
+use serde::{Deserialize, Serialize};
+
+/// Numbers of queries after which an attack's success is told, besides all that it needs.
+pub const QUERIES: [usize; 2] = [1, 10];
+
+/// What an attack on a segment recovered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Share of the segment's weights found exactly, as the server's integers, after 1, 10 and all
+    /// queries; unknown where the attack's means did not suffice.
+    pub shares: [Option<f64>; 3],
+    /// What `all` stands for.
+    pub all_queries: Option<usize>,
+    /// Solving, and for chosen inputs the queries too.
+    pub seconds: f64,
+    pub method: String,
+    /// Why a share is unknown.
+    pub reason: Option<String>,
+}
+
+impl Outcome {
+    /// Returns the outcome of an attack that was not mounted.
+    pub fn untried(reason: String) -> Self {
+        Self {
+            reason: Some(reason),
+            ..Self::default()
+        }
+    }
+
+    /// Returns the largest share of the weights found after any number of queries.
+    pub fn most(&self) -> Option<f64> {
+        self.shares.iter().copied().flatten().reduce(f64::max)
+    }
+}

@@ -1,0 +1,68 @@
+//! What a split gives away, as columns and rows.
+
+use super::Split;
+use crate::exposure::Totals;
+use crate::model::Model;
+use crate::placement::Placement;
+use crate::row::{ExposureRow, SplitRow};
+use crate::worker::Finished;
+
+impl Split<'_> {
+    /// Returns the rows of a split's server segments, of what its first visit told.
+    pub(super) fn exposure_rows(&self, model: &Model, placement: &Placement) -> Vec<ExposureRow> {
+        let segments = self
+            .finished()
+            .into_iter()
+            .flat_map(|finished| &finished.exposure);
+        let rows = segments.enumerate().map(|(index, segment)| {
+            let layers = &model.layers[segment.layers.0..segment.layers.1];
+            let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+            ExposureRow {
+                model: model.name.clone(),
+                placement: placement.to_string(),
+                segment: index,
+                layers: names.join("+"),
+                ..segment.row()
+            }
+        });
+        rows.collect()
+    }
+}
+
+/// Returns a split's row with what is known of its exposure.
+pub(super) fn with_exposure(row: SplitRow, finished: Option<&Finished>) -> SplitRow {
+    // A log without exposure says nothing; a split without server segments has none to say.
+    let Some(finished) = finished.filter(|f| f.exposure.len() == f.rounds) else {
+        return row;
+    };
+    let totals = Totals::of(&finished.exposure, row.client_weight_share);
+    let revealed = finished
+        .exposure
+        .iter()
+        .map(|segment| segment.queries.revealed_activations);
+    let mut sets: Vec<&str> = finished.parameter_set.split('+').collect();
+    sets.retain(|set| !set.is_empty());
+    SplitRow {
+        exposed_weight_share: totals.exposed_weight_share,
+        revealed_activations: Some(revealed.sum()),
+        secret_keys: Some(sets.len()),
+        log2_flooding_distance: totals.log2_flooding_distance,
+        honest_queries: totals.honest_queries,
+        malicious_queries: totals.malicious_queries,
+        queries_are: match totals.queries_are_enough {
+            None => String::new(),
+            Some(true) => "enough".into(),
+            Some(false) => "least".into(),
+        },
+        information_floor_queries: totals.information_floor_queries,
+        chosen_input_recovered_share_1: totals.chosen[0],
+        chosen_input_recovered_share_10: totals.chosen[1],
+        chosen_input_recovered_share_all: totals.chosen[2],
+        mask_recovered_share_1: totals.mask[0],
+        mask_recovered_share_10: totals.mask[1],
+        mask_recovered_share_all: totals.mask[2],
+        mask_full_recovered_share_all: totals.mask_full[2],
+        attack_s: totals.attack_s,
+        ..row
+    }
+}
