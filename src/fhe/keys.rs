@@ -64,39 +64,44 @@ impl SecretKey {
 
     /// Generates the evaluation key that lets a server compute look-ups on this key's ciphertexts.
     pub fn evaluation_key(&self) -> SeededEvaluationKey {
-        let mut seeder = new_seeder();
-        let seeder = seeder.as_mut();
-        let (bootstrap_seed, keyswitch_seed) = (seeder.seed(), seeder.seed());
-        let (lengths, parameters) = (BodyCounts::of(&self.parameters), &self.parameters);
-        let mut bootstrap = bootstrap_from_bodies(
-            parameters,
-            vec![0; lengths.bootstrap],
-            Seed(bootstrap_seed.0),
-        );
-        par_generate_seeded_lwe_bootstrap_key(
-            &self.small,
-            &self.glwe,
-            &mut bootstrap,
-            parameters.glwe_noise(),
-            seeder,
-        );
-        let mut keyswitch = keyswitch_from_bodies(
-            parameters,
-            vec![0; lengths.keyswitch],
-            Seed(keyswitch_seed.0),
-        );
-        generate_seeded_lwe_keyswitch_key(
-            &self.glwe.as_lwe_secret_key(),
-            &self.small,
-            &mut keyswitch,
-            parameters.lwe_noise(),
-            seeder,
-        );
+        let parameters = &self.parameters;
+        let lengths = BodyCounts::of(parameters);
+        let bootstrap = || {
+            let mut seeder = new_seeder();
+            let seed = seeder.seed();
+            let bodies = vec![0; lengths.bootstrap];
+            let mut key = bootstrap_from_bodies(parameters, bodies, Seed(seed.0));
+            par_generate_seeded_lwe_bootstrap_key(
+                &self.small,
+                &self.glwe,
+                &mut key,
+                parameters.glwe_noise(),
+                seeder.as_mut(),
+            );
+            (seed.0, key.into_container())
+        };
+        let keyswitch = || {
+            let mut seeder = new_seeder();
+            let seed = seeder.seed();
+            let bodies = vec![0; lengths.keyswitch];
+            let mut key = keyswitch_from_bodies(parameters, bodies, Seed(seed.0));
+            generate_seeded_lwe_keyswitch_key(
+                &self.glwe.as_lwe_secret_key(),
+                &self.small,
+                &mut key,
+                parameters.lwe_noise(),
+                seeder.as_mut(),
+            );
+            (seed.0, key.into_container())
+        };
+        // The keyswitch key is made on one core while the others work on the bootstrap key.
+        let ((bootstrap_seed, bootstrap_bodies), (keyswitch_seed, keyswitch_bodies)) =
+            rayon::join(bootstrap, keyswitch);
         SeededEvaluationKey {
-            bootstrap_seed: bootstrap_seed.0,
-            bootstrap_bodies: bootstrap.into_container(),
-            keyswitch_seed: keyswitch_seed.0,
-            keyswitch_bodies: keyswitch.into_container(),
+            bootstrap_seed,
+            bootstrap_bodies,
+            keyswitch_seed,
+            keyswitch_bodies,
         }
     }
 }
@@ -226,7 +231,7 @@ impl EvaluationKey {
             Seed(seeded.keyswitch_seed),
         );
         let keyswitch = PackedKeyswitchKey::pack(
-            &keyswitch.decompress_into_lwe_keyswitch_key(),
+            &keyswitch.par_decompress_into_lwe_keyswitch_key(),
             noise::key_bits(&parameters),
         );
         let standard = bootstrap_from_bodies(
@@ -234,7 +239,7 @@ impl EvaluationKey {
             seeded.bootstrap_bodies,
             Seed(seeded.bootstrap_seed),
         )
-        .decompress_into_lwe_bootstrap_key();
+        .par_decompress_into_lwe_bootstrap_key();
         Self {
             parameters,
             bootstrap: RotationKey::new(&standard),

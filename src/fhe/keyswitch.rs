@@ -5,6 +5,7 @@
 //! cache while all ciphertexts of a batch use it. The key is rounded to the top 24 or 32 bits of
 //! its coefficients; [`super::noise`] chooses and counts what that adds.
 
+use rayon::prelude::*;
 use tfhe::core_crypto::prelude::*;
 
 use crate::linear_map::Row;
@@ -36,7 +37,7 @@ impl PackedKeyswitchKey {
         let output_size = key.output_lwe_size().0;
         let rows: Vec<u32> = key
             .as_ref()
-            .iter()
+            .par_iter()
             .map(|&c| round_to_bits(c, bits))
             .collect();
         let packed = Self {
@@ -114,8 +115,8 @@ impl PackedKeyswitchKey {
 
     fn into_vnni(mut self) -> Self {
         if let Layout::Rows(rows) = &self.key {
-            let first_columns = (0..self.output_size).step_by(simd::TILE);
-            let tiles = first_columns.map(|first| {
+            let first_columns: Vec<usize> = (0..self.output_size).step_by(simd::TILE).collect();
+            let tiles = first_columns.into_par_iter().map(|first| {
                 rows.chunks_exact(simd::DEPTH * self.output_size)
                     .map(|lines| self.key_line(lines, first))
                     .collect()
