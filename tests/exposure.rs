@@ -58,7 +58,7 @@ impl Fixture {
     }
 
     fn masks(&self) -> Outcome {
-        mask::attack(&self.session, 0, &self.uploads[0], false).expect("runs")
+        mask::attack(&self.session, 0, &self.uploads[0], false, &mut Vec::new()).expect("runs")
     }
 }
 

@@ -25,7 +25,6 @@ use splitbench::inference::Session;
 use splitbench::model::Model;
 use splitbench::placement::{Party, Placement};
 use splitbench::program::NoiseSeed;
-use splitbench::protection::Protection;
 use splitbench::select::Precision;
 use splitbench::simulation::{arg_max, simulate, simulate_on};
 use splitbench::{Error, Result};

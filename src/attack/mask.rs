@@ -28,6 +28,8 @@ const MOST_UNKNOWNS: usize = 1100;
 const MOST_DIMENSION: usize = 128;
 /// Equations beyond the unknowns: some may depend on others, the rest check the solution.
 const CHECKS: usize = 24;
+/// Look-ups that an inference of the attack may take: some seconds.
+const MOST_LOOK_UPS: usize = 6000;
 /// Output rows that are solved for at most, evenly spread.
 const MOST_ROWS: usize = 64;
 /// Output rows of a segment with look-ups that are tried.
@@ -61,7 +63,8 @@ struct Target {
 }
 
 /// Mounts the attack on a segment with ordinary inferences on the integers of one; `whole` as if
-/// answers travelled without being rounded.
+/// answers travelled without being rounded. What was exchanged is added to `transcripts`, and what
+/// is there already is used.
 ///
 /// # Errors
 ///
@@ -71,8 +74,13 @@ pub fn attack(
     segment: usize,
     integers: &[Vec<i64>],
     whole: bool,
+    transcripts: &mut Vec<Transcript>,
 ) -> Result<Outcome> {
     let program = &session.programs()[segment];
+    if program.bootstrap_count() > MOST_LOOK_UPS {
+        let reason = format!("an inference takes more than {MOST_LOOK_UPS} look-ups");
+        return Ok(Outcome::untried(reason));
+    }
     let groups = match groups(program) {
         Ok(groups) => groups,
         Err(reason) => return Ok(Outcome::untried(reason)),
@@ -83,7 +91,6 @@ pub fn attack(
         all_queries: Some(all),
         ..Outcome::default()
     };
-    let mut transcripts = Vec::new();
     for (index, queries) in QUERIES.into_iter().chain([all]).enumerate() {
         while transcripts.len() < queries {
             transcripts.push(session.exchange(segment, integers)?);
@@ -91,7 +98,7 @@ pub fn attack(
         let start = Instant::now();
         let attempt = Attempt {
             program,
-            transcripts: &transcripts,
+            transcripts: &transcripts[..queries],
             whole,
         };
         let found = attempt.solve(&groups);

@@ -58,6 +58,9 @@ pub fn expose(
             queries,
             ..SegmentExposure::default()
         };
+        let masks = |session, segment, whole, transcripts: &mut _| {
+            mask::attack(session, segment, &uploads[index], whole, transcripts)
+        };
         Ok(match exposure.queries.kind {
             Kind::Weightless => exposure,
             Kind::Affine => {
@@ -70,16 +73,17 @@ pub fn expose(
                 let whole = Session::set_up(model, &alone, &full)?;
                 SegmentExposure {
                     chosen: chosen::attack(session, index, seed)?,
-                    mask: mask::attack(session, index, &uploads[index], false)?,
-                    mask_full: mask::attack(&whole, 0, &uploads[index], true)?,
+                    mask: masks(session, index, false, &mut Vec::new())?,
+                    mask_full: masks(&whole, 0, true, &mut Vec::new())?,
                     ..exposure
                 }
             }
             Kind::ActivationThenAffine | Kind::AffineThenActivation | Kind::Deep => {
+                let mut transcripts = Vec::new();
                 SegmentExposure {
                     chosen: chosen::attack(session, index, seed)?,
-                    mask: mask::attack(session, index, &uploads[index], false)?,
-                    mask_full: mask::attack(session, index, &uploads[index], true)?,
+                    mask: masks(session, index, false, &mut transcripts)?,
+                    mask_full: masks(session, index, true, &mut transcripts)?,
                     ..exposure
                 }
             }
