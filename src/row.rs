@@ -194,6 +194,7 @@ pub struct ExposureRow {
     pub mask_full_s: Option<f64>,
     pub log2_flooding_distance: Option<f64>,
     pub attack_reason: Option<String>,
+    pub environment: Option<String>,
 }
 
 /// How a split ended.

@@ -22,6 +22,7 @@ impl Split<'_> {
                 placement: placement.to_string(),
                 segment: index,
                 layers: names.join("+"),
+                environment: self.environment(),
                 ..segment.row()
             }
         });
