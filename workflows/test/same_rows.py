@@ -13,8 +13,8 @@ def stable_rows(table):
                 column: cell
                 for column, cell in row.items()
                 if not (column.endswith(("_s", "_rss_bytes")) or "_s_" in column)
-                # Times decide it.
-                and column != "efficiency"
+                # Times and the machine decide them.
+                and column not in ("efficiency", "environment", "calibration_drift", "noisy")
                 # Keys are drawn anew for each run, and with them their noise.
                 and not column.startswith(("measured_", "chosen_input_", "exposed_"))
                 and column not in ("encrypted_label", "label_agreement")
