@@ -71,7 +71,9 @@ pub fn columns() -> Vec<Column> {
         name: EXPOSURE.into(),
         title: EXPOSURE.into(),
         kind: Kind::Share,
-        note: "Share of all of the model's weights that the client ends up with.".into(),
+        note: "Share of all of the model's weights that the client ends up with: its own layers', \
+               and what attacks recovered of the server's."
+            .into(),
     });
     columns
 }
