@@ -30,7 +30,6 @@ use splitbench::import::images::analyse_all;
 use splitbench::linear_map::Row;
 use splitbench::model::Model;
 use splitbench::placement::{Party, Segment};
-use splitbench::protection::Protection;
 
 use network::{Builder, Precision};
 use recipe::recipes;
