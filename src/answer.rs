@@ -31,7 +31,7 @@ impl Answer {
 }
 
 /// Returns how many bits each look-up conjoins so that the conjunction of `bits` is made of as few
-/// look-ups as [`MOST_CONJOINED`] allows, and how many look-ups that are: all but the last few
+/// look-ups as `MOST_CONJOINED` allows, and how many look-ups that are: all but the last few
 /// conjoin equally many.
 pub fn conjunction(bits: usize) -> (usize, usize) {
     let look_ups = bits.div_ceil(MOST_CONJOINED).max(1);

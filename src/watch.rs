@@ -20,7 +20,7 @@ const POLL: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     pub time: Option<Duration>,
-    /// Resident, as sampled every [`POLL`].
+    /// Resident, as sampled twenty times a second.
     pub memory_bytes: Option<u64>,
 }
 
