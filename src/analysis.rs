@@ -10,6 +10,7 @@
 //! which carry less of the source's noise.
 
 mod gain;
+mod groups;
 mod integer;
 mod label;
 mod linear;
@@ -29,6 +30,7 @@ use crate::placement::Segment;
 use crate::quantise::{QuantParams, Quantisation};
 
 pub use gain::{Gain, gains};
+use groups::Groups;
 pub use integer::BeforeLookUp;
 pub use look_up::{Channel, PlannedLookUp, Purpose};
 pub use protect::MOST_PROTECT_BITS;
@@ -41,9 +43,6 @@ const UPLOAD_BITS: u32 = 8;
 /// Widening of each calibrated range at either end, as a share of its width: inputs outside the
 /// calibration data reach further.
 const RANGE_MARGIN: f64 = 0.25;
-/// The least factor on an operand whose step cannot be chosen for it alone: rounding it errs by half
-/// of one part in so many at most.
-const LEAST_FACTOR: f64 = 64.0;
 
 /// A server segment in integers.
 #[derive(Debug, Clone)]
@@ -159,16 +158,6 @@ struct Value {
     aligned: bool,
 }
 
-/// A bound on a group's step.
-struct Limit {
-    group: usize,
-    /// The group whose step the bound is in proportion to; none for the grid itself.
-    base: Option<usize>,
-    most: f64,
-    /// Whether a whole multiple of the step must give the bound.
-    divides: bool,
-}
-
 /// A step whose weights or bias wait for the steps of the sources.
 enum Draft {
     /// `Σ terms · inputs + bias` on the integers of a group.
@@ -198,9 +187,7 @@ struct Analyst<'a> {
     downloads: Vec<(usize, Answer)>,
     /// By value of the model.
     values: BTreeMap<usize, Value>,
-    /// The group that a group was joined to, or itself.
-    groups: Vec<usize>,
-    limits: Vec<Limit>,
+    groups: Groups,
 }
 
 /// A value that the client gets, before the steps are known.
@@ -244,8 +231,7 @@ pub fn analyse_to_end(
         steps: Vec::new(),
         downloads: Vec::new(),
         values: BTreeMap::new(),
-        groups: Vec::new(),
-        limits: Vec::new(),
+        groups: Groups::default(),
     };
     for value in model.values_read(&nodes) {
         analyst.upload(value);
@@ -267,74 +253,9 @@ impl Analyst<'_> {
         self.uploads.len() + self.steps.len()
     }
 
-    fn new_group(&mut self) -> usize {
-        self.groups.push(self.groups.len());
-        self.groups.len() - 1
-    }
-
-    /// Returns the group that stands for a group and all that were joined to it.
-    fn root(&self, mut group: usize) -> usize {
-        while self.groups[group] != group {
-            group = self.groups[group];
-        }
-        group
-    }
-
-    /// Gives two groups one step.
-    fn join(&mut self, left: usize, right: usize) {
-        let (left, right) = (self.root(left), self.root(right));
-        // The later one stands for both: steps are settled from the last group to the first.
-        self.groups[left.min(right)] = left.max(right);
-    }
-
-    /// Keeps the step of a group at most so large.
-    fn limit(&mut self, group: usize, most: f64) {
-        self.limits.push(Limit {
-            group,
-            base: None,
-            most,
-            divides: false,
-        });
-    }
-
-    /// Returns the step of each group, from the last to the first, because bounds refer to later
-    /// groups alone.
-    fn settle_steps(&self) -> Vec<i64> {
-        let mut steps = vec![0i64; self.groups.len()];
-        for root in (0..self.groups.len()).rev() {
-            if self.root(root) != root {
-                continue;
-            }
-            let own = self
-                .limits
-                .iter()
-                .filter(|limit| self.root(limit.group) == root);
-            let bounds: Vec<(f64, bool)> = own
-                .map(|limit| {
-                    let base = limit.base.map_or(1.0, |base| steps[self.root(base)] as f64);
-                    (limit.most * base, limit.divides)
-                })
-                .collect();
-            let most = bounds.iter().map(|(most, _)| *most);
-            let most = most.fold(HALF_TURN as f64, f64::min);
-            // Where a single bound must be a whole multiple, the step divides it; several cannot
-            // all be met, but by steps so small that their factors hardly err.
-            let mut multiples = bounds.iter().filter(|(_, divides)| *divides);
-            let step = match (multiples.next(), multiples.next()) {
-                (None, _) => most,
-                (Some((bound, _)), None) => bound / (bound / most).ceil(),
-                (Some(_), Some(_)) => most / LEAST_FACTOR,
-            };
-            steps[root] = (step as i64) & !1;
-        }
-        (0..steps.len())
-            .map(|group| steps[self.root(group)])
-            .collect()
-    }
-
     fn upload(&mut self, value: usize) {
         let quantisation = self.upload_quantisation(value);
-        let group = self.new_group();
+        let group = self.groups.add();
         let count = self.model.element_count(value);
         self.values.insert(
             value,
@@ -463,7 +384,7 @@ impl Analyst<'_> {
         let node = &model.nodes[index];
         let value = match &node.operation {
             Operation::Linear(linear) => self.natural_linear(index, linear),
-            Operation::Add(add) => self.natural_add(index, add),
+            Operation::Add(_) => self.on_one_scale(index + 1),
             Operation::Activation(activation) => self.activation(index, activation),
             Operation::MaxPool(pool) => self.max_pool(index, pool),
         };
@@ -498,7 +419,7 @@ impl Analyst<'_> {
                     HALF_TURN as f64 / ends.fold(f64::MIN_POSITIVE, f64::max)
                 })
                 .collect();
-            self.limits.extend(filling.limits());
+            self.groups.limit_all(filling.limits());
             let slot = self.push(index - 1, slots, Draft::Filling(filling));
             self.downloads
                 .push((index, Answer::Filled { slot, ranges }));
@@ -515,13 +436,13 @@ impl Analyst<'_> {
             .map(|(low, high)| low.abs().max(high.abs()))
             .max();
         let most = HALF_TURN as f64 / (largest.unwrap_or(0).max(1) as f64 + 0.5);
-        self.limit(value.group, most);
+        self.groups.limit(value.group, most);
         self.downloads.push((index, Answer::Natural(value)));
     }
 
     /// Settles the steps of all sources, and with them weights and biases.
     fn finish(self) -> Result<Analysis> {
-        let steps_of = self.settle_steps();
+        let steps_of = self.groups.steps();
         if steps_of.contains(&0) {
             let first = &self.model.nodes[self.nodes.start].name;
             return Err(Error::Parameters(format!(

@@ -1,8 +1,9 @@
 //! Integer weights between sources: *natural* ones, which are as small as their bits allow and do
 //! not depend on the sources' steps, and those that make look-ups fill half a turn.
 
-use super::{Analyst, Draft, HALF_TURN, Limit, PlannedLinear, Term, UPLOAD_BITS, Value, widen};
-use crate::layer::{Add, Geometry, Linear};
+use super::groups::Limit;
+use super::{Analyst, Draft, HALF_TURN, PlannedLinear, Term, UPLOAD_BITS, Value, widen};
+use crate::layer::{Geometry, Linear};
 use crate::linear_map::{LinearMap, PADDING};
 use crate::quantise::{QuantisedRows, fill_map, quantise_map, worst_case_range};
 use crate::statistics::median;
@@ -121,22 +122,17 @@ impl Analyst<'_> {
         )
     }
 
-    /// Adds two values whose sum further weights read: both are brought to one scale, on which all
-    /// channels lie.
-    pub(super) fn natural_add(&mut self, node: usize, _: &Add) -> Value {
-        self.on_one_scale(node + 1)
-    }
-
-    /// Makes a value whose channels all lie on one scale.
+    /// Makes a value whose channels all lie on one scale, a sum that further weights read say: all its
+    /// operands are brought to that.
     pub(super) fn on_one_scale(&mut self, value: usize) -> Value {
         let (slots, mut filling, ranges) = self.filling(value);
         let ends = ranges.iter().map(|(low, high)| low.abs().max(high.abs()));
         let widest = ends.fold(f64::MIN_POSITIVE, f64::max);
         let scale = widest / SUM_INTEGER;
-        let group = self.new_group();
+        let group = self.groups.add();
         filling.base = Some(group);
         filling.fills = vec![1.0 / scale; ranges.len() / filling.channel_size];
-        self.limits.extend(filling.limits());
+        self.groups.limit_all(filling.limits());
         let range = ranges
             .iter()
             .map(|(low, high)| ((low / scale).floor() as i64, (high / scale).ceil() as i64));

@@ -232,7 +232,7 @@ impl Analyst<'_> {
                 HALF_TURN as f64 / reach.max(f64::MIN_POSITIVE)
             })
             .collect();
-        self.limits.extend(filling.limits());
+        self.groups.limit_all(filling.limits());
         let output = activation.output;
         let scales = (0..ranges.len()).map(|element| output.scale * unit(element / channel_size));
         let scales = scales.collect();
@@ -246,7 +246,7 @@ impl Analyst<'_> {
             covers,
         };
         let filled = self.push(at, slots, Step::Filling(filling));
-        let group = self.new_group();
+        let group = self.groups.add();
         let slot = self.push(node, vec![filled], Step::LookUp { draft, group });
         Value {
             slot,

@@ -48,7 +48,7 @@ impl Analyst<'_> {
         let mut slots = vec![value.slot];
         if !pairs.is_empty() {
             let larger = self.larger(node, &value, &pairs);
-            self.join(value.group, larger.group);
+            self.groups.join(value.group, larger.group);
             terms.push(Term::Matrix(gather(|kept| kept.1, pairs.len())));
             slots.push(larger.slot);
         }

@@ -1,0 +1,98 @@
+//! Groups of sources that share a step, and the bounds that settle how large it is.
+
+use super::HALF_TURN;
+
+/// The least factor on an operand whose step cannot be chosen for it alone: rounding it errs by half
+/// of one part in so many at most.
+const LEAST_FACTOR: f64 = 64.0;
+
+/// A bound on a group's step.
+pub(super) struct Limit {
+    pub group: usize,
+    /// The group whose step the bound is in proportion to; none for the grid itself.
+    pub base: Option<usize>,
+    pub most: f64,
+    /// Whether a whole multiple of the step must give the bound.
+    pub divides: bool,
+}
+
+/// The groups of a segment.
+#[derive(Default)]
+pub(super) struct Groups {
+    /// The group that a group was joined to, or itself.
+    joined: Vec<usize>,
+    limits: Vec<Limit>,
+}
+
+impl Groups {
+    /// Adds a group and returns its number.
+    pub fn add(&mut self) -> usize {
+        self.joined.push(self.joined.len());
+        self.joined.len() - 1
+    }
+
+    /// Returns the group that stands for a group and all that were joined to it.
+    fn root(&self, mut group: usize) -> usize {
+        while self.joined[group] != group {
+            group = self.joined[group];
+        }
+        group
+    }
+
+    /// Gives two groups one step.
+    pub fn join(&mut self, left: usize, right: usize) {
+        let (left, right) = (self.root(left), self.root(right));
+        // The later one stands for both: steps are settled from the last group to the first.
+        self.joined[left.min(right)] = left.max(right);
+    }
+
+    /// Keeps the step of a group at most so large.
+    pub fn limit(&mut self, group: usize, most: f64) {
+        self.limits.push(Limit {
+            group,
+            base: None,
+            most,
+            divides: false,
+        });
+    }
+
+    /// Keeps steps within bounds.
+    pub fn limit_all(&mut self, limits: impl IntoIterator<Item = Limit>) {
+        self.limits.extend(limits);
+    }
+
+    /// Returns the step of each group, settled from the last to the first, because bounds refer to later
+    /// groups alone.
+    pub fn steps(&self) -> Vec<i64> {
+        let mut steps = vec![0i64; self.joined.len()];
+        for root in (0..self.joined.len()).rev() {
+            if self.root(root) != root {
+                continue;
+            }
+            let own = self
+                .limits
+                .iter()
+                .filter(|limit| self.root(limit.group) == root);
+            let bounds: Vec<(f64, bool)> = own
+                .map(|limit| {
+                    let base = limit.base.map_or(1.0, |base| steps[self.root(base)] as f64);
+                    (limit.most * base, limit.divides)
+                })
+                .collect();
+            let most = bounds.iter().map(|(most, _)| *most);
+            let most = most.fold(HALF_TURN as f64, f64::min);
+            // Where a single bound must be a whole multiple, the step divides it; several cannot
+            // all be met, but by steps so small that their factors hardly err.
+            let mut multiples = bounds.iter().filter(|(_, divides)| *divides);
+            let step = match (multiples.next(), multiples.next()) {
+                (None, _) => most,
+                (Some((bound, _)), None) => bound / (bound / most).ceil(),
+                (Some(_), Some(_)) => most / LEAST_FACTOR,
+            };
+            steps[root] = (step as i64) & !1;
+        }
+        (0..steps.len())
+            .map(|group| steps[self.root(group)])
+            .collect()
+    }
+}
