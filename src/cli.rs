@@ -119,7 +119,7 @@ struct ListArguments {
 }
 
 /// What decides how a placement is encrypted.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 struct EncryptionArguments {
     /// Parameter sets: auto (the cheapest that is precise enough, per server segment), exact, fast
     /// or accurate [default: auto]
@@ -140,13 +140,29 @@ struct EncryptionArguments {
     /// largest, found under encryption [default: logits]
     #[arg(long, value_enum)]
     answer: Option<Answer>,
-    /// What hides the model in answers: none, or a bootstrap of every answer, which is no linear
-    /// combination of ciphertexts that the client made [default: none]
+    /// What hides the model in answers: nothing, encryptions of zero and flooding noise on those that
+    /// are linear combinations, or a bootstrap of every answer [default: none]
     #[arg(long, value_enum)]
     protect: Option<Protection>,
     /// With auto: figures of the machine, written by `splitbench calibrate`
     #[arg(long, value_name = "FILE")]
     calibration: Option<PathBuf>,
+}
+
+impl EncryptionArguments {
+    /// Returns what was said, and nothing of what else there is to say.
+    fn overrides(self) -> Overrides {
+        Overrides {
+            parameters: self.parameters,
+            step_noise: self.step_noise,
+            log2_p_fail_lookup: self.log2_p_fail,
+            download: self.download,
+            answer: self.answer,
+            protect: self.protect,
+            calibration: self.calibration,
+            ..Overrides::default()
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -256,14 +272,7 @@ fn resolve_one(arguments: ParamsArguments) -> Result<(Settings, Model, Placement
         model: Some(arguments.model),
         granularity: arguments.granularity,
         placements: vec![letters.parse()?],
-        parameters: arguments.encryption.parameters,
-        step_noise: arguments.encryption.step_noise,
-        log2_p_fail_lookup: arguments.encryption.log2_p_fail,
-        download: arguments.encryption.download,
-        answer: arguments.encryption.answer,
-        protect: arguments.encryption.protect,
-        calibration: arguments.encryption.calibration,
-        ..Overrides::default()
+        ..arguments.encryption.overrides()
     })?;
     let placement = settings.placements[0].clone();
     Ok((settings, model, placement))

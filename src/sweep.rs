@@ -1,5 +1,6 @@
 //! A sweep: rounds over all splits, each visit in a worker of its own and kept as soon as it is there.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -203,12 +204,13 @@ pub fn run(
     isolation: &Isolation,
     observer: &dyn Observer,
 ) -> Result<Tables> {
-    if schedule(settings).any(|visit| !done(&folder.records).covers(&visit)) {
+    let left = visits_left(settings, &folder.records);
+    if !left.is_empty() {
         folder.append(Record::Environment(Environment::probe()))?;
     }
     let description = Description::of(settings, model, environments(&folder.records));
     results::write_json(&folder.path.join(results::ENVIRONMENT), &description)?;
-    let outcome = make_visits(settings, isolation, observer, &mut folder);
+    let outcome = make_visits(settings, left, isolation, observer, &mut folder);
     let tables = Tables::derive(settings, model, &folder.records);
     tables.write(&folder.path)?;
     draw_results(&tables.splits, &folder.path)?;
@@ -230,15 +232,26 @@ fn schedule(settings: &Settings) -> impl Iterator<Item = Visit> {
     })
 }
 
+/// Returns the visits that have not ended and are worth making, each with how many come before it in
+/// the schedule.
+fn visits_left(settings: &Settings, records: &[Record]) -> Vec<(usize, Visit)> {
+    let done = done(records);
+    let left = schedule(settings).enumerate();
+    left.filter(|(_, visit)| !done.covers(visit)).collect()
+}
+
 fn make_visits(
     settings: &Settings,
+    left: Vec<(usize, Visit)>,
     isolation: &Isolation,
     observer: &dyn Observer,
     folder: &mut ResultsFolder,
 ) -> Result<()> {
     let mut yardstick = None;
-    for (index, visit) in schedule(settings).enumerate() {
-        if done(&folder.records).covers(&visit) {
+    // Further rounds of what did not end well would end alike.
+    let mut broken = HashSet::new();
+    for (index, visit) in left {
+        if broken.contains(&visit.placement) {
             continue;
         }
         if observer.stop() {
@@ -277,6 +290,9 @@ fn make_visits(
             calibration_s,
             finished,
         };
+        if status != Status::Ok {
+            broken.insert(end.visit.placement.clone());
+        }
         let times = samples.iter().map(|sample| sample.row.online_s);
         observer.end(&end, median(times));
         folder.append(Record::End(end))?;

@@ -53,21 +53,15 @@ struct Shown {
 /// As [`Session::exchange`].
 pub fn attack(session: &Session, segment: usize, seed: u64) -> Result<Outcome> {
     let program = &session.programs()[segment];
+    let attacker = Attacker {
+        session,
+        segment,
+        program,
+        seed,
+    };
     match Affine::of(program) {
-        Some(affine) => Attacker {
-            session,
-            segment,
-            program,
-            seed,
-        }
-        .solve(&affine),
-        None => Attacker {
-            session,
-            segment,
-            program,
-            seed,
-        }
-        .refute(),
+        Some(affine) => attacker.solve(&affine),
+        None => attacker.refute(),
     }
 }
 

@@ -135,7 +135,6 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
 
 impl Task {
     fn of_model(arguments: &PredictArguments) -> Result<Self> {
-        let encryption = &arguments.encryption;
         let granularity = arguments.granularity.unwrap_or_default();
         let layers = Model::load(&arguments.model)?
             .with_granularity(granularity)
@@ -146,14 +145,7 @@ impl Task {
             granularity: arguments.granularity,
             placements: vec!["S".repeat(layers).parse()?],
             repeats: Some(arguments.repeats),
-            parameters: encryption.parameters.clone(),
-            step_noise: encryption.step_noise,
-            log2_p_fail_lookup: encryption.log2_p_fail,
-            download: encryption.download,
-            answer: encryption.answer,
-            protect: encryption.protect,
-            calibration: encryption.calibration.clone(),
-            ..Overrides::default()
+            ..arguments.encryption.clone().overrides()
         };
         let (settings, model) = Settings::resolve(overrides)?;
         let candidates = match layers {

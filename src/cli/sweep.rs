@@ -97,15 +97,9 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
         repeats: arguments.repeats,
         order: arguments.order,
         seed: arguments.seed,
-        parameters: arguments.encryption.parameters,
-        step_noise: arguments.encryption.step_noise,
-        download: arguments.encryption.download,
-        answer: arguments.encryption.answer,
-        protect: arguments.encryption.protect,
-        calibration: arguments.encryption.calibration,
-        log2_p_fail_lookup: arguments.encryption.log2_p_fail,
         shard: arguments.shard.map(|text| text.parse()).transpose()?,
         budget_s: arguments.budget,
+        ..arguments.encryption.overrides()
     })?;
     let folder = arguments.out.unwrap_or_else(|| {
         let folder = Path::new("results").join(&settings.name);
