@@ -14,6 +14,9 @@ use crate::program::{LookUpStep, NoiseSeed, Program};
 
 /// Images that are simulated at once: what fits in memory for wide layers.
 const PORTION: usize = 250;
+/// Look-ups whose deviations are predicted, at least, where there are so many: their mean rate errs
+/// by less than a thousandth of itself.
+const ENOUGH_PREDICTIONS: u64 = 10_000_000;
 
 /// The outcome of a simulation, one column per image.
 #[derive(Debug, Clone, Default)]
@@ -22,8 +25,8 @@ pub struct Simulation {
     pub logits: Vec<Row<f32>>,
     /// Values that left their calibrated range, over all images.
     pub range_overflow_count: u64,
-    /// Predicted step deviations of each look-up step on the server, by node index; only in a
-    /// simulation without noise.
+    /// Predicted step deviations of each look-up step on the server, by node index, over the first
+    /// images; only in a simulation without noise.
     pub deviations: Vec<(usize, Deviations)>,
 }
 
@@ -47,12 +50,15 @@ pub fn simulate(
             .collect();
         // Each portion draws its own noise.
         let noise = noise.map(|NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((index as u64) << 40)));
-        all.append(simulate_on(model, placement, programs, input, noise));
+        let counted: u64 = all.deviations.iter().map(|(_, d)| d.look_ups).sum();
+        let predicting = noise.is_none() && counted < ENOUGH_PREDICTIONS;
+        let run = Run { noise, predicting };
+        all.append(run.over(model, placement, programs, input));
     }
     all
 }
 
-/// As [`simulate`], on float inputs `[elements, images]`.
+/// As [`simulate`], on float inputs `[elements, images]`, without predictions.
 pub fn simulate_on(
     model: &Model,
     placement: &Placement,
@@ -60,36 +66,86 @@ pub fn simulate_on(
     input: Vec<Row<f32>>,
     noise: Option<NoiseSeed>,
 ) -> Simulation {
-    let mut simulation = Simulation::default();
-    let wiring = Wiring::of(model);
-    let mut values = Values::default();
-    values.insert(0, input);
-    let mut programs = programs.iter().enumerate();
-    for segment in placement.segments() {
-        let nodes = model.nodes_of(&segment);
-        match segment.party {
-            Party::Client => {
-                for node in nodes.clone() {
-                    let operands = values.of(&model.nodes[node].inputs);
-                    let value = model.nodes[node].operation.run_float(&operands);
-                    values.insert(node + 1, value);
-                    values.forget(&wiring, node + 1);
+    let predicting = false;
+    Run { noise, predicting }.over(model, placement, programs, input)
+}
+
+/// How a simulation runs.
+#[derive(Clone, Copy)]
+struct Run {
+    noise: Option<NoiseSeed>,
+    /// Whether step deviations are predicted.
+    predicting: bool,
+}
+
+impl Run {
+    fn over(
+        self,
+        model: &Model,
+        placement: &Placement,
+        programs: &[Arc<Program>],
+        input: Vec<Row<f32>>,
+    ) -> Simulation {
+        let mut simulation = Simulation::default();
+        let wiring = Wiring::of(model);
+        let mut values = Values::default();
+        values.insert(0, input);
+        let mut programs = programs.iter().zip(0u64..);
+        for segment in placement.segments() {
+            let nodes = model.nodes_of(&segment);
+            match segment.party {
+                Party::Client => {
+                    for node in nodes.clone() {
+                        let operands = values.of(&model.nodes[node].inputs);
+                        let value = model.nodes[node].operation.run_float(&operands);
+                        values.insert(node + 1, value);
+                        values.forget(&wiring, node + 1);
+                    }
+                }
+                Party::Server => {
+                    let Some((program, index)) = programs.next() else {
+                        unreachable!("one program per server segment");
+                    };
+                    // Each segment draws its own noise.
+                    let own = |NoiseSeed(seed)| NoiseSeed(seed.wrapping_add(index << 32));
+                    let noise = self.noise.map(own);
+                    Run { noise, ..self }.segment(program, &mut values, &mut simulation);
                 }
             }
-            Party::Server => {
-                let Some((index, program)) = programs.next() else {
-                    unreachable!("one program per server segment");
-                };
-                // Each segment draws its own noise.
-                let noise =
-                    noise.map(|NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((index as u64) << 32)));
-                simulation.run_segment(program, &mut values, noise);
-            }
+            values.forget(&wiring, nodes.end);
         }
-        values.forget(&wiring, nodes.end);
+        simulation.logits = values.into_output(&wiring);
+        simulation
     }
-    simulation.logits = values.into_output(&wiring);
-    simulation
+
+    /// Runs a server segment in the clear on the values that it reads.
+    fn segment(self, program: &Program, values: &mut Values, simulation: &mut Simulation) {
+        let uploads = program.interface.uploads.iter().map(|upload| {
+            let rows = values.get(upload.value).par_iter().enumerate();
+            rows.map(|(element, row)| -> Row<u64> {
+                let integer = |&real| upload.quantisation.quantise(element, f64::from(real)) as u64;
+                row.iter().map(integer).collect()
+            })
+            .collect()
+        });
+        let uploads: Vec<Vec<Row<u64>>> = uploads.collect();
+        let mut predict = |step: &LookUpStep, rows: &[Row<u64>]| {
+            if self.predicting {
+                let deviations = predict_look_up(step, rows);
+                simulation.deviations.push((step.node, deviations));
+            }
+        };
+        let run = program.observe_clear(&uploads, self.noise, &mut predict);
+        simulation.range_overflow_count += run.range_overflow_count;
+        for (download, rows) in program.interface.downloads.iter().zip(run.outputs) {
+            let reals = rows.iter().zip(&download.scales).map(|(row, scale)| {
+                row.iter()
+                    .map(|&integer| (integer as i64 as f64 * scale) as f32)
+                    .collect()
+            });
+            values.insert(download.value, reals.collect());
+        }
+    }
 }
 
 impl Simulation {
@@ -106,35 +162,6 @@ impl Simulation {
         }
         for ((_, tally), (_, more)) in self.deviations.iter_mut().zip(more.deviations) {
             *tally = tally.plus(more);
-        }
-    }
-
-    /// Runs a server segment in the clear on the values that it reads.
-    fn run_segment(&mut self, program: &Program, values: &mut Values, noise: Option<NoiseSeed>) {
-        let uploads = program.interface.uploads.iter().map(|upload| {
-            let rows = values.get(upload.value).par_iter().enumerate();
-            rows.map(|(element, row)| -> Row<u64> {
-                let integer = |&real| upload.quantisation.quantise(element, f64::from(real)) as u64;
-                row.iter().map(integer).collect()
-            })
-            .collect()
-        });
-        let uploads: Vec<Vec<Row<u64>>> = uploads.collect();
-        let deviations = &mut self.deviations;
-        let mut predict = |step: &LookUpStep, rows: &[Row<u64>]| {
-            if noise.is_none() {
-                deviations.push((step.node, predict_look_up(step, rows)));
-            }
-        };
-        let run = program.observe_clear(&uploads, noise, &mut predict);
-        self.range_overflow_count += run.range_overflow_count;
-        for (download, rows) in program.interface.downloads.iter().zip(run.outputs) {
-            let reals = rows.iter().zip(&download.scales).map(|(row, scale)| {
-                row.iter()
-                    .map(|&integer| (integer as i64 as f64 * scale) as f32)
-                    .collect()
-            });
-            values.insert(download.value, reals.collect());
         }
     }
 }
