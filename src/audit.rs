@@ -109,9 +109,8 @@ fn look_up_wide(
         .collect();
     let mut rows = rows.to_vec();
     let key = session.server_key(segment)?;
-    look_up(key, &mut rows, |element| {
-        &tables[element / step.elements_per_table]
-    });
+    let table = |element: usize| &tables[element / step.elements_per_table][..];
+    look_up(key, &mut rows, table, &|_| ());
     let unit = (1u64 << WIDE_STEP_LOG) as f64;
     let phases = session.decrypt_phases(segment, &rows);
     Ok(phases

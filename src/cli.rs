@@ -28,6 +28,7 @@ use predict::PredictArguments;
 use report::ReportArguments;
 use sweep::SweepArguments;
 
+use crate::accuracy::Accuracy;
 use crate::answer::Answer;
 use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
@@ -43,7 +44,6 @@ use crate::results::{self, Tables, read_csv};
 use crate::role;
 use crate::row::SplitRow;
 use crate::settings::{Overrides, Settings, all_placements};
-use crate::simulation::simulate;
 use crate::units;
 use crate::worker;
 
@@ -73,7 +73,7 @@ enum Command {
     Choose(ChooseArguments),
     /// Predict what every split takes from a calibration run of some; compare with measured rows
     Predict(PredictArguments),
-    /// Print the parameter sets chosen for a placement, and the noise budget behind them
+    /// Print the parameter sets chosen for a placement, the noise budget behind them and the accuracy
     Params(ParamsArguments),
     /// Run one placement with real keys and compare every look-up with its clear value
     Audit(AuditArguments),
@@ -282,8 +282,8 @@ fn params(arguments: ParamsArguments) -> Result<()> {
     let (settings, model, placement) = resolve_one(arguments)?;
     let programs = compile_placement(&model, &placement, &settings.target()?)?;
     let images: Vec<usize> = (0..model.test.len()).collect();
-    let simulation = simulate(&model, &placement, &programs, &images, None);
-    print(explain(&model, &programs, &simulation, &settings.cost))
+    let accuracy = Accuracy::of(&model, &placement, &programs, &images, settings.seed);
+    print(explain(&model, &programs, &accuracy, &settings.cost))
 }
 
 fn audit(arguments: AuditArguments) -> Result<()> {

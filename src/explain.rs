@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::accuracy::Accuracy;
 use crate::analysis::Purpose;
 use crate::cost::CostModel;
 use crate::deviation::Deviations;
@@ -10,15 +11,13 @@ use crate::fhe::parameters::{ParameterSet, SECURITY_BITS};
 use crate::interface::{DownloadEncoding, Form};
 use crate::model::Model;
 use crate::program::{LookUpStep, Program};
-use crate::simulation::Simulation;
 use crate::units;
 
-/// Returns the lines that explain the programs of a placement; `simulation` is the one without
-/// noise over the test set.
+/// Returns the lines that explain the programs of a placement.
 pub fn explain(
     model: &Model,
     programs: &[Arc<Program>],
-    simulation: &Simulation,
+    accuracy: &Accuracy,
     cost: &CostModel,
 ) -> Vec<String> {
     if programs.is_empty() {
@@ -26,13 +25,20 @@ pub fn explain(
     }
     let mut lines = Vec::new();
     // One for each step of look-ups, in their order.
-    let mut deviations = simulation.deviations.iter().map(|(_, tally)| *tally);
+    let mut deviations = accuracy.deviations.iter().map(|(_, tally)| *tally);
     for program in programs {
         lines.extend(explain_program(model, program, &mut deviations, cost));
         lines.push(String::new());
     }
     let all = noise::log2_sum(programs.iter().map(|program| program.log2_p_fail));
     lines.push(format!("log2_p_fail of an inference  {all:.1}"));
+    lines.push(format!(
+        "accuracy over {} test images  {:.1} % without noise, {:.1} % with it; {} values out of range",
+        accuracy.image_count,
+        100.0 * accuracy.noiseless,
+        100.0 * accuracy.simulated,
+        accuracy.range_overflow_count,
+    ));
     lines
 }
 

@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::model::values::{Values, Wiring};
 use crate::placement::{Party, Placement};
 use crate::program::{Program, key_parameters, packings, zero_parameters};
-use crate::server::{Answers, BeforeLookUp, Server, StepTime};
+use crate::server::{Advance, Answers, BeforeLookUp, Server, StepTime};
 use crate::wire::{self, Expected};
 
 /// A client and a server that have exchanged keys for one placement.
@@ -174,17 +174,40 @@ impl Session {
         self.programs
     }
 
+    /// Lets ciphertexts that wait for a later layer spill to a file where more than so many bytes of
+    /// them would be alive at once.
+    pub fn spill_above(&mut self, bytes: Option<u64>) {
+        self.server.spill_above(bytes);
+    }
+
     /// Runs one image through all segments.
     ///
     /// # Errors
     ///
-    /// [`crate::Error::Message`] where a message does not conform.
+    /// [`crate::Error::Message`] where a message does not conform; [`crate::Error::Write`] and
+    /// [`crate::Error::Read`] where ciphertexts cannot wait in a file.
     pub fn infer(&self, image: &[u8]) -> Result<Inference> {
+        self.infer_telling(image, &|_, _| ())
+    }
+
+    /// As [`Self::infer`]; `advance` hears of look-ups as they are done.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::infer`].
+    pub fn infer_telling(&self, image: &[u8], advance: &Advance<'_>) -> Result<Inference> {
         let mut server_times = PhaseTimes::default();
         let mut step_times = Vec::new();
         let mut serve = |segment: usize, uploads: Vec<Vec<u8>>| {
             let program = &self.programs[segment];
-            let served = serve(&self.server, segment, program, &uploads, &mut server_times)?;
+            let served = serve(
+                &self.server,
+                segment,
+                program,
+                &uploads,
+                &mut server_times,
+                advance,
+            )?;
             step_times.extend(served.step_times);
             Ok(served.downloads)
         };
@@ -235,7 +258,7 @@ impl Session {
             wire::read_upload(&wire::write_upload(&ciphertexts, upload.bytes), expected)
         });
         let sent = sent.collect::<Result<Vec<_>>>()?;
-        let (whole, _) = self.server.run(segment, &sent)?;
+        let (whole, _) = self.server.run(segment, &sent, &|_, _| ())?;
         let received = whole.iter().zip(downloads).map(|(answer, download)| {
             let sizes = &download.ciphertext_sizes(parameters);
             let expected = Expected {
@@ -302,7 +325,9 @@ impl Session {
         let table = vec![0; parameters.literal().polynomial_size];
         let key = self.server.key(parameters)?;
         let mut seconds = 0.0;
-        timed(&mut seconds, || look_up(key, &mut rows, |_| &table));
+        timed(&mut seconds, || {
+            look_up(key, &mut rows, |_| &table, &|_| ())
+        });
         Ok(Some(seconds / count as f64))
     }
 }
@@ -404,6 +429,7 @@ pub fn serve(
     program: &Program,
     uploads: &[Vec<u8>],
     times: &mut PhaseTimes,
+    advance: &Advance<'_>,
 ) -> Result<Served> {
     let encodings = &program.interface.uploads;
     if uploads.len() != encodings.len() {
@@ -424,7 +450,7 @@ pub fn serve(
     });
     let received = received.collect::<Result<Vec<_>>>()?;
     let (answers, step_times) = timed(&mut times.server_compute_s, || {
-        server.run(segment, &received)
+        server.run(segment, &received, advance)
     })?;
     let downloads = answers.into_iter().zip(&program.interface.downloads);
     let downloads = downloads.map(|(answer, download)| {

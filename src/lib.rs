@@ -4,6 +4,8 @@
 //! `ARCHITECTURE.md` tells where things are; [`inference::Session`] is the line that everything
 //! else measures.
 
+pub mod accuracy;
+pub mod advance;
 pub mod agreement;
 pub mod analysis;
 pub mod answer;
@@ -67,6 +69,7 @@ pub mod settings;
 pub mod shard;
 pub mod simulation;
 pub mod solver;
+pub mod spill;
 pub mod standing;
 pub mod statistics;
 pub mod sweep;

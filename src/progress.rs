@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use crate::advance::Advance;
 use crate::sweep::Observer;
 use crate::units;
 use crate::visit::{Visit, VisitEnd};
@@ -53,6 +54,29 @@ impl Observer for Progress {
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
             bar.set_message(visit.placement.to_string());
+        }
+    }
+
+    fn advance(&self, visit: &Visit, advance: &Advance) {
+        let (placement, layer) = (&visit.placement, &advance.layer);
+        let percent = 100.0 * advance.share;
+        let left = units::seconds(advance.left_s);
+        match &self.bar {
+            Some(bar) => {
+                let (done, all) = (advance.channels_done, advance.channels);
+                bar.set_message(format!(
+                    "{placement}  {layer}, channel {done} of {all}; {percent:.0} %, {left} left of it"
+                ));
+                bar.tick();
+            }
+            // In a log file a line a layer is enough.
+            None if advance.ends_layer() => {
+                let took = units::seconds(advance.layer_s);
+                tell(&format!(
+                    "{placement}  {layer} looked up in {took}; {percent:.0} %, {left} left of it"
+                ));
+            }
+            None => {}
         }
     }
 

@@ -162,7 +162,7 @@ pub fn run(party: Party) -> Result<()> {
         Party::Client => run_client(model, &job.placement, programs)?,
         Party::Server => {
             drop(model);
-            run_server(&programs)?
+            run_server(&programs, job.settings.spill_above_bytes)?
         }
     };
     let report = serde_json::to_string(&memory).map_err(|error| failed(&error))?;
@@ -232,9 +232,10 @@ fn run_client(
     })
 }
 
-fn run_server(programs: &[Arc<Program>]) -> Result<RoleMemory> {
+fn run_server(programs: &[Arc<Program>], spill_above: Option<u64>) -> Result<RoleMemory> {
     let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
     let mut server = Server::new(programs);
+    server.spill_above(spill_above);
     counted(|| {
         for set in key_parameters(programs) {
             server.receive_key(&read_frame(&mut input)?, &set)?;
@@ -248,7 +249,7 @@ fn run_server(programs: &[Arc<Program>]) -> Result<RoleMemory> {
         let mut times = PhaseTimes::default();
         for (segment, program) in programs.iter().enumerate() {
             let uploads = read_frames(&mut input)?;
-            let served = serve(&server, segment, program, &uploads, &mut times)?;
+            let served = serve(&server, segment, program, &uploads, &mut times, &|_, _| ())?;
             let count = served.downloads.len() as u64;
             write_frame(&mut output, &count.to_le_bytes())?;
             for download in served.downloads {

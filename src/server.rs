@@ -3,24 +3,37 @@
 //! It must never hold a secret key: naming the type here fails the lint.
 #![deny(clippy::disallowed_types)]
 
+mod slots;
+
 use std::sync::Arc;
 use std::time::Instant;
 
-use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::fhe::bootstrap::look_up;
 use crate::fhe::cipher::{self, SeededCiphertexts};
 use crate::fhe::keys::{EvaluationKey, SeededEvaluationKey};
 use crate::fhe::pack::{PackingDecomposition, PackingKey, SeededPackingKey};
-use crate::fhe::packed::{PackedWeights, extract};
+use crate::fhe::packed::PackedWeights;
 use crate::fhe::parameters::ParameterSet;
 use crate::fhe::zero::{PublicZeros, zero_sizes};
 use crate::interface::{DownloadEncoding, Form};
 use crate::linear_map::Row;
-use crate::packing::{Packing, Place};
+use crate::packing::Packing;
 use crate::program::{Action, LinearStep, LookUpStep, Program, Step};
 use crate::wire::{self, Expected, ZERO_BYTES};
+use slots::{Ciphertexts, Slots};
+
+impl Spill {
+    /// Returns the sum of both.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            seconds: self.seconds + other.seconds,
+        }
+    }
+}
 
 /// The party that owns the model.
 pub struct Server {
@@ -28,6 +41,8 @@ pub struct Server {
     keys: Vec<EvaluationKey>,
     packing_keys: Vec<PackingKey>,
     zeros: Vec<PublicZeros>,
+    /// Bytes of ciphertexts above which those that wait spill to files.
+    spill_above: Option<u64>,
 }
 
 /// A program with what its steps need on the torus.
@@ -46,17 +61,12 @@ enum Prepared {
     Tables(Vec<Vec<u64>>),
 }
 
-/// The ciphertexts of a value.
-enum Ciphertexts<'a> {
-    /// GLWE ciphertexts, and where the elements lie in them.
-    Packed(Vec<Row<u64>>, &'a [Place]),
-    /// One LWE ciphertext per element.
-    Lwe(Vec<Row<u64>>),
-}
-
 /// Sees the index of a look-up among a program's steps, the step, and the ciphertexts that it is
 /// about to read.
 pub type BeforeLookUp<'a> = dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()> + 'a;
+
+/// Hears the index of a look-up's node and how many more of its elements are done.
+pub type Advance<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// The ciphertexts of each download.
 pub type Answers = Vec<Vec<Row<u64>>>;
@@ -69,6 +79,17 @@ pub struct StepTime {
     pub seconds: f64,
     /// Bytes of all ciphertexts at the end of the step, its inputs and output among them.
     pub live_bytes: u64,
+    /// What waiting in files has cost in the step.
+    pub spill: Spill,
+}
+
+/// What ciphertexts that wait in files cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spill {
+    /// Written; as many are read in a later step.
+    pub bytes: u64,
+    /// Spent in writing and reading.
+    pub seconds: f64,
 }
 
 impl Server {
@@ -87,7 +108,14 @@ impl Server {
             keys: Vec::new(),
             packing_keys: Vec::new(),
             zeros: Vec::new(),
+            spill_above: None,
         }
+    }
+
+    /// Lets ciphertexts that wait for a later step spill to a file, where a step would bring more
+    /// than so many bytes of ciphertexts into memory. Input and output of a step always stay.
+    pub fn spill_above(&mut self, bytes: Option<u64>) {
+        self.spill_above = bytes;
     }
 
     /// Receives an evaluation key of the client.
@@ -154,17 +182,19 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// [`Error::Message`] where the segment needs an evaluation key and none was received.
+    /// [`Error::Message`] where the segment needs an evaluation key and none was received;
+    /// [`Error::Write`] and [`Error::Read`] where ciphertexts cannot wait in a file.
     pub fn run(
         &self,
         segment: usize,
         uploads: &[SeededCiphertexts],
+        advance: &Advance<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
         let parameters = &self.segments[segment].program.parameters;
         let uploads = uploads
             .iter()
             .map(|upload| cipher::expand(parameters, upload));
-        self.observe(segment, uploads.collect(), &mut |_, _, _| Ok(()))
+        self.run_steps(segment, uploads.collect(), &mut |_, _, _| Ok(()), advance)
     }
 
     /// Runs a segment on the GLWE ciphertexts of its uploads, and shows each look-up to
@@ -179,61 +209,66 @@ impl Server {
         uploads: Vec<Vec<Row<u64>>>,
         before_look_up: &mut BeforeLookUp<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
+        self.run_steps(segment, uploads, before_look_up, &|_, _| ())
+    }
+
+    fn run_steps(
+        &self,
+        segment: usize,
+        uploads: Vec<Vec<Row<u64>>>,
+        before_look_up: &mut BeforeLookUp<'_>,
+        advance: &Advance<'_>,
+    ) -> Result<(Answers, Vec<StepTime>)> {
         let Segment { program, prepared } = &self.segments[segment];
         let parameters = &program.parameters;
-        let encodings = program.interface.uploads.iter();
-        let mut slots: Vec<Option<Ciphertexts>> = uploads
-            .into_iter()
-            .zip(encodings)
-            .map(|(upload, encoding)| Some(Ciphertexts::Packed(upload, &encoding.layout.places)))
-            .collect();
+        let mut slots = Slots::new(program, uploads, self.spill_above);
         let mut times = Vec::with_capacity(program.steps.len());
         for (index, (step, prepared)) in program.steps.iter().zip(prepared).enumerate() {
             let start = Instant::now();
+            slots.make_room(index)?;
+            let packed = matches!(prepared, Prepared::Packed(_));
+            for &input in step.inputs.iter().filter(|_| !packed) {
+                slots.unpack(input)?;
+            }
+            let spill = slots.take_spill();
             let output = match (&step.action, prepared) {
                 (Action::Linear(linear), Prepared::Packed(weights)) => {
-                    run_packed(linear, weights, program, slots[step.inputs[0]].take())
+                    run_packed(linear, weights, program, slots.take(step.inputs[0]))
                 }
                 (Action::Linear(linear), _) => {
-                    for &input in &step.inputs {
-                        unpack(&mut slots[input], parameters);
-                    }
-                    let inputs: Vec<&[Row<u64>]> = step
-                        .inputs
-                        .iter()
-                        .map(|&input| rows_of(&slots[input]))
-                        .collect();
+                    let inputs = step.inputs.iter().map(|&input| slots.rows(input));
+                    let inputs: Vec<&[Row<u64>]> = inputs.collect();
                     Ciphertexts::Lwe(run_linear(linear, &inputs, program.unit))
                 }
                 (Action::LookUp(look_up), Prepared::Tables(tables)) => {
-                    unpack(&mut slots[step.inputs[0]], parameters);
-                    let Some(Ciphertexts::Lwe(mut rows)) = slots[step.inputs[0]].take() else {
+                    let Some(Ciphertexts::Lwe(mut rows)) = slots.take(step.inputs[0]) else {
                         unreachable!("a look-up reads what the step before it made");
                     };
                     for (element, row) in rows.iter_mut().enumerate() {
                         add_to_body(row, look_up.table(element).offset);
                     }
                     before_look_up(index, look_up, &rows)?;
-                    run_look_up(look_up, tables, self.key(parameters)?, &mut rows);
+                    let key = self.key(parameters)?;
+                    run_look_up(look_up, tables, key, &mut rows, advance);
                     Ciphertexts::Lwe(rows)
                 }
                 (Action::LookUp(_), _) => unreachable!("look-ups are prepared with tables"),
             };
-            let seconds = start.elapsed().as_secs_f64();
-            slots.push(Some(output));
+            slots.push(output);
             times.push(StepTime {
                 node: step.node,
-                seconds,
-                live_bytes: slots.iter().flatten().map(Ciphertexts::bytes).sum(),
+                seconds: start.elapsed().as_secs_f64(),
+                live_bytes: slots.live_bytes(),
+                spill,
             });
             for &slot in &step.last_reads {
-                slots[slot] = None;
+                slots.take(slot);
             }
         }
         let downloads = program.interface.downloads.iter();
         let downloads = downloads.zip(&program.download_slots);
         let answers = downloads.map(|(download, &slot)| {
-            let ciphertexts = slots[slot].take();
+            let ciphertexts = slots.take(slot);
             self.answer(download, parameters, ciphertexts)
         });
         Ok((answers.collect::<Result<_>>()?, times))
@@ -255,12 +290,12 @@ impl Server {
         };
         let mut packed = match (ciphertexts, download.packing) {
             (ciphertexts, Some(packing)) => {
-                let rows = ciphertexts.into_lwe(parameters);
+                let rows = ciphertexts.into_lwe(parameters)?;
                 self.packing_key(parameters, packing)?.pack(&rows)
             }
             (Ciphertexts::Packed(rows, _), None) if download.form != Form::Lwe => rows,
             (ciphertexts, None) => {
-                let mut rows = ciphertexts.into_lwe(parameters);
+                let mut rows = ciphertexts.into_lwe(parameters)?;
                 if let Some((zeros, std)) = zeros {
                     zeros.hide(&mut rows, std);
                 }
@@ -300,27 +335,6 @@ impl Server {
     }
 }
 
-impl Ciphertexts<'_> {
-    fn bytes(&self) -> u64 {
-        let (Self::Packed(rows, _) | Self::Lwe(rows)) = self;
-        rows.iter().map(|row| size_of_val(&row[..]) as u64).sum()
-    }
-
-    /// Returns one LWE ciphertext per element.
-    fn into_lwe(self, parameters: &ParameterSet) -> Vec<Row<u64>> {
-        match self {
-            Self::Lwe(rows) => rows,
-            Self::Packed(ciphertexts, places) => places
-                .par_iter()
-                .map(|place| {
-                    let ciphertext = &ciphertexts[place.ciphertext as usize];
-                    extract(parameters, ciphertext, place.coefficient as usize)
-                })
-                .collect(),
-        }
-    }
-}
-
 /// Returns a GLWE ciphertext's mask and the body coefficients of some elements.
 fn with_bodies(ciphertext: &[u64], mask: usize, elements: &[(u32, u32)]) -> Row<u64> {
     let (mask, body) = ciphertext.split_at(mask);
@@ -328,20 +342,6 @@ fn with_bodies(ciphertext: &[u64], mask: usize, elements: &[(u32, u32)]) -> Row<
         .iter()
         .map(|&(_, coefficient)| body[coefficient as usize]);
     mask.iter().copied().chain(bodies).collect()
-}
-
-/// Brings a value's ciphertexts into LWE form, where they are not.
-fn unpack(slot: &mut Option<Ciphertexts<'_>>, parameters: &ParameterSet) {
-    let ciphertexts = slot.take();
-    *slot = ciphertexts.map(|ciphertexts| Ciphertexts::Lwe(ciphertexts.into_lwe(parameters)));
-}
-
-/// Returns the LWE ciphertexts of a value.
-fn rows_of<'a>(slot: &'a Option<Ciphertexts<'_>>) -> &'a [Row<u64>] {
-    match slot {
-        Some(Ciphertexts::Lwe(rows)) => rows,
-        _ => unreachable!("a step reads values that are there, unpacked"),
-    }
 }
 
 fn run_packed<'a>(
@@ -373,10 +373,15 @@ fn run_linear(linear: &LinearStep, inputs: &[&[Row<u64>]], unit: u64) -> Vec<Row
     rows
 }
 
-fn run_look_up(step: &LookUpStep, tables: &[Vec<u64>], key: &EvaluationKey, rows: &mut [Row<u64>]) {
-    look_up(key, rows, |element| {
-        &tables[element / step.elements_per_table]
-    });
+fn run_look_up(
+    step: &LookUpStep,
+    tables: &[Vec<u64>],
+    key: &EvaluationKey,
+    rows: &mut [Row<u64>],
+    advance: &Advance<'_>,
+) {
+    let table = |element: usize| &tables[element / step.elements_per_table][..];
+    look_up(key, rows, table, &|count| advance(step.node, count));
     let centre = (step.centre as u64).wrapping_mul(half_output(step));
     for row in rows {
         add_to_body(row, centre);

@@ -68,9 +68,15 @@ pub struct SplitFile {
     /// `logits`, or the `label` alone.
     #[serde(default)]
     pub answer: Answer,
-    /// `none`, or `bootstrap`.
+    /// `none`, `rerandomise` or `bootstrap`.
     #[serde(default)]
     pub protect: Protection,
+    /// Accuracy is simulated over the first so many test images; over all of them without.
+    #[serde(default)]
+    pub accuracy_images: Option<usize>,
+    /// Bytes of live ciphertexts above which those that wait spill to files; without, never.
+    #[serde(default)]
+    pub spill_above_bytes: Option<u64>,
 }
 
 /// `"all"` or a list.
@@ -127,6 +133,8 @@ pub struct Overrides {
     pub download: Option<Download>,
     pub answer: Option<Answer>,
     pub protect: Option<Protection>,
+    pub accuracy_images: Option<usize>,
+    pub spill_above_bytes: Option<u64>,
     /// A file that `splitbench calibrate` wrote.
     pub calibration: Option<PathBuf>,
     /// Only this part of the placements.
@@ -174,6 +182,12 @@ pub struct Settings {
     pub answer: Answer,
     #[serde(default)]
     pub protect: Protection,
+    /// The first so many test images that accuracy is simulated over; all without.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy_images: Option<usize>,
+    /// Bytes of live ciphertexts above which those that wait spill to files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spill_above_bytes: Option<u64>,
     /// What the choice of parameter sets is based on.
     pub cost: CostModel,
 }
@@ -249,6 +263,8 @@ impl Settings {
             download: overrides.download.unwrap_or(file.download),
             answer: overrides.answer.unwrap_or(file.answer),
             protect: overrides.protect.unwrap_or(file.protect),
+            accuracy_images: overrides.accuracy_images.or(file.accuracy_images),
+            spill_above_bytes: overrides.spill_above_bytes.or(file.spill_above_bytes),
             cost: match overrides.calibration {
                 Some(path) => CostModel::read(&path)?,
                 None => CostModel::default(),
@@ -334,6 +350,7 @@ impl Settings {
             ("placements", self.placements.len()),
             ("images", self.images),
             ("repeats", self.repeats),
+            ("accuracy images", self.accuracy_images.unwrap_or(1)),
         ];
         if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
             return Err(Error::Usage(format!("{name} must be at least one")));
@@ -342,10 +359,10 @@ impl Settings {
             let reason = "more than a million repeats: give fewer";
             return Err(Error::Usage(reason.into()));
         }
-        if self.images > model.test.len() {
+        let asked_for = self.images.max(self.accuracy_images.unwrap_or(1));
+        if asked_for > model.test.len() {
             return Err(Error::Usage(format!(
-                "{} images asked for, but {} has {} test images: ask for at most so many",
-                self.images,
+                "{asked_for} images asked for, but {} has {} test images: ask for at most so many",
                 model.name,
                 model.test.len()
             )));
@@ -395,6 +412,11 @@ impl Settings {
         })
     }
 
+    /// Returns over how many images accuracy is simulated.
+    pub fn accuracy_image_count(&self, model: &Model) -> usize {
+        self.accuracy_images.unwrap_or(model.test.len())
+    }
+
     /// Returns how server segments end.
     pub fn ending(&self) -> Ending {
         Ending {
@@ -424,6 +446,8 @@ impl SplitFile {
             download: plain(),
             answer: Answer::default(),
             protect: Protection::default(),
+            accuracy_images: None,
+            spill_above_bytes: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fs4::fs_std::FileExt;
 
+use crate::advance::Advance;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
@@ -59,6 +60,8 @@ impl Isolation {
 pub trait Observer {
     /// So many visits are behind; this one begins.
     fn begin(&self, done: usize, visit: &Visit);
+    /// Its inference has come so far; told of long ones only.
+    fn advance(&self, visit: &Visit, advance: &Advance);
     /// It ended so.
     fn end(&self, end: &VisitEnd, online_s: Option<f64>);
     /// Whether to stop.
@@ -313,7 +316,10 @@ fn make(
     };
     let stop = || observer.stop();
     match isolation {
-        Isolation::Worker { program, limits } => watch(program, &job, *limits, &stop, on_sample),
+        Isolation::Worker { program, limits } => {
+            let on_advance = |advance: &Advance| observer.advance(visit, advance);
+            watch(program, &job, *limits, &stop, on_sample, &on_advance)
+        }
         Isolation::None => stay(&job, &stop, on_sample),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::advance::Advance;
 use crate::error::{Error, Result};
 use crate::memory::Probe;
 use crate::row::Status;
@@ -37,7 +38,8 @@ pub enum Ended {
     Stopped,
 }
 
-/// Starts `program worker` on a job, hands each sample to `on_sample`, and waits for its end.
+/// Starts `program worker` on a job, hands each sample to `on_sample` and what it tells of long
+/// inferences to `on_advance`, and waits for its end.
 ///
 /// # Errors
 ///
@@ -48,6 +50,7 @@ pub fn watch(
     limits: Limits,
     stop: &dyn Fn() -> bool,
     on_sample: &mut dyn FnMut(Sample) -> Result<()>,
+    on_advance: &dyn Fn(&Advance),
 ) -> Result<Ended> {
     let mut worker = Worker::start(program, job)?;
     let mut memory = limits
@@ -61,6 +64,7 @@ pub fn watch(
     loop {
         match worker.events.recv_timeout(POLL) {
             Ok(Event::Sample(sample)) => on_sample(*sample)?,
+            Ok(Event::Advance(advance)) => on_advance(&advance),
             Ok(Event::Finished(result)) => finished = Some(Ended::Finished(result)),
             Ok(Event::Failed(reason)) => {
                 let status = Status::Failed;
@@ -105,7 +109,7 @@ pub fn stay(
     on_sample: &mut dyn FnMut(Sample) -> Result<()>,
 ) -> Result<Ended> {
     let mut unheard = None;
-    let measured = measure(job, &mut |event| {
+    let mut listen = |event| {
         if let Event::Sample(sample) = event {
             on_sample(*sample).map_err(|error| {
                 let reason = error.to_string();
@@ -117,7 +121,8 @@ pub fn stay(
             return Err(Error::Interrupted);
         }
         Ok(())
-    });
+    };
+    let measured = measure(job, &mut listen, &|_| ());
     match (unheard, measured) {
         (Some(error), _) => Err(error),
         (None, Ok(finished)) => Ok(Ended::Finished(finished)),

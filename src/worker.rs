@@ -11,6 +11,8 @@ use std::thread;
 
 use serde::{Deserialize, Serialize};
 
+use crate::accuracy::Accuracy;
+use crate::advance::{Advance, Hear, Watch};
 use crate::agreement::within_error_model;
 use crate::audit::audit;
 use crate::deviation::Deviations;
@@ -26,20 +28,20 @@ use crate::placement::{Party, Placement};
 use crate::program::{NoiseSeed, Program};
 use crate::role::{self, RoleMemories};
 use crate::row::SampleRow;
-use crate::server::StepTime;
+use crate::server::{Spill, StepTime};
 use crate::settings::Settings;
 use crate::simulation::{arg_max, simulate};
 use crate::statistics::median;
 use crate::visit::Visit;
 
-/// Noise seeds that the simulated accuracy is the mean of, at most.
-const MOST_NOISE_SEEDS: u64 = 10;
-/// Simulated inferences from which fewer seeds are enough.
-const ENOUGH_INFERENCES: u64 = 4000;
 /// Look-ups of a batch that `activation_s` is measured on.
 const ACTIVATION_BATCH: usize = 64;
 /// Batches that `activation_s` is the median of.
 const ACTIVATION_BATCHES: usize = 3;
+/// Look-ups above which an inference takes so long that none is spent on warming up or on an audit:
+/// page faults and cold caches are nothing beside it.
+const LONG_LOOK_UPS: usize = 20_000;
+
 /// What a worker is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
@@ -52,6 +54,8 @@ pub struct Job {
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     Sample(Box<Sample>),
+    /// How far an inference has come.
+    Advance(Advance),
     /// All inferences are done; what else is known of the split comes with its first visit.
     Finished(Option<Box<Finished>>),
     /// The error that ended it.
@@ -82,7 +86,12 @@ pub struct Finished {
     pub roles: Option<RoleMemories>,
     /// Per server layer: its index, and the most bytes of ciphertexts that lived in one of its steps.
     pub live_ciphertexts: Vec<(usize, u64)>,
+    /// What ciphertexts in files have cost in one inference.
+    #[serde(default)]
+    pub spill: Spill,
     pub client_weight_share: Option<f64>,
+    #[serde(default)]
+    pub accuracy_images: usize,
     pub simulated_accuracy: f64,
     pub noiseless_accuracy: f64,
     pub range_overflow_count: u64,
@@ -109,7 +118,7 @@ pub struct LayerDeviations {
     pub layer: usize,
     /// Over the test set.
     pub predicted: Deviations,
-    /// On the first image, with real keys.
+    /// On the first image, with real keys; none where an inference takes too long.
     pub measured: Deviations,
 }
 
@@ -129,7 +138,9 @@ pub fn run() -> Result<()> {
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         std::process::exit(1);
     });
-    match measure(&job, &mut report) {
+    // Nobody listening ends the worker with its next sample.
+    let hear = |advance| drop(report(Event::Advance(advance)));
+    match measure(&job, &mut report, &hear) {
         Ok(finished) => report(Event::Finished(finished)),
         Err(error) => report(Event::Failed(error.to_string())),
     }
@@ -146,7 +157,7 @@ fn report(event: Event) -> Result<()> {
     written.map_err(|error| Error::Worker(format!("no one listens: {error}")))
 }
 
-/// Runs the inferences of a visit, hands each sample over, and on a first visit returns the rest.
+/// Runs the inferences of a visit, hands each sample over, tells `hear` of long ones, and on a first visit returns the rest.
 ///
 /// # Errors
 ///
@@ -154,6 +165,7 @@ fn report(event: Event) -> Result<()> {
 pub fn measure(
     job: &Job,
     report: &mut dyn FnMut(Event) -> Result<()>,
+    hear: &Hear<'_>,
 ) -> Result<Option<Box<Finished>>> {
     let Job { settings, visit } = job;
     let Visit { placement, repeat } = visit;
@@ -165,14 +177,21 @@ pub fn measure(
             "the model changed while the sweep ran",
         ));
     }
-    let session = Session::set_up(&model, placement, &settings.target()?)?;
+    let mut session = Session::set_up(&model, placement, &settings.target()?)?;
+    session.spill_above(settings.spill_above_bytes);
     let images: Vec<usize> = (0..settings.images).collect();
     let clear = simulate(&model, placement, session.programs(), &images, None).labels();
+    let is_long = bootstrap_count(session.programs()) > LONG_LOOK_UPS;
     // The first inference pays for page faults and cold caches; it is not a sample.
     // Its uploads are what the audit looks at.
-    let warm_up = session.infer(model.test.image(0))?;
+    let mut first = match is_long {
+        false => Some(session.infer(model.test.image(0))?),
+        true => None,
+    };
     for &image in &images {
-        let inference = session.infer(model.test.image(image))?;
+        let watch = Watch::of(&model, session.programs(), hear);
+        let advance = |node, count| watch.advance(node, count);
+        let inference = session.infer_telling(model.test.image(image), &advance)?;
         let seed = NoiseSeed(settings.seed);
         let sample = Judged {
             repeat: *repeat,
@@ -184,14 +203,24 @@ pub fn measure(
             row,
             layers: layer_times(&model, &inference.step_times),
         })))?;
+        first.get_or_insert(inference);
     }
+    let Some(first) = first else {
+        return Err(Error::Worker("there are no images".into()));
+    };
     let memory = memory.map(PeakMemory::stop);
     if *repeat > 0 {
         return Ok(None);
     }
-    let live_ciphertexts = live_ciphertexts(&model, &warm_up.step_times);
-    let uploads: Vec<_> = warm_up.exchanges.into_iter().map(|e| e.uploaded).collect();
-    let audits = audit(&session, &uploads)?;
+    let live_ciphertexts = live_ciphertexts(&model, &first.step_times);
+    let spills = first.step_times.iter().map(|time| time.spill);
+    let spill = spills.fold(Spill::default(), Spill::plus);
+    let uploads: Vec<_> = first.exchanges.into_iter().map(|e| e.uploaded).collect();
+    let audits = if is_long {
+        Vec::new()
+    } else {
+        audit(&session, &uploads)?
+    };
     let batches = (0..ACTIVATION_BATCHES).map(|_| session.activation_s(ACTIVATION_BATCH));
     let batches: Vec<Option<f64>> = batches.collect::<Result<_>>()?;
     let target = settings.target()?;
@@ -205,8 +234,16 @@ pub fn measure(
     )?;
     let set_up = session.set_up;
     let programs = session.into_programs();
-    let accuracy = Accuracy::of(&model, placement, &programs, settings.seed);
+    let accuracy_images: Vec<usize> = (0..settings.accuracy_image_count(&model)).collect();
+    let accuracy = Accuracy::of(
+        &model,
+        placement,
+        &programs,
+        &accuracy_images,
+        settings.seed,
+    );
     let mut deviations: BTreeMap<usize, LayerDeviations> = BTreeMap::new();
+    let audits = audits.into_iter().map(Some).chain(std::iter::repeat(None));
     for (&(node, predicted), audit) in accuracy.deviations.iter().zip(audits) {
         let layer = model.layer_of(node);
         let of_layer = deviations.entry(layer).or_insert(LayerDeviations {
@@ -214,7 +251,9 @@ pub fn measure(
             ..LayerDeviations::default()
         });
         of_layer.predicted = of_layer.predicted.plus(predicted);
-        of_layer.measured = of_layer.measured.plus(audit.measured);
+        if let Some(audit) = audit {
+            of_layer.measured = of_layer.measured.plus(audit.measured);
+        }
     }
     let encrypted = !programs.is_empty();
     let program = std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?;
@@ -226,13 +265,15 @@ pub fn measure(
         evaluation_key_bytes: set_up.evaluation_key_bytes,
         packing_key_bytes: set_up.packing_key_bytes,
         rounds: programs.len(),
-        bootstrap_count: programs.iter().map(|p| p.bootstrap_count()).sum(),
+        bootstrap_count: bootstrap_count(&programs),
         start_rss_bytes: memory.map(|memory| memory.start_bytes),
         peak_rss_bytes: memory.map(|memory| memory.peak_bytes),
         rss_sampling_period_s: memory.map(|_| SAMPLING_PERIOD.as_secs_f64()),
         roles,
         live_ciphertexts,
+        spill,
         client_weight_share: model.client_weight_share(placement),
+        accuracy_images: accuracy_images.len(),
         simulated_accuracy: accuracy.simulated,
         noiseless_accuracy: accuracy.noiseless,
         range_overflow_count: accuracy.range_overflow_count,
@@ -249,6 +290,13 @@ pub fn measure(
         deviations: deviations.into_values().collect(),
         exposure,
     })))
+}
+
+fn bootstrap_count(programs: &[Arc<Program>]) -> usize {
+    programs
+        .iter()
+        .map(|program| program.bootstrap_count())
+        .sum()
 }
 
 /// Returns the seconds of each layer, in order.
@@ -328,45 +376,8 @@ impl Judged {
     }
 }
 
-/// Returns how many noise seeds the accuracy over so many test images is the mean of.
-fn noise_seeds(image_count: usize) -> u64 {
-    (ENOUGH_INFERENCES / image_count as u64).clamp(1, MOST_NOISE_SEEDS)
-}
-
 /// Returns whether the server returns the label alone.
 fn answers_label(model: &Model, placement: &Placement, settings: &Settings) -> bool {
     let is_last_served = placement.parties().last() == Some(&Party::Server);
     is_last_served && settings.ending().added(model, model.nodes.len()) == Some(Added::Label)
-}
-
-/// Accuracy of a placement over the whole test set.
-struct Accuracy {
-    simulated: f64,
-    noiseless: f64,
-    range_overflow_count: u64,
-    /// Where the answers are labels.
-    no_label_share: f64,
-    deviations: Vec<(usize, Deviations)>,
-}
-
-impl Accuracy {
-    fn of(model: &Model, placement: &Placement, programs: &[Arc<Program>], seed: u64) -> Self {
-        let all: Vec<usize> = (0..model.test.len()).collect();
-        let noiseless = simulate(model, placement, programs, &all, None);
-        let seeds = noise_seeds(all.len());
-        let noisy = (0..seeds).map(|index| {
-            let noise = NoiseSeed(seed.wrapping_mul(MOST_NOISE_SEEDS).wrapping_add(index));
-            let simulation = simulate(model, placement, programs, &all, Some(noise));
-            let no_label = simulation.no_label_count() as f64 / all.len() as f64;
-            (simulation.accuracy(model, &all), no_label)
-        });
-        let sums = noisy.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
-        Self {
-            simulated: sums.0 / seeds as f64,
-            no_label_share: sums.1 / seeds as f64,
-            noiseless: noiseless.accuracy(model, &all),
-            range_overflow_count: noiseless.range_overflow_count,
-            deviations: noiseless.deviations,
-        }
-    }
 }

@@ -42,7 +42,7 @@ impl Yardstick {
 
     /// Returns the seconds per look-up with all cores busy.
     pub fn look_up_s(&self) -> Summary {
-        self.measure(|| look_up(&self.key, &mut self.rows.clone(), |_| &self.table))
+        self.measure(|| look_up(&self.key, &mut self.rows.clone(), |_| &self.table, &|_| ()))
     }
 
     /// Returns the core-seconds per keyswitch.

@@ -182,13 +182,14 @@ fn blocks_hold_their_branches_and_the_activation_after() {
         layers.into_iter().map(|layer| layer.block).collect()
     };
     let one = Some("block1".to_owned());
+    let stem = Some("stem".to_owned());
     let with = |before: usize, inside: usize| -> Vec<Option<String>> {
-        [vec![None; before], vec![one.clone(); inside]].concat()
+        [vec![stem.clone(); before], vec![one.clone(); inside]].concat()
     };
     assert_eq!(blocks("residual"), with(2, 3));
     assert_eq!(blocks("residual_shortcut"), with(2, 4));
     assert_eq!(blocks("residual_nested"), with(2, 5));
-    assert_eq!(blocks("conv_plain"), with(1, 0));
+    assert_eq!(blocks("conv_plain"), [None]);
 }
 
 #[test]

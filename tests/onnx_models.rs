@@ -150,6 +150,7 @@ fn residual_networks_have_their_blocks_and_names() {
     assert_eq!(block("block9").len(), 5);
     assert_eq!(block("block4").len(), 6);
     assert!(block("block10").is_empty());
+    assert_eq!((block("stem").len(), block("head").len()), (2, 3));
     let expected = [
         "layer2.0.conv1",
         "relu8",

@@ -156,7 +156,7 @@ impl<'a> LookUps<'a> {
     }
 
     fn batched(&self) -> impl FnMut(&mut Vec<Row<u64>>) {
-        |rows| look_up(&self.set.key, rows, |_| &self.table)
+        |rows| look_up(&self.set.key, rows, |_| &self.table, &|_| ())
     }
 
     fn tfhe(&self) -> impl FnMut(&mut Vec<Row<u64>>) {

@@ -8,7 +8,10 @@ use crate::layer::{Activation, Geometry, Operation};
 const SAMPLES: usize = 2048;
 /// Slack of a worst-case range for the rounding of the final weights.
 const ROUNDING_SLACK: f64 = 1.0 / 16.0;
-
+/// The least width of a channel's range, as a share of the widest channel's: one that is never
+/// active has next to none, and weights that made it fill a turn would multiply noise, and with it
+/// the guard bands of all, for nothing.
+const LEAST_WIDTH: f64 = 1.0 / 8.0;
 /// Halvings that narrow down where a function of two values jumps: to less than a grid integer.
 const HALVINGS: usize = 48;
 
@@ -269,12 +272,16 @@ fn covers(
     let channels = ranges.chunks(channel_size).map(|elements| {
         let ends = elements.iter().copied();
         let widest = ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        let (low, high) = widest.unwrap_or((0.0, 0.0));
-        // A range of one point has no width to fill the turn with.
-        let width = (high - low).max(activation.output.scale / 16.0);
-        (low, low + width)
+        widest.unwrap_or((0.0, 0.0))
     });
-    let channels: Vec<(f64, f64)> = channels.collect();
+    let mut channels: Vec<(f64, f64)> = channels.collect();
+    let widths = channels.iter().map(|(low, high)| high - low);
+    // A range of one point has no width to fill the turn with.
+    let least_width =
+        (LEAST_WIDTH * widths.fold(0.0, f64::max)).max(activation.output.scale / 16.0);
+    for (low, high) in &mut channels {
+        *high = high.max(*low + least_width);
+    }
     let widest = channels.iter().copied();
     let widest = widest.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
     let (least, most) = widest.unwrap_or((0.0, 0.0));

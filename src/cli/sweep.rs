@@ -53,6 +53,13 @@ pub struct SweepArguments {
     #[arg(long, value_name = "TIME", value_parser = budget,
         conflicts_with_all = ["placement", "shard"])]
     budget: Option<f64>,
+    /// Simulate accuracy over the first N test images only, for networks where all of them take long
+    #[arg(long, value_name = "N")]
+    accuracy_images: Option<usize>,
+    /// Let ciphertexts that wait for a later layer spill to a file (in TMPDIR) rather than have more
+    /// than so many bytes of them in memory, for instance 600MB
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    spill_above: Option<u64>,
     #[command(flatten)]
     encryption: EncryptionArguments,
     /// Where the results go [default: results/<name of the split file>, and in it
@@ -66,8 +73,8 @@ pub struct SweepArguments {
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Stop a split whose worker takes more memory, for instance 4GB
-    #[arg(long, value_name = "SIZE")]
-    memory_limit: Option<String>,
+    #[arg(long, value_name = "SIZE", value_parser = size)]
+    memory_limit: Option<u64>,
     /// Run also what is projected to take more memory than there is
     #[arg(long)]
     force: bool,
@@ -99,6 +106,8 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
         seed: arguments.seed,
         shard: arguments.shard.map(|text| text.parse()).transpose()?,
         budget_s: arguments.budget,
+        accuracy_images: arguments.accuracy_images,
+        spill_above_bytes: arguments.spill_above,
         ..arguments.encryption.overrides()
     })?;
     let folder = arguments.out.unwrap_or_else(|| {
@@ -108,10 +117,9 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
             None => folder,
         }
     });
-    let memory_limit = arguments.memory_limit.as_deref();
     let limits = Limits {
         time: arguments.timeout.map(Duration::from_secs),
-        memory_bytes: memory_limit.map(memory_size).transpose()?,
+        memory_bytes: arguments.memory_limit,
     };
     let isolation = if arguments.in_process {
         Isolation::None
@@ -137,12 +145,8 @@ fn budget(text: &str) -> std::result::Result<f64, String> {
     units::parse_seconds(text).ok_or_else(|| "give a time with its unit, such as 30m".into())
 }
 
-fn memory_size(text: &str) -> Result<u64> {
-    units::parse_bytes(text).ok_or_else(|| {
-        Error::Usage(format!(
-            "--memory-limit {text:?}: give a size such as 4GB or 512MiB"
-        ))
-    })
+fn size(text: &str) -> std::result::Result<u64, String> {
+    units::parse_bytes(text).ok_or_else(|| "give a size such as 4GB or 512MiB".into())
 }
 
 fn announce(settings: &Settings, model: &Model, projection: &Projection) {

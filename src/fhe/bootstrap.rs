@@ -19,7 +19,8 @@ const LARGEST_BATCH: usize = 16;
 
 /// Replaces each ciphertext of `rows` by its look-up, on all cores.
 ///
-/// `table(i)` holds the N torus values that row i may become.
+/// `table(i)` holds the N torus values that row i may become; `advance` hears how many more rows are
+/// done.
 ///
 /// # Panics
 ///
@@ -28,6 +29,7 @@ pub fn look_up<'a>(
     key: &EvaluationKey,
     rows: &mut [Row<u64>],
     table: impl Fn(usize) -> &'a [u64] + Sync,
+    advance: &(dyn Fn(usize) + Sync),
 ) {
     if rows.is_empty() {
         return;
@@ -37,6 +39,7 @@ pub fn look_up<'a>(
         .enumerate()
         .for_each(|(index, rows)| {
             look_up_batch(key, rows, |row| table(index * batch + row));
+            advance(rows.len());
         });
 }
 

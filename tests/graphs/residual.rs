@@ -6,7 +6,7 @@ use splitbench::model::{Granularity, Model};
 
 use super::COARSE;
 use super::network::{Builder, SAME};
-use super::trivial::{fast, placement, run_in_the_clear, run_trivially, target};
+use super::trivial::{fast, placement, run_in_the_clear, run_spilling, run_trivially, target};
 
 /// Returns conv, relu, max pool, a block of conv, relu, conv, add and relu, and dense.
 fn network() -> Model {
@@ -107,4 +107,19 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_on_a_residual_network() {
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");
+}
+
+#[test]
+fn ciphertexts_that_wait_in_files_change_nothing() {
+    let model = placed(Granularity::Block);
+    let programs = compile_placement(&model, &placement("SSSSS"), &target(fast())).unwrap();
+    let clear = run_in_the_clear(&programs[0]);
+    // The pooled value waits while the block's branch runs.
+    let size = 8 * fast().big_size() as u64;
+    for (limit, waiting) in [(0, true), (u64::MAX, false)] {
+        let (found, spilled) = run_spilling(&programs[0], &clear.uploaded, Some(limit));
+        assert_eq!(found, clear.downloaded);
+        assert_eq!(spilled > 0, waiting, "{spilled}");
+        assert_eq!(spilled % size, 0);
+    }
 }

@@ -39,6 +39,16 @@ pub fn placement(text: &str) -> Placement {
 /// Returns the integers that a client would decode from a server's answers to trivial inputs, under
 /// the fast set.
 pub fn run_trivially(program: &Arc<Program>, uploads: &[Vec<i64>]) -> Vec<Vec<i64>> {
+    run_spilling(program, uploads, None).0
+}
+
+/// As [`run_trivially`], with ciphertexts that wait in files above so many bytes; also returns the
+/// bytes that went there.
+pub fn run_spilling(
+    program: &Arc<Program>,
+    uploads: &[Vec<i64>],
+    spill_above: Option<u64>,
+) -> (Vec<Vec<i64>>, u64) {
     let parameters = fast();
     let mut server = Server::new(&[Arc::clone(program)]);
     server
@@ -47,11 +57,12 @@ pub fn run_trivially(program: &Arc<Program>, uploads: &[Vec<i64>]) -> Vec<Vec<i6
     let encodings = program.interface.uploads.iter().zip(uploads);
     let ciphertexts = encodings
         .map(|(encoding, integers)| insecure_trivial(&parameters, &encoding.phases(integers)));
-    let (answers, _) = server
+    server.spill_above(spill_above);
+    let (answers, times) = server
         .observe(0, ciphertexts.collect(), &mut |_, _, _| Ok(()))
         .expect("has a key");
     let downloads = program.interface.downloads.iter().zip(answers);
-    downloads
+    let decoded = downloads
         .map(|(download, rows)| match &download.form {
             Form::Lwe => {
                 let bodies = rows.iter().map(|row| *row.last().expect("body"));
@@ -68,7 +79,8 @@ pub fn run_trivially(program: &Arc<Program>, uploads: &[Vec<i64>]) -> Vec<Vec<i6
                 integers
             }
         })
-        .collect()
+        .collect();
+    (decoded, times.iter().map(|time| time.spill.bytes).sum())
 }
 
 /// Returns integers in range for each upload, and what the clear run makes of them.

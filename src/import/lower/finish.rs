@@ -9,6 +9,7 @@ use crate::import::network::{Layer, Operation, Tail, WeightQuantisation};
 pub fn finish(draft: Draft, tail: Tail) -> Network {
     let blocks = blocks(&draft.steps);
     let order = order(&draft.steps, &blocks);
+    let names = block_names(&draft.steps, &blocks);
     let mut places = vec![0; draft.steps.len() + 1];
     for (place, &index) in order.iter().enumerate() {
         places[index + 1] = place + 1;
@@ -27,7 +28,7 @@ pub fn finish(draft: Draft, tail: Tail) -> Network {
             name: step.name.unwrap_or_default(),
             inputs: step.inputs.iter().map(|&input| places[input]).collect(),
             shape: step.shape,
-            block: blocks[index].map(|number| format!("block{number}")),
+            block: names[index].clone(),
             operation,
         });
     }
@@ -71,6 +72,35 @@ fn blocks(steps: &[Step]) -> Vec<Option<usize>> {
         reach = reach.max(last_read[value]);
     }
     blocks
+}
+
+/// Returns the name of the block of each step: of residual blocks by number, and around them `stem`
+/// and `head`, where these have one layer with weights each.
+fn block_names(steps: &[Step], blocks: &[Option<usize>]) -> Vec<Option<String>> {
+    let number = |block: &Option<usize>| block.map(|number| format!("block{number}"));
+    let mut names: Vec<Option<String>> = blocks.iter().map(number).collect();
+    let is_residual = |block: &Option<usize>| block.is_some();
+    let first = blocks.iter().position(is_residual);
+    let last = blocks.iter().rposition(is_residual);
+    if let (Some(first), Some(last)) = (first, last) {
+        for (range, name) in [(0..first, "stem"), (last + 1..steps.len(), "head")] {
+            let weighted = steps[range.clone()].iter().filter(|step| has_weights(step));
+            if weighted.count() == 1 {
+                names[range].fill(Some(name.into()));
+            }
+        }
+    }
+    names
+}
+
+fn has_weights(step: &Step) -> bool {
+    let Stage::Operation(operation) = &step.stage else {
+        return false;
+    };
+    matches!(
+        operation,
+        Operation::Dense { .. } | Operation::Conv2d { .. }
+    )
 }
 
 /// Returns whether a value is the activation right after the addition that ends a block.
