@@ -32,7 +32,7 @@ const TITLES: [(&str, &str); 17] = [
     ("server_fits_gb", "server fits (GB)"),
     ("client_weight_share", "weights at client"),
     ("simulated_accuracy", "accuracy"),
-    ("log2_p_fail", "failure"),
+    ("log2_p_fail", "failure per inference"),
 ];
 
 /// What the cells of a column hold.

@@ -124,7 +124,7 @@ fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Pro
     let model = rows.first().map_or("no network", |row| row.model.as_str());
     let what = match front {
         true => format!(
-            "{model}: the {} of {} splits that no other beats in {}",
+            "{model}: the {} of {} splits on the front in {}",
             shown.len(),
             rows.len(),
             standing::objectives_known(rows).join(", ")

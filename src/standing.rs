@@ -27,6 +27,8 @@ pub enum Standing {
     Front,
     /// The split with this index is no worse in anything and better in something.
     DominatedBy(usize),
+    /// It uses no server and others do: it is there for comparison, beats none and is on no front.
+    Reference,
     /// It has no figures, or none to trust.
     NotCompared,
 }
@@ -64,7 +66,10 @@ pub fn standings(rows: &[SplitRow]) -> Vec<Standing> {
     let objectives = OBJECTIVES.map(|(_, of)| is_known(rows, of).then_some(of));
     let point = |row: &SplitRow| objectives.map(|of| of.and_then(|of| of(row)).unwrap_or(0.0));
     let mut standings = vec![Standing::NotCompared; rows.len()];
-    for indices in compared_by_host(rows) {
+    for all in compared_by_host(rows) {
+        all.iter()
+            .for_each(|&at| standings[at] = Standing::Reference);
+        let indices = with_server(rows, all);
         let points: Vec<[f64; 4]> = indices.iter().map(|&index| point(&rows[index])).collect();
         for (&index, dominator) in indices.iter().zip(pareto::dominators(&points)) {
             standings[index] = match dominator {
@@ -77,16 +82,10 @@ pub fn standings(rows: &[SplitRow]) -> Vec<Standing> {
 }
 
 /// Returns the splits that no other beats in both online time and one more figure, by rising time.
-///
-/// A split without a server pays for no encryption and would be alone on most fronts: it is left
-/// out where others are there.
 pub fn front_against_time(rows: &[SplitRow], of: Objective) -> Vec<usize> {
     let mut front = Vec::new();
-    for mut indices in compared_by_host(rows) {
-        let uses_server = |index: &usize| rows[*index].rounds != Some(0);
-        if indices.iter().any(uses_server) {
-            indices.retain(uses_server);
-        }
+    for all in compared_by_host(rows) {
+        let indices = with_server(rows, all);
         let figure = |of: Objective, index: usize| of(&rows[index]).unwrap_or(f64::NAN);
         let points = indices.iter().map(|&index| {
             let online_s = figure(|row| row.online_s_median, index);
@@ -96,6 +95,18 @@ pub fn front_against_time(rows: &[SplitRow], of: Objective) -> Vec<usize> {
         front.extend(pareto::front(&points).into_iter().map(|at| indices[at]));
     }
     front
+}
+
+/// Returns those of the splits that use a server, or all where none does.
+///
+/// A split without a server pays for no encryption and gives the whole model away: it would be alone
+/// on most fronts.
+fn with_server(rows: &[SplitRow], all: Vec<usize>) -> Vec<usize> {
+    let uses_server = |index: &usize| rows[*index].rounds != Some(0);
+    if !all.iter().any(uses_server) {
+        return all;
+    }
+    all.into_iter().filter(uses_server).collect()
 }
 
 /// Returns the indices of the splits to compare, one list for each host.
@@ -170,6 +181,8 @@ mod tests {
     fn the_split_without_a_server_is_on_a_front_only_when_alone() {
         let rows = [row("CC", 0.1, 1, 1.0), row("CS", 1.0, 10, 0.5)];
         assert_eq!(front_against_time(&rows, client_memory), [1]);
+        assert_eq!(standings(&rows), [Standing::Reference, Standing::Front]);
         assert_eq!(front_against_time(&rows[..1], client_memory), [0]);
+        assert_eq!(standings(&rows[..1]), [Standing::Front]);
     }
 }

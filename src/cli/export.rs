@@ -20,7 +20,8 @@ pub struct ExportArguments {
     /// Columns of splits.csv, and exposure [default: those that decide between splits]
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     columns: Vec<String>,
-    /// Only splits that no other beats in online time, client memory, bytes and exposure
+    /// Only the front: splits with a server that none dominates in online time, client memory, bytes
+    /// and exposure
     #[arg(long)]
     front: bool,
     /// Where the table goes [default: standard output]
