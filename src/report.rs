@@ -15,6 +15,7 @@ use crate::results::{self, read_csv, write_whole};
 use crate::row::{LayerRow, SplitRow};
 
 mod environment;
+mod failures;
 mod figures;
 #[cfg(test)]
 pub(crate) mod fixture;
@@ -25,7 +26,7 @@ const TEMPLATE: &str = include_str!("../assets/report/report.html");
 const STYLE: &str = include_str!("../assets/report/report.css");
 
 /// The script in the order in which its parts need each other.
-const SCRIPT: [&str; 10] = [
+const SCRIPT: [&str; 11] = [
     include_str!("../assets/report/format.js"),
     include_str!("../assets/report/page.js"),
     include_str!("../assets/report/axis.js"),
@@ -34,6 +35,7 @@ const SCRIPT: [&str; 10] = [
     include_str!("../assets/report/table.js"),
     include_str!("../assets/report/network.js"),
     include_str!("../assets/report/conditions.js"),
+    include_str!("../assets/report/answer.js"),
     include_str!("../assets/report/map.js"),
     include_str!("../assets/report/begin.js"),
 ];
@@ -79,6 +81,7 @@ fn page(contents: &Contents) -> String {
         "script_hash" => html::script_hash(&script),
         "style" => STYLE.to_owned(),
         "summary" => summary::summary(&contents.splits, &contents.environment),
+        "failures" => failures::failures(&contents.splits, &contents.environment),
         "environment" => environment::environment(&contents.environment),
         "figures" => html::json(&figures),
         "script" => script.clone(),

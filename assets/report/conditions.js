@@ -1,9 +1,5 @@
 // Which split is best under conditions that a reader sets: all times here are modelled.
 
-const BEST = 5;
-const RANKING_TITLES = [
-  "split", "modelled time", "of it network", "measured online", "client memory", "up", "down", "rounds", "exposure", "accuracy",
-];
 // The most that a split may expose; null where that does not matter.
 const EXPOSURE_STEPS = [null, 0.75, 0.5, 0.25, 0.1, 0];
 
@@ -33,27 +29,39 @@ function yourConditions() {
   };
 }
 
-// Seconds that the network adds to one inference, its part of the key transfer included.
+// The model is that of src/scenario.rs, so that `splitbench choose` gives the same times.
+
+// Seconds that messages take on the network; of the keys, one inference's part.
 function transfer(split, network, { inferences }) {
+  const rounds = split.rounds + (split.keys > 0 ? 1 / inferences : 0);
   const up = split.up + split.keys / inferences;
-  return (8 * up) / network.up + (8 * split.down) / network.down + split.rounds * network.round_trip;
+  return (8 * up) / network.up + (8 * split.down) / network.down + rounds * network.round_trip;
 }
 
-// Seconds of one inference without the network: the client's part takes `factor` times as long.
+// Seconds of one inference at both parties, the client's part taking `factor` times as long. Of
+// writing messages the client's share is that of the upload in all bytes, of reading that of the download.
 function computing(split, { factor }) {
-  const parts = ["client_compute_s_median", "encrypt_s_median", "serialise_s_median", "deserialise_s_median", "decrypt_s_median"];
-  const client = parts.reduce((sum, name) => sum + (split.value(name) ?? 0), 0);
-  return split.online + (factor - 1) * client;
+  const phase = (name) => split.value(`${name}_s_median`) ?? 0;
+  const uploadShare = split.bytes > 0 ? split.up / split.bytes : 0;
+  const client =
+    phase("client_compute") + phase("encrypt") + phase("decrypt") +
+    phase("serialise") * uploadShare + phase("deserialise") * (1 - uploadShare);
+  return factor * client + Math.max(0, split.online - client);
 }
 
-const modelled = (split, network, conditions) => computing(split, conditions) + transfer(split, network, conditions);
+// Seconds of making the keys, at the client, and of expanding them: one inference's part.
+const keyMaking = (split, { factor, inferences }) =>
+  (factor * (split.value("key_generation_s") ?? 0) + (split.value("key_transfer_s") ?? 0)) / inferences;
+
+const modelled = (split, network, conditions) =>
+  computing(split, conditions) + keyMaking(split, conditions) + transfer(split, network, conditions);
 
 // Why a split is out of the question; null where it is not.
 function objection(split, { memory, exposure, accuracy, withAllClient }) {
   if (split.bytes === null) return "without known bytes";
   if (!withAllClient && split.serverLayers === 0) return "without a server";
   // A rounded percentage that a person types is to let the split through that shows it.
-  if (!within(split.exposure, exposure === null ? null : exposure + 5e-4)) return `exposed more than ${percent(exposure)}`;
+  if (!within(split.exposure, exposure === null ? null : exposure + (exposure > 0 ? 5e-4 : 0))) return `with exposure above ${percent(exposure)}`;
   if (!within(split.memory, memory)) return "with too large a client";
   if (accuracy !== null && !(split.accuracy !== null && split.accuracy + 5e-4 >= accuracy)) return "not accurate enough";
   return null;
@@ -67,7 +75,7 @@ function leftOut(conditions) {
     const reason = objection(split, conditions);
     if (reason !== null) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   }
-  const words = [...reasons].map(([reason, of]) => `${of} ${reason}`);
+  const words = [...reasons].map(([reason, of]) => `${of}${NBSP}${reason}`);
   return words.length === 0 ? "No split is left out." : `Left out: ${words.join(", ")}.`;
 }
 
@@ -77,32 +85,8 @@ const networkWords = ({ name, up, down, round_trip }) =>
 // What meets the reader's conditions, the best first.
 function ranking(network, conditions) {
   return allowed(conditions)
-    .map((split) => ({ split, total: modelled(split, network, conditions), added: transfer(split, network, conditions) }))
+    .map((split) => ({ split, total: modelled(split, network, conditions), added: transfer(split, network, conditions), keys: keyMaking(split, conditions) }))
     .sort((a, b) => a.total - b.total);
-}
-
-function drawAnswer() {
-  const [network, conditions] = [yourNetwork(), yourConditions()];
-  const ranked = ranking(network, conditions);
-  const answer = byId("answer");
-  if (ranked.length === 0) {
-    answer.replaceChildren("No split meets these conditions. ", leftOut(conditions));
-    return byId("ranking").replaceChildren();
-  }
-  const [{ split, total, added }] = ranked;
-  answer.replaceChildren(
-    `On ${networkWords(network)}: `,
-    splitLink(split),
-    ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network. `,
-    `The client needs ${bytes(split.memory)} and ends up with ${percent(split.exposure)} of the weights; `,
-    `accuracy ${percent(split.accuracy)}. `,
-    leftOut(conditions),
-  );
-  const rows = ranked.slice(0, BEST).map((each) => [
-    splitLink(each.split), seconds(each.total), seconds(each.added), seconds(each.split.online), bytes(each.split.memory),
-    bytes(each.split.up), bytes(each.split.down), String(each.split.rounds), percent(each.split.exposure), percent(each.split.accuracy),
-  ]);
-  byId("ranking").replaceChildren(simpleTable(RANKING_TITLES, rows));
 }
 
 function drawBestByNetwork() {
@@ -116,7 +100,7 @@ function drawBestByNetwork() {
     });
     return [networkWords(network), ...cells];
   });
-  const title = (share) => (share === null ? "any exposure" : share === 0 ? "none" : `at most ${share * 100} %`);
+  const title = (share) => (share === null ? "any exposure" : share === 0 ? "none recovered" : `exposure at most ${percent(share)}`);
   byId("best-by-network").replaceChildren(simpleTable(["network", ...EXPOSURE_STEPS.map(title)], rows));
 }
 
@@ -132,23 +116,3 @@ function takeProfile() {
   byId("down").value = profile.down / 1e6;
   byId("round-trip").value = Number((profile.round_trip * 1e3).toPrecision(6));
 }
-
-function drawConditions() {
-  drawAnswer();
-  drawBestByNetwork();
-  drawMap();
-}
-
-byId("network").append(
-  ...figures.networks.map((network) => html("option", { selected: network.name === "wan" }, network.name)),
-  html("option", { value: "own" }, "your own"),
-);
-takeProfile();
-byId("conditions").addEventListener("input", (event) => {
-  if (event.target.id === "network") takeProfile();
-  if (["up", "down", "round-trip"].includes(event.target.id)) byId("network").value = "own";
-  drawConditions();
-});
-byId("conditions").addEventListener("submit", (event) => event.preventDefault());
-byId("conditions").addEventListener("reset", () => setTimeout(() => (takeProfile(), drawConditions())));
-drawings.push(drawConditions);

@@ -1,6 +1,7 @@
 // Numbers as text, by the rules of src/units.rs: three significant digits in the unit that suits.
 
 const UNKNOWN = "–";
+const NBSP = "\u00a0";
 
 function decimal(value, decimals) {
   const digits = Math.abs(value).toFixed(decimals);
@@ -14,22 +15,22 @@ function threeDigits(value) {
 
 function seconds(value) {
   if (value === null) return UNKNOWN;
-  if (value === 0) return "0 s";
+  if (value === 0) return `0${NBSP}s`;
   const units = [[1, "s"], [1e-3, "ms"], [1e-6, "µs"], [1e-9, "ns"]];
   const fits = ([size]) => Number((Math.abs(value) / size).toPrecision(3)) >= 1;
   const [size, name] = units.find(fits) ?? units[units.length - 1];
-  return `${threeDigits(value / size)} ${name}`;
+  return `${threeDigits(value / size)}${NBSP}${name}`;
 }
 
 function bytes(value) {
   if (value === null) return UNKNOWN;
   const units = [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]];
   const found = units.find(([size]) => Math.round((value / size) * 1024) >= 1024);
-  return found ? `${threeDigits(value / found[0])} ${found[1]}` : `${value} B`;
+  return found ? `${threeDigits(value / found[0])}${NBSP}${found[1]}` : `${value}${NBSP}B`;
 }
 
 function percent(share) {
-  return share === null ? UNKNOWN : `${decimal(share * 100, 1)} %`;
+  return share === null ? UNKNOWN : `${decimal(share * 100, 1)}${NBSP}%`;
 }
 
 function plain(value) {
@@ -39,23 +40,30 @@ function plain(value) {
 }
 
 function logarithm(value) {
-  return value === null ? UNKNOWN : `2^${decimal(value, Math.abs(value) >= 1000 ? 0 : 1)}`;
+  if (value === null) return UNKNOWN;
+  // Nobody can mean a smaller one.
+  const isTiny = value < -1000;
+  const power = document.createElement("sup");
+  power.textContent = isTiny ? "−1000" : decimal(value, 1);
+  const words = document.createElement("span");
+  words.append(isTiny ? `<${NBSP}2` : "2", power);
+  return words;
 }
 
 const FORMATS = { time: seconds, bytes, share: percent, log2: logarithm, number: plain, text: plain };
 
 // Axis ticks carry no trailing zeros: 1 ms, 2.5 KiB.
 function tick(figure) {
-  const [number, unit] = figure.split(" ");
-  return `${number.includes(".") ? number.replace(/\.?0+$/, "") : number} ${unit}`;
+  const [number, unit] = figure.split(NBSP);
+  return `${number.includes(".") ? number.replace(/\.?0+$/, "") : number}${NBSP}${unit}`;
 }
 
 function bandwidth(bitsPerSecond) {
   const mbit = bitsPerSecond / 1e6;
   const [value, unit] = mbit >= 1000 ? [mbit / 1000, "Gbit/s"] : [mbit, "Mbit/s"];
-  return `${Number(value.toPrecision(3))} ${unit}`;
+  return `${Number(value.toPrecision(3))}${NBSP}${unit}`;
 }
 
 function count(number, word) {
-  return `${number} ${word}${number === 1 ? "" : "s"}`;
+  return `${number}${NBSP}${word}${number === 1 ? "" : "s"}`;
 }

@@ -14,10 +14,11 @@ const roundTrips = steps(LEAST_ROUND_TRIP, MOST_ROUND_TRIP, MAP_ROWS);
 function bestCells(candidates, conditions) {
   const terms = candidates.map((split) => ({
     split,
-    fixed: computing(split, conditions),
+    fixed: computing(split, conditions) + keyMaking(split, conditions),
     bits: 8 * (split.up + split.down + split.keys / conditions.inferences),
+    rounds: split.rounds + (split.keys > 0 ? 1 / conditions.inferences : 0),
   }));
-  const time = ({ split, fixed, bits }, bits_per_s, round_trip) => fixed + bits / bits_per_s + split.rounds * round_trip;
+  const time = ({ fixed, bits, rounds }, bits_per_s, round_trip) => fixed + bits / bits_per_s + rounds * round_trip;
   return roundTrips.map((round_trip) =>
     bandwidths.map((bits_per_s) => {
       let [best, least] = [null, Infinity];
@@ -77,7 +78,8 @@ function drawMap() {
   listen(drawn, cells, { left, top, right, bottom, width, corner, size, mark });
   container.replaceChildren(drawn);
   const legend = ranked.map((split) => key(swatch(colour(split)), splitLink(split)));
-  byId("map-legend").replaceChildren("best: ", ...legend);
+  const everywhere = html("span", {}, splitLink(ranked[0]), " is best everywhere on this map.");
+  byId("map-legend").replaceChildren(...(ranked.length === 1 ? [everywhere] : ["best: ", ...legend]));
 }
 
 // Cells of one split side by side are one rectangle.

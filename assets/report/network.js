@@ -7,19 +7,33 @@ const layerAt = (index) => figures.layers[index] ?? { name: `layer ${index + 1}`
 
 function facts(split) {
   const found = [
-    ["status", split.value("reason") ? `${split.status}: ${split.value("reason")}` : split.status],
+    ["status", split.value("reason") ? `${split.status}: ${split.value("reason")}` : statusWords(split)],
     ["online time", onlineWords(split)],
     ["client memory", bytes(split.memory)],
     ["server memory", bytes(split.value("server_peak_rss_bytes"))],
     ["up, down", `${bytes(split.up)}, ${bytes(split.down)}`],
     ["keys, once", bytes(split.value("evaluation_key_bytes"))],
-    ["exposure", percent(split.exposure)],
-    ["accuracy", percent(split.accuracy)],
-    ["failure", logarithm(split.value("log2_p_fail"))],
+    ["exposure", exposed(split)],
+    ...exposureFacts(split),
+    ["accuracy, simulated", percent(split.accuracy)],
+    ["failure per inference", logarithm(split.value("log2_p_fail"))],
     ["parameters", plain(split.value("parameter_set"))],
   ];
-  found.push(["beaten by", beatenBy(split, "not compared", "no other split")]);
+  found.push(["dominated by", dominatedBy(split, "not compared", "no other split")]);
   return html("dl", { class: "facts" }, ...found.flatMap(([name, words]) => [html("dt", {}, name), html("dd", {}, words)]));
+}
+
+// What the exposure is made of, and what solving the server's layers takes.
+function exposureFacts(split) {
+  const [handed, all] = [split.value("client_weight_share"), split.value("exposed_weight_share")];
+  const recovered = handed === null || all === null ? "no attack was run" : percent(all - handed);
+  const queries = split.value("malicious_queries");
+  const isEnough = split.value("queries_are") === "enough";
+  return [
+    ["· handed over", percent(handed)],
+    ["· recovered by attacks", recovered],
+    ["· queries to solve the rest", queries === null ? UNKNOWN : isEnough ? `${queries} are enough` : `at least ${queries}`],
+  ];
 }
 
 function drawNetwork() {

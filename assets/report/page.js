@@ -40,7 +40,7 @@ const splits = figures.rows.map((cells, index) => {
     rounds: value("rounds") ?? 0,
     exposure: value("exposure"),
     accuracy: value("simulated_accuracy"),
-    beatenBy: figures.dominated_by[index],
+    dominatedBy: figures.dominated_by[index],
     isOk: figures.dominated_by[index] !== null,
     serverLayers: [...value("placement")].filter((letter) => letter === "S").length,
   };
@@ -84,7 +84,7 @@ function onlineWords(split) {
   const n = split.value("online_s_n");
   if (!(n > 1)) return seconds(split.online);
   const range = ["online_s_min", "online_s_max"].map((name) => seconds(split.value(name))).join(" to ");
-  return `${seconds(split.online)} (${range}, n = ${n})`;
+  return `${seconds(split.online)} (${range}, least and most of n${NBSP}=${NBSP}${n})`;
 }
 
 function describe(split) {

@@ -1,4 +1,4 @@
-// Online time against one more figure: every split a dot, the front ringed, joined and named.
+// Online time against one more figure: every split a dot, the front larger, ringed, joined and named.
 
 const SCATTERS = [
   { id: "chart-memory", of: (split) => split.memory, front: "client_memory", format: bytes, base: 2, words: "client memory" },
@@ -8,8 +8,12 @@ const SCATTERS = [
 
 const layerCount = figures.layers.length;
 
-const serverColour = (layers) =>
-  `color-mix(in srgb, var(--server) ${Math.round((100 * layers) / Math.max(1, layerCount))}%, var(--client))`;
+// From the client's blue over yellow to the server's red, so that neighbours differ in lightness.
+function serverColour(layers) {
+  const share = layers / Math.max(1, layerCount);
+  const [from, to, part] = share < 0.5 ? ["client", "yellow", 2 * share] : ["yellow", "server", 2 * share - 1];
+  return `color-mix(in srgb, var(--${to}) ${Math.round(100 * part)}%, var(--${from}))`;
+}
 
 function drawScatter({ id, of, front: name, format, isLog, base, most, words }) {
   const container = byId(id);
@@ -73,24 +77,27 @@ function staircase(places) {
 // Names of the front and of the split without a server, each where it hides no other name.
 function labels(front, place, points, { left, right, top, bottom }) {
   const reference = points.filter((split) => split.serverLayers === 0);
-  const taken = points.map(place).map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
+  const places = front.map(place);
+  const steps = places.slice(1).flatMap(([x, y], at) => [[places[at][0], places[at][1], x, places[at][1]], [x, places[at][1], x, y]]);
+  const taken = [...points.map(place).map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]), ...steps];
   const found = [];
-  for (const split of [...reference, ...front]) {
+  // The ends of the front come first.
+  for (const split of new Set([...reference, front[0], front.at(-1), ...front].filter(Boolean))) {
     const [x, y] = place(split);
     const width = split.placement.length * 7.3 + 4;
     const [above, level, below] = [y - 24, y - 8, y + 9];
     const centred = x - width / 2;
-    const starts = [[centred, above], [centred, below], [x + 10, level], [x - width - 10, level], [x + 6, above], [x - width - 6, above]];
+    const starts = [[centred, above], [centred, below], [x + 10, level], [x - width - 10, level], [x - width - 10, y - 5], [x + 6, above], [x - width - 6, above]];
     const box = starts
       .map(([start, top]) => [start, top, start + width, top + 15])
       .find(
         ([x1, y1, x2, y2]) =>
-          x1 >= left - 4 && x2 <= right + 12 && y1 >= top - 22 && y2 <= bottom &&
+          x1 >= left - 4 && x2 <= right + 12 && y1 >= top - 22 && y2 <= bottom + 10 &&
           taken.every(([a, b, c, d]) => x2 < a || c < x1 || y2 < b || d < y1),
       );
     if (!box) continue;
     taken.push(box);
-    found.push(svg("text", { class: "name", x: box[0] + 2, y: box[3] - 3 }, split.placement));
+    found.push(svg("text", { class: "name halo", x: box[0] + 2, y: box[3] - 3 }, split.placement));
   }
   return found;
 }
@@ -100,7 +107,7 @@ function scatterLegend() {
   const marks = most.map((layers) => key(swatch(serverColour(layers)), String(layers)));
   const ring = html("i", { class: "swatch ring" });
   const chosenRing = html("i", { class: "swatch ring chosen" });
-  marks.push(key(ring, "not beaten in the two figures"), key(chosenRing, "the split chosen"));
+  marks.push(key(ring, "not dominated in the two figures"), key(chosenRing, "the split chosen"));
   byId("scatter-legend").replaceChildren("layers on the server: ", ...marks);
 }
 

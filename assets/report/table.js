@@ -1,20 +1,25 @@
 // All splits: sorted, filtered, with the columns that are wanted.
 
 const DEFAULT_COLUMNS = [
-  "placement", "status", "online_s_median", "client_peak_rss_bytes", "server_peak_rss_bytes", "upload_bytes",
-  "download_bytes", "evaluation_key_bytes", "rounds", "bootstrap_count", "exposure", "simulated_accuracy", "log2_p_fail",
-  "beaten_by", "reason",
+  "placement", "exposure", "status", "online_s_median", "client_peak_rss_bytes", "server_peak_rss_bytes", "upload_bytes",
+  "download_bytes", "evaluation_key_bytes", "rounds", "bootstrap_count", "simulated_accuracy", "log2_p_fail",
+  "dominated_by", "reason",
 ];
 const FEW_ROWS = 100;
 
-const BEATEN_BY = {
-  name: "beaten_by",
-  title: "beaten by",
+const DOMINATED_BY = {
+  name: "dominated_by",
+  title: "dominated by",
   kind: "text",
   note: `A split that is no worse in ${figures.objectives.join(", ")} and better in one of them.`,
 };
-const allColumns = [...figures.columns, BEATEN_BY];
-const isEmpty = (name) => name !== "beaten_by" && splits.every((split) => split.value(name) === null);
+// The exposure stands beside the split, in sight on a narrow screen too.
+const isFirst = (column) => ["placement", "exposure"].includes(column.name);
+const ordered = [...figures.columns].sort((a, b) => isFirst(b) - isFirst(a));
+const allColumns = [...ordered, DOMINATED_BY];
+// Instead of the index of the split that dominates.
+const [NOT_DOMINATED, FOR_COMPARISON] = [-1, -2];
+const isEmpty = (name) => name !== "dominated_by" && splits.every((split) => split.value(name) === null);
 const shown = new Set(DEFAULT_COLUMNS.filter((name) => !isEmpty(name)));
 const order = { name: "online_s_median", direction: 1 };
 let allRows = false;
@@ -45,14 +50,14 @@ function shownSplits() {
       within(split.online, online) &&
       within(split.memory, memory) &&
       within(split.exposure, exposure) &&
-      !(hidesDominated && split.beatenBy !== -1),
+      !(hidesDominated && !(split.dominatedBy !== null && split.dominatedBy < 0)),
   );
   return found.sort(compare);
 }
 
 function sortValue(split) {
-  if (order.name !== "beaten_by") return split.value(order.name);
-  return split.beatenBy === null ? null : split.beatenBy === -1 ? "" : splits[split.beatenBy].placement;
+  if (order.name !== "dominated_by") return split.value(order.name);
+  return split.dominatedBy === null ? null : (splits[split.dominatedBy]?.placement ?? "");
 }
 
 // The unknown comes last either way; equals keep the order of the results folder.
@@ -63,21 +68,25 @@ function compare(left, right) {
   return order.direction * difference || left.index - right.index;
 }
 
-// What beats a split, or one of the words for that it is not compared or not beaten.
-function beatenBy(split, notCompared, notBeaten) {
-  if (split.beatenBy === null) return notCompared;
-  return split.beatenBy === -1 ? notBeaten : splitLink(splits[split.beatenBy]);
+// What dominates a split, or one of the words for that it is not compared or not dominated.
+function dominatedBy(split, notCompared, notDominated) {
+  if (split.dominatedBy === null) return notCompared;
+  if (split.dominatedBy === FOR_COMPARISON) return "for comparison";
+  return split.dominatedBy === NOT_DOMINATED ? notDominated : splitLink(splits[split.dominatedBy]);
 }
 
 function cell(split, column) {
   if (column.name === "placement") return html("th", { scope: "row" }, splitLink(split));
-  if (column.name === "beaten_by") {
-    return html("td", { class: "word" }, beatenBy(split, UNKNOWN, html("b", {}, "not beaten")));
+  if (column.name === "dominated_by") {
+    return html("td", { class: "word" }, dominatedBy(split, UNKNOWN, html("b", {}, "not dominated")));
   }
-  const isBad = column.name === "status" && split.status !== "ok";
-  const words = FORMATS[column.kind](split.value(column.name));
+  const isStatus = column.name === "status";
+  const isBad = isStatus && split.status !== "ok";
+  const words = isStatus ? statusWords(split) : FORMATS[column.kind](split.value(column.name));
   return html("td", { class: isBad ? "bad" : column.kind === "text" ? null : "number" }, words);
 }
+
+const statusWords = (split) => (split.value("noisy") === true ? `${split.status}, noisy` : split.status);
 
 function sortBy(name) {
   order.direction = order.name === name ? -order.direction : 1;
@@ -103,7 +112,7 @@ function drawTable() {
   const found = shownSplits();
   const columns = allColumns.filter((column) => shown.has(column.name));
   const rows = (allRows ? found : found.slice(0, FEW_ROWS)).map((split) =>
-    html("tr", { class: split.beatenBy === -1 ? "unbeaten" : null }, ...columns.map((column) => cell(split, column))),
+    html("tr", { class: split.dominatedBy === NOT_DOMINATED ? "undominated" : null }, ...columns.map((column) => cell(split, column))),
   );
   const table = html("table", {}, html("thead", {}, html("tr", {}, ...columns.map(headCell))), html("tbody", {}, ...rows));
   byId("rows").replaceChildren(table);

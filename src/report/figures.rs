@@ -13,7 +13,8 @@ use crate::standing::{self, Standing, front_against_time, standings};
 /// Returns all figures of a report.
 ///
 /// Rows are lists in the order of `columns`. `dominated_by` holds for each row the index of a split
-/// that beats it, -1 where none does, and null where it is not compared.
+/// that dominates it, -1 where none does, -2 where it uses no server and is there for comparison,
+/// and null where it is not compared.
 pub(crate) fn figures(contents: &Contents) -> Value {
     let Contents { splits, layers, .. } = contents;
     let columns: Vec<Column> = columns();
@@ -22,11 +23,13 @@ pub(crate) fn figures(contents: &Contents) -> Value {
         .into_iter()
         .map(|standing| match standing {
             Standing::Front => json!(-1),
+            Standing::Reference => json!(-2),
             Standing::DominatedBy(other) => json!(other),
             Standing::NotCompared => Value::Null,
         });
     json!({
         "model": splits.first().map(|row| row.model.as_str()),
+        "model_folder": contents.environment["settings"]["model"],
         "hosts": hosts(splits),
         "columns": columns,
         "rows": rows,

@@ -21,7 +21,7 @@ pub(crate) fn summary(rows: &[SplitRow], environment: &Value) -> String {
                  table tells why.</p>\n";
         return html;
     }
-    if let Some(words) = not_ok(rows) {
+    for words in not_ok(rows).into_iter().chain(noisy(rows)) {
         html += &format!("<p>{words}</p>\n");
     }
     let hosts = hosts(rows);
@@ -35,7 +35,7 @@ pub(crate) fn summary(rows: &[SplitRow], environment: &Value) -> String {
     if hosts.is_empty() {
         html += &cards(&rows.iter().collect::<Vec<_>>());
     }
-    html + &format!("<p>{}</p>\n", unbeaten(rows))
+    html + &format!("<p>{}</p>\n", undominated(rows))
 }
 
 /// Returns `1 split`, `2 splits`.
@@ -94,6 +94,21 @@ fn not_ok(rows: &[SplitRow]) -> Option<String> {
     ))
 }
 
+/// Names the splits beside which the machine strayed.
+fn noisy(rows: &[SplitRow]) -> Option<String> {
+    let noisy = rows.iter().filter(|row| row.noisy == Some(true));
+    let names: Vec<String> = noisy.map(|row| escape(&row.placement)).collect();
+    if names.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "Noisy: {}. Beside {} a fixed batch of bootstraps strayed by more than a tenth, so that \
+         these times may be the machine’s; answers are checked all the same.",
+        names.join(", "),
+        if names.len() == 1 { "it" } else { "them" }
+    ))
+}
+
 /// Returns the cards of the splits that stand out among those of one host.
 fn cards(rows: &[&SplitRow]) -> String {
     let ok = || rows.iter().copied().filter(|row| is_ok(row));
@@ -137,7 +152,7 @@ fn cards(rows: &[&SplitRow]) -> String {
 fn card(title: &str, row: &SplitRow) -> String {
     let spread = match (row.online_s_min, row.online_s_max, row.online_s_n) {
         (Some(min), Some(max), Some(n @ 2..)) => format!(
-            " ({} to {}, n = {n})",
+            " ({} to {}, least and most of {n})",
             units::seconds(min),
             units::seconds(max)
         ),
@@ -151,13 +166,16 @@ fn card(title: &str, row: &SplitRow) -> String {
         row.upload_bytes
             .zip(row.download_bytes)
             .map(|(up, down)| format!("{} up, {} down", units::bytes(up), units::bytes(down))),
-        exposure::share(row).map(|share| format!("exposure {}", units::percent(share))),
+        exposure::share(row).map(|share| match share {
+            0.0 => format!("exposure {}, none recovered", units::percent(share)),
+            _ => format!("exposure {}", units::percent(share)),
+        }),
         row.simulated_accuracy
-            .map(|share| format!("accuracy {}", units::percent(share))),
+            .map(|share| format!("accuracy {} (simulated)", units::percent(share))),
     ];
     let figures = figures.into_iter().flatten();
     let figures: String = figures
-        .map(|words| format!("<span>{words}</span> "))
+        .map(|words| format!("<span>{}</span> ", unbroken(&words)))
         .collect();
     format!(
         "<li><h4>{title}</h4><b class=\"placement\">{}</b><p>{}</p></li>\n",
@@ -166,22 +184,35 @@ fn card(title: &str, row: &SplitRow) -> String {
     )
 }
 
-/// Says how many splits are left when the beaten ones are gone.
-fn unbeaten(rows: &[SplitRow]) -> String {
+/// Keeps numbers and their units on one line.
+fn unbroken(words: &str) -> String {
+    let mut unbroken = String::with_capacity(words.len());
+    let mut before = ' ';
+    for letter in words.chars() {
+        let joins = letter == ' ' && before.is_ascii_digit();
+        unbroken.push(if joins { '\u{a0}' } else { letter });
+        before = letter;
+    }
+    unbroken
+}
+
+/// Says how many splits are left when the dominated ones are gone.
+fn undominated(rows: &[SplitRow]) -> String {
     let standings = standings(rows);
     let front = standings.iter().filter(|at| **at == Standing::Front);
-    let compared = standings.iter().filter(|at| **at != Standing::NotCompared);
+    let apart = [Standing::NotCompared, Standing::Reference];
+    let compared = standings.iter().filter(|at| !apart.contains(at));
     let objectives = standing::objectives_known(rows);
     let (last, others) = objectives.split_last().unwrap_or((&"", &[]));
     let (front, compared) = (front.count(), compared.count());
     if front == compared {
         return format!(
-            "No split beats another: each is better than any other in one of {} and {last}.",
+            "No split dominates another: each is better than any other in one of {} and {last}.",
             others.join(", ")
         );
     }
     format!(
-        "Of the {} compared, {} not beaten: for each of the others there is one that is no worse \
+        "Of the {} compared, {} not dominated: for each of the others there is one that is no worse \
          in {} and {last}, and better in one of them.",
         count(compared, "split"),
         match front {

@@ -1,0 +1,115 @@
+// The answer to the reader's conditions in words, and what else there is to weigh.
+
+const BEST = 5;
+const RANKING_TITLES = [
+  "split", "exposure", "modelled time", "of it network", "of it keys", "measured online", "client memory", "up", "down", "rounds", "accuracy",
+];
+
+const exposed = (split) => (split.exposure === 0 ? `${percent(0)}, none recovered` : percent(split.exposure));
+
+// The limits in words, each with whether it is the one the form came with.
+function limitWords({ memory, exposure, accuracy }) {
+  const preset = (id) => (byId(id).value === byId(id).defaultValue ? " (preset)" : "");
+  return [
+    exposure === null ? null : `exposure at most ${percent(exposure)}${preset("most-exposure")}`,
+    memory === null ? null : `client memory at most ${threeDigits(memory / 1e9)}${NBSP}GB`,
+    accuracy === null ? null : `accuracy at least ${percent(accuracy)}`,
+  ].filter(Boolean);
+}
+
+function drawAnswer() {
+  const [network, conditions] = [yourNetwork(), yourConditions()];
+  const limits = limitWords(conditions);
+  const ranked = ranking(network, conditions);
+  byId("answer").classList.toggle("unmet", ranked.length === 0);
+  if (ranked.length === 0) {
+    byId("answer").replaceChildren(`No split meets these conditions: ${limits.join(", ")}. `, ...nearest(conditions), leftOut(conditions));
+    return [byId("ranking"), byId("hides-more")].forEach((part) => part.replaceChildren());
+  }
+  const [{ split, total, added, keys }] = ranked;
+  byId("answer").replaceChildren(
+    `On ${networkWords(network)}${limits.map((words) => `, ${words}`).join("")}: `,
+    splitLink(split),
+    ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network and ${seconds(keys)} its share of the keys. `,
+    `The client needs ${bytes(split.memory)}; exposure ${exposed(split)}; accuracy ${percent(split.accuracy)} (simulated). `,
+    ...withoutLimits(split, network, conditions, limits.length),
+    leftOut(conditions),
+  );
+  byId("hides-more").replaceChildren(...hidesMore(split, network, conditions));
+  drawRanking(ranked);
+}
+
+function drawRanking(ranked) {
+  const rows = ranked.slice(0, BEST).map(({ split, total, added, keys }) => [
+    splitLink(split), percent(split.exposure), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
+    bytes(split.up), bytes(split.down), String(split.rounds), percent(split.accuracy),
+  ]);
+  byId("ranking").replaceChildren(simpleTable(RANKING_TITLES, rows));
+}
+
+// What the limits cost in time.
+function withoutLimits(split, network, conditions, count) {
+  const best = ranking(network, { ...conditions, memory: null, exposure: null, accuracy: null })[0];
+  if (count === 0 || !best) return [];
+  const limits = count === 1 ? "that limit" : "these limits";
+  if (best.split === split) return [`It is the best without ${limits} too. `];
+  return [`Without ${limits} `, splitLink(best.split), ` is best: ${seconds(best.total)}, exposure ${exposed(best.split)}. `];
+}
+
+// By how much of each limit a split misses it, as `splitbench choose` adds them up.
+function excess(split, { memory, exposure, accuracy }) {
+  const over = (found, most, miss) => (most === null ? 0 : found === null ? Infinity : Math.max(0, miss(found, most)));
+  return (
+    over(split.memory, memory, (found, most) => found / Math.max(most, 1) - 1) +
+    over(split.exposure, exposure, (found, most) => found - most) +
+    over(split.accuracy, accuracy, (found, least) => least - found)
+  );
+}
+
+function nearest(conditions) {
+  const candidates = allowed({ ...conditions, memory: null, exposure: null, accuracy: null });
+  const misses = candidates.map((split) => excess(split, conditions));
+  const split = candidates[misses.indexOf(Math.min(...misses))];
+  if (!split) return [];
+  return ["The nearest is ", splitLink(split), `: client ${bytes(split.memory)}, exposure ${exposed(split)}, accuracy ${percent(split.accuracy)}. `];
+}
+
+// The split that hides most of the model, at its time, and the settings that the sweep ran without.
+function hidesMore(split, network, conditions) {
+  const others = ranking(network, { ...conditions, memory: null, exposure: null, accuracy: null });
+  const less = others.filter((other) => other.split.exposure !== null && other.split.exposure < split.exposure);
+  const least = less.sort((a, b) => a.split.exposure - b.split.exposure || a.total - b.total)[0];
+  const words = least
+    ? ["Hides more: ", splitLink(least.split), ` at ${seconds(least.total)}, exposure ${exposed(least.split)}. `]
+    : ["No split of this sweep hides more. "];
+  const [answer, protect] = [split.value("answer"), split.value("protect")];
+  const unused = [
+    answer === "label" ? null : "--answer label",
+    ...["bootstrap", "rerandomise"].filter((word) => word !== protect).map((word) => `--protect ${word}`),
+  ].filter(Boolean);
+  const model = figures.model_folder ? ` --model ${figures.model_folder}` : "";
+  const command = `splitbench sweep${model} --placement ${split.placement} ${unused[0]}`;
+  words.push("Settings that change what answers tell of the weights, not used in this sweep: ");
+  words.push(...unused.flatMap((option, at) => [at === 0 ? "" : ", ", html("code", {}, option)]), "; as in ", html("code", {}, command), ".");
+  return words;
+}
+
+function drawConditions() {
+  drawAnswer();
+  drawBestByNetwork();
+  drawMap();
+}
+
+byId("network").append(
+  ...figures.networks.map((network) => html("option", { selected: network.name === "wan" }, network.name)),
+  html("option", { value: "own" }, "your own"),
+);
+takeProfile();
+byId("conditions").addEventListener("input", (event) => {
+  if (event.target.id === "network") takeProfile();
+  if (["up", "down", "round-trip"].includes(event.target.id)) byId("network").value = "own";
+  drawConditions();
+});
+byId("conditions").addEventListener("submit", (event) => event.preventDefault());
+byId("conditions").addEventListener("reset", () => setTimeout(() => (takeProfile(), drawConditions())));
+drawings.push(drawConditions);
