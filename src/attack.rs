@@ -4,9 +4,16 @@
 //! safe: there are attacks that are not here.
 
 pub mod affine;
+pub mod attacker;
+pub mod capacity;
 pub mod chosen;
+pub mod composition;
+pub mod found;
 pub mod lattice;
+pub mod likelihood;
 pub mod mask;
+pub mod plan;
+pub mod response;
 pub mod two_adic;
 
 use serde::{Deserialize, Serialize};
@@ -18,7 +25,7 @@ pub const QUERIES: [usize; 2] = [1, 10];
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     /// Share of the segment's weights found exactly, as the server's integers, after 1, 10 and all
-    /// queries; unknown where the attack's means did not suffice.
+    /// queries; unknown where the attack was not mounted to its end.
     pub shares: [Option<f64>; 3],
     /// What `all` stands for.
     pub all_queries: Option<usize>,
@@ -36,10 +43,5 @@ impl Outcome {
             reason: Some(reason),
             ..Self::default()
         }
-    }
-
-    /// Returns the largest share of the weights found after any number of queries.
-    pub fn most(&self) -> Option<f64> {
-        self.shares.iter().copied().flatten().reduce(f64::max)
     }
 }

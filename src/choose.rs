@@ -204,7 +204,7 @@ impl Limits {
                     format!("gives away {}, {allowed} allowed", units::percent(share)),
                     share - most,
                 ),
-                None => ("what it gives away is not known".into(), f64::INFINITY),
+                None => (exposure::unknown_words(row).into(), f64::INFINITY),
             };
             Some(Broken {
                 limit: Limit::Exposure,

@@ -3,27 +3,40 @@
 //!
 //! What no attack here recovers is not thereby safe.
 
+pub mod ordinary;
 pub mod queries;
 pub mod segment;
 
 use crate::attack::Outcome;
 use crate::row::{ExposureRow, SplitRow};
-use segment::SegmentExposure;
+use queries::Bound;
+use segment::{SegmentExposure, total_distance};
 
-/// Returns the share of all weights that the client ends up with; of those it was handed, where no
-/// attack was run. `None` where it is not known.
+/// Returns the share of all weights that the client ends up with; of those it was handed, where the row
+/// is of a table without exposure. `None` where it is not known.
 pub fn share(row: &SplitRow) -> Option<f64> {
-    row.exposed_weight_share.or(row.client_weight_share)
+    match row.revealed_activations {
+        None => row.exposed_weight_share.or(row.client_weight_share),
+        Some(_) => row.exposed_weight_share,
+    }
+}
+
+/// Returns why the exposure of a row is not known.
+pub fn unknown_words(row: &SplitRow) -> &'static str {
+    match row.revealed_activations {
+        None => "exposure unknown: the row does not tell",
+        Some(_) => "exposure unknown: an attack on a segment of it was not mounted to its end",
+    }
 }
 
 /// The exposure of a split, over all its server segments.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Totals {
-    /// Most over the segments, which are solved side by side.
+    /// Most over the segments, each of whose answers the client sees.
     pub honest_queries: Option<usize>,
+    pub honest_queries_are: Bound,
     pub malicious_queries: Option<usize>,
-    /// Whether so many are enough for every segment; otherwise fewer are not.
-    pub queries_are_enough: Option<bool>,
+    pub malicious_queries_are: Bound,
     pub information_floor_queries: Option<usize>,
     /// Shares of the server's weights after 1, 10 and all queries.
     pub chosen: [Option<f64>; 3],
@@ -45,12 +58,19 @@ impl Totals {
             [0, 1, 2].map(|mark| weighted(&weighty, |segment| of(segment).shares[mark]))
         };
         let most = |of: fn(&SegmentExposure) -> Option<usize>| {
-            weighty.iter().map(|segment| of(segment)).max().flatten()
+            let counts = weighty.iter().map(|segment| of(segment));
+            let counts: Option<Vec<usize>> = counts.collect();
+            counts.and_then(|counts| counts.into_iter().max())
         };
-        let recovered = weighted(&weighty, |segment| {
-            let attacks = [segment.chosen.most(), segment.mask.most()];
-            attacks.into_iter().flatten().reduce(f64::max)
-        });
+        let bound = |of: fn(&SegmentExposure) -> Bound| {
+            let bounds = || weighty.iter().map(|segment| of(segment));
+            // Of what is not known there is no count at all, unless ordinary inputs never do.
+            let unknown = bounds().find(|bound| *bound == Bound::Unknown);
+            bounds()
+                .max()
+                .filter(|worst| *worst == Bound::Never || unknown.is_none())
+        };
+        let recovered = weighted(&weighty, SegmentExposure::share);
         let server = if weighty.is_empty() {
             Some(0.0)
         } else {
@@ -62,9 +82,10 @@ impl Totals {
             .filter_map(|segment| segment.log2_flooding_distance);
         Self {
             honest_queries: most(|segment| segment.queries.honest),
+            honest_queries_are: bound(|segment| segment.queries.honest_are).unwrap_or_default(),
             malicious_queries: most(|segment| segment.queries.malicious),
-            queries_are_enough: (!weighty.is_empty())
-                .then(|| weighty.iter().all(|segment| segment.queries.enough)),
+            malicious_queries_are: bound(|segment| segment.queries.malicious_are)
+                .unwrap_or_default(),
             information_floor_queries: most(|segment| segment.queries.information_floor),
             chosen: shares(|segment| &segment.chosen),
             mask: shares(|segment| &segment.mask),
@@ -73,7 +94,7 @@ impl Totals {
             exposed_weight_share: client_weight_share
                 .zip(server)
                 .map(|(client, server)| client + (1.0 - client) * server),
-            log2_flooding_distance: flooding.reduce(f64::max),
+            log2_flooding_distance: total_distance(flooding),
         }
     }
 }
@@ -111,11 +132,6 @@ impl SegmentExposure {
                 .map(|reason| format!("{attack}: {reason}"))
         });
         let reasons: Vec<String> = reasons.collect();
-        let bound = match (queries.honest, queries.enough) {
-            (None, _) => "",
-            (Some(_), true) => "enough",
-            (Some(_), false) => "least",
-        };
         ExposureRow {
             kind: queries.kind.word().into(),
             weights: queries.weights,
@@ -124,8 +140,10 @@ impl SegmentExposure {
             unknowns_per_output: queries.unknowns,
             equations_per_query: queries.equations,
             honest_queries: queries.honest,
+            honest_queries_are: queries.honest_are.word().into(),
+            honest_rank_share: queries.honest_rank_share,
             malicious_queries: queries.malicious,
-            queries_are: bound.into(),
+            malicious_queries_are: queries.malicious_are.word().into(),
             information_floor_queries: queries.information_floor,
             mask_inferences: queries.mask,
             chosen_input_queries: self.chosen.all_queries,
@@ -160,7 +178,7 @@ fn seconds(outcome: &Outcome) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposure::queries::Queries;
+    use crate::exposure::queries::{Kind, Queries};
 
     fn segment(weights: usize, chosen: Option<f64>, mask: Option<f64>) -> SegmentExposure {
         let outcome = |share| Outcome {
@@ -169,6 +187,7 @@ mod tests {
         };
         SegmentExposure {
             queries: Queries {
+                kind: Kind::AffineThenActivation,
                 weights,
                 ..Queries::default()
             },
@@ -197,9 +216,31 @@ mod tests {
     }
 
     #[test]
+    fn what_a_closed_form_solves_counts_whole() {
+        let mut solvable = segment(10, None, Some(0.0));
+        solvable.queries.kind = Kind::Affine;
+        assert_eq!(solvable.share(), Some(1.0));
+        let found_by_masks = segment(10, None, Some(1.0));
+        assert_eq!(found_by_masks.share(), Some(1.0));
+    }
+
+    #[test]
+    fn counts_of_a_split_are_of_its_worst_segment() {
+        let mut segments = [segment(1, None, None), segment(1, None, None)];
+        segments[0].queries.malicious = Some(3);
+        segments[0].queries.malicious_are = Bound::Enough;
+        segments[0].queries.honest_are = Bound::Never;
+        let totals = Totals::of(&segments, Some(0.5));
+        assert_eq!(totals.malicious_queries, None);
+        assert_eq!(totals.malicious_queries_are, Bound::Unknown);
+        assert_eq!(totals.honest_queries_are, Bound::Never);
+    }
+
+    #[test]
     fn what_is_unknown_is_no_number() {
-        let unknown = [segment(10, None, None)];
-        assert_eq!(Totals::of(&unknown, Some(0.5)).exposed_weight_share, None);
+        for unknown in [segment(10, None, None), segment(10, None, Some(0.0))] {
+            assert_eq!(Totals::of(&[unknown], Some(0.5)).exposed_weight_share, None);
+        }
         let all_handed_over = Totals::of(&[], Some(1.0));
         assert_eq!(all_handed_over.exposed_weight_share, Some(1.0));
         assert_eq!(all_handed_over.attack_s, None);

@@ -6,6 +6,7 @@ use splitbench::agreement::within_error_model;
 use splitbench::attack::{Outcome, chosen, mask};
 use splitbench::compile::{Choice, Download, Target};
 use splitbench::ending::Ending;
+use splitbench::exposure::queries::{Bound, Queries};
 use splitbench::exposure::segment::expose;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::inference::Session;
@@ -57,6 +58,10 @@ impl Fixture {
         }
     }
 
+    fn chosen(&self) -> Outcome {
+        chosen::attack(&self.session, 0, 0, &self.uploads[0]).expect("runs")
+    }
+
     fn masks(&self) -> Outcome {
         mask::attack(&self.session, 0, &self.uploads[0], false, &mut Vec::new()).expect("runs")
     }
@@ -89,20 +94,43 @@ fn rounded_answers_give_small_linear_segments_away() {
 }
 
 #[test]
-fn a_lattice_beyond_the_means_is_told_and_not_called_safe() {
-    let found = Fixture::new("digits-cnn", "CCCCS", Download::Plain, Protection::None).masks();
-    assert_eq!(found.shares, [Some(0.0); 3]);
-    let reason = found.reason.expect("told");
-    assert!(reason.contains("640 unknowns"), "{reason}");
+fn a_lattice_beyond_the_means_is_not_tried_and_told() {
+    for protection in [Protection::None, Protection::Rerandomise] {
+        let found = Fixture::new("digits-cnn", "CCCCS", Download::Plain, protection).masks();
+        assert_eq!(found.shares, [None; 3]);
+        assert_eq!(found.all_queries, None);
+        let reason = found.reason.expect("told");
+        assert!(reason.contains("640 unknowns"), "{reason}");
+    }
 }
 
 #[test]
-fn chosen_inputs_solve_linear_segments() {
-    for (placement, queries) in LINEAR.into_iter().zip([2, 19, 65]) {
+fn chosen_inputs_solve_linear_segments_in_as_many_queries_as_the_closed_form_says() {
+    for (placement, queries) in LINEAR.into_iter().zip([2, 10, 33]) {
         let fixture = Fixture::new("digits-cnn", placement, Download::Plain, Protection::None);
-        let found = chosen::attack(&fixture.session, 0, 0).expect("runs");
+        let found = fixture.chosen();
         assert_eq!(found.shares[2], Some(1.0), "{placement}: {found:?}");
         assert_eq!(found.all_queries, Some(queries));
+        let program = &fixture.session.programs()[0];
+        let closed = Queries::of(&fixture.model, program);
+        assert_eq!(closed.malicious, Some(queries), "{closed:?}");
+    }
+}
+
+#[test]
+fn responses_beyond_the_encoding_give_away_what_lies_in_front_of_a_look_up() {
+    for (placement, protection, least) in [
+        ("SSCCC", Protection::None, 0.95),
+        ("CCCCS", Protection::Bootstrap, 0.95),
+    ] {
+        let fixture = Fixture::new("digits-cnn", placement, Download::Plain, protection);
+        let found = fixture.chosen();
+        println!("{placement} {}: {found:?}", protection.word());
+        assert_eq!(found.method, "response");
+        assert!(found.shares[2] > Some(least), "{placement}: {found:?}");
+        let floor = Queries::of(&fixture.model, &fixture.session.programs()[0]);
+        let settled = floor.with_attacks(&found, &Outcome::default());
+        assert_eq!(settled.malicious, found.all_queries);
     }
 }
 
@@ -116,7 +144,8 @@ fn rerandomised_answers_show_nothing_in_their_masks_and_are_right() {
             assert!(encoding.exact);
             let flooding = encoding.flooding.expect("protected");
             assert!(flooding.log2_distance < 0.0, "{flooding:?}");
-            if download != Download::Packed {
+            let is_within_means = download == Download::Full || placement != "CCCCS";
+            if download != Download::Packed && is_within_means {
                 let found = fixture.masks();
                 assert_eq!(
                     found.shares,
@@ -129,21 +158,27 @@ fn rerandomised_answers_show_nothing_in_their_masks_and_are_right() {
 }
 
 #[test]
-fn segments_with_an_activation_behind_are_not_solved_by_these_attacks() {
-    let fixture = Fixture::new("digits-mlp", "SSC", Download::Plain, Protection::None);
-    let Fixture {
-        model,
-        placement,
-        session,
-        target,
-        uploads,
-        ..
-    } = &fixture;
-    let exposure = expose(model, placement, session, target, uploads, 0).expect("runs");
-    let [segment] = exposure.as_slice() else {
-        panic!("one segment")
-    };
-    assert_eq!(segment.chosen.shares, [Some(0.0); 3]);
-    assert_eq!(segment.mask.shares, [Some(0.0); 3]);
-    assert!(!segment.queries.enough && segment.queries.malicious >= Some(65));
+fn what_no_attack_was_mounted_on_is_unknown() {
+    for placement in ["SSC", "SSS"] {
+        let fixture = Fixture::new("digits-mlp", placement, Download::Plain, Protection::None);
+        let Fixture {
+            model,
+            placement,
+            session,
+            target,
+            uploads,
+            ..
+        } = &fixture;
+        let exposure = expose(model, placement, session, target, uploads, 0).expect("runs");
+        let [segment] = exposure.as_slice() else {
+            panic!("one segment")
+        };
+        assert_eq!(segment.chosen.shares, [None; 3]);
+        assert!(segment.chosen.reason.is_some());
+        // Of masks: there is no relation to find.
+        assert_eq!(segment.mask.shares, [Some(0.0); 3]);
+        assert_eq!(segment.share(), None);
+        assert_eq!(segment.queries.honest_are, Bound::Least);
+        assert_eq!(segment.queries.malicious, None);
+    }
 }

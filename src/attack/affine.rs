@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use super::composition;
 use crate::linear_map::{LinearMap, PADDING, Row};
 use crate::program::{Action, LinearStep, LookUpStep, Program};
-
-/// Numbers of a composed map up to which it is written out.
-const MOST_COMPOSED: usize = 1 << 20;
 
 /// A segment as integer weights on the grid, from the elements of all uploads to those of all
 /// downloads, one value after the other.
 #[derive(Debug, Clone)]
 pub struct Affine<'a> {
     pub map: LinearMap<u64>,
+    /// Whether several steps make the map, so that its weights are no trained numbers of one layer.
+    pub composed: bool,
     /// What each element of the only upload passes through before the weights, if anything.
     pub leading: Option<Leading<'a>>,
 }
@@ -50,6 +50,36 @@ impl<'a> Leading<'a> {
         }
     }
 
+    /// Returns, for each element, the integers from `low` to `high` of which the weights read the least
+    /// and the most; `step` is what an uploaded 1 is on the grid.
+    pub fn extremes(
+        &self,
+        low: i64,
+        high: i64,
+        step: i64,
+        elements: usize,
+    ) -> (Vec<i64>, Vec<i64>) {
+        let start = (
+            vec![(i64::MAX, low); elements],
+            vec![(i64::MIN, low); elements],
+        );
+        let (least, most) = (low..=high).fold(start, |(mut least, mut most), integer| {
+            let read = self.read(&vec![integer * step; elements]);
+            for (element, value) in read.into_iter().enumerate() {
+                if value < least[element].0 {
+                    least[element] = (value, integer);
+                }
+                if value > most[element].0 {
+                    most[element] = (value, integer);
+                }
+            }
+            (least, most)
+        });
+        let integers =
+            |ends: Vec<(i64, i64)>| ends.into_iter().map(|(_, integer)| integer).collect();
+        (integers(least), integers(most))
+    }
+
     /// Returns what the weights read for integers of the grid.
     pub fn read(&self, integers: &[i64]) -> Vec<i64> {
         let rows = integers
@@ -71,12 +101,56 @@ impl<'a> Leading<'a> {
 /// The weights of one output element.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputRow {
+    /// Which matrix, and which row of it.
+    pub place: (usize, usize),
     pub output: usize,
     /// Input elements.
     pub inputs: Vec<u32>,
     pub weights: Vec<i64>,
     /// Which of the weights no row before this one has.
     pub new: Vec<bool>,
+}
+
+/// An affine map each of whose outputs goes through a look-up of its own.
+#[derive(Debug, Clone)]
+pub struct LookedUp<'a> {
+    pub affine: Affine<'a>,
+    /// One for each download, in order.
+    pub look_ups: Vec<&'a LookUpStep>,
+}
+
+impl<'a> LookedUp<'a> {
+    /// Returns the map of a program whose answers are all looked up last, and nothing else is; `None`
+    /// for others, and where the map is too large.
+    pub fn of(program: &'a Program) -> Option<Self> {
+        let uploads = program.interface.uploads.len();
+        let last = program.download_slots.iter().map(|slot| {
+            let step = &program.steps[slot.checked_sub(uploads)?];
+            match &step.action {
+                Action::LookUp(look_up) => Some((look_up, step.inputs[0])),
+                Action::Linear(_) => None,
+            }
+        });
+        let (look_ups, slots): (Vec<_>, Vec<_>) =
+            last.collect::<Option<Vec<_>>>()?.into_iter().unzip();
+        if program.look_ups().count() != look_ups.len() {
+            return None;
+        }
+        let affine = Affine::up_to(program, None, &slots)?;
+        Some(Self { affine, look_ups })
+    }
+
+    /// Returns the look-up of an output, and which of its elements it is.
+    pub fn look_up(&self, output: usize) -> (&'a LookUpStep, usize) {
+        let mut element = output;
+        for look_up in &self.look_ups {
+            match element.checked_sub(look_up.sigma.len()) {
+                None => return (look_up, element),
+                Some(rest) => element = rest,
+            }
+        }
+        unreachable!("an output beyond the look-ups")
+    }
 }
 
 impl<'a> Affine<'a> {
@@ -95,15 +169,27 @@ impl<'a> Affine<'a> {
         if steps.is_empty() || !steps_are_linear || leads && (uploads > 1 || passes_by) {
             return None;
         }
-        let map = match (steps, program.download_slots.as_slice()) {
-            ([step], [_]) => match &step.action {
-                Action::Linear(linear) => linear.weights.only_matrix().cloned(),
-                Action::LookUp(_) => None,
-            },
+        Self::up_to(program, leading, &program.download_slots)
+    }
+
+    /// Returns the map from the uploads, or from what leads, to those slots.
+    fn up_to(program: &Program, leading: Option<Leading<'a>>, slots: &[usize]) -> Option<Self> {
+        let skipped = leading.map_or(0, |leading| leading.steps);
+        let uploads = program.interface.uploads.len();
+        // One step alone keeps its blocks, and with them which positions share weights.
+        let alone = match &program.steps[skipped].action {
+            Action::Linear(linear) if uploads == 1 && slots == [uploads + skipped] => {
+                linear.weights.only_matrix().cloned()
+            }
             _ => None,
         };
-        let map = map.or_else(|| compose(program, skipped))?;
-        Some(Self { map, leading })
+        let composed = alone.is_none();
+        let map = alone.or_else(|| composition::compose(program, skipped, slots))?;
+        Some(Self {
+            map,
+            composed,
+            leading,
+        })
     }
 
     /// Returns rows that hold every weight at least once: those that read the most inputs first.
@@ -119,7 +205,7 @@ impl<'a> Affine<'a> {
             }
         }
         let mut rows = Vec::new();
-        for ((_, row), mut blocks) in sharing {
+        for (place @ (_, row), mut blocks) in sharing {
             let padding = |block: &usize| {
                 let inputs = self.map.blocks[*block].inputs.iter();
                 inputs.filter(|&&input| input == PADDING).count()
@@ -136,6 +222,7 @@ impl<'a> Affine<'a> {
                 }
                 let weights = &block.weights[row * depth..][..depth];
                 rows.push(OutputRow {
+                    place,
                     output: block.outputs[row] as usize,
                     inputs: inside.iter().map(|&tap| block.inputs[tap]).collect(),
                     weights: inside.iter().map(|&tap| weights[tap] as i64).collect(),
@@ -146,48 +233,6 @@ impl<'a> Affine<'a> {
         }
         rows
     }
-}
-
-/// Returns the composition of all steps but the first `skipped`, which act on each element alone.
-fn compose(program: &Program, skipped: usize) -> Option<LinearMap<u64>> {
-    let uploads = &program.interface.uploads;
-    let sizes: Vec<usize> = uploads.iter().map(|u| u.layout.places.len()).collect();
-    let inputs: usize = sizes.iter().sum();
-    let downloads = &program.interface.downloads;
-    let outputs: usize = downloads.iter().map(|download| download.scales.len()).sum();
-    if inputs * outputs > MOST_COMPOSED {
-        return None;
-    }
-    let mut first = 0;
-    let mut slots: Vec<Vec<Row<u64>>> = Vec::new();
-    for size in sizes {
-        let unit = |element| -> Row<u64> {
-            (0..inputs)
-                .map(|input| u64::from(input == first + element))
-                .collect()
-        };
-        slots.push((0..size).map(unit).collect());
-        first += size;
-    }
-    for (index, step) in program.steps.iter().enumerate() {
-        let output = match &step.action {
-            _ if index < skipped => slots[0].clone(),
-            Action::LookUp(_) => return None,
-            Action::Linear(linear) => {
-                let read: Vec<&[Row<u64>]> = step
-                    .inputs
-                    .iter()
-                    .map(|&slot| slots[slot].as_slice())
-                    .collect();
-                linear.weights.apply(&read)
-            }
-        };
-        slots.push(output);
-    }
-    let answers = program.download_slots.iter();
-    let rows = answers.flat_map(|&slot| slots[slot].iter());
-    let weights: Vec<u64> = rows.flat_map(|row| row.iter().copied()).collect();
-    Some(LinearMap::dense(&weights, inputs))
 }
 
 #[cfg(test)]
@@ -225,8 +270,13 @@ mod tests {
             output_count: float.output_count,
             blocks: blocks.collect(),
         };
+        let affine = Affine {
+            map,
+            composed: false,
+            leading: None,
+        };
         let mut found: Vec<i64> = Vec::new();
-        for row in (Affine { map, leading: None }).rows() {
+        for row in affine.rows() {
             let new = row.weights.iter().zip(&row.new).filter(|(_, new)| **new);
             found.extend(new.map(|(weight, _)| weight));
         }

@@ -11,6 +11,8 @@
 const DELTA: f64 = 0.99;
 /// The largest coefficient that counts as reduced: a hair above a half, so that rounding ends.
 const MOST_MU: f64 = 0.501;
+/// Leading bits of a coefficient that doubles hold with room for the reduction.
+const MOST_BITS: u32 = 50;
 /// log2 of LLL's root Hermite factor, 1.0219 (Gama and Nguyen, Eurocrypt 2008).
 const LOG2_HERMITE: f64 = 0.0313;
 /// log2 of the room that nearest plane gets beyond the error's bound.
@@ -43,16 +45,13 @@ impl Noisy {
     /// Returns the smallest lattice from which LLL should do; `None` where none of up to
     /// `most_dimension` does.
     pub fn shape(&self, most_dimension: usize) -> Option<Shape> {
-        // Dropping low bits of the coefficients must err less than the answers do.
+        // Dropping low bits of the coefficients errs less than the answers do, or as little as doubles,
+        // which the reduction works on, allow.
         let dropping = self.most_unknown * (self.unknowns as f64).sqrt();
         let dropped = (self.most_error / dropping).log2().floor();
-        let dropped = if dropped > 0.0 { dropped as u32 } else { 0 };
-        let bits = u64::BITS.saturating_sub(dropped);
-        // The reduction works on doubles.
-        if bits > 50 {
-            return None;
-        }
-        let error = 2.0 * self.most_error / f64::from(dropped).exp2();
+        let dropped = dropped.clamp(f64::from(u64::BITS - MOST_BITS), 63.0) as u32;
+        let bits = u64::BITS - dropped;
+        let error = 2.0 * (self.most_error / f64::from(dropped).exp2()).max(dropping);
         let scale = (error / self.most_unknown).max(1.0);
         let unknowns = self.unknowns as f64;
         (1..=most_dimension.saturating_sub(self.unknowns))
@@ -295,6 +294,13 @@ mod tests {
                 "{unknowns} unknowns, {bytes} bytes, {shape:?}"
             );
         }
+    }
+
+    #[test]
+    fn small_errors_are_no_harder_than_large_ones() {
+        let (noisy, equations, solution) = rounded(1, 9, 7);
+        let shape = noisy.shape(128).expect("small");
+        assert_eq!(noisy.solve(&equations, shape), [Some(solution)]);
     }
 
     #[test]

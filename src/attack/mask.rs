@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::affine::Affine;
+use super::capacity::{WEIGHT_BITS, weight_bits};
 use super::lattice::Noisy;
 use super::two_adic::{self, Solution};
 use super::{Outcome, QUERIES};
@@ -48,6 +49,8 @@ struct Group {
     unknowns: Vec<Unknown>,
     /// Whether indices grow with t, as in polynomial products, or fall, as in extracted samples.
     grows: bool,
+    /// Bits that an unknown has at most, its sign among them.
+    bits: u32,
     targets: Vec<Target>,
 }
 
@@ -87,10 +90,7 @@ pub fn attack(
     };
     let unknowns = groups.iter().map(|group| group.unknowns.len()).max();
     let all = unknowns.unwrap_or(0) + 1;
-    let mut outcome = Outcome {
-        all_queries: Some(all),
-        ..Outcome::default()
-    };
+    let mut outcome = Outcome::default();
     for (index, queries) in QUERIES.into_iter().chain([all]).enumerate() {
         while transcripts.len() < queries {
             transcripts.push(session.exchange(segment, integers)?);
@@ -105,6 +105,7 @@ pub fn attack(
         outcome.seconds += start.elapsed().as_secs_f64();
         outcome.method = found.methods.join("+");
         let share = found.share();
+        outcome.all_queries = share.map(|_| queries);
         // More of the same helps where equations are lacking, and only there.
         if found.lacks_equations {
             outcome.shares[index] = share;
@@ -120,6 +121,7 @@ pub fn attack(
 /// Returns the systems of a program, or why there is none.
 fn groups(program: &Program) -> std::result::Result<Vec<Group>, String> {
     let affine = Affine::of(program).filter(|affine| affine.leading.is_none());
+    let bits = affine.as_ref().map_or(WEIGHT_BITS, weight_bits);
     let mut groups: BTreeMap<(bool, Vec<Unknown>), Vec<Target>> = BTreeMap::new();
     let mut lwe_downloads = Vec::new();
     let mut first_output = 0;
@@ -189,6 +191,7 @@ fn groups(program: &Program) -> std::result::Result<Vec<Group>, String> {
         .map(|((grows, unknowns), targets)| Group {
             unknowns,
             grows,
+            bits,
             targets,
         });
     Ok(groups.collect())
@@ -292,24 +295,18 @@ impl Attempt<'_> {
         if error == 0.0 || !linear {
             return self.eliminate(group, self.whole || !linear, found);
         }
-        let most_weight = group
-            .targets
-            .iter()
-            .flat_map(|target| target.truth.iter().flatten());
-        let most_weight = most_weight.map(|weight| weight.unsigned_abs()).max();
         let noisy = Noisy {
             unknowns,
-            most_unknown: most_weight.unwrap_or(1).next_power_of_two() as f64,
+            most_unknown: f64::from(group.bits - 1).exp2(),
             most_error: error,
         };
         let Some(shape) = noisy.shape(MOST_DIMENSION) else {
-            let reason = format!(
+            found.untried += group.targets.len();
+            found.reason = Some(format!(
                 "{unknowns} unknowns with errors of 2^{:.0} need a lattice of more than {MOST_DIMENSION} dimensions",
                 error.log2()
-            );
-            found.reason = Some(reason);
-            // Elimination blows the errors up; it is what is left to try.
-            return self.eliminate(group, self.whole, found);
+            ));
+            return;
         };
         let equations = self.equations(group, shape.equations + CHECKS, self.whole);
         found.score(group, &noisy.solve(&equations, shape), "lattice");

@@ -1,19 +1,30 @@
 //! Closed forms: how many queries it takes to solve a server segment for its weights.
 //!
-//! An affine map of d inputs has d + 1 unknowns for each output, its bias among them, and each answer
-//! is one equation; d + 1 chosen inputs, or as many that are in general position, determine it
-//! (Tramèr, Zhang, Juels, Reiter and Ristenpart, USENIX Security 2016, section 4.1, there for
-//! logistic regression, whose confidences invert to an affine map). A convolution answers at P
-//! positions at once with the same weights: ⌈(d + 1) / P⌉. With activations behind, an answer is at
-//! most one such equation and holds no more than its bits, so that the number is a lower bound.
+//! Honest clients take what the network gives them: an affine map is determined by as many images as
+//! it takes until the rows [x, 1] of all positions have full rank, if ever (counted as equations are by
+//! Tramèr, Zhang, Juels, Reiter and Ristenpart, USENIX Security 2016, section 4.1). Clients that choose
+//! their inputs raise elements one by one, or several as the digits of one number where answers have
+//! room ([`crate::attack::capacity`]). With activations behind, what is left is the information floor.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::attack::affine::Affine;
+use super::ordinary::Rank;
+use crate::analysis::Purpose;
+use crate::attack::Outcome;
+use crate::attack::affine::{Affine, LookedUp};
+use crate::attack::capacity::{Capacity, look_up_repeats};
+use crate::attack::plan::{plan, plan_cost};
 use crate::layer::Operation;
 use crate::model::{Model, Node};
 use crate::placement::{Party, Placement};
 use crate::program::{Action, Program};
+
+/// Steps that planning queries may take: some seconds.
+const MOST_PLANNING: usize = 100_000_000;
+/// Bits of the integer weights that meet uploads.
+const UPLOAD_WEIGHT_BITS: usize = 8;
 
 /// What stands between upload and download of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,8 +43,28 @@ pub enum Kind {
     Deep,
 }
 
-/// Counts of a server segment, known before any attack.
+/// What a count of queries says.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Bound {
+    /// Nothing: there is no count.
+    #[default]
+    Unknown,
+    /// So many determine the weights.
+    Enough,
+    /// So many do, by the masks of unprotected answers.
+    Masks,
+    /// An attack that was run took so many; its share says how far it got.
+    Measured,
+    /// Fewer do not.
+    Least,
+    /// However many ordinary inputs do not.
+    Never,
+}
+
+/// Counts of a server segment.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Queries {
     pub kind: Kind,
     /// Trained numbers, biases included.
@@ -42,17 +73,19 @@ pub struct Queries {
     pub weight_bits: usize,
     /// Elements of all downloads.
     pub revealed_activations: usize,
-    /// d + 1 of the widest output; none where the segment is deep.
+    /// d + 1 of the widest output; none where it is not known.
     pub unknowns: Option<usize>,
     /// Answers to one query that share the weights of that output: P.
     pub equations: Option<usize>,
     /// Queries to a client that takes what the network gives it.
     pub honest: Option<usize>,
+    pub honest_are: Bound,
+    /// Rank of the test images' rows ÷ unknowns.
+    pub honest_rank_share: Option<f64>,
     /// Queries to a client that chooses its uploads.
     pub malicious: Option<usize>,
-    /// Whether so many queries are enough; otherwise fewer are not.
-    pub enough: bool,
-    /// Bits of all weights ÷ bits of an answer.
+    pub malicious_are: Bound,
+    /// Bits of all weights ÷ bits of an answer, unless an attack did with fewer.
     pub information_floor: Option<usize>,
     /// Ordinary inferences that the mask attack needs: fan-in ÷ mask coefficients of an answer.
     pub mask: Option<usize>,
@@ -69,14 +102,44 @@ impl Kind {
             Self::Deep => "deep",
         }
     }
+
+    /// Returns whether chosen inputs solve it, by closed form.
+    pub fn is_solvable(self) -> bool {
+        matches!(self, Self::Affine | Self::ActivationThenAffine)
+    }
+
+    fn of(program: &Program, affine: Option<&Affine<'_>>) -> Self {
+        match affine {
+            Some(affine) if affine.leading.is_some() => Self::ActivationThenAffine,
+            Some(_) => Self::Affine,
+            // Too large to compose.
+            None if program.bootstrap_count() == 0 => Self::Affine,
+            None if ends_alone(program) => Self::AffineThenActivation,
+            None => Self::Deep,
+        }
+    }
+}
+
+impl Bound {
+    /// Returns the word in the tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Unknown => "",
+            Self::Enough => "enough",
+            Self::Masks => "masks",
+            Self::Measured => "measured",
+            Self::Least => "least",
+            Self::Never => "never",
+        }
+    }
 }
 
 impl Queries {
-    /// Returns the counts of a compiled segment.
+    /// Returns the counts of a compiled segment, before any attack.
     pub fn of(model: &Model, program: &Program) -> Self {
         let nodes = &model.nodes[program.nodes.clone()];
         let weights = nodes.iter().map(|node| node.parameter_count).sum();
-        let weight_bits = nodes.iter().map(weight_bits).sum();
+        let weight_bits = nodes.iter().map(|node| computed_bits(node, program)).sum();
         let downloads = program.interface.downloads.iter();
         let revealed_activations = downloads.map(|download| download.scales.len()).sum();
         let known = Self {
@@ -89,38 +152,103 @@ impl Queries {
             return known;
         }
         let affine = Affine::of(program);
-        let kind = match &affine {
-            Some(affine) if affine.leading.is_some() => Kind::ActivationThenAffine,
-            Some(_) => Kind::Affine,
-            None if ends_alone(program) => Kind::AffineThenActivation,
-            None => Kind::Deep,
+        let kind = Kind::of(program, affine.as_ref());
+        let widest = match (&affine, kind) {
+            (Some(affine), _) => Some(widest(affine)),
+            (None, Kind::AffineThenActivation) => {
+                LookedUp::of(program).map(|looked_up| widest(&looked_up.affine))
+            }
+            (None, _) => None,
         };
         let floor = (weight_bits as f64 / answer_bits(program)).ceil() as usize;
-        let widest = match kind {
-            Kind::Affine | Kind::ActivationThenAffine => affine.map(|affine| widest(&affine)),
-            Kind::AffineThenActivation => widest_linear(nodes),
-            Kind::Weightless | Kind::Deep => None,
-        };
-        let counted = widest.map(|(fan_in, positions)| (fan_in + 1).div_ceil(positions));
-        let enough = matches!(kind, Kind::Affine | Kind::ActivationThenAffine);
-        let queries = match enough {
-            true => counted,
-            false => Some(counted.unwrap_or(1).max(floor)),
-        };
+        let malicious = affine
+            .as_ref()
+            .and_then(|affine| malicious(program, affine));
+        let behind = !kind.is_solvable();
         Self {
             kind,
             unknowns: widest.map(|(fan_in, _)| fan_in + 1),
             equations: widest.map(|(_, positions)| positions),
-            honest: queries,
-            malicious: queries,
-            enough,
+            honest: behind.then_some(floor),
+            honest_are: if behind { Bound::Least } else { Bound::Unknown },
+            malicious,
+            malicious_are: malicious.map_or(Bound::Unknown, |_| Bound::Enough),
             information_floor: Some(floor),
             mask: widest
-                .filter(|_| kind == Kind::Affine)
+                .filter(|_| kind == Kind::Affine && shows_masks(program))
                 .map(|(fan_in, _)| fan_in.div_ceil(program.parameters.big_dimension())),
             ..known
         }
     }
+
+    /// Returns the counts with what ordinary inputs determine.
+    pub fn with_rank(self, rank: Option<Rank>) -> Self {
+        let Some(rank) = rank else {
+            return self;
+        };
+        Self {
+            honest: rank.images,
+            honest_are: rank.images.map_or(Bound::Never, |_| Bound::Enough),
+            honest_rank_share: Some(rank.share),
+            ..self
+        }
+    }
+
+    /// Returns the counts with what attacks showed: a client that reads masks needs no rank, and what
+    /// did with fewer queries than the floor refutes it.
+    pub fn with_attacks(mut self, chosen: &Outcome, mask: &Outcome) -> Self {
+        let needed = self.mask.filter(|_| mask.shares[2] == Some(1.0));
+        if let Some(needed) = needed.filter(|needed| self.honest.is_none_or(|n| *needed < n)) {
+            self.honest = Some(needed);
+            self.honest_are = Bound::Masks;
+        }
+        if self.kind == Kind::AffineThenActivation && chosen.shares[2].is_some() {
+            self.malicious = chosen.all_queries;
+            self.malicious_are = Bound::Measured;
+        }
+        let beats = |outcome: &Outcome, floor: usize| {
+            let share = outcome.shares[2].zip(outcome.all_queries);
+            share.is_some_and(|(share, queries)| (queries as f64) < share * floor as f64)
+        };
+        let beaten = |floor: &usize| beats(chosen, *floor) || beats(mask, *floor);
+        self.information_floor = self.information_floor.filter(|floor| !beaten(floor));
+        self
+    }
+}
+
+/// Returns the queries that solve an affine map for a client that chooses its inputs.
+fn malicious(program: &Program, affine: &Affine<'_>) -> Option<usize> {
+    let blocks = &affine.map.blocks;
+    if plan_cost(blocks) > MOST_PLANNING {
+        return None;
+    }
+    let length = plan(blocks, affine.map.input_count).len();
+    let Some(leading) = affine.leading else {
+        return Some(Capacity::of(program, affine).queries(length));
+    };
+    let upload = &program.interface.uploads[0];
+    let (low, high) = (upload.quantisation.low, upload.quantisation.high);
+    let elements = upload.layout.places.len();
+    let (least, most) = leading.extremes(low, high, program.upload_steps[0], elements);
+    let grid = |integers: Vec<i64>| -> Vec<i64> {
+        let grid = integers
+            .into_iter()
+            .map(|integer| integer * program.upload_steps[0]);
+        leading.read(&grid.collect::<Vec<i64>>())
+    };
+    let swings = grid(most)
+        .into_iter()
+        .zip(grid(least))
+        .map(|(most, least)| most - least);
+    // Elements whose look-up is constant show nothing to anyone.
+    let swing = swings.filter(|swing| *swing > 0).min()?;
+    Some((length + 1) * look_up_repeats(program, swing) as usize)
+}
+
+/// Returns whether answers travel with the masks that the linear layers made.
+fn shows_masks(program: &Program) -> bool {
+    let mut downloads = program.interface.downloads.iter();
+    downloads.all(|download| download.flooding.is_none() && download.packing.is_none())
 }
 
 /// Returns the share of all bits of trained numbers that lie in the client's layers; `None` for a
@@ -146,11 +274,34 @@ pub fn weight_bits(node: &Node) -> usize {
     }
 }
 
-/// Returns the bits that one answer can hold: log2 of the integers in each element's range.
+/// Returns the bits of a node's trained numbers as the segment computes with them.
+fn computed_bits(node: &Node, program: &Program) -> usize {
+    let is_upload = |value: &usize| {
+        let mut uploads = program.interface.uploads.iter();
+        uploads.any(|upload| upload.value == *value)
+    };
+    match node.inputs.iter().all(is_upload) {
+        true => node.parameter_count * UPLOAD_WEIGHT_BITS,
+        false => weight_bits(node),
+    }
+}
+
+/// Returns the bits that one answer can hold: log2 of the integers in each element's range, or of the
+/// classes where a label is all that returns.
 fn answer_bits(program: &Program) -> f64 {
+    let tells_label = |value: usize| {
+        let mut look_ups = program.look_ups();
+        look_ups.any(|look_up| look_up.purpose == Purpose::Conjunction && look_up.node + 1 == value)
+    };
     let downloads = program.interface.downloads.iter();
-    let ranges = downloads.flat_map(|download| &download.range);
-    let bits = ranges.map(|(low, high)| ((high - low).max(1) as f64 + 1.0).log2());
+    let bits = downloads.map(|download| match tells_label(download.value) {
+        true => (download.scales.len() as f64).log2(),
+        false => {
+            let ranges = download.range.iter();
+            let bits = ranges.map(|(low, high)| ((high - low).max(1) as f64 + 1.0).log2());
+            bits.sum::<f64>()
+        }
+    });
     bits.sum::<f64>().max(1.0)
 }
 
@@ -165,42 +316,17 @@ fn ends_alone(program: &Program) -> bool {
     })
 }
 
-/// Returns the largest fan-in of an output, and how many outputs share its weights.
+/// Returns the most weights of a row, and how many outputs share them.
 fn widest(affine: &Affine<'_>) -> (usize, usize) {
-    let rows = affine.rows();
-    let fan_in = rows.iter().map(|row| row.inputs.len()).max().unwrap_or(0);
-    let firsts = rows
-        .iter()
-        .filter(|row| row.new.iter().all(|new| *new))
-        .count();
-    (fan_in, (affine.map.output_count / firsts.max(1)).max(1))
-}
-
-/// As [`widest`], of the linear layers before an activation, where there is one alone.
-fn widest_linear(nodes: &[Node]) -> Option<(usize, usize)> {
-    let mut linear = nodes.iter().filter_map(|node| match &node.operation {
-        Operation::Linear(linear) => Some(linear),
-        _ => None,
-    });
-    let (first, None) = (linear.next()?, linear.next()) else {
-        return None;
-    };
-    let matrices: std::collections::HashSet<*const f32> = first
-        .map
-        .blocks
-        .iter()
-        .map(|block| block.weights.as_ptr())
-        .collect();
-    let fan_in = first
-        .map
-        .blocks
-        .iter()
-        .map(|block| block.inputs.len())
-        .max()?;
-    Some((
+    let mut fan_ins: BTreeMap<(usize, usize), usize> = BTreeMap::new();
+    for row in affine.rows() {
+        *fan_ins.entry(row.place).or_default() += row.new.iter().filter(|new| **new).count();
+    }
+    let fan_in = fan_ins.values().copied().max().unwrap_or(0);
+    (
         fan_in,
-        first.map.blocks.len().div_ceil(matrices.len()).max(1),
-    ))
+        (affine.map.output_count / fan_ins.len().max(1)).max(1),
+    )
 }
 
 #[cfg(test)]
@@ -242,37 +368,55 @@ mod tests {
                 )
             })
             .collect();
-        // 3 x 3 taps at 6 x 6 positions; 8 channels of them at 2 x 2; 64 inputs.
+        // 3 x 3 taps at 6 x 6 positions; 8 channels of them at 2 x 2; 64 inputs. Two weights an answer.
         let expected = [
-            (Kind::Affine, Some(10), Some(36), Some(1)),
-            (Kind::Affine, Some(73), Some(4), Some(19)),
-            (Kind::Affine, Some(65), Some(1), Some(65)),
+            (Kind::Affine, Some(10), Some(36), Some(2)),
+            (Kind::Affine, Some(73), Some(4), Some(10)),
+            (Kind::Affine, Some(65), Some(1), Some(33)),
         ];
         assert_eq!(counts, expected);
         assert!(
             found
                 .iter()
-                .all(|queries| queries.enough && queries.mask == Some(1))
+                .all(|queries| queries.malicious_are == Bound::Enough && queries.mask == Some(1))
         );
     }
 
     #[test]
-    fn activations_behind_leave_a_lower_bound() {
+    fn activations_behind_leave_the_information_floor() {
         let found = queries("SSCSS");
         let [first, second] = found.as_slice() else {
             panic!("two segments")
         };
         assert_eq!(
-            (first.kind, first.enough),
-            (Kind::AffineThenActivation, false)
+            (first.kind, first.honest_are, first.malicious),
+            (Kind::AffineThenActivation, Bound::Least, None)
         );
-        assert_eq!(
-            (second.kind, second.malicious),
-            (Kind::ActivationThenAffine, Some(65))
-        );
+        assert_eq!(second.kind, Kind::ActivationThenAffine);
+        assert!(second.malicious >= Some(65), "{second:?}");
         // 288 answers of 4 bits against 80 numbers of 8 bits.
         assert_eq!(first.information_floor, Some(1));
         assert_eq!(queries("SSSSS")[0].kind, Kind::Deep);
         assert_eq!(queries("CSCCC")[0].kind, Kind::Weightless);
+    }
+
+    #[test]
+    fn what_did_with_fewer_queries_refutes_the_floor() {
+        let outcome = |queries, share| Outcome {
+            shares: [Some(share); 3],
+            all_queries: Some(queries),
+            ..Outcome::default()
+        };
+        let floor = |chosen: Outcome| {
+            let queries = Queries {
+                information_floor: Some(28),
+                ..Queries::default()
+            };
+            let settled = queries.with_attacks(&chosen, &Outcome::default());
+            settled.information_floor
+        };
+        assert_eq!(floor(outcome(10, 1.0)), None);
+        assert_eq!(floor(outcome(10, 0.3)), Some(28));
+        assert_eq!(floor(outcome(30, 1.0)), Some(28));
     }
 }

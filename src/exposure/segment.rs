@@ -2,14 +2,18 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::ordinary::{self, rank};
 use super::queries::{Kind, Queries};
+use crate::attack::affine::Affine;
 use crate::attack::{Outcome, chosen, mask};
 use crate::compile::{Download, Target};
 use crate::ending::Ending;
 use crate::error::Result;
+use crate::fhe::noise::log2_sum;
 use crate::inference::Session;
 use crate::model::Model;
 use crate::placement::Placement;
+use crate::program::Program;
 
 /// What is known of a server segment's exposure.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -42,9 +46,14 @@ pub fn expose(
     seed: u64,
 ) -> Result<Vec<SegmentExposure>> {
     let segments = placement.server_segments();
+    let ordinary = ordinary::uploads(model, placement, session.programs());
     let programs = session.programs().iter().zip(&segments).enumerate();
     let exposures = programs.map(|(index, (program, segment))| {
         let queries = Queries::of(model, program);
+        let queries = match Affine::of(program).filter(|_| queries.kind.is_solvable()) {
+            Some(affine) => queries.with_rank(rank(program, &affine, &ordinary[index])),
+            None => queries,
+        };
         let flooding = program
             .interface
             .downloads
@@ -52,16 +61,14 @@ pub fn expose(
             .filter_map(|download| download.flooding);
         let exposure = SegmentExposure {
             layers: (segment.layers.start, segment.layers.end),
-            log2_flooding_distance: flooding
-                .map(|flooding| flooding.log2_distance)
-                .reduce(f64::max),
+            log2_flooding_distance: total_distance(flooding.map(|flooding| flooding.log2_distance)),
             queries,
             ..SegmentExposure::default()
         };
         let masks = |session, segment, whole, transcripts: &mut _| {
             mask::attack(session, segment, &uploads[index], whole, transcripts)
         };
-        Ok(match exposure.queries.kind {
+        let exposure = match exposure.queries.kind {
             Kind::Weightless => exposure,
             Kind::Affine => {
                 let alone = Placement::with_server(segment.layers.clone(), model.layer_count());
@@ -72,7 +79,7 @@ pub fn expose(
                 };
                 let whole = Session::set_up(model, &alone, &full)?;
                 SegmentExposure {
-                    chosen: chosen::attack(session, index, seed)?,
+                    chosen: chosen::attack(session, index, seed, &uploads[index])?,
                     mask: masks(session, index, false, &mut Vec::new())?,
                     mask_full: masks(&whole, 0, true, &mut Vec::new())?,
                     ..exposure
@@ -81,13 +88,51 @@ pub fn expose(
             Kind::ActivationThenAffine | Kind::AffineThenActivation | Kind::Deep => {
                 let mut transcripts = Vec::new();
                 SegmentExposure {
-                    chosen: chosen::attack(session, index, seed)?,
+                    chosen: chosen::attack(session, index, seed, &uploads[index])?,
                     mask: masks(session, index, false, &mut transcripts)?,
                     mask_full: masks(session, index, true, &mut transcripts)?,
                     ..exposure
                 }
             }
-        })
+        };
+        Ok(exposure.settled(model, program))
     });
     exposures.collect()
+}
+
+/// Returns log2 of the sum of statistical distances, which is no more than one; none of none.
+pub fn total_distance(log2_distances: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut distances = log2_distances.peekable();
+    distances.peek()?;
+    Some(log2_sum(distances).min(0.0))
+}
+
+impl SegmentExposure {
+    /// Returns the exposure with counts that the attacks corrected.
+    fn settled(mut self, model: &Model, program: &Program) -> Self {
+        self.queries = self.queries.with_attacks(&self.chosen, &self.mask);
+        let nodes = &model.nodes[program.nodes.clone()];
+        let weighted = nodes.iter().filter(|node| node.parameter_count > 0).count();
+        if weighted > 1 && self.queries.kind != Kind::Deep {
+            for outcome in [&mut self.chosen, &mut self.mask, &mut self.mask_full] {
+                if !outcome.method.is_empty() {
+                    outcome.method += ", entries of the composed map";
+                }
+            }
+        }
+        self
+    }
+
+    /// Returns the share of its weights that a client can have: all of them where a closed form says
+    /// so; otherwise what attacks recovered, where one recovered all or none was left unfinished.
+    pub fn share(&self) -> Option<f64> {
+        let recovered = [self.chosen.shares[2], self.mask.shares[2]];
+        let most = recovered.into_iter().flatten().reduce(f64::max);
+        match self.queries.kind {
+            kind if kind.is_solvable() => Some(1.0),
+            // Masks behind a look-up are the client's no longer: that attack is a negative test.
+            _ if self.chosen.shares[2].is_some() => most,
+            _ => most.filter(|share| *share == 1.0),
+        }
+    }
 }
