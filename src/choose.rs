@@ -153,10 +153,17 @@ impl Candidate<'_> {
         }
     }
 
-    /// Returns the values of criteria; unknown ones are as bad as can be.
+    /// Returns the values of criteria; unknown ones are as bad as can be, but for exposure, of which
+    /// nothing can be said: it compares with none.
     fn point(&self, criteria: &[Objective]) -> Vec<f64> {
-        let values = criteria.iter().map(|&criterion| self.value(criterion));
-        values.map(|value| value.unwrap_or(f64::INFINITY)).collect()
+        let value = |&criterion: &Objective| {
+            let unknown = match criterion {
+                Objective::Exposure => f64::NAN,
+                _ => f64::INFINITY,
+            };
+            self.value(criterion).unwrap_or(unknown)
+        };
+        criteria.iter().map(value).collect()
     }
 }
 

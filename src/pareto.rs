@@ -1,13 +1,14 @@
 //! Pareto fronts of points whose coordinates are all to be small: two of them, or any number.
 
-/// Returns whether a point is no larger than another in every coordinate and smaller in one.
+/// Returns whether a point is no larger than another in every coordinate and smaller in one. A
+/// coordinate that is not a number compares with none.
 pub fn dominates(left: &[f64], right: &[f64]) -> bool {
     let mut pairs = left.iter().zip(right);
     left != right && pairs.all(|(left, right)| left <= right)
 }
 
 /// Returns the indices of the points that no other one dominates, in their order. The coordinates,
-/// the same number for every point, must be numbers; unknown ones may be infinite.
+/// the same number for every point, may be infinite, or no number where they compare with none.
 pub fn front_of(points: &[impl AsRef<[f64]>]) -> Vec<usize> {
     let dominators = dominators(points).into_iter().enumerate();
     let front = dominators.filter(|(_, dominator)| dominator.is_none());
@@ -49,7 +50,7 @@ pub fn front(points: &[(f64, f64)]) -> Vec<usize> {
 }
 
 /// Returns for each point the index of one that dominates it and is itself on the front; `None` for
-/// points on the front. The coordinates, the same number for every point, must be numbers.
+/// points on the front. The coordinates are the same number for every point.
 ///
 /// Points are taken in lexicographic order, in which no point comes before one that dominates it;
 /// domination is transitive, so that each needs comparing with the front so far alone.

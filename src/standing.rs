@@ -14,8 +14,10 @@ pub const OBJECTIVES: [(&str, Objective); 4] = [
     ("online time", |row| row.online_s_median),
     ("client memory", client_memory),
     ("bytes", bytes),
-    ("exposure", exposure::share),
+    (EXPOSURE, exposure::share),
 ];
+
+const EXPOSURE: &str = "exposure";
 
 /// A figure of a row.
 pub type Objective = fn(&SplitRow) -> Option<f64>;
@@ -48,23 +50,31 @@ pub fn is_ok(row: &SplitRow) -> bool {
     row.status == Status::Ok.word() && row.online_s_median.is_some_and(f64::is_finite)
 }
 
-/// Returns the names of the objectives that are known of every split that is `ok`; the others,
-/// memory on some systems, decide nothing.
+/// Returns the names of the objectives that decide: those known of every split that is `ok`, and
+/// exposure where it is known of any. The others, memory on some systems, decide nothing.
 pub fn objectives_known(rows: &[SplitRow]) -> Vec<&'static str> {
-    let known = OBJECTIVES.iter().filter(|(_, of)| is_known(rows, *of));
+    let known = OBJECTIVES
+        .iter()
+        .filter(|(name, of)| decides(rows, name, *of));
     known.map(|(name, _)| *name).collect()
 }
 
-fn is_known(rows: &[SplitRow], of: Objective) -> bool {
+fn decides(rows: &[SplitRow], name: &str, of: Objective) -> bool {
     let mut compared = rows.iter().filter(|row| is_ok(row));
-    compared.all(|row| of(row).is_some_and(f64::is_finite))
+    let is_known = |row: &SplitRow| of(row).is_some_and(f64::is_finite);
+    match name {
+        EXPOSURE => compared.any(is_known),
+        _ => compared.all(is_known),
+    }
 }
 
-/// Returns how each split stands in the objectives that are known of all.
+/// Returns how each split stands in the objectives that decide. A split whose exposure is not known
+/// beats none and is beaten by none: what it gives away may be less or more.
 pub fn standings(rows: &[SplitRow]) -> Vec<Standing> {
-    // An objective that is unknown somewhere is the same for all.
-    let objectives = OBJECTIVES.map(|(_, of)| is_known(rows, of).then_some(of));
-    let point = |row: &SplitRow| objectives.map(|of| of.and_then(|of| of(row)).unwrap_or(0.0));
+    // An objective that does not decide is the same for all.
+    let objectives = OBJECTIVES.map(|(name, of)| decides(rows, name, of).then_some(of));
+    let point =
+        |row: &SplitRow| objectives.map(|of| of.map_or(0.0, |of| of(row).unwrap_or(f64::NAN)));
     let mut standings = vec![Standing::NotCompared; rows.len()];
     for all in compared_by_host(rows) {
         all.iter()
@@ -175,6 +185,18 @@ mod tests {
             objectives_known(&rows),
             ["online time", "bytes", "exposure"]
         );
+    }
+
+    #[test]
+    fn unknown_exposure_neither_beats_nor_is_beaten() {
+        let mut rows = [
+            row("CSC", 1.0, 10, 0.5),
+            row("SSC", 2.0, 20, 0.5),
+            row("SSS", 3.0, 30, 0.5),
+        ];
+        rows[1].client_weight_share = None;
+        let expected = [Standing::Front, Standing::Front, Standing::DominatedBy(0)];
+        assert_eq!(standings(&rows), expected);
     }
 
     #[test]

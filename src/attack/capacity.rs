@@ -47,8 +47,8 @@ impl Capacity {
         let room = LOG2_TURN - (lowest * upload).log2();
         let weights = ((room - 1.0) / f64::from(bits)).floor().max(0.0) as usize;
         let most = if affine.composed { 1 } else { weights };
-        // 2zσ of a turn at a weight's highest place, averaged down to half of its lowest.
-        let repeats = (f64::from(bits + 1) - 1.0 - room).exp2().powi(2).ceil();
+        // (zσ·2^(b+1))², of noise that is averaged down to half of what a weight of 1 makes.
+        let repeats = (f64::from(bits) - room).exp2().powi(2).ceil();
         Self {
             bits,
             weights: weights.min(most),

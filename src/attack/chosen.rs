@@ -57,7 +57,9 @@ pub fn attack(
     Ok(Outcome::untried(match program.bootstrap_count() {
         0 => "the map is too large to write out".into(),
         _ => {
-            "no attack here reads look-ups that others read, or a map too large to write out".into()
+            "no attack here reads look-ups that are neither first nor last, or a map too large to \
+              write out"
+                .into()
         }
     }))
 }

@@ -133,8 +133,11 @@ impl Desk {
                             || column.ends_with("_s")
                             || column.ends_with("_rss_bytes")
                             || MEASURED.contains(&column.as_str())
-                            // The noise of bootstraps decides what chosen inputs show exactly.
+                            // The noise of bootstraps decides what chosen inputs show exactly,
+                            // in how many queries, and whether with fewer than the floor.
                             || column.starts_with("chosen_input_")
+                            || column.starts_with("malicious_")
+                            || column.starts_with("information_floor_")
                             || column.starts_with("exposed_"))
                     });
                 }

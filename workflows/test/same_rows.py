@@ -16,7 +16,7 @@ def stable_rows(table):
                 # Times and the machine decide them.
                 and column not in ("efficiency", "environment", "calibration_drift", "noisy")
                 # Keys are drawn anew for each run, and with them their noise.
-                and not column.startswith(("measured_", "chosen_input_", "exposed_"))
+                and not column.startswith(("measured_", "chosen_input_", "exposed_", "malicious_", "information_floor_"))
                 and column not in ("encrypted_label", "label_agreement")
             }
             for row in csv.DictReader(file)
