@@ -15,7 +15,7 @@ use super::affine::{Affine, LookedUp};
 use super::attacker::Attacker;
 use super::capacity::{Capacity, NOISE_QUANTILE};
 use super::found::Found;
-use super::plan::{Query, plan, plan_cost};
+use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
 use super::{Outcome, QUERIES, response};
 use crate::error::Result;
 use crate::inference::Session;
@@ -23,8 +23,6 @@ use crate::linear_map::PADDING;
 
 /// Look-ups that an attack may take: some twenty seconds on two cores.
 pub const MOST_LOOK_UPS: usize = 12_000;
-/// Steps that planning queries may take: some seconds.
-const MOST_PLANNING: usize = 100_000_000;
 /// Queries that an attack may take.
 const MOST_QUERIES: usize = 1100;
 /// Standard deviations of a weight's estimate that must fit half a unit before queries end.
@@ -171,8 +169,13 @@ impl<'a> Impulses<'a> {
                 outcome.shares[2] = Some(share);
             } else {
                 outcome.shares = [None; 3];
+                let noise = if enough {
+                    ""
+                } else {
+                    ": more would have to average the noise away"
+                };
                 outcome.reason = Some(format!(
-                    "the map found by {used} queries does not predict answers"
+                    "the map found by {used} queries does not predict answers{noise}"
                 ));
             }
             outcome.seconds = start.elapsed().as_secs_f64();

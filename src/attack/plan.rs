@@ -5,6 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::linear_map::{Block, PADDING};
 
+/// Steps that planning queries may take: some seconds.
+pub const MOST_PLANNING: usize = 100_000_000;
+
 /// Elements that are raised together, and the weights that they show.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Query {

@@ -21,7 +21,7 @@ use super::affine::LookedUp;
 use super::attacker::Attacker;
 use super::chosen::{excess, mark};
 use super::likelihood::{Channel, Heard, Read};
-use super::plan::{Query, fill, first_of_shared, plan, plan_cost, used_taps};
+use super::plan::{MOST_PLANNING, Query, fill, first_of_shared, plan, plan_cost, used_taps};
 use super::{Outcome, QUERIES};
 use crate::error::Result;
 use crate::linear_map::{Block, PADDING};
@@ -33,8 +33,6 @@ const LEAST_ANSWERS: usize = 8;
 const MOST_ANSWERS: usize = 20;
 /// Random phases are so many uploaded integers wide: many turns.
 const WIDEST: i64 = 1 << 40;
-/// Steps that planning queries may take: some seconds.
-const MOST_PLANNING: usize = 100_000_000;
 
 /// Weights of one row that all positions share, by the first block that has them.
 type Row = (usize, usize);

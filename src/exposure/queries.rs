@@ -15,14 +15,12 @@ use crate::analysis::Purpose;
 use crate::attack::Outcome;
 use crate::attack::affine::{Affine, LookedUp};
 use crate::attack::capacity::{Capacity, look_up_repeats};
-use crate::attack::plan::{plan, plan_cost};
+use crate::attack::plan::{MOST_PLANNING, plan, plan_cost};
 use crate::layer::Operation;
 use crate::model::{Model, Node};
 use crate::placement::{Party, Placement};
 use crate::program::{Action, Program};
 
-/// Steps that planning queries may take: some seconds.
-const MOST_PLANNING: usize = 100_000_000;
 /// Bits of the integer weights that meet uploads.
 const UPLOAD_WEIGHT_BITS: usize = 8;
 
