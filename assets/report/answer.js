@@ -5,7 +5,11 @@ const RANKING_TITLES = [
   "split", "exposure", "modelled time", "of it network", "of it keys", "measured online", "client memory", "up", "down", "rounds", "accuracy",
 ];
 
-const exposed = (split) => (split.exposure === 0 ? `${percent(0)}, none recovered` : percent(split.exposure));
+// What the client ends up with, in words; where no attack ran to its end, what it was handed is known.
+function exposed(split) {
+  if (split.exposure === null) return `unknown beyond the ${percent(split.value("client_weight_share"))} handed over`;
+  return split.exposure === 0 ? `${percent(0)}, none recovered` : percent(split.exposure);
+}
 
 // The limits in words, each with whether it is the one the form came with.
 function limitWords({ memory, exposure, accuracy }) {
@@ -23,7 +27,7 @@ function drawAnswer() {
   const ranked = ranking(network, conditions);
   byId("answer").classList.toggle("unmet", ranked.length === 0);
   if (ranked.length === 0) {
-    byId("answer").replaceChildren(`No split meets these conditions: ${limits.join(", ")}. `, ...nearest(conditions), leftOut(conditions));
+    byId("answer").replaceChildren(`No split meets these conditions: ${limits.join(", ")}. `, ...unknowns(null, network, conditions), ...nearest(conditions), leftOut(conditions));
     return [byId("ranking"), byId("hides-more")].forEach((part) => part.replaceChildren());
   }
   const [{ split, total, added, keys }] = ranked;
@@ -32,6 +36,7 @@ function drawAnswer() {
     splitLink(split),
     ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network and ${seconds(keys)} its share of the keys. `,
     `The client needs ${bytes(split.memory)}; exposure ${exposed(split)}; accuracy ${percent(split.accuracy)} (simulated). `,
+    ...unknowns(ranked[0], network, conditions),
     ...withoutLimits(split, network, conditions, limits.length),
     leftOut(conditions),
   );
@@ -54,6 +59,18 @@ function withoutLimits(split, network, conditions, count) {
   const limits = count === 1 ? "that limit" : "these limits";
   if (best.split === split) return [`It is the best without ${limits} too. `];
   return [`Without ${limits} `, splitLink(best.split), ` is best: ${seconds(best.total)}, exposure ${exposed(best.split)}. `];
+}
+
+// A faster split that only its unknown exposure keeps out.
+function unknowns(found, network, conditions) {
+  if (conditions.exposure === null) return [];
+  const open = ranking(network, { ...conditions, exposure: null }).filter(({ split }) => split.exposure === null);
+  const best = open.find(({ split }) => split.value("client_weight_share") <= conditions.exposure);
+  if (!best || (found && best.total >= found.total)) return [];
+  return [
+    splitLink(best.split), ` would take ${seconds(best.total)}, but its exposure is ${exposed(best.split)}: no attack on its server’s `,
+    "layers ran to its end, which is no sign of safety. ",
+  ];
 }
 
 // By how much of each limit a split misses it, as `splitbench choose` adds them up.

@@ -60,6 +60,7 @@ const modelled = (split, network, conditions) =>
 function objection(split, { memory, exposure, accuracy, withAllClient }) {
   if (split.bytes === null) return "without known bytes";
   if (!withAllClient && split.serverLayers === 0) return "without a server";
+  if (exposure !== null && split.exposure === null) return "with exposure unknown";
   // A rounded percentage that a person types is to let the split through that shows it.
   if (!within(split.exposure, exposure === null ? null : exposure + (exposure > 0 ? 5e-4 : 0))) return `with exposure above ${percent(exposure)}`;
   if (!within(split.memory, memory)) return "with too large a client";

@@ -26,9 +26,9 @@ function facts(split) {
 // What the exposure is made of, and what solving the server's layers takes.
 function exposureFacts(split) {
   const [handed, all] = [split.value("client_weight_share"), split.value("exposed_weight_share")];
-  const recovered = handed === null || all === null ? "no attack was run" : percent(all - handed);
+  const recovered = handed === null || all === null ? "unknown: not every attack ran to its end" : percent(all - handed);
   const queries = split.value("malicious_queries");
-  const isEnough = split.value("queries_are") === "enough";
+  const isEnough = split.value("malicious_queries_are") === "enough";
   return [
     ["· handed over", percent(handed)],
     ["· recovered by attacks", recovered],
