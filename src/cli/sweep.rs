@@ -58,8 +58,8 @@ pub struct SweepArguments {
     accuracy_images: Option<usize>,
     /// Let ciphertexts that wait for a later layer spill to a file (in TMPDIR) rather than have more
     /// than so many bytes of them in memory, for instance 600MB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    spill_above: Option<u64>,
+    #[arg(long, value_name = "SIZE")]
+    spill_above: Option<String>,
     #[command(flatten)]
     encryption: EncryptionArguments,
     /// Where the results go [default: results/<name of the split file>, and in it
@@ -73,8 +73,8 @@ pub struct SweepArguments {
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
     /// Stop a split whose worker takes more memory, for instance 4GB
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    memory_limit: Option<u64>,
+    #[arg(long, value_name = "SIZE")]
+    memory_limit: Option<String>,
     /// Run also what is projected to take more memory than there is
     #[arg(long)]
     force: bool,
@@ -107,7 +107,7 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
         shard: arguments.shard.map(|text| text.parse()).transpose()?,
         budget_s: arguments.budget,
         accuracy_images: arguments.accuracy_images,
-        spill_above_bytes: arguments.spill_above,
+        spill_above_bytes: size("--spill-above", arguments.spill_above.as_deref())?,
         ..arguments.encryption.overrides()
     })?;
     let folder = arguments.out.unwrap_or_else(|| {
@@ -119,7 +119,7 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
     });
     let limits = Limits {
         time: arguments.timeout.map(Duration::from_secs),
-        memory_bytes: arguments.memory_limit,
+        memory_bytes: size("--memory-limit", arguments.memory_limit.as_deref())?,
     };
     let isolation = if arguments.in_process {
         Isolation::None
@@ -145,8 +145,15 @@ fn budget(text: &str) -> std::result::Result<f64, String> {
     units::parse_seconds(text).ok_or_else(|| "give a time with its unit, such as 30m".into())
 }
 
-fn size(text: &str) -> std::result::Result<u64, String> {
-    units::parse_bytes(text).ok_or_else(|| "give a size such as 4GB or 512MiB".into())
+fn size(option: &str, text: Option<&str>) -> Result<Option<u64>> {
+    let parse = |text: &str| {
+        units::parse_bytes(text).ok_or_else(|| {
+            Error::Usage(format!(
+                "{option} {text:?}: give a size such as 4GB or 512MiB"
+            ))
+        })
+    };
+    text.map(parse).transpose()
 }
 
 fn announce(settings: &Settings, model: &Model, projection: &Projection) {
