@@ -46,7 +46,7 @@ function drawAnswer() {
 
 function drawRanking(ranked) {
   const rows = ranked.slice(0, BEST).map(({ split, total, added, keys }) => [
-    splitLink(split), percent(split.exposure), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
+    splitLink(split), split.exposure === null ? `≥ ${percent(split.value("client_weight_share"))}` : percent(split.exposure), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
     bytes(split.up), bytes(split.down), String(split.rounds), percent(split.accuracy),
   ]);
   byId("ranking").replaceChildren(simpleTable(RANKING_TITLES, rows));
@@ -61,9 +61,10 @@ function withoutLimits(split, network, conditions, count) {
   return [`Without ${limits} `, splitLink(best.split), ` is best: ${seconds(best.total)}, exposure ${exposed(best.split)}. `];
 }
 
-// A faster split that only its unknown exposure keeps out.
+// What an unknown exposure means: for the best split, or for a faster one that it keeps out.
 function unknowns(found, network, conditions) {
   if (conditions.exposure === null) return [];
+  if (found?.split.exposure === null) return ["No attack on its server’s layers ran to its end, which is no sign of safety. "];
   const open = ranking(network, { ...conditions, exposure: null }).filter(({ split }) => split.exposure === null);
   const best = open.find(({ split }) => split.value("client_weight_share") <= conditions.exposure);
   if (!best || (found && best.total >= found.total)) return [];
@@ -94,8 +95,9 @@ function nearest(conditions) {
 // The split that hides most of the model, at its time, and the settings that the sweep ran without.
 function hidesMore(split, network, conditions) {
   const others = ranking(network, { ...conditions, memory: null, exposure: null, accuracy: null });
-  const less = others.filter((other) => other.split.exposure !== null && other.split.exposure < split.exposure);
-  const least = less.sort((a, b) => a.split.exposure - b.split.exposure || a.total - b.total)[0];
+  const known = ({ split }) => split.exposure ?? split.value("client_weight_share") ?? 1;
+  const less = others.filter((other) => known(other) < known({ split }));
+  const least = less.sort((a, b) => known(a) - known(b) || a.total - b.total)[0];
   const words = least
     ? ["Hides more: ", splitLink(least.split), ` at ${seconds(least.total)}, exposure ${exposed(least.split)}. `]
     : ["No split of this sweep hides more. "];

@@ -25,6 +25,7 @@ function yourConditions() {
     memory: limit("most-memory", 1e9),
     exposure: limit("most-exposure", 1e-2),
     accuracy: limit("least-accuracy", 1e-2),
+    withUnknown: byId("with-unknown").checked,
     withAllClient: byId("with-all-client").checked,
   };
 }
@@ -57,12 +58,13 @@ const modelled = (split, network, conditions) =>
   computing(split, conditions) + keyMaking(split, conditions) + transfer(split, network, conditions);
 
 // Why a split is out of the question; null where it is not.
-function objection(split, { memory, exposure, accuracy, withAllClient }) {
+function objection(split, { memory, exposure, accuracy, withUnknown, withAllClient }) {
   if (split.bytes === null) return "without known bytes";
   if (!withAllClient && split.serverLayers === 0) return "without a server";
-  if (exposure !== null && split.exposure === null) return "with exposure unknown";
+  const known = split.exposure ?? (withUnknown ? split.value("client_weight_share") : null);
+  if (exposure !== null && known === null) return "with exposure unknown";
   // A rounded percentage that a person types is to let the split through that shows it.
-  if (!within(split.exposure, exposure === null ? null : exposure + (exposure > 0 ? 5e-4 : 0))) return `with exposure above ${percent(exposure)}`;
+  if (!within(known, exposure === null ? null : exposure + (exposure > 0 ? 5e-4 : 0))) return `with exposure above ${percent(exposure)}`;
   if (!within(split.memory, memory)) return "with too large a client";
   if (accuracy !== null && !(split.accuracy !== null && split.accuracy + 5e-4 >= accuracy)) return "not accurate enough";
   return null;
