@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::exposure;
+use crate::exposure::{share, unknown_words};
 use crate::objective::Objective;
 use crate::pareto::{dominates, front_of};
 use crate::row::{SplitRow, Status};
@@ -26,6 +26,8 @@ pub struct Limits {
     pub max_server_memory: Option<u64>,
     pub max_exposure: Option<f64>,
     pub min_accuracy: Option<f64>,
+    /// Whether an exposure that is not known counts as what is handed over, the least that it can be.
+    pub counts_handed_over: bool,
 }
 
 /// One limit of [`Limits`].
@@ -42,6 +44,8 @@ pub enum Limit {
 pub struct Candidate<'a> {
     pub row: &'a SplitRow,
     pub modelled: Modelled,
+    /// As it is held against the limit; `None` where it is not known.
+    pub exposure: Option<f64>,
 }
 
 /// Why a split cannot be chosen, or should not be.
@@ -93,7 +97,11 @@ pub fn choose<'a>(
         match measured.filter(|_| row.status == Status::Ok.word()) {
             None => choice.unmeasured.push(row),
             Some(modelled) => match limits.broken(row) {
-                broken if broken.is_empty() => choice.ranked.push(Candidate { row, modelled }),
+                broken if broken.is_empty() => choice.ranked.push(Candidate {
+                    row,
+                    modelled,
+                    exposure: limits.exposure(row),
+                }),
                 broken => choice.rejected.push((row, Reason::Limits(broken))),
             },
         }
@@ -148,7 +156,7 @@ impl Candidate<'_> {
             Objective::ClientMemory => self.row.client_peak_rss_bytes.map(|bytes| bytes as f64),
             Objective::ServerMemory => server_memory(self.row).map(|bytes| bytes as f64),
             Objective::Bytes => Some(self.modelled.bytes),
-            Objective::Exposure => exposure::share(self.row),
+            Objective::Exposure => self.exposure,
             Objective::Money => Some(self.modelled.money_per_1000),
         }
     }
@@ -176,6 +184,12 @@ fn server_memory(row: &SplitRow) -> Option<u64> {
 }
 
 impl Limits {
+    /// Returns the exposure of a row that counts; `None` where it is not known.
+    fn exposure(&self, row: &SplitRow) -> Option<f64> {
+        let handed_over = row.client_weight_share.filter(|_| self.counts_handed_over);
+        share(row).or(handed_over)
+    }
+
     /// Returns the limits that a row breaks; one whose figure is not known counts as broken.
     fn broken(&self, row: &SplitRow) -> Vec<Broken> {
         let memory = |limit, found: Option<u64>, most: Option<u64>, party: &str| {
@@ -203,15 +217,20 @@ impl Limits {
             })
         };
         let exposure = self.max_exposure.and_then(|most| {
-            let share = exposure::share(row);
+            let found = self.exposure(row);
             let allowed = units::percent(most);
-            let (words, excess) = match share {
-                Some(share) if share <= most => return None,
-                Some(share) => (
-                    format!("gives away {}, {allowed} allowed", units::percent(share)),
-                    share - most,
+            let (words, excess) = match found {
+                Some(found) if found <= most => return None,
+                Some(found) => (
+                    match share(row) {
+                        Some(_) => {
+                            format!("gives away {}, {allowed} allowed", units::percent(found))
+                        }
+                        None => format!("hands over {}, {allowed} allowed", units::percent(found)),
+                    },
+                    found - most,
                 ),
-                None => (exposure::unknown_words(row).into(), f64::INFINITY),
+                None => (unknown_words(row).into(), f64::INFINITY),
             };
             Some(Broken {
                 limit: Limit::Exposure,
@@ -270,6 +289,15 @@ impl Choice<'_> {
             *counts.entry(broken.limit).or_default() += 1;
         }
         counts
+    }
+
+    /// Returns how many splits the limit on exposure excludes because theirs is not known.
+    pub fn of_unknown_exposure(&self) -> usize {
+        let is_unknown =
+            |broken: &Broken| broken.limit == Limit::Exposure && broken.excess.is_infinite();
+        let over = self.over();
+        over.filter(|(_, broken)| broken.iter().any(is_unknown))
+            .count()
     }
 
     /// Returns the split that breaks limits least, and how.

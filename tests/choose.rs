@@ -105,6 +105,32 @@ fn nothing_left_names_limits_and_the_nearest_split() {
 }
 
 #[test]
+fn unknown_exposure_counts_as_what_is_handed_over_where_asked() {
+    let desk = with_rows();
+    let table = desk.read("toy/splits.csv");
+    let mut lines = table.lines();
+    let header = lines.next().expect("a header");
+    // No attack ran to its end on what lies behind two letters of CCSS and CSSC.
+    let rows = lines.map(
+        |line| match line.contains("CCSS") || line.contains("CSSC") {
+            true => format!("{line},64,\n"),
+            false => format!("{line},,\n"),
+        },
+    );
+    let header = format!("{header},revealed_activations,exposed_weight_share\n");
+    desk.write("toy/splits.csv", header + &rows.collect::<String>());
+    let ran = desk.run("choose toy --max-exposure 40% --min-accuracy 0.95");
+    assert_eq!(ran.code, Some(7), "{}", ran.stderr);
+    assert!(ran.stdout.contains("exposure unknown"), "{}", ran.stdout);
+    assert!(ran.stderr.contains("--count-handed-over"), "{}", ran.stderr);
+    insta::assert_snapshot!(
+        "choice_by_what_is_handed_over",
+        desk.succeed("choose toy --max-exposure 40% --min-accuracy 0.95 --count-handed-over")
+            .stdout
+    );
+}
+
+#[test]
 fn what_cannot_be_chosen_from_is_refused() {
     let desk = with_rows();
     desk.refuse(3, "choose nowhere", &["nowhere", "no such table"]);

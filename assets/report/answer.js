@@ -75,11 +75,12 @@ function unknowns(found, network, conditions) {
 }
 
 // By how much of each limit a split misses it, as `splitbench choose` adds them up.
-function excess(split, { memory, exposure, accuracy }) {
+function excess(split, conditions) {
+  const { memory, exposure, accuracy } = conditions;
   const over = (found, most, miss) => (most === null ? 0 : found === null ? Infinity : Math.max(0, miss(found, most)));
   return (
     over(split.memory, memory, (found, most) => found / Math.max(most, 1) - 1) +
-    over(split.exposure, exposure, (found, most) => found - most) +
+    over(countedExposure(split, conditions), exposure, (found, most) => found - most) +
     over(split.accuracy, accuracy, (found, least) => least - found)
   );
 }

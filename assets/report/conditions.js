@@ -57,11 +57,16 @@ const keyMaking = (split, { factor, inferences }) =>
 const modelled = (split, network, conditions) =>
   computing(split, conditions) + keyMaking(split, conditions) + transfer(split, network, conditions);
 
+// The exposure that is held against the limit; null where it is not known.
+const countedExposure = (split, { withUnknown }) =>
+  split.exposure ?? (withUnknown ? split.value("client_weight_share") : null);
+
 // Why a split is out of the question; null where it is not.
-function objection(split, { memory, exposure, accuracy, withUnknown, withAllClient }) {
+function objection(split, conditions) {
+  const { memory, exposure, accuracy, withAllClient } = conditions;
   if (split.bytes === null) return "without known bytes";
   if (!withAllClient && split.serverLayers === 0) return "without a server";
-  const known = split.exposure ?? (withUnknown ? split.value("client_weight_share") : null);
+  const known = countedExposure(split, conditions);
   if (exposure !== null && known === null) return "with exposure unknown";
   // A rounded percentage that a person types is to let the split through that shows it.
   if (!within(known, exposure === null ? null : exposure + (exposure > 0 ? 5e-4 : 0))) return `with exposure above ${percent(exposure)}`;

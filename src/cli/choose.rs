@@ -8,6 +8,7 @@ use super::scenario::ScenarioArguments;
 use super::{print, read_splits};
 use crate::choose::{Candidate, Choice, Limits, choose};
 use crate::error::{Error, Result};
+use crate::exposure;
 use crate::objective::Objective;
 use crate::plot::hosts;
 use crate::row::SplitRow;
@@ -34,6 +35,9 @@ pub struct ChooseArguments {
     /// The most of the model that the client may end up with, such as 20% or 0.2
     #[arg(long, value_name = "SHARE", value_parser = share)]
     max_exposure: Option<f64>,
+    /// Where exposure is unknown, count what is handed over, the least that it can be
+    #[arg(long)]
+    count_handed_over: bool,
     /// The least simulated accuracy, such as 95% or 0.95
     #[arg(long, value_name = "SHARE", value_parser = share)]
     min_accuracy: Option<f64>,
@@ -65,6 +69,7 @@ pub fn run(arguments: &ChooseArguments) -> Result<()> {
         max_server_memory: arguments.max_server_memory,
         max_exposure: arguments.max_exposure,
         min_accuracy: arguments.min_accuracy,
+        counts_handed_over: arguments.count_handed_over,
     };
     let choice = choose(&rows, &scenario, &limits, arguments.minimise);
     print(lines(&choice, &scenario, arguments.minimise))?;
@@ -179,6 +184,14 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
         true => format!("  {:>14.4}", candidate.modelled.money_per_1000),
         false => String::new(),
     };
+    let exposure = match (
+        exposure::share(candidate.row),
+        candidate.row.client_weight_share,
+    ) {
+        (Some(share), _) => units::percent(share),
+        (None, Some(handed_over)) => format!("≥ {}", units::percent(handed_over)),
+        (None, None) => unknown(),
+    };
     let accuracy = candidate.row.simulated_accuracy;
     format!(
         "  {:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}  {:>8}{price}",
@@ -187,7 +200,7 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
         bytes(Objective::ClientMemory),
         bytes(Objective::ServerMemory),
         bytes(Objective::Bytes),
-        value(Objective::Exposure).map_or_else(unknown, units::percent),
+        exposure,
         accuracy.map_or_else(unknown, units::percent),
     )
 }
@@ -204,8 +217,15 @@ fn why_nothing(choice: &Choice<'_>) -> String {
         .map(|(limit, count)| format!("{limit} excludes {count} of {total}"));
     let counted: Vec<String> = counted.collect();
     let words: Vec<&str> = broken.iter().map(|broken| broken.words.as_str()).collect();
+    let unknown = match choice.of_unknown_exposure() {
+        0 => String::new(),
+        count => format!(
+            "; the exposure of {count} is not known, and --count-handed-over takes it for what is \
+             handed over"
+        ),
+    };
     format!(
-        "{}; the nearest is {}, which {}",
+        "{}; the nearest is {}, which {}{unknown}",
         counted.join(", "),
         row.placement,
         words.join(" and ")
