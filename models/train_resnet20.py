@@ -14,9 +14,8 @@ it meets what homomorphic evaluation does to it:
   must fit on the torus: what it does not fill makes the noise smaller;
 - the float network teaches it (Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015).
 
-BatchNorm's statistics are frozen for the last quarter of the quantised epochs. The weights that are
-written are a running mean. Only training images are trained on; the test images give the accuracies
-that are printed after each epoch, and choose nothing.
+The weights that are written are a running mean. Only training images are trained on; the test images
+give the accuracies that are printed after each epoch, and choose nothing.
 
 The ONNX file holds QONNX `Quant` nodes: `splitbench import` keeps their integers.
 
@@ -45,7 +44,7 @@ BATCH = 128
 WEIGHT_DECAY = 5e-4
 QUANTISED_WEIGHT_DECAY = 5e-5
 MOMENTUM = 0.9
-FLOAT_RATE = 0.4
+FLOAT_RATE = 0.2
 QUANTISED_RATE = 0.01
 SHIFT = 4  # pixels
 MEAN_DECAY = 0.999  # of the running mean of weights, per step
@@ -404,10 +403,6 @@ class Run:
 
     def epoch(self, epoch):
         self.network.train()
-        if self.is_quantised and epoch >= self.epochs * 3 // 4:
-            for module in self.network.modules():
-                if isinstance(module, nn.BatchNorm2d):
-                    module.eval()
         order = torch.randperm(len(self.images), generator=self.generator)
         losses = 0.0
         for index in range(self.steps):
