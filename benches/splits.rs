@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
 use splitbench::agreement::within_error_model;
-use splitbench::inference::Session;
 use splitbench::program::NoiseSeed;
+use splitbench::session::Session;
 use splitbench::settings::{Overrides, Settings};
 
 fn main() {

@@ -9,9 +9,9 @@
 use crate::deviation::Deviations;
 use crate::error::Result;
 use crate::fhe::bootstrap::look_up;
-use crate::inference::Session;
 use crate::linear_map::Row;
 use crate::program::{Action, LookUpStep, Program};
+use crate::session::Session;
 
 /// Deviations of one look-up step.
 #[derive(Debug, Clone, Copy, PartialEq)]

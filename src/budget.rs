@@ -4,10 +4,12 @@
 use std::collections::{HashSet, VecDeque};
 
 use crate::cost::CostModel;
+use crate::ending::Ending;
 use crate::error::Result;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
 use crate::objective::Objective;
+use crate::overhead::{Further, PER_SPLIT_S, PER_VISIT_S};
 use crate::placement::Placement;
 use crate::scenario::Scenario;
 use crate::solver::shapes::{ShapeOracle, Stack};
@@ -19,12 +21,8 @@ const CRITERIA: [Objective; 3] = [Objective::Time, Objective::Exposure, Objectiv
 const TOLERANCE: f64 = 0.1;
 /// The most placements that the front is thinned to: more than any budget pays for.
 const MOST_OF_FRONT: usize = 4096;
-/// Seconds that a split takes besides keys and inferences: start, simulation, checks.
-const PER_SPLIT_S: f64 = 1.5;
 /// Times that a split's keys are made and handed over: for its inferences, and for its memory.
 const KEYS: f64 = 2.0;
-/// Inferences besides those asked for: to warm up, for the memory of each party, for the audit.
-const FURTHER_INFERENCES: usize = 4;
 
 /// A placement that may be worth running.
 #[derive(Debug, Clone, PartialEq)]
@@ -98,14 +96,14 @@ pub fn promising(model: &Model, cost: &CostModel, inferences: usize) -> Result<V
     });
     let beside = beside.into_iter().map(|(_, solution)| solution);
     let all = of_front.into_iter().chain(beside);
-    let run_s = |cost: &Cost| {
+    let run_s = |placement: &Placement, cost: &Cost| {
         let keys = if cost.key_memory > 0.0 { KEYS } else { 0.0 };
-        PER_SPLIT_S
-            + keys * oracle.key_exchange_s()
-            + (inferences + FURTHER_INFERENCES) as f64 * cost.time_s
+        let further = Further::of(Ending::default().bootstrap_count(model, placement));
+        let inferences = inferences + further.per_visit + further.first;
+        PER_VISIT_S + PER_SPLIT_S + keys * oracle.key_exchange_s() + inferences as f64 * cost.time_s
     };
     let promising = all.map(|Solution { placement, cost }| Promising {
-        run_s: run_s(&cost),
+        run_s: run_s(&placement, &cost),
         placement,
     });
     Ok(promising.collect())

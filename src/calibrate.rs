@@ -7,8 +7,8 @@ use crate::cost::CostModel;
 use crate::ending::Ending;
 use crate::error::Result;
 use crate::fhe::parameters::ParameterSet;
-use crate::inference::Session;
 use crate::model::Model;
+use crate::session::Session;
 use crate::statistics::{Summary, median};
 use crate::yardstick::Yardstick;
 

@@ -53,8 +53,9 @@ fn host(visit: &Visited<'_>) -> String {
 mod tests {
     use super::*;
     use crate::environment::Environment;
+    use crate::log::VisitEnd;
     use crate::row::Status;
-    use crate::visit::{Visit, VisitEnd};
+    use crate::visit::Visit;
 
     fn end(calibration_s: Option<[f64; 2]>) -> VisitEnd {
         VisitEnd {

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::environment::Environment;
-use crate::log::Record;
+use crate::log::{Record, VisitEnd};
 use crate::placement::Placement;
 use crate::row::Status;
-use crate::visit::{Visit, VisitEnd};
+use crate::visit::Visit;
 use crate::worker::Sample;
 
 /// A visit that ended.

@@ -1,7 +1,7 @@
 //! Lists, runs and measures every client/server split of a neural network under fully homomorphic
 //! encryption.
 //!
-//! `ARCHITECTURE.md` tells where things are; [`inference::Session`] is the line that everything
+//! `ARCHITECTURE.md` tells where things are; [`session::Session`] is the line that everything
 //! else measures.
 
 pub mod accuracy;
@@ -47,6 +47,7 @@ pub mod model;
 pub mod network;
 pub mod objective;
 pub mod order;
+pub mod overhead;
 pub mod packing;
 pub mod pareto;
 pub mod placement;
@@ -65,6 +66,7 @@ pub mod row;
 pub mod scenario;
 pub mod select;
 pub mod server;
+pub mod session;
 pub mod settings;
 pub mod shard;
 pub mod simulation;

@@ -12,9 +12,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::row::Status;
 use crate::settings::Settings;
-use crate::visit::{Visit, VisitEnd};
-use crate::worker::Sample;
+use crate::visit::Visit;
+use crate::worker::{Finished, Sample};
 
 /// The log's name in a results folder.
 pub const FILE_NAME: &str = "log.jsonl";
@@ -32,6 +33,20 @@ pub enum Record {
     Sample(Sample),
     /// A visit has ended.
     End(VisitEnd),
+}
+
+/// How a visit ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct VisitEnd {
+    #[serde(flatten)]
+    pub visit: Visit,
+    pub status: Status,
+    /// Why, where the status is not `ok`.
+    pub reason: Option<String>,
+    /// Seconds per look-up of the calibration bootstraps just before and just after.
+    pub calibration_s: Option<[f64; 2]>,
+    /// What the worker of a first round reported last; `None` where it did not get that far.
+    pub finished: Option<Finished>,
 }
 
 /// Where a log's lines go.

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::advance::Advance;
+use crate::log::VisitEnd;
 use crate::sweep::Observer;
 use crate::units;
-use crate::visit::{Visit, VisitEnd};
+use crate::visit::Visit;
 
 /// Set by Ctrl-C and termination signals.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);

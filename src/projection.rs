@@ -6,18 +6,15 @@ use std::time::Instant;
 use crate::compile::{Target, compile_placement};
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
-use crate::inference::Session;
 use crate::model::Model;
+use crate::overhead::{Further, PER_SPLIT_S, PER_VISIT_S};
 use crate::placement::Placement;
 use crate::program::{Program, key_parameters};
+use crate::session::Session;
 use crate::settings::Settings;
 
 /// Look-ups that the quick measurement runs.
 const PROBE_BATCH: usize = 64;
-/// Seconds that a visit takes besides keys and inferences: start and calibration bootstraps.
-const PER_VISIT_S: f64 = 0.3;
-/// Seconds more on a split's first visit: simulation, its own probe, both parties' processes.
-const PER_SPLIT_S: f64 = 1.0;
 /// Placements whose memory is projected, the heaviest among them: compiling thousands of a large
 /// network takes longer than their look-ups' answer is worth.
 const COMPILED_PLACEMENTS: usize = 16;
@@ -70,9 +67,10 @@ pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> R
         let count = bootstraps(placement);
         let inference_s = count as f64 * activation_s;
         let key_s = if count > 0 { key_s } else { 0.0 };
-        // One inference more warms a visit up, and one tells each party's memory on the first.
-        let visit_s = PER_VISIT_S + key_s + (settings.images + 1) as f64 * inference_s;
-        let first_s = PER_SPLIT_S + key_s + inference_s;
+        let further = Further::of(count);
+        let visit_s =
+            PER_VISIT_S + key_s + (settings.images + further.per_visit) as f64 * inference_s;
+        let first_s = PER_SPLIT_S + key_s + further.first as f64 * inference_s;
         projection.bootstrap_count += inferences_per_split * count;
         projection.seconds += settings.repeats as f64 * visit_s + first_s;
     }

@@ -21,14 +21,16 @@ use crate::error::{Error, Result};
 use crate::exposure::segment::{SegmentExposure, expose};
 use crate::fhe::noise::log2_sum;
 use crate::fhe::parameters::SECURITY_BITS;
-use crate::inference::{Inference, Session};
+use crate::inference::Inference;
 use crate::memory::{PeakMemory, SAMPLING_PERIOD};
 use crate::model::Model;
+use crate::overhead::Further;
 use crate::placement::{Party, Placement};
 use crate::program::{NoiseSeed, Program};
 use crate::role::{self, RoleMemories};
 use crate::row::SampleRow;
 use crate::server::{Spill, StepTime};
+use crate::session::Session;
 use crate::settings::Settings;
 use crate::simulation::{arg_max, simulate};
 use crate::statistics::median;
@@ -38,9 +40,6 @@ use crate::visit::Visit;
 const ACTIVATION_BATCH: usize = 64;
 /// Batches that `activation_s` is the median of.
 const ACTIVATION_BATCHES: usize = 3;
-/// Look-ups above which an inference takes so long that none is spent on warming up or on an audit:
-/// page faults and cold caches are nothing beside it.
-const LONG_LOOK_UPS: usize = 20_000;
 
 /// What a worker is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -181,13 +180,13 @@ pub fn measure(
     session.spill_above(settings.spill_above_bytes);
     let images: Vec<usize> = (0..settings.images).collect();
     let clear = simulate(&model, placement, session.programs(), &images, None).labels();
-    let is_long = bootstrap_count(session.programs()) > LONG_LOOK_UPS;
+    let further = Further::of(bootstrap_count(session.programs()));
     // The first inference pays for page faults and cold caches; it is not a sample.
     // Its uploads are what the audit looks at.
-    let mut first = match is_long {
-        false => Some(session.infer(model.test.image(0))?),
-        true => None,
-    };
+    let mut first = None;
+    if further.per_visit > 0 {
+        first = Some(session.infer(model.test.image(0))?);
+    }
     for &image in &images {
         let watch = Watch::of(&model, session.programs(), hear);
         let advance = |node, count| watch.advance(node, count);
@@ -216,10 +215,10 @@ pub fn measure(
     let spills = first.step_times.iter().map(|time| time.spill);
     let spill = spills.fold(Spill::default(), Spill::plus);
     let uploads: Vec<_> = first.exchanges.into_iter().map(|e| e.uploaded).collect();
-    let audits = if is_long {
-        Vec::new()
-    } else {
-        audit(&session, &uploads)?
+    // The memory of each party takes the other further inference.
+    let audits = match further.first > 1 {
+        true => audit(&session, &uploads)?,
+        false => Vec::new(),
     };
     let batches = (0..ACTIVATION_BATCHES).map(|_| session.activation_s(ACTIVATION_BATCH));
     let batches: Vec<Option<f64>> = batches.collect::<Result<_>>()?;

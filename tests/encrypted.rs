@@ -14,10 +14,11 @@ use splitbench::deviation::Deviations;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::SeededEvaluationKey;
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::inference::{Exchange, Session};
+use splitbench::inference::Exchange;
 use splitbench::model::Model;
 use splitbench::program::NoiseSeed;
 use splitbench::server::Server;
+use splitbench::session::Session;
 use splitbench::simulation::{arg_max, simulate};
 
 use trivial::{FAST_KEY, fast, placement, run_in_the_clear, run_trivially, target};

@@ -9,11 +9,11 @@ use splitbench::ending::Ending;
 use splitbench::exposure::queries::{Bound, Queries};
 use splitbench::exposure::segment::expose;
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::inference::Session;
 use splitbench::model::Model;
 use splitbench::placement::Placement;
 use splitbench::program::NoiseSeed;
 use splitbench::protection::Protection;
+use splitbench::session::Session;
 
 /// The linear segments of digits-cnn: two convolutions and a dense layer.
 const LINEAR: [&str; 3] = ["SCCCC", "CCSCC", "CCCCS"];

@@ -17,9 +17,9 @@ use std::time::Instant;
 use desk::Desk;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use splitbench::log::{self, Log, Record, Storage};
+use splitbench::log::{self, Log, Record, Storage, VisitEnd};
 use splitbench::row::Status;
-use splitbench::visit::{Visit, VisitEnd};
+use splitbench::visit::Visit;
 
 /// Splits without look-ups, milliseconds each, so that kills hit between them as well as in them.
 const SPLITS: &str = r#"{

@@ -21,11 +21,11 @@ use splitbench::ending::Ending;
 use splitbench::import::images::{Images, float_labels, integer_labels, real_rows};
 use splitbench::import::network::Tail;
 use splitbench::import::{Imported, Request, import};
-use splitbench::inference::Session;
 use splitbench::model::Model;
 use splitbench::placement::{Party, Placement};
 use splitbench::program::NoiseSeed;
 use splitbench::select::Precision;
+use splitbench::session::Session;
 use splitbench::simulation::{arg_max, simulate, simulate_on};
 use splitbench::{Error, Result};
 

@@ -6,13 +6,14 @@ use splitbench::Result;
 use splitbench::compile::{Choice, Download, Target};
 use splitbench::cost::CostModel;
 use splitbench::ending::Ending;
-use splitbench::inference::{Exchange, Inference, Session};
+use splitbench::inference::{Exchange, Inference};
 use splitbench::layer::{Dense, Geometry, Linear, Operation};
 use splitbench::linear_map::{LinearMap, Row};
 use splitbench::model::{Input, Model, Node};
 use splitbench::placement::Placement;
 use splitbench::program::Program;
 use splitbench::select::Precision;
+use splitbench::session::Session;
 use splitbench::statistics::median;
 
 const INPUTS: usize = 784;

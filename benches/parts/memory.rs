@@ -11,13 +11,13 @@ use splitbench::agreement::within_error_model;
 use splitbench::compile::{Choice, Download, Target};
 use splitbench::ending::Ending;
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::inference::Session;
 use splitbench::layer::{Activation, Conv2d, Function, Geometry, Image, Operation, Window};
 use splitbench::linear_map::Row;
 use splitbench::memory::PeakMemory;
 use splitbench::model::{Model, Node};
 use splitbench::program::NoiseSeed;
 use splitbench::quantise::QuantParams;
+use splitbench::session::Session;
 use splitbench::{Error, Result};
 
 use super::inference::{all_server, image, linear, model};

@@ -5,8 +5,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::Result;
-use crate::inference::Session;
 use crate::program::Program;
+use crate::session::Session;
 
 /// The client of a session, and the segment that it attacks.
 pub struct Attacker<'a> {

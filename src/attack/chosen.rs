@@ -18,8 +18,8 @@ use super::found::Found;
 use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
 use super::{Outcome, QUERIES, response};
 use crate::error::Result;
-use crate::inference::Session;
 use crate::linear_map::PADDING;
+use crate::session::Session;
 
 /// Look-ups that an attack may take: some twenty seconds on two cores.
 pub const MOST_LOOK_UPS: usize = 12_000;

@@ -19,9 +19,9 @@ use super::two_adic::{self, Solution};
 use super::{Outcome, QUERIES};
 use crate::error::Result;
 use crate::fhe::noise;
-use crate::inference::{Session, Transcript};
 use crate::interface::Form;
 use crate::program::{Action, Program};
+use crate::session::{Session, Transcript};
 
 /// Unknowns of a system up to which it is solved by elimination.
 const MOST_UNKNOWNS: usize = 1100;

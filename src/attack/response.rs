@@ -41,7 +41,7 @@ type Row = (usize, usize);
 ///
 /// # Errors
 ///
-/// As [`crate::inference::Session::exchange`].
+/// As [`crate::session::Session::exchange`].
 pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -> Result<Outcome> {
     let start = Instant::now();
     let map = &target.affine.map;

@@ -10,10 +10,10 @@ use crate::compile::{Download, Target};
 use crate::ending::Ending;
 use crate::error::Result;
 use crate::fhe::noise::log2_sum;
-use crate::inference::Session;
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::program::Program;
+use crate::session::Session;
 
 /// What is known of a server segment's exposure.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]

@@ -9,12 +9,13 @@ use splitbench::analysis::{MOST_PROTECT_BITS, Purpose, analyse_to_end};
 use splitbench::answer::Answer;
 use splitbench::compile::{Download, Target, compile_placement};
 use splitbench::ending::Ending;
-use splitbench::inference::{Exchange, Session};
+use splitbench::inference::Exchange;
 use splitbench::layer::{Dense, Geometry, Linear, Operation};
 use splitbench::model::{Granularity, Input, Model, Node};
 use splitbench::placement::Placement;
 use splitbench::program::{Action, NoiseSeed, Program};
 use splitbench::protection::Protection;
+use splitbench::session::Session;
 use splitbench::simulation::{arg_max, simulate};
 
 use super::residual::{cases, placed};
