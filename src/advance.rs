@@ -83,7 +83,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// Counts look-ups of a node.
+    /// Counts look-ups of a node; with the first call, of none or more, its time begins.
     pub fn advance(&self, node: usize, count: usize) {
         let Some(layer) = self.layers.get(&node) else {
             return;
@@ -96,6 +96,9 @@ impl<'a> Watch<'a> {
             .elapsed()
             .as_secs_f64();
         drop(begun);
+        if count == 0 {
+            return;
+        }
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let elapsed = self.start.elapsed();
         let is_due = last.elapsed() >= PERIOD || layer_done == layer.total;

@@ -40,7 +40,7 @@ pub use protect::MOST_PROTECT_BITS;
 pub const HALF_TURN: i64 = 1 << 32;
 /// Bits of an uploaded integer, and of the weights that meet uploads: fresh ciphertexts have so
 /// little noise that these bits are free.
-const UPLOAD_BITS: u32 = 8;
+pub const UPLOAD_BITS: u32 = 8;
 /// Widening of each calibrated range at either end, as a share of its width: inputs outside the
 /// calibration data reach further.
 const RANGE_MARGIN: f64 = 0.25;

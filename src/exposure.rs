@@ -57,19 +57,12 @@ impl Totals {
         let shares = |of: fn(&SegmentExposure) -> &Outcome| {
             [0, 1, 2].map(|mark| weighted(&weighty, |segment| of(segment).shares[mark]))
         };
-        let most = |of: fn(&SegmentExposure) -> Option<usize>| {
-            let counts = weighty.iter().map(|segment| of(segment));
-            let counts: Option<Vec<usize>> = counts.collect();
-            counts.and_then(|counts| counts.into_iter().max())
-        };
-        let bound = |of: fn(&SegmentExposure) -> Bound| {
-            let bounds = || weighty.iter().map(|segment| of(segment));
-            // Of what is not known there is no count at all, unless ordinary inputs never do.
-            let unknown = bounds().find(|bound| *bound == Bound::Unknown);
-            bounds()
-                .max()
-                .filter(|worst| *worst == Bound::Never || unknown.is_none())
-        };
+        let honest = weighty.iter().map(|segment| &segment.queries);
+        let malicious = honest.clone();
+        let honest = worst(honest.map(|queries| (queries.honest, queries.honest_are)));
+        let malicious = worst(malicious.map(|queries| (queries.malicious, queries.malicious_are)));
+        let floors = weighty.iter().map(|s| s.queries.information_floor);
+        let floors: Option<Vec<usize>> = floors.collect();
         let recovered = weighted(&weighty, SegmentExposure::share);
         let server = if weighty.is_empty() {
             Some(0.0)
@@ -81,12 +74,11 @@ impl Totals {
             .iter()
             .filter_map(|segment| segment.log2_flooding_distance);
         Self {
-            honest_queries: most(|segment| segment.queries.honest),
-            honest_queries_are: bound(|segment| segment.queries.honest_are).unwrap_or_default(),
-            malicious_queries: most(|segment| segment.queries.malicious),
-            malicious_queries_are: bound(|segment| segment.queries.malicious_are)
-                .unwrap_or_default(),
-            information_floor_queries: most(|segment| segment.queries.information_floor),
+            honest_queries: honest.0,
+            honest_queries_are: honest.1,
+            malicious_queries: malicious.0,
+            malicious_queries_are: malicious.1,
+            information_floor_queries: floors.and_then(|floors| floors.into_iter().max()),
             chosen: shares(|segment| &segment.chosen),
             mask: shares(|segment| &segment.mask),
             mask_full: shares(|segment| &segment.mask_full),
@@ -97,6 +89,18 @@ impl Totals {
             log2_flooding_distance: total_distance(flooding),
         }
     }
+}
+
+/// Returns the count of the segment that takes most, and what it says: `Never` where that is true of
+/// one of them, and otherwise nothing where one has no count.
+fn worst(counts: impl Iterator<Item = (Option<usize>, Bound)>) -> (Option<usize>, Bound) {
+    let counts: Vec<(Option<usize>, Bound)> = counts.collect();
+    if counts.iter().any(|(_, bound)| *bound == Bound::Never) {
+        return (None, Bound::Never);
+    }
+    let known = counts.iter().all(|(count, _)| count.is_some());
+    let worst = counts.into_iter().max().filter(|_| known);
+    worst.unwrap_or_default()
 }
 
 /// Returns the mean of a share over segments, weighted by their weights; none where one is unknown.
@@ -234,6 +238,12 @@ mod tests {
         assert_eq!(totals.malicious_queries, None);
         assert_eq!(totals.malicious_queries_are, Bound::Unknown);
         assert_eq!(totals.honest_queries_are, Bound::Never);
+        segments[1].queries.malicious = Some(33);
+        segments[1].queries.malicious_are = Bound::Enough;
+        segments[0].queries.malicious_are = Bound::Measured;
+        let totals = Totals::of(&segments, Some(0.5));
+        assert_eq!(totals.malicious_queries, Some(33));
+        assert_eq!(totals.malicious_queries_are, Bound::Enough);
     }
 
     #[test]

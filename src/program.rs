@@ -244,6 +244,14 @@ impl Program {
         })
     }
 
+    /// Returns the grid integers of each uploaded element's integer 1, one value after the other.
+    pub fn element_steps(&self) -> Vec<i64> {
+        let uploads = self.interface.uploads.iter().zip(&self.upload_steps);
+        uploads
+            .flat_map(|(upload, &step)| std::iter::repeat_n(step, upload.layout.places.len()))
+            .collect()
+    }
+
     /// Returns the look-ups of one inference.
     pub fn bootstrap_count(&self) -> usize {
         self.look_ups().map(|look_up| look_up.sigma.len()).sum()

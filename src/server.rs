@@ -8,8 +8,6 @@ mod slots;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::{Deserialize, Serialize};
-
 use crate::error::{Error, Result};
 use crate::fhe::bootstrap::look_up;
 use crate::fhe::cipher::{self, SeededCiphertexts};
@@ -22,18 +20,9 @@ use crate::interface::{DownloadEncoding, Form};
 use crate::linear_map::Row;
 use crate::packing::Packing;
 use crate::program::{Action, LinearStep, LookUpStep, Program, Step};
+use crate::spill::Spill;
 use crate::wire::{self, Expected, ZERO_BYTES};
 use slots::{Ciphertexts, Slots};
-
-impl Spill {
-    /// Returns the sum of both.
-    pub fn plus(self, other: Self) -> Self {
-        Self {
-            bytes: self.bytes + other.bytes,
-            seconds: self.seconds + other.seconds,
-        }
-    }
-}
 
 /// The party that owns the model.
 pub struct Server {
@@ -77,19 +66,10 @@ pub struct StepTime {
     /// Index of the node in the model.
     pub node: usize,
     pub seconds: f64,
-    /// Bytes of all ciphertexts at the end of the step, its inputs and output among them.
+    /// Bytes of all ciphertexts in memory at the end of the step, its inputs and output among them.
     pub live_bytes: u64,
     /// What waiting in files has cost in the step.
     pub spill: Spill,
-}
-
-/// What ciphertexts that wait in files cost.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct Spill {
-    /// Written; as many are read in a later step.
-    pub bytes: u64,
-    /// Spent in writing and reading.
-    pub seconds: f64,
 }
 
 impl Server {
@@ -268,10 +248,15 @@ impl Server {
         let downloads = program.interface.downloads.iter();
         let downloads = downloads.zip(&program.download_slots);
         let answers = downloads.map(|(download, &slot)| {
+            slots.read_back(slot)?;
             let ciphertexts = slots.take(slot);
             self.answer(download, parameters, ciphertexts)
         });
-        Ok((answers.collect::<Result<_>>()?, times))
+        let answers = answers.collect::<Result<_>>()?;
+        if let Some(last) = times.last_mut() {
+            last.spill = last.spill.plus(slots.take_spill());
+        }
+        Ok((answers, times))
     }
 
     /// Brings a value's ciphertexts into the form that travels.
@@ -290,12 +275,12 @@ impl Server {
         };
         let mut packed = match (ciphertexts, download.packing) {
             (ciphertexts, Some(packing)) => {
-                let rows = ciphertexts.into_lwe(parameters)?;
+                let rows = ciphertexts.into_lwe(parameters);
                 self.packing_key(parameters, packing)?.pack(&rows)
             }
             (Ciphertexts::Packed(rows, _), None) if download.form != Form::Lwe => rows,
             (ciphertexts, None) => {
-                let mut rows = ciphertexts.into_lwe(parameters)?;
+                let mut rows = ciphertexts.into_lwe(parameters);
                 if let Some((zeros, std)) = zeros {
                     zeros.hide(&mut rows, std);
                 }
@@ -381,6 +366,7 @@ fn run_look_up(
     advance: &Advance<'_>,
 ) {
     let table = |element: usize| &tables[element / step.elements_per_table][..];
+    advance(step.node, 0);
     look_up(key, rows, table, &|count| advance(step.node, count));
     let centre = (step.centre as u64).wrapping_mul(half_output(step));
     for row in rows {

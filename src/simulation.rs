@@ -1,6 +1,7 @@
 //! A placement in the clear, over many images at once: float layers on the client, integer
 //! programs with the server's tables and wrap-around on the server, with or without noise.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use rayon::prelude::*;
@@ -13,7 +14,7 @@ use crate::placement::{Party, Placement};
 use crate::program::{LookUpStep, NoiseSeed, Program};
 
 /// Images that are simulated at once: what fits in memory for wide layers.
-const PORTION: usize = 250;
+pub const PORTION: usize = 250;
 /// Look-ups whose deviations are predicted, at least, where there are so many: their mean rate errs
 /// by less than a thousandth of itself.
 const ENOUGH_PREDICTIONS: u64 = 10_000_000;
@@ -40,22 +41,48 @@ pub fn simulate(
     images: &[usize],
     noise: Option<NoiseSeed>,
 ) -> Simulation {
-    let element_count = model.element_count(0);
     let mut all = Simulation::default();
     for (index, portion) in images.chunks(PORTION).enumerate() {
-        let pixel =
-            |image: &usize, element| model.input.real(element, model.test.image(*image)[element]);
-        let input = (0..element_count)
-            .map(|element| portion.iter().map(|image| pixel(image, element)).collect())
-            .collect();
         // Each portion draws its own noise.
         let noise = noise.map(|NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((index as u64) << 40)));
         let counted: u64 = all.deviations.iter().map(|(_, d)| d.look_ups).sum();
         let predicting = noise.is_none() && counted < ENOUGH_PREDICTIONS;
         let run = Run { noise, predicting };
-        all.append(run.over(model, placement, programs, input));
+        let input = pixels(model, portion);
+        all.append(run.over(model, placement, programs, input, &mut |_, _| {
+            ControlFlow::Continue(())
+        }));
     }
     all
+}
+
+/// Returns test images as the network reads them: `[elements, images]`.
+fn pixels(model: &Model, images: &[usize]) -> Vec<Row<f32>> {
+    let pixel =
+        |image: &usize, element| model.input.real(element, model.test.image(*image)[element]);
+    (0..model.element_count(0))
+        .map(|element| images.iter().map(|image| pixel(image, element)).collect())
+        .collect()
+}
+
+/// Sees the index of a server segment and the integers that the client uploads to it, for each
+/// upload `[elements, images]`; says whether to go on.
+pub type SeeUploads<'a> = dyn FnMut(usize, &[Vec<Row<u64>>]) -> ControlFlow<()> + 'a;
+
+/// Runs images of a model's test set through a placement, all at once and without noise, for what the
+/// client uploads.
+pub fn observe_uploads(
+    model: &Model,
+    placement: &Placement,
+    programs: &[Arc<Program>],
+    images: &[usize],
+    see: &mut SeeUploads<'_>,
+) {
+    let run = Run {
+        noise: None,
+        predicting: false,
+    };
+    run.over(model, placement, programs, pixels(model, images), see);
 }
 
 /// As [`simulate`], on float inputs `[elements, images]`, without predictions.
@@ -67,7 +94,9 @@ pub fn simulate_on(
     noise: Option<NoiseSeed>,
 ) -> Simulation {
     let predicting = false;
-    Run { noise, predicting }.over(model, placement, programs, input)
+    Run { noise, predicting }.over(model, placement, programs, input, &mut |_, _| {
+        ControlFlow::Continue(())
+    })
 }
 
 /// How a simulation runs.
@@ -79,18 +108,20 @@ struct Run {
 }
 
 impl Run {
+    /// Runs all segments, or those until `see` wants no more.
     fn over(
         self,
         model: &Model,
         placement: &Placement,
         programs: &[Arc<Program>],
         input: Vec<Row<f32>>,
+        see: &mut SeeUploads<'_>,
     ) -> Simulation {
         let mut simulation = Simulation::default();
         let wiring = Wiring::of(model);
         let mut values = Values::default();
         values.insert(0, input);
-        let mut programs = programs.iter().zip(0u64..);
+        let mut programs = programs.iter().enumerate();
         for segment in placement.segments() {
             let nodes = model.nodes_of(&segment);
             match segment.party {
@@ -103,13 +134,17 @@ impl Run {
                     }
                 }
                 Party::Server => {
-                    let Some((program, index)) = programs.next() else {
+                    let Some((index, program)) = programs.next() else {
                         unreachable!("one program per server segment");
                     };
+                    let uploads = quantised(program, &values);
+                    if see(index, &uploads).is_break() {
+                        return simulation;
+                    }
                     // Each segment draws its own noise.
-                    let own = |NoiseSeed(seed)| NoiseSeed(seed.wrapping_add(index << 32));
+                    let own = |NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((index as u64) << 32));
                     let noise = self.noise.map(own);
-                    Run { noise, ..self }.segment(program, &mut values, &mut simulation);
+                    Run { noise, ..self }.segment(program, &uploads, &mut values, &mut simulation);
                 }
             }
             values.forget(&wiring, nodes.end);
@@ -118,24 +153,21 @@ impl Run {
         simulation
     }
 
-    /// Runs a server segment in the clear on the values that it reads.
-    fn segment(self, program: &Program, values: &mut Values, simulation: &mut Simulation) {
-        let uploads = program.interface.uploads.iter().map(|upload| {
-            let rows = values.get(upload.value).par_iter().enumerate();
-            rows.map(|(element, row)| -> Row<u64> {
-                let integer = |&real| upload.quantisation.quantise(element, f64::from(real)) as u64;
-                row.iter().map(integer).collect()
-            })
-            .collect()
-        });
-        let uploads: Vec<Vec<Row<u64>>> = uploads.collect();
+    /// Runs a server segment in the clear on its uploads.
+    fn segment(
+        self,
+        program: &Program,
+        uploads: &[Vec<Row<u64>>],
+        values: &mut Values,
+        simulation: &mut Simulation,
+    ) {
         let mut predict = |step: &LookUpStep, rows: &[Row<u64>]| {
             if self.predicting {
                 let deviations = predict_look_up(step, rows);
                 simulation.deviations.push((step.node, deviations));
             }
         };
-        let run = program.observe_clear(&uploads, self.noise, &mut predict);
+        let run = program.observe_clear(uploads, self.noise, &mut predict);
         simulation.range_overflow_count += run.range_overflow_count;
         for (download, rows) in program.interface.downloads.iter().zip(run.outputs) {
             let reals = rows.iter().zip(&download.scales).map(|(row, scale)| {
@@ -146,6 +178,19 @@ impl Run {
             values.insert(download.value, reals.collect());
         }
     }
+}
+
+/// Returns the integers that the client uploads to a segment.
+fn quantised(program: &Program, values: &Values) -> Vec<Vec<Row<u64>>> {
+    let uploads = program.interface.uploads.iter().map(|upload| {
+        let rows = values.get(upload.value).par_iter().enumerate();
+        rows.map(|(element, row)| -> Row<u64> {
+            let integer = |&real| upload.quantisation.quantise(element, f64::from(real)) as u64;
+            row.iter().map(integer).collect()
+        })
+        .collect()
+    });
+    uploads.collect()
 }
 
 impl Simulation {

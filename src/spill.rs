@@ -4,10 +4,31 @@
 use std::fs::File;
 use std::io::{Read, Result, Seek, Write};
 
+use serde::{Deserialize, Serialize};
+
 use crate::linear_map::Row;
 
 /// Bytes that are written or read at once.
 const PORTION: usize = 1 << 20;
+
+/// What ciphertexts that wait in files cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Spill {
+    /// Written, each to be read once.
+    pub bytes: u64,
+    /// Spent in writing and reading.
+    pub seconds: f64,
+}
+
+impl Spill {
+    /// Returns the sum of both.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes,
+            seconds: self.seconds + other.seconds,
+        }
+    }
+}
 
 /// Ciphertexts in a file that vanishes with this value.
 pub struct Spilled {

@@ -29,10 +29,11 @@ use crate::placement::{Party, Placement};
 use crate::program::{NoiseSeed, Program};
 use crate::role::{self, RoleMemories};
 use crate::row::SampleRow;
-use crate::server::{Spill, StepTime};
+use crate::server::StepTime;
 use crate::session::Session;
 use crate::settings::Settings;
 use crate::simulation::{arg_max, simulate};
+use crate::spill::Spill;
 use crate::statistics::median;
 use crate::visit::Visit;
 

@@ -93,15 +93,16 @@ function nearest(conditions) {
   return ["The nearest is ", splitLink(split), `: client ${bytes(split.memory)}, exposure ${exposed(split)}, accuracy ${percent(split.accuracy)}. `];
 }
 
-// The split that hides most of the model, at its time, and the settings that the sweep ran without.
+// The split that is known to give away least, or else to be handed least, at its time, and the settings
+// that the sweep ran without.
 function hidesMore(split, network, conditions) {
   const others = ranking(network, { ...conditions, memory: null, exposure: null, accuracy: null });
   const known = ({ split }) => split.exposure ?? split.value("client_weight_share") ?? 1;
   const less = others.filter((other) => known(other) < known({ split }));
   const least = less.sort((a, b) => known(a) - known(b) || a.total - b.total)[0];
   const words = least
-    ? ["Hides more: ", splitLink(least.split), ` at ${seconds(least.total)}, exposure ${exposed(least.split)}. `]
-    : ["No split of this sweep hides more. "];
+    ? [least.split.exposure === null ? "Hands over less: " : "Gives away less: ", splitLink(least.split), ` at ${seconds(least.total)}, exposure ${exposed(least.split)}. `]
+    : ["No split of this sweep gives away less, as far as is known. "];
   const [answer, protect] = [split.value("answer"), split.value("protect")];
   const unused = [
     answer === "label" ? null : "--answer label",

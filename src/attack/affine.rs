@@ -123,6 +123,18 @@ impl<'a> LookedUp<'a> {
     /// Returns the map of a program whose answers are all looked up last, and nothing else is; `None`
     /// for others, and where the map is too large.
     pub fn of(program: &'a Program) -> Option<Self> {
+        let (look_ups, slots) = Self::last(program)?;
+        let affine = Affine::up_to(program, None, &slots)?;
+        Some(Self { affine, look_ups })
+    }
+
+    /// Returns whether all answers of a program are looked up last, and nothing else is.
+    pub fn stands_last(program: &Program) -> bool {
+        LookedUp::last(program).is_some()
+    }
+
+    /// Returns the look-ups that stand last, and the slots that they read.
+    fn last(program: &'a Program) -> Option<(Vec<&'a LookUpStep>, Vec<usize>)> {
         let uploads = program.interface.uploads.len();
         let last = program.download_slots.iter().map(|slot| {
             let step = &program.steps[slot.checked_sub(uploads)?];
@@ -133,11 +145,7 @@ impl<'a> LookedUp<'a> {
         });
         let (look_ups, slots): (Vec<_>, Vec<_>) =
             last.collect::<Option<Vec<_>>>()?.into_iter().unzip();
-        if program.look_ups().count() != look_ups.len() {
-            return None;
-        }
-        let affine = Affine::up_to(program, None, &slots)?;
-        Some(Self { affine, look_ups })
+        (program.look_ups().count() == look_ups.len()).then_some((look_ups, slots))
     }
 
     /// Returns the look-up of an output, and which of its elements it is.

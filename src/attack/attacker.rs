@@ -60,15 +60,6 @@ impl Attacker<'_> {
         generator
     }
 
-    /// Returns the grid integers of each uploaded element's integer 1.
-    pub fn upload_steps(&self) -> Vec<i64> {
-        let uploads = self.program.interface.uploads.iter();
-        let steps = uploads.zip(&self.program.upload_steps);
-        steps
-            .flat_map(|(upload, &step)| std::iter::repeat_n(step, upload.layout.places.len()))
-            .collect()
-    }
-
     /// Returns the grid integers of the decoded integer 1 of each output.
     pub fn download_steps(&self) -> Vec<f64> {
         let downloads = self.program.interface.downloads.iter();

@@ -7,12 +7,11 @@
 //! than the digits' keeps their sum within half a turn at either side.
 
 use super::affine::Affine;
+use crate::analysis::UPLOAD_BITS;
 use crate::program::Program;
 
 /// Standard deviations by which an answer may miss: z.
 pub const NOISE_QUANTILE: f64 = 6.0;
-/// Bits of a weight that meets uploads.
-pub const WEIGHT_BITS: u32 = 8;
 /// Bits that are allowed for an entry of a composed map.
 const COMPOSED_BITS: u32 = 16;
 /// log2 of a turn in phases.
@@ -47,7 +46,8 @@ impl Capacity {
         let room = LOG2_TURN - (lowest * upload).log2();
         let weights = ((room - 1.0) / f64::from(bits)).floor().max(0.0) as usize;
         let most = if affine.composed { 1 } else { weights };
-        // (zσ·2^(b+1))², of noise that is averaged down to half of what a weight of 1 makes.
+        // (2^b · floor ÷ turn)²: averaged over r queries, noise is √r times smaller, and then a weight
+        // of b bits has room.
         let repeats = (f64::from(bits) - room).exp2().powi(2).ceil();
         Self {
             bits,
@@ -70,7 +70,7 @@ impl Capacity {
 pub fn weight_bits(affine: &Affine<'_>) -> u32 {
     match affine.composed {
         true => COMPOSED_BITS,
-        false => WEIGHT_BITS,
+        false => UPLOAD_BITS,
     }
 }
 

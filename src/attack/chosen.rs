@@ -22,7 +22,7 @@ use crate::linear_map::PADDING;
 use crate::session::Session;
 
 /// Look-ups that an attack may take: some twenty seconds on two cores.
-pub const MOST_LOOK_UPS: usize = 12_000;
+const MOST_LOOK_UPS: usize = 16_000;
 /// Queries that an attack may take.
 const MOST_QUERIES: usize = 1100;
 /// Standard deviations of a weight's estimate that must fit half a unit before queries end.
@@ -52,14 +52,12 @@ pub fn attack(
     if let Some(looked_up) = LookedUp::of(program) {
         return response::solve(&attacker, &looked_up, &ordinary.concat());
     }
-    Ok(Outcome::untried(match program.bootstrap_count() {
-        0 => "the map is too large to write out".into(),
-        _ => {
-            "no attack here reads look-ups that are neither first nor last, or a map too large to \
-              write out"
-                .into()
-        }
-    }))
+    let is_read = program.bootstrap_count() == 0 || LookedUp::stands_last(program);
+    let reason = match is_read {
+        true => "the map is too large to write out",
+        false => "no attack here reads look-ups that are neither first nor last",
+    };
+    Ok(Outcome::untried(reason.into()))
 }
 
 /// Returns why a plan is not carried out, if it takes too much.
@@ -205,13 +203,9 @@ impl<'a> Impulses<'a> {
         answer: &[i64],
         gains: &[i64],
     ) {
-        let unit = self.attacker.program.unit;
         let steps = self.attacker.download_steps();
-        // Differences on the grid, modulo a turn.
         let difference = |output: usize| {
-            let phase = (answer[output] - base[output]) as f64 * steps[output] * unit as f64;
-            let turns = phase / 2f64.powi(64);
-            (turns - turns.round()) * 2f64.powi(64) / unit as f64
+            self.within_a_turn((answer[output] - base[output]) as f64 * steps[output])
         };
         let blocks = &self.affine.map.blocks;
         let mut rest: Vec<f64> = (0..base.len()).map(difference).collect();
@@ -235,6 +229,12 @@ impl<'a> Impulses<'a> {
             let base = f64::from(1u32 << self.capacity.bits);
             rest.iter_mut().for_each(|rest| *rest /= base);
         }
+    }
+
+    /// Returns the difference nearest to zero that is the same modulo a turn, in integers of the grid.
+    fn within_a_turn(&self, difference: f64) -> f64 {
+        let turn = 2f64.powi(64) / self.attacker.program.unit as f64;
+        difference - (difference / turn).round() * turn
     }
 
     /// Returns whether noise leaves every weight that was shown a whole number.
@@ -275,13 +275,14 @@ impl<'a> Impulses<'a> {
         });
         Ok(predictions.all(|(output, expected)| {
             let room = 2.0 * NOISE_QUANTILE * noise[output] + 1.5;
-            (expected - answer[output] as f64).abs() <= room
+            let miss = (expected - answer[output] as f64) * steps[output];
+            self.within_a_turn(miss).abs() <= room * steps[output]
         }))
     }
 
     /// Returns by how many integers of the grid the weights' inputs grow between two queries.
     fn gains(&self, from: &[i64], to: &[i64]) -> Vec<i64> {
-        let steps = self.attacker.upload_steps();
+        let steps = self.attacker.program.element_steps();
         let read = |integers: &[i64]| -> Vec<i64> {
             let grid = integers.iter().zip(&steps).map(|(v, step)| v * step);
             let grid: Vec<i64> = grid.collect();

@@ -1,7 +1,7 @@
 //! The weights of a map that an attack has estimated so far.
 
 use super::affine::Affine;
-use super::plan::{Shown, first_of_shared, used_taps};
+use super::plan::{Shown, first_of_shared, share_found};
 
 /// Estimates of weights, by least squares over all that showed them.
 pub struct Found<'a> {
@@ -68,18 +68,10 @@ impl<'a> Found<'a> {
 
     /// Returns the share of all weights that were found rightly.
     pub fn share(&self) -> f64 {
-        let (mut right, mut all) = (0, 0);
         let blocks = &self.affine.map.blocks;
-        for (index, tap) in used_taps(blocks, &self.first) {
-            let block = &blocks[index];
-            let depth = block.inputs.len();
-            for row in 0..block.outputs.len() {
-                let place = row * depth + tap;
-                let truth = block.weights[place] as i64;
-                all += 1;
-                right += usize::from(self.estimates[index][place].weight() == Some(truth));
-            }
-        }
-        right as f64 / f64::max(all as f64, 1.0)
+        share_found(blocks, &self.first, |block, row, tap| {
+            let depth = blocks[block].inputs.len();
+            self.estimates[block][row * depth + tap].weight()
+        })
     }
 }

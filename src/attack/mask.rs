@@ -13,10 +13,11 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use super::affine::Affine;
-use super::capacity::{WEIGHT_BITS, weight_bits};
+use super::capacity::weight_bits;
 use super::lattice::Noisy;
 use super::two_adic::{self, Solution};
 use super::{Outcome, QUERIES};
+use crate::analysis::UPLOAD_BITS;
 use crate::error::Result;
 use crate::fhe::noise;
 use crate::interface::Form;
@@ -121,7 +122,7 @@ pub fn attack(
 /// Returns the systems of a program, or why there is none.
 fn groups(program: &Program) -> std::result::Result<Vec<Group>, String> {
     let affine = Affine::of(program).filter(|affine| affine.leading.is_none());
-    let bits = affine.as_ref().map_or(WEIGHT_BITS, weight_bits);
+    let bits = affine.as_ref().map_or(UPLOAD_BITS, weight_bits);
     let mut groups: BTreeMap<(bool, Vec<Unknown>), Vec<Target>> = BTreeMap::new();
     let mut lwe_downloads = Vec::new();
     let mut first_output = 0;

@@ -42,6 +42,25 @@ pub fn used_taps(blocks: &[Block<u64>], first: &[usize]) -> BTreeSet<(usize, usi
     taps.collect()
 }
 
+/// Returns the share of all weights that are `found` rightly, by block, row and tap.
+pub fn share_found(
+    blocks: &[Block<u64>],
+    first: &[usize],
+    found: impl Fn(usize, usize, usize) -> Option<i64>,
+) -> f64 {
+    let (mut right, mut all) = (0, 0);
+    for (index, tap) in used_taps(blocks, first) {
+        let block = &blocks[index];
+        let depth = block.inputs.len();
+        for row in 0..block.outputs.len() {
+            let truth = block.weights[row * depth + tap] as i64;
+            all += 1;
+            right += usize::from(found(index, row, tap) == Some(truth));
+        }
+    }
+    right as f64 / f64::max(all as f64, 1.0)
+}
+
 /// Returns about how many steps planning takes: readers of elements, for each query.
 pub fn plan_cost(blocks: &[Block<u64>]) -> usize {
     let first = first_of_shared(blocks);

@@ -21,10 +21,11 @@ use super::affine::LookedUp;
 use super::attacker::Attacker;
 use super::chosen::{excess, mark};
 use super::likelihood::{Channel, Heard, Read};
-use super::plan::{MOST_PLANNING, Query, fill, first_of_shared, plan, plan_cost, used_taps};
+use super::plan::{MOST_PLANNING, Query, fill, first_of_shared, plan, plan_cost, share_found};
 use super::{Outcome, QUERIES};
 use crate::error::Result;
 use crate::linear_map::{Block, PADDING};
+use crate::units::percent;
 
 /// Queries of nothing but zeros: what the bias alone answers.
 const EMPTY_QUERIES: usize = 2;
@@ -65,15 +66,16 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
     let mut open: Vec<&Query> = plan.iter().collect();
     let mut asked = 0;
     while !open.is_empty() && asked < MOST_ANSWERS {
-        let more = if asked == 0 {
+        let wanted = if asked == 0 {
             rounds
         } else {
             rounds.div_ceil(2)
         };
-        let next = listener.used + more * open.len();
-        if excess(attacker, next).is_some() {
+        let affordable =
+            |more: &usize| excess(attacker, listener.used + more * open.len()).is_none();
+        let Some(more) = (1..=wanted).rev().find(affordable) else {
             break;
-        }
+        };
         for query in open
             .iter()
             .flat_map(|query| std::iter::repeat_n(query, more))
@@ -84,11 +86,18 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
         listener.solve();
         open.retain(|query| !listener.settles(query));
     }
-    let share = listener.share();
-    for known in &mut outcome.shares {
-        *known = known.or(Some(share));
+    let (share, used) = (listener.share(), listener.used);
+    if open.is_empty() || asked >= MOST_ANSWERS {
+        outcome.all_queries = Some(used);
+        for known in &mut outcome.shares {
+            *known = known.or(Some(share));
+        }
+    } else {
+        outcome.reason = excess(attacker, used + open.len()).map(|excess| {
+            let found = percent(share);
+            format!("{found} found by {used} queries, not all of it settled: {excess}")
+        });
     }
-    outcome.all_queries = Some(listener.used);
     outcome.seconds = start.elapsed().as_secs_f64();
     Ok(outcome)
 }
@@ -110,7 +119,7 @@ impl<'a> Listener<'a> {
         let blocks = &target.affine.map.blocks;
         let first = first_of_shared(blocks);
         let unit = attacker.program.unit;
-        let steps = attacker.upload_steps();
+        let steps = attacker.program.element_steps();
         let phases = steps.iter().map(|&step| (step as u64).wrapping_mul(unit));
         let phases: Vec<u64> = phases.collect();
         let mut channels: BTreeMap<Row, Channel<'a>> = BTreeMap::new();
@@ -210,17 +219,9 @@ impl<'a> Listener<'a> {
 
     /// Returns the share of the weights that were found rightly.
     fn share(&self) -> f64 {
-        let (mut right, mut all) = (0, 0);
-        for (index, tap) in used_taps(self.blocks, &self.first) {
-            let block = &self.blocks[index];
-            let depth = block.inputs.len();
-            for row in 0..block.outputs.len() {
-                let found = self.found.get(&(index, row));
-                let truth = block.weights[row * depth + tap] as i64;
-                all += 1;
-                right += usize::from(found.is_some_and(|found| found[tap].weight == truth));
-            }
-        }
-        right as f64 / f64::max(all as f64, 1.0)
+        share_found(self.blocks, &self.first, |block, row, tap| {
+            let found = self.found.get(&(block, row));
+            found.map(|found| found[tap].weight)
+        })
     }
 }

@@ -1,14 +1,15 @@
 //! What an honest client uploads over the test images, and how far that determines an affine segment.
 
 use std::collections::BTreeSet;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use crate::attack::affine::Affine;
 use crate::linear_map::{PADDING, Row};
 use crate::model::Model;
-use crate::model::values::Values;
-use crate::placement::{Party, Placement};
+use crate::placement::Placement;
 use crate::program::Program;
+use crate::simulation::{PORTION, observe_uploads};
 
 /// Test images that are looked at.
 const MOST_IMAGES: usize = 1000;
@@ -29,83 +30,155 @@ pub struct Rank {
     pub share: f64,
 }
 
-/// Returns the uploads of each server segment over the test images, without noise.
-pub fn uploads(
+/// Returns how far the uploads of the test images, of a thousand at most, determine the affine maps of
+/// the segments that are `asked` about, and their biases; `None` elsewhere, and where finding out
+/// takes too much.
+pub fn ranks(
     model: &Model,
     placement: &Placement,
     programs: &[Arc<Program>],
-) -> Vec<Vec<Integers>> {
-    let images = model.test.len().min(MOST_IMAGES);
-    let pixel = |image: usize, element| model.input.real(element, model.test.image(image)[element]);
-    let input = (0..model.element_count(0))
-        .map(|element| (0..images).map(|image| pixel(image, element)).collect());
-    let mut values = Values::default();
-    values.insert(0, input.collect());
-    let mut programs = programs.iter();
-    let mut uploads = Vec::new();
-    for segment in placement.segments() {
-        if segment.party == Party::Client {
-            for node in model.nodes_of(&segment) {
-                let operands = values.of(&model.nodes[node].inputs);
-                let value = model.nodes[node].operation.run_float(&operands);
-                values.insert(node + 1, value);
+    asked: impl Fn(usize) -> bool,
+) -> Vec<Option<Rank>> {
+    let affine = programs.iter().enumerate();
+    let affine = affine.map(|(index, program)| Affine::of(program).filter(|_| asked(index)));
+    let affine: Vec<Option<Affine<'_>>> = affine.collect();
+    let rankings = affine.iter().zip(programs);
+    let rankings = rankings.map(|(affine, program)| Some(Ranking::of(program, affine.as_ref()?)));
+    let mut rankings: Vec<Option<Ranking<'_>>> = rankings.collect();
+    let images: Vec<usize> = (0..model.test.len().min(MOST_IMAGES)).collect();
+    for portion in images.chunks(PORTION) {
+        let is_open =
+            |ranking: &Option<Ranking<'_>>| ranking.as_ref().is_some_and(Ranking::is_open);
+        let Some(last) = rankings.iter().rposition(is_open) else {
+            break;
+        };
+        observe_uploads(
+            model,
+            placement,
+            programs,
+            portion,
+            &mut |segment, uploads| {
+                if let Some(ranking) = &mut rankings[segment] {
+                    ranking.take(uploads);
+                }
+                match segment < last {
+                    true => ControlFlow::Continue(()),
+                    false => ControlFlow::Break(()),
+                }
+            },
+        );
+    }
+    let ranks = rankings.iter().map(|ranking| ranking.as_ref()?.rank());
+    ranks.collect()
+}
+
+/// An affine map whose rank over images is being found.
+struct Ranking<'a> {
+    affine: &'a Affine<'a>,
+    /// Grid integers of each uploaded element's integer 1.
+    steps: Vec<i64>,
+    matrices: Vec<Matrix<'a>>,
+    /// Multiplications so far.
+    work: usize,
+}
+
+impl<'a> Ranking<'a> {
+    fn of(program: &Program, affine: &'a Affine<'a>) -> Self {
+        Self {
+            affine,
+            steps: program.element_steps(),
+            matrices: patches(affine).into_iter().map(Matrix::of).collect(),
+            work: 0,
+        }
+    }
+
+    /// Takes further images.
+    fn take(&mut self, uploads: &[Integers]) {
+        let elements: Vec<&Row<u64>> = uploads.iter().flatten().collect();
+        for image in 0..elements.first().map_or(0, |row| row.len()) {
+            if !self.is_open() {
+                return;
             }
-        } else if let Some(program) = programs.next() {
-            uploads.push(run_segment(program, &mut values));
+            let grid = elements.iter().zip(&self.steps);
+            let grid: Vec<i64> = grid.map(|(row, step)| row[image] as i64 * step).collect();
+            let read = match self.affine.leading {
+                None => grid,
+                Some(leading) => leading.read(&grid),
+            };
+            for matrix in &mut self.matrices {
+                matrix.take(&read, &mut self.work);
+            }
         }
     }
-    uploads
-}
 
-/// Runs a server segment in the clear and returns what was uploaded.
-fn run_segment(program: &Program, values: &mut Values) -> Vec<Integers> {
-    let uploads = program.interface.uploads.iter().map(|upload| {
-        let rows = values.get(upload.value).iter().enumerate();
-        rows.map(|(element, row)| -> Row<u64> {
-            let integer = |&real| upload.quantisation.quantise(element, f64::from(real)) as u64;
-            row.iter().map(integer).collect()
+    /// Returns whether further images can tell more.
+    fn is_open(&self) -> bool {
+        self.work <= MOST_WORK && self.matrices.iter().any(|matrix| !matrix.is_full())
+    }
+
+    fn rank(&self) -> Option<Rank> {
+        let matrices = || self.matrices.iter();
+        let images = matrices().map(|matrix| matrix.images).max().unwrap_or(0);
+        let shares = matrices().map(|matrix| matrix.rank as f64 / matrix.unknowns() as f64);
+        (self.work <= MOST_WORK).then(|| Rank {
+            images: matrices().all(Matrix::is_full).then_some(images),
+            share: shares.fold(1.0, f64::min),
         })
-        .collect()
-    });
-    let uploads: Vec<Integers> = uploads.collect();
-    let run = program.run_clear(&uploads, None);
-    for (download, rows) in program.interface.downloads.iter().zip(run.outputs) {
-        let reals = rows.iter().zip(&download.scales).map(|(row, scale)| {
-            let real = |&integer: &u64| (integer as i64 as f64 * scale) as f32;
-            row.iter().map(real).collect()
-        });
-        values.insert(download.value, reals.collect());
     }
-    uploads
 }
 
-/// Returns how far uploads determine a map and its biases; `None` where finding out takes too much.
-pub fn rank(program: &Program, affine: &Affine<'_>, uploads: &[Integers]) -> Option<Rank> {
-    let elements: Vec<&Row<u64>> = uploads.iter().flatten().collect();
-    let steps = program.interface.uploads.iter().zip(&program.upload_steps);
-    let steps = steps.flat_map(|(upload, &step)| vec![step; upload.layout.places.len()]);
-    let steps: Vec<i64> = steps.collect();
-    let image_count = elements.first().map_or(0, |row| row.len());
-    let image = |image: usize| -> Vec<i64> {
-        let grid = elements.iter().zip(&steps);
-        let grid: Vec<i64> = grid.map(|(row, step)| row[image] as i64 * step).collect();
-        match affine.leading {
-            None => grid,
-            Some(leading) => leading.read(&grid),
+/// A matrix of the map, and the rank of the rows [x, 1] that its positions read.
+struct Matrix<'a> {
+    positions: Vec<&'a [u32]>,
+    /// Columns that read an element anywhere.
+    taps: Vec<usize>,
+    /// Reduced rows by their leading column, each with a one there.
+    basis: Vec<Option<Vec<i128>>>,
+    rank: usize,
+    /// Images taken before the rank was full.
+    images: usize,
+}
+
+impl<'a> Matrix<'a> {
+    fn of(positions: Vec<&'a [u32]>) -> Self {
+        let read = |tap: usize| positions.iter().any(|inputs| inputs[tap] != PADDING);
+        let taps: Vec<usize> = (0..positions[0].len()).filter(|&tap| read(tap)).collect();
+        Self {
+            basis: vec![None; taps.len() + 1],
+            positions,
+            taps,
+            rank: 0,
+            images: 0,
         }
-    };
-    let images: Vec<Vec<i64>> = (0..image_count).map(image).collect();
-    let mut worst = Rank {
-        images: Some(0),
-        share: 1.0,
-    };
-    let mut work = 0;
-    for positions in patches(affine) {
-        let rank = rank_of(&positions, &images, &mut work)?;
-        worst.images = worst.images.zip(rank.images).map(|(a, b)| a.max(b));
-        worst.share = worst.share.min(rank.share);
     }
-    Some(worst)
+
+    fn unknowns(&self) -> usize {
+        self.basis.len()
+    }
+
+    fn is_full(&self) -> bool {
+        self.rank == self.unknowns()
+    }
+
+    /// Takes one image, and adds the multiplications that takes; none where the rank is full.
+    fn take(&mut self, image: &[i64], work: &mut usize) {
+        if self.is_full() {
+            return;
+        }
+        self.images += 1;
+        for inputs in &self.positions {
+            let values = self.taps.iter().map(|&tap| match inputs[tap] {
+                PADDING => 0,
+                input => i128::from(image[input as usize]).rem_euclid(PRIME),
+            });
+            let row: Vec<i128> = values.chain([1]).collect();
+            *work += self.rank * self.unknowns();
+            if *work > MOST_WORK {
+                return;
+            }
+            self.rank += usize::from(insert(&mut self.basis, row));
+        }
+    }
 }
 
 /// Returns, for each matrix, the inputs of all its positions; matrices that read the same count once.
@@ -117,40 +190,6 @@ fn patches<'a>(affine: &'a Affine<'_>) -> BTreeSet<Vec<&'a [u32]>> {
     }
     patches.retain(|positions| !positions.is_empty());
     patches.into_iter().collect()
-}
-
-/// Returns the rank of the rows [x, 1] that positions read in images.
-fn rank_of(positions: &[&[u32]], images: &[Vec<i64>], work: &mut usize) -> Option<Rank> {
-    let read = |tap: usize| positions.iter().any(|inputs| inputs[tap] != PADDING);
-    let taps: Vec<usize> = (0..positions[0].len()).filter(|&tap| read(tap)).collect();
-    let unknowns = taps.len() + 1;
-    // Reduced rows by their leading column, each with a one there.
-    let mut basis: Vec<Option<Vec<i128>>> = vec![None; unknowns];
-    let mut rank = 0;
-    for (index, image) in images.iter().enumerate() {
-        for inputs in positions {
-            let values = taps.iter().map(|&tap| match inputs[tap] {
-                PADDING => 0,
-                input => i128::from(image[input as usize]).rem_euclid(PRIME),
-            });
-            let row: Vec<i128> = values.chain([1]).collect();
-            *work += rank * unknowns;
-            if *work > MOST_WORK {
-                return None;
-            }
-            rank += usize::from(insert(&mut basis, row));
-        }
-        if rank == unknowns {
-            return Some(Rank {
-                images: Some(index + 1),
-                share: 1.0,
-            });
-        }
-    }
-    Some(Rank {
-        images: None,
-        share: rank as f64 / unknowns as f64,
-    })
 }
 
 /// Reduces a row by a basis and adds what is left of it; returns whether anything is.
@@ -198,10 +237,13 @@ mod tests {
     fn a_pixel_that_is_always_zero_leaves_the_rank_short() {
         let (all, one): (&[u32], &[u32]) = (&[0, 1, 2], &[2]);
         let images = [vec![1, 0, 3], vec![2, 0, 5], vec![4, 0, 4], vec![-7, 0, 1]];
-        let rank = rank_of(&[all], &images, &mut 0).expect("small");
-        assert_eq!((rank.images, rank.share), (None, 0.75));
-        let rank = rank_of(&[one], &images, &mut 0).expect("small");
-        assert_eq!((rank.images, rank.share), (Some(2), 1.0));
-        assert_eq!(rank_of(&[all], &images, &mut MOST_WORK.clone()), None);
+        let rank = |positions: &[u32], work: &mut usize| {
+            let mut matrix = Matrix::of(vec![positions]);
+            images.iter().for_each(|image| matrix.take(image, work));
+            (matrix.is_full(), matrix.images, matrix.rank)
+        };
+        assert_eq!(rank(all, &mut 0), (false, 4, 3));
+        assert_eq!(rank(one, &mut 0), (true, 2, 2));
+        assert!(!rank(one, &mut MOST_WORK.clone()).0, "given up");
     }
 }

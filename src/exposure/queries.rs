@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::ordinary::Rank;
-use crate::analysis::Purpose;
+use crate::analysis::{Purpose, UPLOAD_BITS};
 use crate::attack::Outcome;
 use crate::attack::affine::{Affine, LookedUp};
 use crate::attack::capacity::{Capacity, look_up_repeats};
@@ -20,9 +20,6 @@ use crate::layer::Operation;
 use crate::model::{Model, Node};
 use crate::placement::{Party, Placement};
 use crate::program::{Action, Program};
-
-/// Bits of the integer weights that meet uploads.
-const UPLOAD_WEIGHT_BITS: usize = 8;
 
 /// What stands between upload and download of a segment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +68,8 @@ pub struct Queries {
     pub weight_bits: usize,
     /// Elements of all downloads.
     pub revealed_activations: usize,
+    /// Whether several steps make the map, so that its weights are no trained numbers of one layer.
+    pub composed: bool,
     /// d + 1 of the widest output; none where it is not known.
     pub unknowns: Option<usize>,
     /// Answers to one query that share the weights of that output: P.
@@ -151,13 +150,11 @@ impl Queries {
         }
         let affine = Affine::of(program);
         let kind = Kind::of(program, affine.as_ref());
-        let widest = match (&affine, kind) {
-            (Some(affine), _) => Some(widest(affine)),
-            (None, Kind::AffineThenActivation) => {
-                LookedUp::of(program).map(|looked_up| widest(&looked_up.affine))
-            }
-            (None, _) => None,
-        };
+        let looked_up = LookedUp::of(program).filter(|_| kind == Kind::AffineThenActivation);
+        let map = affine
+            .as_ref()
+            .or(looked_up.as_ref().map(|looked_up| &looked_up.affine));
+        let widest = map.map(widest);
         let floor = (weight_bits as f64 / answer_bits(program)).ceil() as usize;
         let malicious = affine
             .as_ref()
@@ -165,6 +162,7 @@ impl Queries {
         let behind = !kind.is_solvable();
         Self {
             kind,
+            composed: map.is_some_and(|map| map.composed),
             unknowns: widest.map(|(fan_in, _)| fan_in + 1),
             equations: widest.map(|(_, positions)| positions),
             honest: behind.then_some(floor),
@@ -256,7 +254,7 @@ pub fn client_bits_share(model: &Model, placement: &Placement) -> Option<f64> {
         let layers = model.layers.iter().zip(placement.parties());
         let layers = layers.filter(|(_, of)| party.is_none_or(|party| party == **of));
         let nodes = layers.flat_map(|(layer, _)| &model.nodes[layer.nodes.clone()]);
-        nodes.map(weight_bits).sum()
+        nodes.map(trained_bits).sum()
     };
     match bits(None) {
         0 => None,
@@ -265,7 +263,7 @@ pub fn client_bits_share(model: &Model, placement: &Placement) -> Option<f64> {
 }
 
 /// Returns the bits of a node's trained numbers, all of the size of its integer weights.
-pub fn weight_bits(node: &Node) -> usize {
+fn trained_bits(node: &Node) -> usize {
     match &node.operation {
         Operation::Linear(linear) => node.parameter_count * linear.weight_bits as usize,
         _ => 0,
@@ -279,8 +277,8 @@ fn computed_bits(node: &Node, program: &Program) -> usize {
         uploads.any(|upload| upload.value == *value)
     };
     match node.inputs.iter().all(is_upload) {
-        true => node.parameter_count * UPLOAD_WEIGHT_BITS,
-        false => weight_bits(node),
+        true => node.parameter_count * UPLOAD_BITS as usize,
+        false => trained_bits(node),
     }
 }
 

@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ordinary::{self, rank};
+use super::ordinary::ranks;
 use super::queries::{Kind, Queries};
-use crate::attack::affine::Affine;
 use crate::attack::{Outcome, chosen, mask};
 use crate::compile::{Download, Target};
 use crate::ending::Ending;
@@ -12,7 +11,6 @@ use crate::error::Result;
 use crate::fhe::noise::log2_sum;
 use crate::model::Model;
 use crate::placement::Placement;
-use crate::program::Program;
 use crate::session::Session;
 
 /// What is known of a server segment's exposure.
@@ -46,14 +44,14 @@ pub fn expose(
     seed: u64,
 ) -> Result<Vec<SegmentExposure>> {
     let segments = placement.server_segments();
-    let ordinary = ordinary::uploads(model, placement, session.programs());
-    let programs = session.programs().iter().zip(&segments).enumerate();
-    let exposures = programs.map(|(index, (program, segment))| {
-        let queries = Queries::of(model, program);
-        let queries = match Affine::of(program).filter(|_| queries.kind.is_solvable()) {
-            Some(affine) => queries.with_rank(rank(program, &affine, &ordinary[index])),
-            None => queries,
-        };
+    let programs = session.programs();
+    let queries: Vec<Queries> = programs.iter().map(|p| Queries::of(model, p)).collect();
+    let solvable = |index: usize| queries[index].kind.is_solvable();
+    let ranks = ranks(model, placement, programs, solvable);
+    let queries = queries.into_iter().zip(ranks);
+    let queries = queries.map(|(queries, rank)| queries.with_rank(rank));
+    let programs = programs.iter().zip(&segments).zip(queries).enumerate();
+    let exposures = programs.map(|(index, ((program, segment), queries))| {
         let flooding = program
             .interface
             .downloads
@@ -95,7 +93,7 @@ pub fn expose(
                 }
             }
         };
-        Ok(exposure.settled(model, program))
+        Ok(exposure.settled())
     });
     exposures.collect()
 }
@@ -108,16 +106,12 @@ pub fn total_distance(log2_distances: impl Iterator<Item = f64>) -> Option<f64> 
 }
 
 impl SegmentExposure {
-    /// Returns the exposure with counts that the attacks corrected.
-    fn settled(mut self, model: &Model, program: &Program) -> Self {
+    /// Returns the exposure with counts that the attacks corrected, and words for what shares count.
+    fn settled(mut self) -> Self {
         self.queries = self.queries.with_attacks(&self.chosen, &self.mask);
-        let nodes = &model.nodes[program.nodes.clone()];
-        let weighted = nodes.iter().filter(|node| node.parameter_count > 0).count();
-        if weighted > 1 && self.queries.kind != Kind::Deep {
-            for outcome in [&mut self.chosen, &mut self.mask, &mut self.mask_full] {
-                if !outcome.method.is_empty() {
-                    outcome.method += ", entries of the composed map";
-                }
+        for outcome in [&mut self.chosen, &mut self.mask, &mut self.mask_full] {
+            if self.queries.composed && !outcome.method.is_empty() {
+                outcome.method += ", entries of the composed map";
             }
         }
         self

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::hosts;
 use super::html::escape;
 use crate::exposure;
+use crate::overhead::Further;
 use crate::placement::Placement;
 use crate::provenance::Provenance;
 use crate::row::{SplitRow, Status};
@@ -66,9 +67,14 @@ fn measured(rows: &[SplitRow], provenance: &Provenance) -> String {
         [] => String::new(),
         builds => format!(", by {}", escape(&builds.join("; "))),
     };
+    let is_warmed = |row: &SplitRow| Further::of(row.bootstrap_count.unwrap_or(0)).per_visit > 0;
+    let warmed = match rows.iter().all(is_warmed) {
+        true => "after one that warms up",
+        false => "after one that warms up where they are short",
+    };
     format!(
         "<b>{}</b> is a network of {}. This folder holds {}{all}, each measured over {samples} \
-         after one that warms up, on {}{build}.",
+         {warmed}, on {}{build}.",
         escape(&first.model),
         count(layers, "placeable layer"),
         count(rows.len(), "split"),
@@ -122,11 +128,15 @@ fn cards(rows: &[&SplitRow]) -> String {
             by_figure.then(online(a).total_cmp(&online(b)))
         })
     };
+    let least_exposed = match with_server().all(|row| exposure::share(row).is_some()) {
+        true => "Least exposed, fastest of these",
+        false => "Least exposed of those known, fastest of these",
+    };
     let found = [
         ("Fastest with a server", least(|row| row.online_s_median)),
         ("Smallest client", least(standing::client_memory)),
         ("Fewest bytes", least(standing::bytes)),
-        ("Least exposed, fastest of these", least(exposure::share)),
+        (least_exposed, least(exposure::share)),
         (
             "Everything on the server",
             ok().find(|row| !row.placement.contains('C')),
@@ -166,10 +176,7 @@ fn card(title: &str, row: &SplitRow) -> String {
         row.upload_bytes
             .zip(row.download_bytes)
             .map(|(up, down)| format!("{} up, {} down", units::bytes(up), units::bytes(down))),
-        exposure::share(row).map(|share| match share {
-            0.0 => format!("exposure {}, none recovered", units::percent(share)),
-            _ => format!("exposure {}", units::percent(share)),
-        }),
+        exposed(row),
         row.simulated_accuracy
             .map(|share| format!("accuracy {} (simulated)", units::percent(share))),
     ];
@@ -182,6 +189,19 @@ fn card(title: &str, row: &SplitRow) -> String {
         escape(&row.placement),
         figures.trim_end()
     )
+}
+
+/// Says what the client ends up with; where no attack ran to its end, what it was handed is known.
+fn exposed(row: &SplitRow) -> Option<String> {
+    match (exposure::share(row), row.client_weight_share) {
+        (Some(0.0), _) => Some(format!("exposure {}, none recovered", units::percent(0.0))),
+        (Some(share), _) => Some(format!("exposure {}", units::percent(share))),
+        (None, Some(share)) => Some(format!(
+            "exposure unknown beyond the {} handed over",
+            units::percent(share)
+        )),
+        (None, None) => None,
+    }
 }
 
 /// Keeps numbers and their units on one line.

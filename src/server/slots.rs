@@ -4,16 +4,14 @@ use std::time::Instant;
 
 use rayon::prelude::*;
 
-use super::Spill;
-
 use crate::error::{Error, Result};
 use crate::fhe::packed::extract;
 use crate::fhe::parameters::ParameterSet;
 use crate::interface::UploadEncoding;
 use crate::linear_map::Row;
 use crate::packing::Place;
-use crate::program::{Action, Program};
-use crate::spill::Spilled;
+use crate::program::{Action, Program, Step};
+use crate::spill::{Spill, Spilled};
 
 /// The ciphertexts of a value.
 pub enum Ciphertexts<'a> {
@@ -26,6 +24,10 @@ pub enum Ciphertexts<'a> {
 }
 
 impl Ciphertexts<'_> {
+    fn is_spilled(&self) -> bool {
+        matches!(self, Self::Spilled(_))
+    }
+
     /// Returns the bytes in memory.
     fn bytes(&self) -> u64 {
         match self {
@@ -36,25 +38,18 @@ impl Ciphertexts<'_> {
         }
     }
 
-    /// Returns one LWE ciphertext per element.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Read`] where the file they wait in cannot be read.
-    pub fn into_lwe(self, parameters: &ParameterSet) -> Result<Vec<Row<u64>>> {
+    /// Returns one LWE ciphertext per element of a value in memory.
+    pub fn into_lwe(self, parameters: &ParameterSet) -> Vec<Row<u64>> {
         match self {
-            Self::Lwe(rows) => Ok(rows),
-            Self::Packed(ciphertexts, places) => Ok(places
+            Self::Lwe(rows) => rows,
+            Self::Packed(ciphertexts, places) => places
                 .par_iter()
                 .map(|place| {
                     let ciphertext = &ciphertexts[place.ciphertext as usize];
                     extract(parameters, ciphertext, place.coefficient as usize)
                 })
-                .collect()),
-            Self::Spilled(spilled) => spilled.read().map_err(|source| Error::Read {
-                path: std::env::temp_dir(),
-                source,
-            }),
+                .collect(),
+            Self::Spilled(_) => unreachable!("what waits in a file is read back first"),
         }
     }
 }
@@ -99,14 +94,29 @@ impl<'a> Slots<'a> {
     ///
     /// [`Error::Read`].
     pub fn unpack(&mut self, slot: usize) -> Result<()> {
+        self.read_back(slot)?;
         if let Some(ciphertexts) = self.values[slot].take() {
-            let waited = matches!(ciphertexts, Ciphertexts::Spilled(_));
-            let start = Instant::now();
-            let rows = ciphertexts.into_lwe(&self.program.parameters)?;
-            if waited {
-                self.spill.seconds += start.elapsed().as_secs_f64();
-            }
+            let rows = ciphertexts.into_lwe(&self.program.parameters);
             self.values[slot] = Some(Ciphertexts::Lwe(rows));
+        }
+        Ok(())
+    }
+
+    /// Brings a value back into memory, where it waits in a file.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Read`].
+    pub fn read_back(&mut self, slot: usize) -> Result<()> {
+        let value = &mut self.values[slot];
+        if let Some(Ciphertexts::Spilled(spilled)) = value.take_if(|value| value.is_spilled()) {
+            let start = Instant::now();
+            let rows = spilled.read().map_err(|source| Error::Read {
+                path: std::env::temp_dir(),
+                source,
+            })?;
+            self.spill.seconds += start.elapsed().as_secs_f64();
+            *value = Some(Ciphertexts::Lwe(rows));
         }
         Ok(())
     }
@@ -163,21 +173,31 @@ impl<'a> Slots<'a> {
         Ok(())
     }
 
-    /// Returns the bytes that a step brings into memory: its output, and what it reads from files.
+    /// Returns the bytes that a step brings into memory: its output, what it reads from files, and
+    /// what it unpacks.
     fn coming_bytes(&self, step: usize) -> u64 {
-        let inputs = self.program.steps[step].inputs.iter();
-        let read = inputs.map(|&slot| match &self.values[slot] {
+        let Step { action, inputs, .. } = &self.program.steps[step];
+        let parameters = &self.program.parameters;
+        let unpacked = |elements: usize| 8 * (elements * parameters.big_size()) as u64;
+        let packing = match action {
+            Action::Linear(linear) => linear.packing.as_ref(),
+            Action::LookUp(_) => None,
+        };
+        let read = inputs.iter().map(|&slot| match &self.values[slot] {
             Some(Ciphertexts::Spilled(spilled)) => spilled.bytes(),
+            Some(Ciphertexts::Packed(_, places)) if packing.is_none() => unpacked(places.len()),
             _ => 0,
         });
-        let output = match &self.program.steps[step].action {
-            Action::Linear(linear) => {
-                linear.weights.bias.len() * 8 * self.program.parameters.big_size()
+        let output = match (action, packing) {
+            (_, Some(packing)) => {
+                let size = parameters.big_dimension() + parameters.literal().polynomial_size;
+                8 * (packing.products.len() * size) as u64
             }
+            (Action::Linear(linear), None) => unpacked(linear.weights.bias.len()),
             // In place.
-            Action::LookUp(_) => 0,
+            (Action::LookUp(_), None) => 0,
         };
-        read.sum::<u64>() + output as u64
+        read.sum::<u64>() + output
     }
 
     /// Returns the value in memory that a step does not read and that waits longest.

@@ -111,15 +111,20 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_on_a_residual_network() {
 
 #[test]
 fn ciphertexts_that_wait_in_files_change_nothing() {
-    let model = placed(Granularity::Block);
-    let programs = compile_placement(&model, &placement("SSSSS"), &target(fast())).unwrap();
-    let clear = run_in_the_clear(&programs[0]);
-    // The pooled value waits while the block's branch runs.
     let size = 8 * fast().big_size() as u64;
-    for (limit, waiting) in [(0, true), (u64::MAX, false)] {
-        let (found, spilled) = run_spilling(&programs[0], &clear.uploaded, Some(limit));
-        assert_eq!(found, clear.downloaded);
-        assert_eq!(spilled > 0, waiting, "{spilled}");
-        assert_eq!(spilled % size, 0);
+    // The pooled value waits while the block's branch runs: for the sum, or to be an answer.
+    for (granularity, text) in [
+        (Granularity::Block, "SSSSS"),
+        (Granularity::Layer, "SSSSSSCCC"),
+    ] {
+        let model = placed(granularity);
+        let programs = compile_placement(&model, &placement(text), &target(fast())).unwrap();
+        let clear = run_in_the_clear(&programs[0]);
+        for (limit, waiting) in [(0, true), (u64::MAX, false)] {
+            let (found, spilled) = run_spilling(&programs[0], &clear.uploaded, Some(limit));
+            assert_eq!(found, clear.downloaded, "{text}");
+            assert_eq!(spilled > 0, waiting, "{text}: {spilled}");
+            assert_eq!(spilled % size, 0);
+        }
     }
 }
