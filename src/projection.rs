@@ -70,7 +70,8 @@ pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> R
         let further = Further::of(count);
         let visit_s =
             PER_VISIT_S + key_s + (settings.images + further.per_visit) as f64 * inference_s;
-        let first_s = PER_SPLIT_S + key_s + further.first as f64 * inference_s;
+        let first = further.first - usize::from(settings.skip_party_memory);
+        let first_s = PER_SPLIT_S + key_s + first as f64 * inference_s;
         projection.bootstrap_count += inferences_per_split * count;
         projection.seconds += settings.repeats as f64 * visit_s + first_s;
     }

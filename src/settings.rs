@@ -135,6 +135,8 @@ pub struct Overrides {
     pub protect: Option<Protection>,
     pub accuracy_images: Option<usize>,
     pub spill_above_bytes: Option<u64>,
+    /// Leave out the inference that tells the memory of each party.
+    pub skip_party_memory: bool,
     /// A file that `splitbench calibrate` wrote.
     pub calibration: Option<PathBuf>,
     /// Only this part of the placements.
@@ -188,6 +190,9 @@ pub struct Settings {
     /// Bytes of live ciphertexts above which those that wait spill to files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spill_above_bytes: Option<u64>,
+    /// Whether the inference that tells the memory of each party is left out.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip_party_memory: bool,
     /// What the choice of parameter sets is based on.
     pub cost: CostModel,
 }
@@ -265,6 +270,7 @@ impl Settings {
             protect: overrides.protect.unwrap_or(file.protect),
             accuracy_images: overrides.accuracy_images.or(file.accuracy_images),
             spill_above_bytes: overrides.spill_above_bytes.or(file.spill_above_bytes),
+            skip_party_memory: overrides.skip_party_memory,
             cost: match overrides.calibration {
                 Some(path) => CostModel::read(&path)?,
                 None => CostModel::default(),

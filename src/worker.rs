@@ -82,7 +82,8 @@ pub struct Finished {
     pub start_rss_bytes: Option<u64>,
     pub peak_rss_bytes: Option<u64>,
     pub rss_sampling_period_s: Option<f64>,
-    /// Each party in a process of its own; `None` where this system has no exact measure.
+    /// Each party in a process of its own; `None` where this system has no exact measure, or it is left
+    /// out.
     pub roles: Option<RoleMemories>,
     /// Per server layer: its index, and the most bytes of ciphertexts that lived in one of its steps.
     pub live_ciphertexts: Vec<(usize, u64)>,
@@ -256,8 +257,14 @@ pub fn measure(
         }
     }
     let encrypted = !programs.is_empty();
-    let program = std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?;
-    let roles = role::measure(&program, settings, placement)?;
+    let roles = match settings.skip_party_memory {
+        true => None,
+        false => {
+            let program = std::env::current_exe();
+            let program = program.map_err(|error| Error::Worker(error.to_string()))?;
+            role::measure(&program, settings, placement)?
+        }
+    };
     let has_key = set_up.evaluation_key_bytes > 0;
     Ok(Some(Box::new(Finished {
         key_generation_s: encrypted.then_some(set_up.key_generation_s),

@@ -81,6 +81,24 @@ fn a_sweep_in_its_own_process_gives_the_same_rows() {
 }
 
 #[test]
+fn the_memory_of_each_party_can_be_left_out() {
+    let desk = Desk::new();
+    desk.succeed(&format!("{SWEEP} --out with"));
+    desk.succeed(&format!("{SWEEP} --skip-party-memory --out without"));
+    let is_empty = |folder, column| -> Vec<bool> {
+        let cells = desk.column(folder, column).into_iter();
+        cells.map(|cell| cell.is_empty()).collect()
+    };
+    assert_eq!(is_empty("without", "client_peak_rss_bytes"), [true; 4]);
+    // Empty in both where this system has no exact measure.
+    assert_eq!(
+        is_empty("with", "client_peak_rss_bytes"),
+        [!cfg!(target_os = "linux"); 4]
+    );
+    assert_eq!(desk.column("without", "status"), ["ok"; 4]);
+}
+
+#[test]
 fn rounds_that_are_missing_make_a_split_partial() {
     let desk = Desk::new();
     desk.succeed(&format!("{SWEEP} --repeats 2 --out whole"));

@@ -14,7 +14,7 @@ use crate::simulation::{PORTION, observe_uploads};
 /// Test images that are looked at.
 const MOST_IMAGES: usize = 1000;
 /// Multiplications that finding a rank may take: some seconds.
-const MOST_WORK: usize = 1_000_000_000;
+const MOST_WORK: usize = 200_000_000;
 /// The prime 2^61 - 1, modulo which ranks are found: no larger than over the rationals.
 const PRIME: i128 = (1 << 61) - 1;
 
