@@ -88,7 +88,10 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         threads: task.threads,
     };
     let begin = Instant::now();
-    let chosen = calibration_placements(&counter, &task.candidates)?;
+    let mut chosen = calibration_placements(&counter, &task.candidates)?;
+    if arguments.reuse {
+        chosen.retain(|placement| task.is_measured(placement));
+    }
     tell(&format!(
         "{}: {} splits to predict, of which {} are measured for calibration",
         task.model.name,
@@ -202,6 +205,13 @@ impl Task {
         let rows = self.measured.iter();
         let rows = rows.filter(|row| names.contains(&row.placement)).cloned();
         Ok((rows.collect(), read_csv(&self.folder.join(LAYERS))?))
+    }
+
+    /// Returns whether the folder holds times of a placement.
+    fn is_measured(&self, placement: &Placement) -> bool {
+        let name = placement.to_string();
+        let mut rows = self.measured.iter();
+        rows.any(|row| row.placement == name && row.online_s_median.is_some())
     }
 
     /// Runs some placements, or goes on with what an earlier run left of them.
