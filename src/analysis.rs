@@ -205,7 +205,7 @@ enum Answer {
 ///
 /// # Errors
 ///
-/// [`Error::Parameters`] where a layer's integers are too many for the grid.
+/// [`crate::Error::Parameters`] where a layer's integers are too many for the grid.
 pub fn analyse(model: &Model, segment: &Segment) -> Result<Analysis> {
     analyse_to_end(model, segment, Ending::default(), MOST_PROTECT_BITS)
 }

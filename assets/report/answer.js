@@ -105,7 +105,7 @@ function hidesMore(split, network, conditions) {
     : ["No split of this sweep gives away less, as far as is known. "];
   const [answer, protect] = [split.value("answer"), split.value("protect")];
   const unused = [
-    answer === "label" ? null : "--answer label",
+    answer === "label" || !split.placement.endsWith("S") ? null : "--answer label",
     ...["bootstrap", "rerandomise"].filter((word) => word !== protect).map((word) => `--protect ${word}`),
   ].filter(Boolean);
   const model = figures.model_folder ? ` --model ${figures.model_folder}` : "";
