@@ -49,9 +49,7 @@ pub fn simulate(
         let predicting = noise.is_none() && counted < ENOUGH_PREDICTIONS;
         let run = Run { noise, predicting };
         let input = pixels(model, portion);
-        all.append(run.over(model, placement, programs, input, &mut |_, _| {
-            ControlFlow::Continue(())
-        }));
+        all.append(run.over(model, placement, programs, input, &mut to_the_end));
     }
     all
 }
@@ -68,6 +66,11 @@ fn pixels(model: &Model, images: &[usize]) -> Vec<Row<f32>> {
 /// Sees the index of a server segment and the integers that the client uploads to it, for each
 /// upload `[elements, images]`; says whether to go on.
 pub type SeeUploads<'a> = dyn FnMut(usize, &[Vec<Row<u64>>]) -> ControlFlow<()> + 'a;
+
+/// Sees nothing, and lets all segments run.
+fn to_the_end(_: usize, _: &[Vec<Row<u64>>]) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}
 
 /// Runs images of a model's test set through a placement, all at once and without noise, for what the
 /// client uploads.
@@ -94,9 +97,7 @@ pub fn simulate_on(
     noise: Option<NoiseSeed>,
 ) -> Simulation {
     let predicting = false;
-    Run { noise, predicting }.over(model, placement, programs, input, &mut |_, _| {
-        ControlFlow::Continue(())
-    })
+    Run { noise, predicting }.over(model, placement, programs, input, &mut to_the_end)
 }
 
 /// How a simulation runs.

@@ -40,7 +40,10 @@ pub fn ranks(
     asked: impl Fn(usize) -> bool,
 ) -> Vec<Option<Rank>> {
     let affine = programs.iter().enumerate();
-    let affine = affine.map(|(index, program)| Affine::of(program).filter(|_| asked(index)));
+    let affine = affine.map(|(index, program)| match asked(index) {
+        true => Affine::of(program),
+        false => None,
+    });
     let affine: Vec<Option<Affine<'_>>> = affine.collect();
     let rankings = affine.iter().zip(programs);
     let rankings = rankings.map(|(affine, program)| Some(Ranking::of(program, affine.as_ref()?)));

@@ -150,7 +150,10 @@ impl Queries {
         }
         let affine = Affine::of(program);
         let kind = Kind::of(program, affine.as_ref());
-        let looked_up = LookedUp::of(program).filter(|_| kind == Kind::AffineThenActivation);
+        let looked_up = match kind {
+            Kind::AffineThenActivation => LookedUp::of(program),
+            _ => None,
+        };
         let map = affine
             .as_ref()
             .or(looked_up.as_ref().map(|looked_up| &looked_up.affine));
