@@ -133,10 +133,11 @@ class Activation(nn.Module):
             return functional.relu(value, inplace=True)
         if self.training:
             clip = (self.scale * self.high).detach()
-            low, high = value.aminmax()
-            self.penalty = (
-                functional.relu(high.float() / clip - HIGH) + functional.relu(-low.float() / clip - LOW)
-            )
+            # Found in two steps, so that gradients pass through one picture and not the whole batch.
+            pictures = value.permute(0, 2, 3, 1).flatten(1)
+            low = pictures[pictures.detach().amin(1).argmin()].min()
+            high = pictures[pictures.detach().amax(1).argmax()].max()
+            self.penalty = functional.relu(high.float() / clip - HIGH) + functional.relu(-low.float() / clip - LOW)
         noise = noise_like(value) if self.noise > 0 else torch.zeros(())
         return Rounding.apply(value, noise, self.noise, self.scale, 0, self.high)
 
@@ -372,6 +373,8 @@ class Run:
         self.arguments = arguments
         self.images, self.labels, *self.test = data
         self.network = network
+        # The quantised network's large passes are compiled already, each by itself.
+        self.forward = torch.compile(network) if teacher is None else network
         self.teacher = teacher
         self.epochs = epochs
         self.is_quantised = teacher is not None
@@ -423,7 +426,7 @@ class Run:
     def step(self, batch):
         pictures = normalised(augmented(self.images[batch], self.generator))
         with torch.autocast("cpu", torch.bfloat16):
-            logits = self.network(pictures)
+            logits = self.forward(pictures)
             if self.is_quantised:
                 with torch.no_grad():
                     taught = self.teacher(pictures)
