@@ -55,6 +55,11 @@ impl Accuracy {
     }
 }
 
+/// Returns how many inferences the accuracy over so many test images takes.
+pub fn inference_count(image_count: usize) -> u64 {
+    image_count as u64 * (1 + noise_seeds(image_count))
+}
+
 /// Returns how many noise seeds the accuracy over so many test images is the mean of.
 fn noise_seeds(image_count: usize) -> u64 {
     (ENOUGH_INFERENCES / image_count as u64).clamp(1, MOST_NOISE_SEEDS)

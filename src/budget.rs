@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
 use crate::objective::Objective;
-use crate::overhead::{Further, PER_SPLIT_S, PER_VISIT_S};
+use crate::overhead::Runs;
 use crate::placement::Placement;
 use crate::scenario::Scenario;
 use crate::solver::shapes::{ShapeOracle, Stack};
@@ -21,8 +21,16 @@ const CRITERIA: [Objective; 3] = [Objective::Time, Objective::Exposure, Objectiv
 const TOLERANCE: f64 = 0.1;
 /// The most placements that the front is thinned to: more than any budget pays for.
 const MOST_OF_FRONT: usize = 4096;
-/// Times that a split's keys are made and handed over: for its inferences, and for its memory.
-const KEYS: f64 = 2.0;
+
+/// What is asked of each split, and what that takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked {
+    pub cost: CostModel,
+    /// Of all look-ups.
+    pub parameters: ParameterSet,
+    pub ending: Ending,
+    pub runs: Runs,
+}
 
 /// A placement that may be worth running.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,9 +55,9 @@ pub struct Plan {
 /// # Errors
 ///
 /// As [`promising`].
-pub fn plan(model: &Model, cost: &CostModel, inferences: usize, budget_s: f64) -> Result<Plan> {
+pub fn plan(model: &Model, asked: &Asked, budget_s: f64) -> Result<Plan> {
     let mut plan = Plan::default();
-    for candidate in promising(model, cost, inferences)? {
+    for candidate in promising(model, asked)? {
         if plan.run_s + candidate.run_s <= budget_s {
             plan.run_s += candidate.run_s;
             plan.placements.push(candidate.placement);
@@ -63,12 +71,13 @@ pub fn plan(model: &Model, cost: &CostModel, inferences: usize, budget_s: f64) -
 ///
 /// # Errors
 ///
-/// [`crate::Error::Parameters`] where the built-in set is refused.
-pub fn promising(model: &Model, cost: &CostModel, inferences: usize) -> Result<Vec<Promising>> {
+/// What pricing a piece gives.
+pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
     let stack = Stack::of(model);
     let scenario = Scenario::default();
     let cores = rayon::current_num_threads();
-    let oracle = ShapeOracle::new(&stack, &scenario, ParameterSet::fast()?, cost, cores);
+    let (parameters, ending) = (asked.parameters, asked.ending);
+    let oracle = ShapeOracle::new(&stack, &scenario, parameters, &asked.cost, cores);
     let request = Request {
         objectives: CRITERIA.to_vec(),
         tolerance: TOLERANCE,
@@ -97,10 +106,17 @@ pub fn promising(model: &Model, cost: &CostModel, inferences: usize) -> Result<V
     let beside = beside.into_iter().map(|(_, solution)| solution);
     let all = of_front.into_iter().chain(beside);
     let run_s = |placement: &Placement, cost: &Cost| {
-        let keys = if cost.key_memory > 0.0 { KEYS } else { 0.0 };
-        let further = Further::of(Ending::default().bootstrap_count(model, placement));
-        let inferences = inferences + further.per_visit + further.first;
-        PER_VISIT_S + PER_SPLIT_S + keys * oracle.key_exchange_s() + inferences as f64 * cost.time_s
+        let look_ups = ending.bootstrap_count(model, placement);
+        // The shapes know nothing of what an ending adds.
+        let added = look_ups - Ending::default().bootstrap_count(model, placement);
+        let look_up_s = asked.cost.look_up_core_s(&parameters) / cores as f64;
+        let key_s = if look_ups > 0 {
+            oracle.key_exchange_s()
+        } else {
+            0.0
+        };
+        let inference_s = cost.time_s + added as f64 * look_up_s;
+        asked.runs.seconds(look_ups, key_s, inference_s)
     };
     let promising = all.map(|Solution { placement, cost }| Promising {
         run_s: run_s(&placement, &cost),
@@ -168,20 +184,40 @@ mod tests {
     fn a_larger_budget_pays_for_more_and_never_overdraws() {
         let model = Model::load(Path::new("digits-deep")).expect("embedded");
         let model = model.with_granularity(Granularity::Layer);
-        let cost = CostModel::default();
+        let asked = Asked {
+            cost: CostModel::default(),
+            parameters: ParameterSet::fast().expect("secure"),
+            ending: Ending::default(),
+            runs: Runs {
+                images: 1,
+                repeats: 1,
+                skip_party_memory: false,
+                simulated_multiplications: 0.0,
+            },
+        };
         let mut last = 0;
         for budget_s in [0.0, 3.0, 20.0, 60.0, 1e9] {
-            let plan = plan(&model, &cost, 1, budget_s).expect("planned");
+            let plan = plan(&model, &asked, budget_s).expect("planned");
             assert!(plan.run_s <= budget_s);
             assert!(plan.placements.len() >= last, "{budget_s}");
             assert_eq!(
                 plan,
-                super::plan(&model, &cost, 1, budget_s).expect("planned")
+                super::plan(&model, &asked, budget_s).expect("planned")
             );
             last = plan.placements.len();
         }
         assert!(last > 8 && last <= 256, "{last}");
-        let all = promising(&model, &cost, 1).expect("found");
+        let many = Asked {
+            runs: Runs {
+                repeats: 5,
+                ..asked.runs
+            },
+            ..asked
+        };
+        let fewer = super::plan(&model, &many, 60.0).expect("planned");
+        let more = super::plan(&model, &asked, 60.0).expect("planned");
+        assert!(fewer.placements.len() < more.placements.len());
+        let all = promising(&model, &asked).expect("found");
         assert_eq!(all[0].placement.to_string(), "C".repeat(8));
         let names: HashSet<String> = all.iter().map(|p| p.placement.to_string()).collect();
         assert_eq!(names.len(), all.len(), "each once");

@@ -1,5 +1,5 @@
 //! How much of the server's model a split gives away: handed over with the client's layers, or
-//! recovered by an attack that was run.
+//! recovered by an attack that was run, or in a linear segment, which any client can solve.
 //!
 //! What no attack here recovers is not thereby safe.
 

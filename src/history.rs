@@ -19,21 +19,31 @@ pub struct Visited<'a> {
 }
 
 /// Returns the visits that ended, in their order; samples of a visit that broke off are not among
-/// them.
+/// them. A visit that was made again counts as it ended last.
 pub fn visited(records: &[Record]) -> Vec<Visited<'_>> {
     let (mut environment, mut samples) = (None, Vec::new());
-    let mut visits = Vec::new();
+    let mut visits: Vec<Visited<'_>> = Vec::new();
+    let mut places: HashMap<&Visit, usize> = HashMap::new();
     for record in records {
         match record {
             Record::Settings(_) => {}
             Record::Environment(of_next) => environment = Some(of_next),
             Record::Start(_) => samples.clear(),
             Record::Sample(sample) => samples.push(sample),
-            Record::End(end) => visits.push(Visited {
-                environment,
-                samples: std::mem::take(&mut samples),
-                end,
-            }),
+            Record::End(end) => {
+                let visit = Visited {
+                    environment,
+                    samples: std::mem::take(&mut samples),
+                    end,
+                };
+                match places.get(&end.visit) {
+                    Some(&place) => visits[place] = visit,
+                    None => {
+                        places.insert(&end.visit, visits.len());
+                        visits.push(visit);
+                    }
+                }
+            }
         }
     }
     visits
@@ -61,13 +71,27 @@ pub struct Done<'a> {
 }
 
 impl<'a> Done<'a> {
-    /// Counts the ends of visits.
+    /// Counts the ends of visits; of a visit that was made again, the last.
     pub fn of(ends: impl IntoIterator<Item = &'a VisitEnd>) -> Self {
+        Self::that_count(ends, |_| true)
+    }
+
+    /// As [`Self::of`], without those that may end otherwise next time: they are to be made again.
+    pub fn to_retry(ends: impl IntoIterator<Item = &'a VisitEnd>) -> Self {
+        Self::that_count(ends, |status| !status.may_pass())
+    }
+
+    fn that_count(
+        ends: impl IntoIterator<Item = &'a VisitEnd>,
+        counts: impl Fn(Status) -> bool,
+    ) -> Self {
+        let ends = ends.into_iter().map(|end| (&end.visit, end.status));
+        let last: HashMap<&Visit, Status> = ends.collect();
         let mut done = Self::default();
-        for end in ends {
-            done.ended.insert(&end.visit);
-            if end.status != Status::Ok {
-                done.broken.insert(&end.visit.placement);
+        for (visit, status) in last.into_iter().filter(|(_, status)| counts(*status)) {
+            done.ended.insert(visit);
+            if status != Status::Ok {
+                done.broken.insert(&visit.placement);
             }
         }
         done
@@ -100,4 +124,48 @@ pub fn by_split<'a>(records: &'a [Record]) -> HashMap<&'a Placement, Vec<Visited
         visits.sort_by_key(|visit| visit.end.visit.repeat);
     }
     splits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn end(repeat: usize, status: Status) -> VisitEnd {
+        VisitEnd {
+            visit: Visit {
+                placement: "CS".parse().expect("letters"),
+                repeat,
+            },
+            status,
+            reason: None,
+            calibration_s: None,
+            finished: None,
+        }
+    }
+
+    #[test]
+    fn a_visit_counts_as_it_ended_last() {
+        let records = [Status::Timeout, Status::Ok].map(|status| Record::End(end(0, status)));
+        let ends: Vec<Status> = visited(&records).iter().map(|v| v.end.status).collect();
+        assert_eq!(ends, [Status::Ok]);
+    }
+
+    #[test]
+    fn what_ended_at_a_limit_is_over_but_for_a_retry() {
+        for (status, is_over) in [
+            (Status::Ok, true),
+            (Status::Mismatch, true),
+            (Status::Failed, false),
+            (Status::Timeout, false),
+            (Status::Oom, false),
+        ] {
+            let ends = [end(0, status)];
+            let visit = &ends[0].visit;
+            assert!(Done::of(&ends).covers(visit));
+            assert_eq!(Done::to_retry(&ends).covers(visit), is_over, "{status:?}");
+        }
+        // Once it has passed, its further rounds are made.
+        let ends = [end(0, Status::Timeout), end(0, Status::Ok)];
+        assert!(!Done::of(&ends).covers(&end(1, Status::Ok).visit));
+    }
 }

@@ -101,22 +101,39 @@ impl<T: Element> LinearMap<T> {
     ///
     /// # Panics
     ///
-    /// Panics unless there are `input_count` rows of one length.
+    /// As [`Self::add_to`].
     pub fn apply(&self, input: &[Row<T>]) -> Vec<Row<T>> {
+        let mut output = vec![Box::default(); self.output_count];
+        self.add_to(&mut output, input);
+        output
+    }
+
+    /// Adds the output rows for `input` to `output`, on all cores; an empty row stands for zeros.
+    ///
+    /// # Panics
+    ///
+    /// Panics unless there are `input_count` rows of one length, and `output_count` of that length or
+    /// empty.
+    pub fn add_to(&self, output: &mut [Row<T>], input: &[Row<T>]) {
         assert_eq!(input.len(), self.input_count, "rows of the input");
+        assert_eq!(output.len(), self.output_count, "rows of the output");
         let columns = input.first().map_or(0, |row| row.len());
-        let computed: Vec<Vec<Row<T>>> = self
-            .blocks
+        let mut rows_of = |block: &Block<T>| -> Vec<Row<T>> {
+            let outputs = block.outputs.iter();
+            outputs
+                .map(|&index| std::mem::take(&mut output[index as usize]))
+                .collect()
+        };
+        let mut rows: Vec<Vec<Row<T>>> = self.blocks.iter().map(&mut rows_of).collect();
+        self.blocks
             .par_iter()
-            .map(|block| block.apply(input, columns))
-            .collect();
-        let mut output: Vec<Row<T>> = vec![Box::default(); self.output_count];
-        for (block, rows) in self.blocks.iter().zip(computed) {
+            .zip(&mut rows)
+            .for_each(|(block, rows)| block.add_to(rows, input, columns));
+        for (block, rows) in self.blocks.iter().zip(rows) {
             for (&index, row) in block.outputs.iter().zip(rows) {
                 output[index as usize] = row;
             }
         }
-        output
     }
 
     /// Returns the multiplications of a weight with an input, padding included.
@@ -152,9 +169,12 @@ impl<T: Element> LinearMap<T> {
 }
 
 impl<T: Element> Block<T> {
-    fn apply(&self, input: &[Row<T>], columns: usize) -> Vec<Row<T>> {
+    /// Adds the output rows for `input`, all of them of `columns`.
+    fn add_to(&self, output: &mut [Row<T>], input: &[Row<T>], columns: usize) {
+        for row in output.iter_mut().filter(|row| row.is_empty()) {
+            *row = vec![T::default(); columns].into();
+        }
         let depth = self.inputs.len();
-        let mut output = vec![vec![T::default(); columns].into_boxed_slice(); self.outputs.len()];
         let mut panel = vec![T::default(); depth * PANEL];
         for start in (0..columns).step_by(PANEL) {
             let width = PANEL.min(columns - start);
@@ -166,27 +186,35 @@ impl<T: Element> Block<T> {
             }
             for first_row in (0..output.len()).step_by(TILE_ROWS) {
                 for offset in (0..width).step_by(TILE) {
-                    let sums = self.tile(first_row, &panel, offset);
-                    let tile_width = TILE.min(width - offset);
+                    let columns = start + offset..start + width.min(offset + TILE);
+                    let mut sums = [[T::default(); TILE]; TILE_ROWS];
+                    for (sum, row) in sums.iter_mut().zip(&output[first_row..]) {
+                        sum[..columns.len()].copy_from_slice(&row[columns.clone()]);
+                    }
+                    let sums = self.tile(first_row, &panel, offset, sums);
                     for (row, sum) in output[first_row..].iter_mut().zip(sums) {
-                        row[start + offset..][..tile_width].copy_from_slice(&sum[..tile_width]);
+                        row[columns.clone()].copy_from_slice(&sum[..columns.len()]);
                     }
                 }
             }
         }
-        output
     }
 
-    /// Returns the sums of `TILE_ROWS` outputs over `TILE` columns of the panel.
+    /// Returns the sums of `TILE_ROWS` outputs over `TILE` columns of the panel, from those sums on.
     #[inline(always)]
-    fn tile(&self, first_row: usize, panel: &[T], offset: usize) -> [[T; TILE]; TILE_ROWS] {
+    fn tile(
+        &self,
+        first_row: usize,
+        panel: &[T],
+        offset: usize,
+        mut sums: [[T; TILE]; TILE_ROWS],
+    ) -> [[T; TILE]; TILE_ROWS] {
         let depth = self.inputs.len();
         let rows = self.outputs.len();
         // A tile that sticks out over the last row computes that row again.
         let weights: [&[T]; TILE_ROWS] = std::array::from_fn(|row| {
             &self.weights[(first_row + row).min(rows - 1) * depth..][..depth]
         });
-        let mut sums = [[T::default(); TILE]; TILE_ROWS];
         for (k, values) in panel.chunks_exact(PANEL).take(depth).enumerate() {
             let values: &[T; TILE] = values[offset..offset + TILE]
                 .try_into()
@@ -217,7 +245,8 @@ mod tests {
             let rows: Vec<Row<u64>> = (0..inputs)
                 .map(|row| (0..columns).map(|column| number(row * columns + column + 7)).collect())
                 .collect();
-            let result = LinearMap::dense(&weights, inputs).apply(&rows);
+            let map = LinearMap::dense(&weights, inputs);
+            let result = map.apply(&rows);
             for output in 0..outputs {
                 for column in 0..columns {
                     let expected = (0..inputs).fold(0u64, |sum, input| {
@@ -225,6 +254,13 @@ mod tests {
                     });
                     prop_assert_eq!(result[output][column], expected);
                 }
+            }
+            let mut sum = result.clone();
+            sum[0] = Row::default();
+            map.add_to(&mut sum, &rows);
+            prop_assert_eq!(&sum[0], &result[0]);
+            for (sum, once) in sum.iter().zip(&result).skip(1) {
+                prop_assert!(sum.iter().zip(once).all(|(sum, once)| *sum == once.wrapping_mul(2)));
             }
         }
     }

@@ -275,6 +275,15 @@ impl Model {
             .sum()
     }
 
+    /// Returns the multiplications by weights of one inference.
+    pub fn multiplication_count(&self) -> usize {
+        let linear = self.nodes.iter().filter_map(|node| match &node.operation {
+            Operation::Linear(linear) => Some(linear.map.multiplication_count()),
+            _ => None,
+        });
+        linear.sum()
+    }
+
     /// Returns the bootstraps of a layer under encryption.
     pub fn layer_bootstrap_count(&self, layer: &Layer) -> usize {
         let nodes = self.nodes[layer.nodes.clone()].iter();

@@ -253,7 +253,7 @@ pub fn predict(counter: &Counter<'_>, fit: &Fit, placement: &Placement) -> Resul
         model: model.name.clone(),
         placement: placement.to_string(),
         rounds: placement.server_segments().len(),
-        bootstrap_count: model.bootstrap_count(placement),
+        bootstrap_count: counter.target.ending.bootstrap_count(model, placement),
         client_weight_share: model.client_weight_share(placement),
         ..PredictionRow::default()
     };

@@ -55,6 +55,58 @@ pub struct Step {
     pub action: Action,
 }
 
+impl Step {
+    /// Returns which of its inputs its output takes the place of in memory, where it does.
+    pub fn in_place(&self) -> Option<usize> {
+        match &self.action {
+            Action::LookUp(_) => Some(0),
+            Action::Linear(LinearStep {
+                packing: Some(_), ..
+            }) => None,
+            Action::Linear(linear) => linear.weights.in_place(|input| self.may_change(input)),
+        }
+    }
+
+    /// Returns whether it is the last to read an input, and reads it once.
+    pub fn may_change(&self, input: usize) -> bool {
+        let slot = self.inputs[input];
+        let reads = self.inputs.iter().filter(|&&other| other == slot);
+        self.last_reads.contains(&slot) && reads.count() == 1
+    }
+
+    /// Returns the elements of its output.
+    pub fn element_count(&self) -> usize {
+        match &self.action {
+            Action::Linear(linear) => linear.weights.bias.len(),
+            Action::LookUp(look_up) => look_up.sigma.len(),
+        }
+    }
+
+    /// Returns whether it reads and writes packed ciphertexts.
+    pub fn is_packed(&self) -> bool {
+        matches!(&self.action, Action::Linear(linear) if linear.packing.is_some())
+    }
+
+    /// Returns the bytes of its output's ciphertexts.
+    pub fn output_bytes(&self, parameters: &ParameterSet) -> u64 {
+        match &self.action {
+            Action::Linear(LinearStep {
+                packing: Some(packing),
+                ..
+            }) => parameters.glwe_bytes(packing.products.len()),
+            _ => parameters.lwe_bytes(self.element_count()),
+        }
+    }
+
+    /// Returns the bytes of memory that its output takes beside what is there.
+    pub fn further_bytes(&self, parameters: &ParameterSet) -> u64 {
+        match self.in_place() {
+            Some(_) => 0,
+            None => self.output_bytes(parameters),
+        }
+    }
+}
+
 /// What a step does.
 #[derive(Debug, Clone)]
 pub enum Action {
@@ -250,6 +302,27 @@ impl Program {
         uploads
             .flat_map(|(upload, &step)| std::iter::repeat_n(step, upload.layout.places.len()))
             .collect()
+    }
+
+    /// Returns the most bytes of ciphertexts that the server holds at once, where none wait in files.
+    pub fn most_ciphertext_bytes(&self) -> u64 {
+        let uploads = self.interface.uploads.iter().map(|upload| &upload.layout);
+        let mut elements: Vec<usize> = uploads.clone().map(|layout| layout.places.len()).collect();
+        let packed = uploads.map(|layout| self.parameters.glwe_bytes(layout.lengths.len()));
+        let mut live: Vec<u64> = packed.collect();
+        let mut most = 0;
+        for step in &self.steps {
+            for &slot in step.inputs.iter().filter(|_| !step.is_packed()) {
+                live[slot] = self.parameters.lwe_bytes(elements[slot]);
+            }
+            most = most.max(live.iter().sum::<u64>() + step.further_bytes(&self.parameters));
+            for &slot in &step.last_reads {
+                live[slot] = 0;
+            }
+            live.push(step.output_bytes(&self.parameters));
+            elements.push(step.element_count());
+        }
+        most
     }
 
     /// Returns the look-ups of one inference.

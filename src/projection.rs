@@ -7,7 +7,6 @@ use crate::compile::{Target, compile_placement};
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
-use crate::overhead::{Further, PER_SPLIT_S, PER_VISIT_S};
 use crate::placement::Placement;
 use crate::program::{Program, key_parameters};
 use crate::session::Session;
@@ -41,6 +40,7 @@ pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> R
     let target = settings.target()?;
     let inferences_per_split = settings.images * settings.repeats;
     let ending = settings.ending();
+    let runs = settings.runs(model);
     let bootstraps = |placement: &Placement| ending.bootstrap_count(model, placement);
     let probes = settings
         .placements
@@ -67,20 +67,15 @@ pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> R
         let count = bootstraps(placement);
         let inference_s = count as f64 * activation_s;
         let key_s = if count > 0 { key_s } else { 0.0 };
-        let further = Further::of(count);
-        let visit_s =
-            PER_VISIT_S + key_s + (settings.images + further.per_visit) as f64 * inference_s;
-        let first = further.first - usize::from(settings.skip_party_memory);
-        let first_s = PER_SPLIT_S + key_s + first as f64 * inference_s;
         projection.bootstrap_count += inferences_per_split * count;
-        projection.seconds += settings.repeats as f64 * visit_s + first_s;
+        projection.seconds += runs.seconds(count, key_s, inference_s);
     }
     for placement in sampled(&settings.placements, &bootstraps) {
         if stop() {
             return Err(Error::Interrupted);
         }
         if let Some(programs) = carried(compile_placement(model, placement, &target))? {
-            let bytes = peak_bytes(model, &programs);
+            let bytes = peak_bytes(&programs);
             projection.peak_bytes = projection.peak_bytes.max(bytes);
         }
     }
@@ -136,8 +131,8 @@ fn key_parts(parameters: &ParameterSet) -> (usize, usize) {
 }
 
 /// Returns the projected peak of a split: the evaluation keys while the last is expanded, or at
-/// rest with the ciphertexts of the widest layer's input and output.
-pub fn peak_bytes(model: &Model, programs: &[Arc<Program>]) -> u64 {
+/// rest with the most ciphertexts that the server holds at once.
+pub fn peak_bytes(programs: &[Arc<Program>]) -> u64 {
     let mut at_rest = 0;
     let mut expanding = 0;
     for parameters in key_parameters(programs) {
@@ -147,17 +142,7 @@ pub fn peak_bytes(model: &Model, programs: &[Arc<Program>]) -> u64 {
         expanding = (15 * keyswitch).max(3 * keyswitch + 2 * bootstrap);
         at_rest += key_bytes_at_rest(&parameters);
     }
-    let ciphertexts = programs.iter().flat_map(|program| {
-        let nodes = program.nodes.clone().map(|node| {
-            let read = model.nodes[node].inputs.iter();
-            let read: usize = read.map(|&value| model.element_count(value)).sum();
-            read + model.element_count(node + 1)
-        });
-        // Comparisons of logits are more than the logits.
-        let look_ups = program.look_ups().map(|look_up| look_up.sigma.len());
-        let elements = nodes.chain(look_ups);
-        elements.map(|elements| 8 * program.parameters.big_size() * elements)
-    });
+    let ciphertexts = programs.iter().map(|p| p.most_ciphertext_bytes());
     let working = ciphertexts.max().unwrap_or(0);
-    BASE_BYTES + expanding.max(at_rest + working) as u64
+    BASE_BYTES + (expanding as u64).max(at_rest as u64 + working)
 }

@@ -38,6 +38,22 @@ struct Job {
     placement: Placement,
 }
 
+impl Job {
+    fn of(settings: &Settings, placement: &Placement) -> Self {
+        Self {
+            // The other placements are nobody's business here, and there may be millions: more than an
+            // environment variable holds.
+            settings: Settings {
+                placements: vec![placement.clone()],
+                whole: Vec::new(),
+                left_out: Vec::new(),
+                ..settings.clone()
+            },
+            placement: placement.clone(),
+        }
+    }
+}
+
 /// Resident bytes of a party's process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleMemory {
@@ -79,15 +95,8 @@ pub fn measure(
     if HighWater::reset().is_none() {
         return Ok(None);
     }
-    let job = Job {
-        // The other placements are nobody's business here, and there may be millions.
-        settings: Settings {
-            placements: vec![placement.clone()],
-            ..settings.clone()
-        },
-        placement: placement.clone(),
-    };
-    let job = serde_json::to_string(&job).map_err(|error| failed(&error))?;
+    let job =
+        serde_json::to_string(&Job::of(settings, placement)).map_err(|error| failed(&error))?;
     let start = |role: &str, input: Stdio, output: Stdio| {
         let mut command = Command::new(program);
         command.args(["role", role]).env(JOB, &job);
@@ -107,11 +116,15 @@ pub fn measure(
         unreachable!("both ends were asked for");
     };
     let client = start("client", from_server.into(), to_server.into())?;
-    let client = client.report()?;
-    Ok(Some(RoleMemories {
-        client,
-        server: Some(server.report()?),
-    }))
+    // Where one party fails, the other misses its messages: both say what they saw.
+    match (client.report(), server.report()) {
+        (Ok(client), Ok(server)) => Ok(Some(RoleMemories {
+            client,
+            server: Some(server),
+        })),
+        (Err(client), Err(server)) => Err(failed(&format!("server: {server}; client: {client}"))),
+        (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+    }
 }
 
 fn failed(error: &dyn std::fmt::Display) -> Error {
@@ -302,6 +315,22 @@ fn read_frames(input: &mut impl Read) -> Result<Vec<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Overrides;
+
+    #[test]
+    fn a_job_is_short_however_many_splits_there_are() {
+        let shard = Overrides {
+            model: Some("digits-deep".into()),
+            shard: Some("1/2".parse().expect("a shard")),
+            ..Overrides::default()
+        };
+        let (settings, _) = Settings::resolve(shard).expect("settings");
+        let length = |value: &Settings| serde_json::to_vec(value).expect("written").len();
+        let job = Job::of(&settings, &settings.placements[0]);
+        assert_eq!(settings.whole.len(), 256);
+        assert!(length(&settings) > 256 * 8);
+        assert!(length(&job.settings) < 1024);
+    }
 
     #[test]
     fn frames_arrive_whole_or_not_at_all() {

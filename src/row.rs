@@ -225,6 +225,12 @@ pub enum Status {
 }
 
 impl Status {
+    /// Returns whether a visit that ended so may end well under other limits, or on a machine with
+    /// nothing else to do.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Self::Failed | Self::Timeout | Self::Oom)
+    }
+
     /// Returns the word in the status column.
     pub fn word(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 
 mod slots;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -66,7 +67,7 @@ pub struct StepTime {
     /// Index of the node in the model.
     pub node: usize,
     pub seconds: f64,
-    /// Bytes of all ciphertexts in memory at the end of the step, its inputs and output among them.
+    /// Bytes of all ciphertexts in memory during the step, its inputs and output among them.
     pub live_bytes: u64,
     /// What waiting in files has cost in the step.
     pub spill: Spill,
@@ -206,19 +207,17 @@ impl Server {
         for (index, (step, prepared)) in program.steps.iter().zip(prepared).enumerate() {
             let start = Instant::now();
             slots.make_room(index)?;
-            let packed = matches!(prepared, Prepared::Packed(_));
-            for &input in step.inputs.iter().filter(|_| !packed) {
+            for &input in step.inputs.iter().filter(|_| !step.is_packed()) {
                 slots.unpack(input)?;
             }
             let spill = slots.take_spill();
+            let live_bytes = slots.live_bytes() + step.further_bytes(parameters);
             let output = match (&step.action, prepared) {
                 (Action::Linear(linear), Prepared::Packed(weights)) => {
                     run_packed(linear, weights, program, slots.take(step.inputs[0]))
                 }
                 (Action::Linear(linear), _) => {
-                    let inputs = step.inputs.iter().map(|&input| slots.rows(input));
-                    let inputs: Vec<&[Row<u64>]> = inputs.collect();
-                    Ciphertexts::Lwe(run_linear(linear, &inputs, program.unit))
+                    Ciphertexts::Lwe(run_linear(linear, slots.inputs(step), program.unit))
                 }
                 (Action::LookUp(look_up), Prepared::Tables(tables)) => {
                     let Some(Ciphertexts::Lwe(mut rows)) = slots.take(step.inputs[0]) else {
@@ -238,7 +237,7 @@ impl Server {
             times.push(StepTime {
                 node: step.node,
                 seconds: start.elapsed().as_secs_f64(),
-                live_bytes: slots.live_bytes(),
+                live_bytes,
                 spill,
             });
             for &slot in &step.last_reads {
@@ -350,7 +349,7 @@ fn run_packed<'a>(
     Ciphertexts::Packed(products, outputs)
 }
 
-fn run_linear(linear: &LinearStep, inputs: &[&[Row<u64>]], unit: u64) -> Vec<Row<u64>> {
+fn run_linear(linear: &LinearStep, inputs: Vec<Cow<'_, [Row<u64>]>>, unit: u64) -> Vec<Row<u64>> {
     let mut rows = linear.weights.apply(inputs);
     for (row, &bias) in rows.iter_mut().zip(&linear.weights.bias) {
         add_to_body(row, (bias as u64).wrapping_mul(unit));

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::accuracy;
 use crate::answer::Answer;
-use crate::budget;
+use crate::budget::{self, Asked};
 use crate::compile::{Choice, Download, Target};
 use crate::cost::CostModel;
 use crate::ending::Ending;
@@ -15,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::{Granularity, Model};
 use crate::order::Order;
+use crate::overhead::Runs;
 use crate::placement::Placement;
 use crate::protection::Protection;
 use crate::select::{DEFAULT_STEP_NOISE, Precision};
@@ -295,8 +297,7 @@ impl Settings {
     /// Chooses the placements that a budget pays for; in a table of all that can be listed, the
     /// others are left out.
     fn spend(&mut self, budget_s: f64, model: &Model) -> Result<()> {
-        let inferences = self.images * self.repeats;
-        let plan = budget::plan(model, &self.cost, inferences, budget_s)?;
+        let plan = budget::plan(model, &self.asked(model)?, budget_s)?;
         if plan.placements.is_empty() {
             return Err(Error::Usage(format!(
                 "--budget: {} pays for no split of {}: give more",
@@ -421,6 +422,35 @@ impl Settings {
     /// Returns over how many images accuracy is simulated.
     pub fn accuracy_image_count(&self, model: &Model) -> usize {
         self.accuracy_images.unwrap_or(model.test.len())
+    }
+
+    /// Returns how often each split runs.
+    pub fn runs(&self, model: &Model) -> Runs {
+        let simulated = accuracy::inference_count(self.accuracy_image_count(model));
+        Runs {
+            images: self.images,
+            repeats: self.repeats,
+            skip_party_memory: self.skip_party_memory,
+            simulated_multiplications: simulated as f64 * model.multiplication_count() as f64,
+        }
+    }
+
+    /// Returns what decides which splits are promising.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::target`].
+    pub fn asked(&self, model: &Model) -> Result<Asked> {
+        let parameters = match self.target()?.parameters {
+            Choice::Fixed(parameters) => parameters,
+            Choice::Cheapest(..) => ParameterSet::fast()?,
+        };
+        Ok(Asked {
+            cost: self.cost,
+            parameters,
+            ending: self.ending(),
+            runs: self.runs(model),
+        })
     }
 
     /// Returns how server segments end.

@@ -68,23 +68,35 @@ pub trait Observer {
     fn stop(&self) -> bool;
 }
 
+/// What to do with visits that a results folder holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resume {
+    /// Refuse it: they are another sweep's.
+    No,
+    /// Make those that have not ended.
+    Continue,
+    /// Make also those again that failed, or were stopped by a limit.
+    Retry,
+}
+
 /// A results folder that this process alone writes to.
 pub struct ResultsFolder {
     path: PathBuf,
     log: Log,
     records: Vec<Record>,
+    resume: Resume,
     /// Released when dropped.
     _lock: fs::File,
 }
 
 impl ResultsFolder {
-    /// Opens a new folder, or with `resume` one that a sweep with the same settings left.
+    /// Opens a new folder, or, where it is to be resumed, one that a sweep with the same settings left.
     ///
     /// # Errors
     ///
     /// [`Error::Usage`] where the folder belongs to something else, is in use, or would have to
     /// be resumed; [`Error::Write`].
-    pub fn open(path: &Path, settings: &Settings, resume: bool) -> Result<Self> {
+    pub fn open(path: &Path, settings: &Settings, resume: Resume) -> Result<Self> {
         let write_error = |error: std::io::Error| Error::Write {
             path: path.to_owned(),
             source: std::io::Error::new(
@@ -110,8 +122,8 @@ impl ResultsFolder {
             check_same(path, &records, settings)?;
             // A sweep that ended before its first split left nothing to protect.
             let is_protected = |record: &Record| matches!(record, Record::Start(_));
-            if !resume && records.iter().any(is_protected) {
-                let (done, placements) = (done(&records), &settings.placements);
+            if resume == Resume::No && records.iter().any(is_protected) {
+                let (done, placements) = (Done::of(ends(&records)), &settings.placements);
                 let over = placements
                     .iter()
                     .filter(|p| done.is_over(p, settings.repeats));
@@ -140,8 +152,20 @@ impl ResultsFolder {
             path: path.to_owned(),
             log,
             records,
+            resume,
             _lock: lock,
         })
+    }
+
+    /// Returns the visits that have not ended and are worth making, each with how many come before it
+    /// in the schedule.
+    fn visits_left(&self, settings: &Settings) -> Vec<(usize, Visit)> {
+        let done = match self.resume {
+            Resume::Retry => Done::to_retry(ends(&self.records)),
+            Resume::No | Resume::Continue => Done::of(ends(&self.records)),
+        };
+        let left = schedule(settings).enumerate();
+        left.filter(|(_, visit)| !done.covers(visit)).collect()
     }
 
     fn append(&mut self, record: Record) -> Result<()> {
@@ -187,11 +211,11 @@ pub fn difference(found: &Settings, wanted: &Settings) -> String {
     "of another version".into()
 }
 
-fn done(records: &[Record]) -> Done<'_> {
-    Done::of(records.iter().filter_map(|record| match record {
+fn ends(records: &[Record]) -> impl Iterator<Item = &VisitEnd> {
+    records.iter().filter_map(|record| match record {
         Record::End(end) => Some(end),
         _ => None,
-    }))
+    })
 }
 
 /// Makes every visit that has not ended yet, then writes tables and charts.
@@ -207,7 +231,7 @@ pub fn run(
     isolation: &Isolation,
     observer: &dyn Observer,
 ) -> Result<Tables> {
-    let left = visits_left(settings, &folder.records);
+    let left = folder.visits_left(settings);
     if !left.is_empty() {
         folder.append(Record::Environment(Environment::probe()))?;
     }
@@ -233,14 +257,6 @@ fn schedule(settings: &Settings) -> impl Iterator<Item = Visit> {
             repeat,
         })
     })
-}
-
-/// Returns the visits that have not ended and are worth making, each with how many come before it in
-/// the schedule.
-fn visits_left(settings: &Settings, records: &[Record]) -> Vec<(usize, Visit)> {
-    let done = done(records);
-    let left = schedule(settings).enumerate();
-    left.filter(|(_, visit)| !done.covers(visit)).collect()
 }
 
 fn make_visits(

@@ -274,8 +274,17 @@ fn time_limits_end_splits_as_timeouts() {
                     short/splits.csv";
     assert_eq!(last_line, expected);
     let row = ["SSS", "timeout", "stopped after 0 s"].map(String::from);
-    assert_eq!(statuses(&desk, "short"), [row]);
+    assert_eq!(statuses(&desk, "short"), std::slice::from_ref(&row));
     assert!(desk.rows("short/samples.csv").is_empty());
+
+    // The limit is no setting: under another one it may pass, where that is asked for.
+    let again = "sweep --model digits-mlp --placement SSS --timeout 600 --out short";
+    assert_eq!(desk.run(&format!("{again} --resume")).code, Some(4));
+    assert_eq!(statuses(&desk, "short"), [row]);
+    desk.succeed(&format!("{again} --retry"));
+    let row = ["SSS", "ok", ""].map(String::from);
+    assert_eq!(statuses(&desk, "short"), [row]);
+    assert_eq!(desk.rows("short/samples.csv").len(), 1);
 
     let longest = u64::MAX;
     desk.succeed(&format!("{TINY} --timeout {longest} --out long"));

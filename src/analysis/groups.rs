@@ -42,7 +42,6 @@ impl Groups {
     /// Gives two groups one step.
     pub fn join(&mut self, left: usize, right: usize) {
         let (left, right) = (self.root(left), self.root(right));
-        // The later one stands for both: steps are settled from the last group to the first.
         self.joined[left.min(right)] = left.max(right);
     }
 
@@ -61,38 +60,63 @@ impl Groups {
         self.limits.extend(limits);
     }
 
-    /// Returns the step of each group, settled from the last to the first, because bounds refer to later
-    /// groups alone.
+    /// Returns the step of each group.
     pub fn steps(&self) -> Vec<i64> {
-        let mut steps = vec![0i64; self.joined.len()];
-        for root in (0..self.joined.len()).rev() {
-            if self.root(root) != root {
-                continue;
-            }
-            let own = self
-                .limits
-                .iter()
-                .filter(|limit| self.root(limit.group) == root);
-            let bounds: Vec<(f64, bool)> = own
-                .map(|limit| {
-                    let base = limit.base.map_or(1.0, |base| steps[self.root(base)] as f64);
-                    (limit.most * base, limit.divides)
-                })
-                .collect();
-            let most = bounds.iter().map(|(most, _)| *most);
-            let most = most.fold(HALF_TURN as f64, f64::min);
-            // Where a single bound must be a whole multiple, the step divides it; several cannot
-            // all be met, but by steps so small that their factors hardly err.
-            let mut multiples = bounds.iter().filter(|(_, divides)| *divides);
-            let step = match (multiples.next(), multiples.next()) {
-                (None, _) => most,
-                (Some((bound, _)), None) => bound / (bound / most).ceil(),
-                (Some(_), Some(_)) => most / LEAST_FACTOR,
-            };
-            steps[root] = (step as i64) & !1;
-        }
-        (0..steps.len())
-            .map(|group| steps[self.root(group)])
+        let mut settled = vec![None; self.joined.len()];
+        let groups = 0..self.joined.len();
+        groups
+            .map(|group| self.settle(self.root(group), &mut settled))
             .collect()
+    }
+
+    /// Returns the step of a group that stands for itself, after those that its bounds refer to.
+    fn settle(&self, root: usize, settled: &mut [Option<i64>]) -> i64 {
+        if let Some(step) = settled[root] {
+            return step;
+        }
+        // No step is in proportion to itself.
+        settled[root] = Some(0);
+        let own = self.limits.iter();
+        let own = own.filter(|limit| self.root(limit.group) == root);
+        let bounds = own.map(|limit| {
+            let base = limit.base.map(|base| self.settle(self.root(base), settled));
+            let base = base.map_or(1.0, |step| step as f64);
+            (limit.most * base, limit.divides)
+        });
+        let bounds: Vec<(f64, bool)> = bounds.collect();
+        let most = bounds.iter().map(|(most, _)| *most);
+        let most = most.fold(HALF_TURN as f64, f64::min);
+        // Where a single bound must be a whole multiple, the step divides it; several cannot all be
+        // met, but by steps so small that their factors hardly err.
+        let mut multiples = bounds.iter().filter(|(_, divides)| *divides);
+        let step = match (multiples.next(), multiples.next()) {
+            (None, _) => most,
+            (Some((bound, _)), None) => bound / (bound / most).ceil(),
+            (Some(_), Some(_)) => most / LEAST_FACTOR,
+        };
+        let step = (step as i64) & !1;
+        settled[root] = Some(step);
+        step
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bound_may_refer_to_an_earlier_group() {
+        let mut groups = Groups::default();
+        let (value, sum, pool) = (groups.add(), groups.add(), groups.add());
+        groups.limit(sum, 1024.0);
+        groups.limit_all([Limit {
+            group: value,
+            base: Some(sum),
+            most: 0.5,
+            divides: false,
+        }]);
+        // A pool of the value has its step.
+        groups.join(value, pool);
+        assert_eq!(groups.steps(), [512, 1024, 512]);
     }
 }

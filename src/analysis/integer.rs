@@ -1,6 +1,8 @@
 //! The integer network: a segment on integers of the grid with look-ups of unlimited resolution,
 //! as quantisation alone makes it, before parameters and tables.
 
+use std::borrow::Cow;
+
 use rayon::prelude::*;
 
 use super::{Analysis, PlannedAction, PlannedLinear, PlannedLookUp, Term};
@@ -105,7 +107,8 @@ impl PlannedLookUp {
 impl PlannedLinear {
     /// Runs the step on integers of the grid, each column one input.
     pub fn run_clear(&self, inputs: &[&[Row<u64>]]) -> Vec<Row<u64>> {
-        let mut output = self.apply(inputs);
+        let inputs = inputs.iter().map(|&input| Cow::Borrowed(input));
+        let mut output = self.apply(inputs.collect());
         for (row, &bias) in output.iter_mut().zip(&self.bias) {
             for value in row.iter_mut() {
                 *value = value.wrapping_add(bias as u64);
@@ -127,38 +130,57 @@ impl PlannedLinear {
         matches!(self.terms.as_slice(), [Term::Scale(_)])
     }
 
-    /// Returns the weighted sum of the inputs, without the bias.
-    pub fn apply(&self, inputs: &[&[Row<u64>]]) -> Vec<Row<u64>> {
-        let mut sum: Option<Vec<Row<u64>>> = None;
-        for (term, input) in self.terms.iter().zip(inputs) {
-            let product = match term {
-                Term::Matrix(map) => map.apply(input),
-                Term::Scale(factors) => scaled(input, factors),
+    /// Returns which of its inputs its output can take the place of, of those that it may change.
+    pub fn in_place(&self, may_change: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut terms = self.terms.iter().enumerate();
+        let found =
+            terms.find(|(input, term)| matches!(term, Term::Scale(_)) && may_change(*input));
+        found.map(|(input, _)| input)
+    }
+
+    /// Returns the weighted sum of the inputs, without the bias. An input of its own lives no longer
+    /// than it is needed, and the sum takes the place of one of them where it can.
+    pub fn apply(&self, mut inputs: Vec<Cow<'_, [Row<u64>]>>) -> Vec<Row<u64>> {
+        let own = self.in_place(|input| matches!(inputs[input], Cow::Owned(_)));
+        let mut sum =
+            match own.map(|input| (std::mem::take(&mut inputs[input]), &self.terms[input])) {
+                Some((rows, Term::Scale(factors))) => {
+                    let mut rows = rows.into_owned();
+                    scale(&mut rows, factors);
+                    rows
+                }
+                _ => vec![Row::default(); self.bias.len()],
             };
-            match &mut sum {
-                None => sum = Some(product),
-                Some(sum) => add_rows(sum, &product),
+        let others = self.terms.iter().zip(inputs).enumerate();
+        for (_, (term, input)) in others.filter(|(input, _)| Some(*input) != own) {
+            match term {
+                Term::Matrix(map) => map.add_to(&mut sum, &input),
+                Term::Scale(factors) => add_scaled(&mut sum, &input, factors),
             }
         }
-        sum.unwrap_or_default()
+        sum
     }
 }
 
-fn scaled(input: &[Row<u64>], factors: &[i64]) -> Vec<Row<u64>> {
-    let rows = input.par_iter().zip(factors);
-    rows.map(|(row, &factor)| {
-        let values = row.iter();
-        values
-            .map(|value| value.wrapping_mul(factor as u64))
-            .collect()
-    })
-    .collect()
+fn scale(rows: &mut [Row<u64>], factors: &[i64]) {
+    rows.par_iter_mut().zip(factors).for_each(|(row, &factor)| {
+        for value in row.iter_mut() {
+            *value = value.wrapping_mul(factor as u64);
+        }
+    });
 }
 
-fn add_rows(sum: &mut [Row<u64>], rows: &[Row<u64>]) {
-    sum.par_iter_mut().zip(rows).for_each(|(sum, row)| {
-        for (sum, &value) in sum.iter_mut().zip(row) {
-            *sum = sum.wrapping_add(value);
+/// Adds the input's rows times factors to a sum, in which an empty row stands for zeros.
+fn add_scaled(sum: &mut [Row<u64>], input: &[Row<u64>], factors: &[i64]) {
+    let rows = sum.par_iter_mut().zip(input).zip(factors);
+    rows.for_each(|((sum, row), &factor)| {
+        let products = row.iter().map(|value| value.wrapping_mul(factor as u64));
+        if sum.is_empty() {
+            *sum = products.collect();
+            return;
+        }
+        for (sum, product) in sum.iter_mut().zip(products) {
+            *sum = sum.wrapping_add(product);
         }
     });
 }
@@ -179,5 +201,27 @@ mod tests {
         let output = step.run_clear(&[&rows([1, 2]), &rows([5, 7])]);
         let output: Vec<i64> = output.iter().map(|row| row[0] as i64).collect();
         assert_eq!(output, [3 + 5 + 10, -2 + 14 + 20]);
+    }
+
+    #[test]
+    fn a_sum_takes_the_place_of_an_input_of_its_own() {
+        let step = PlannedLinear {
+            terms: vec![
+                Term::Matrix(LinearMap::dense(&[1, 2, 3, 4], 2)),
+                Term::Scale(vec![10, 100]),
+            ],
+            bias: vec![0, 0],
+            geometry: Geometry::Other,
+        };
+        let rows = |values: [u64; 2]| -> Vec<Row<u64>> { values.map(|v| vec![v].into()).into() };
+        let (first, second) = (rows([1, 1]), rows([5, 7]));
+        let borrowed = step.apply(vec![Cow::Borrowed(&first), Cow::Borrowed(&second)]);
+        let place = second[0].as_ptr();
+        let owned = step.apply(vec![Cow::Owned(first), Cow::Owned(second)]);
+        assert_eq!(owned, rows([3 + 50, 7 + 700]));
+        assert_eq!(borrowed, owned);
+        assert_eq!(owned[0].as_ptr(), place);
+        assert_eq!(step.in_place(|_| true), Some(1));
+        assert_eq!(step.in_place(|input| input == 0), None);
     }
 }

@@ -24,7 +24,7 @@ use crate::row::{LayerRow, SplitRow};
 use crate::scenario::Scenario;
 use crate::settings::{Overrides, Settings};
 use crate::solver::{self, Request};
-use crate::sweep::{self, Isolation, ResultsFolder};
+use crate::sweep::{self, Isolation, ResultsFolder, Resume};
 use crate::units;
 use crate::watch::Limits;
 
@@ -154,7 +154,7 @@ impl Task {
         let candidates = match layers {
             0..=MOST_LISTED_LAYERS => Placement::all(layers).collect(),
             _ => {
-                let found = promising(&model, &settings.cost, 1)?;
+                let found = promising(&model, &settings.asked(&model)?)?;
                 found.into_iter().map(|found| found.placement).collect()
             }
         };
@@ -234,7 +234,7 @@ impl Task {
         };
         let folder = self.folder.join(CALIBRATION);
         let isolation = Isolation::workers(Limits::default())?;
-        let results = ResultsFolder::open(&folder, &settings, true)?;
+        let results = ResultsFolder::open(&folder, &settings, Resume::Continue)?;
         listen()?;
         let progress = Progress::new(chosen.len() * repeats);
         match sweep::run(results, &settings, &self.model, &isolation, &progress) {

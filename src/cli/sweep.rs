@@ -15,7 +15,7 @@ use crate::placement::Placement;
 use crate::progress::{INTERRUPTED, Progress, tell};
 use crate::projection::{Projection, project};
 use crate::settings::{Overrides, Settings};
-use crate::sweep::{self, Isolation, ResultsFolder};
+use crate::sweep::{self, Isolation, ResultsFolder, Resume};
 use crate::units;
 use crate::watch::Limits;
 
@@ -73,6 +73,9 @@ pub struct SweepArguments {
     /// Go on with what the results folder holds
     #[arg(long)]
     resume: bool,
+    /// Go on, and run those splits again that failed, timed out or ran out of memory
+    #[arg(long)]
+    retry: bool,
     /// Stop a split after so many seconds in a round
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
@@ -131,7 +134,12 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
     } else {
         Isolation::workers(limits)?
     };
-    let results = ResultsFolder::open(&folder, &settings, arguments.resume)?;
+    let resume = match (arguments.retry, arguments.resume) {
+        (true, _) => Resume::Retry,
+        (false, true) => Resume::Continue,
+        (false, false) => Resume::No,
+    };
+    let results = ResultsFolder::open(&folder, &settings, resume)?;
     listen()?;
     let projection = project(&settings, &model, &|| INTERRUPTED.load(Ordering::Relaxed))?;
     announce(&settings, &model, &projection);

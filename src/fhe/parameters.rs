@@ -153,6 +153,16 @@ impl ParameterSet {
         self.big_dimension() + 1
     }
 
+    /// Returns the bytes of LWE ciphertexts between layers.
+    pub fn lwe_bytes(&self, count: usize) -> u64 {
+        8 * (count * self.big_size()) as u64
+    }
+
+    /// Returns the bytes of GLWE ciphertexts.
+    pub fn glwe_bytes(&self, count: usize) -> u64 {
+        8 * (count * (self.big_dimension() + self.0.polynomial_size)) as u64
+    }
+
     /// Returns log2(2N), the modulus that the blind rotation reads.
     pub(crate) fn rotation_modulus_log(&self) -> CiphertextModulusLog {
         self.polynomial_size().to_blind_rotation_input_modulus_log()

@@ -202,6 +202,6 @@ fn estimate_line(model: &Model) -> String {
             .first()
             .map_or(String::new(), |program| program.parameters.to_string()),
         units::seconds(seconds.sum()),
-        units::bytes(peak_bytes(model, &programs)),
+        units::bytes(peak_bytes(&programs)),
     )
 }

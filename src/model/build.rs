@@ -98,6 +98,13 @@ impl Builder {
         let range = built.operation.range_after(first);
         let channel_size = match (&built.operation, built.op) {
             (Operation::Linear(_) | Operation::MaxPool(_), _) => channel_size(&built.shape),
+            // Weights that positions share on either side are quantised alike on both.
+            (Operation::Add(_), _) => {
+                let sizes = inputs
+                    .iter()
+                    .map(|&value| self.channel_size(value, &input.shape));
+                sizes.fold(1, least_common_multiple)
+            }
             _ => self.channel_size(input.index, &input.shape),
         };
         self.nodes.push(Node {
@@ -427,4 +434,22 @@ fn checked_output(
     elements.and(taps).map(|_| output).ok_or_else(|| {
         format!("an output of {out_channels} x {output:?} is too large: lower padding or kernel")
     })
+}
+fn least_common_multiple(left: usize, right: usize) -> usize {
+    let (mut divisor, mut rest) = (left, right);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    left / divisor * right
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn least_common_multiples() {
+        let found = [(1, 9), (9, 1), (36, 64), (1, 1)].map(|(a, b)| least_common_multiple(a, b));
+        assert_eq!(found, [9, 9, 576, 1]);
+    }
 }

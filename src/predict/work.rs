@@ -8,14 +8,15 @@ use crate::analysis::Term;
 use crate::cost::CostModel;
 use crate::fhe::bootstrap::batches;
 use crate::fhe::parameters::ParameterSet;
+use crate::fhe::zero::zero_sizes;
 use crate::interface::{DownloadEncoding, Form};
 use crate::layer::Operation;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::program::{Action, Program};
-use crate::program::{key_parameters, packings};
+use crate::program::{key_parameters, packings, zero_parameters};
 use crate::projection;
-use crate::wire;
+use crate::wire::{self, ZERO_BYTES};
 
 /// A measured figure of a split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -263,6 +264,16 @@ impl Done {
             moved.add("move-key", of_key as f64, 4e-8);
             bytes += of_key;
         }
+        for parameters in zero_parameters(programs) {
+            let of_zeros = wire::upload_bytes(&zero_sizes(&parameters), ZERO_BYTES);
+            made.add(
+                format!("make-zeros {}", shape(&parameters)),
+                of_zeros as f64,
+                4e-8,
+            );
+            moved.add("move-key", of_zeros as f64, 4e-8);
+            bytes += of_zeros;
+        }
         made.add("make-secret-key", self.parameter_sets.len() as f64, 2e-5);
         self.work.insert(Figure::KeyGeneration, made);
         if bytes > 0 {
@@ -286,7 +297,7 @@ impl Done {
         client.add("client-key-bytes", largest.unwrap_or(0) as f64, 2.0);
         client.add("client-message-bytes", messages, 2.0);
         if !programs.is_empty() {
-            let projected = projection::peak_bytes(model, programs) as f64;
+            let projected = projection::peak_bytes(programs) as f64;
             let server = self.of(Figure::ServerMemory);
             server.add("server-process", 1.0, 1e6);
             server.add("server-projected", projected, 0.8);

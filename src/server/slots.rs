@@ -1,5 +1,6 @@
 //! The values of a segment while it runs: ciphertexts in memory, and some in a file.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -10,7 +11,7 @@ use crate::fhe::parameters::ParameterSet;
 use crate::interface::UploadEncoding;
 use crate::linear_map::Row;
 use crate::packing::Place;
-use crate::program::{Action, Program, Step};
+use crate::program::{Program, Step};
 use crate::spill::{Spill, Spilled};
 
 /// The ciphertexts of a value.
@@ -121,12 +122,22 @@ impl<'a> Slots<'a> {
         Ok(())
     }
 
-    /// Returns the LWE ciphertexts of a value that is unpacked.
-    pub fn rows(&self, slot: usize) -> &[Row<u64>] {
-        match &self.values[slot] {
-            Some(Ciphertexts::Lwe(rows)) => rows,
+    /// Returns the LWE ciphertexts that a step reads, unpacked before; for its own use those that
+    /// nothing reads after it.
+    pub fn inputs(&mut self, step: &Step) -> Vec<Cow<'_, [Row<u64>]>> {
+        let inputs = step.inputs.iter().enumerate();
+        let taken = inputs.map(|(input, &slot)| match step.may_change(input) {
+            true => self.take(slot),
+            false => None,
+        });
+        let taken: Vec<Option<Ciphertexts<'a>>> = taken.collect();
+        let inputs = step.inputs.iter().zip(taken);
+        let rows = inputs.map(|(&slot, taken)| match (taken, &self.values[slot]) {
+            (Some(Ciphertexts::Lwe(rows)), _) => Cow::Owned(rows),
+            (None, Some(Ciphertexts::Lwe(rows))) => Cow::Borrowed(&rows[..]),
             _ => unreachable!("a step reads values that are there, unpacked"),
-        }
+        });
+        rows.collect()
     }
 
     /// Returns the bytes of all values in memory.
@@ -176,28 +187,16 @@ impl<'a> Slots<'a> {
     /// Returns the bytes that a step brings into memory: its output, what it reads from files, and
     /// what it unpacks.
     fn coming_bytes(&self, step: usize) -> u64 {
-        let Step { action, inputs, .. } = &self.program.steps[step];
+        let step = &self.program.steps[step];
         let parameters = &self.program.parameters;
-        let unpacked = |elements: usize| 8 * (elements * parameters.big_size()) as u64;
-        let packing = match action {
-            Action::Linear(linear) => linear.packing.as_ref(),
-            Action::LookUp(_) => None,
-        };
-        let read = inputs.iter().map(|&slot| match &self.values[slot] {
+        let read = step.inputs.iter().map(|&slot| match &self.values[slot] {
             Some(Ciphertexts::Spilled(spilled)) => spilled.bytes(),
-            Some(Ciphertexts::Packed(_, places)) if packing.is_none() => unpacked(places.len()),
+            Some(Ciphertexts::Packed(_, places)) if !step.is_packed() => {
+                parameters.lwe_bytes(places.len())
+            }
             _ => 0,
         });
-        let output = match (action, packing) {
-            (_, Some(packing)) => {
-                let size = parameters.big_dimension() + parameters.literal().polynomial_size;
-                8 * (packing.products.len() * size) as u64
-            }
-            (Action::Linear(linear), None) => unpacked(linear.weights.bias.len()),
-            // In place.
-            (Action::LookUp(_), None) => 0,
-        };
-        read.sum::<u64>() + output
+        read.sum::<u64>() + step.further_bytes(parameters)
     }
 
     /// Returns the value in memory that a step does not read and that waits longest.
