@@ -392,16 +392,17 @@ class Run:
 
     def train(self):
         """Trains all epochs, with a checkpoint after each, and returns the running mean."""
+        kind = "quantised" if self.is_quantised else "float"
         for epoch in range(self.epochs):
             start = time.time()
             loss = self.epoch(epoch)
             found = accuracy(self.mean, *self.test)
             print(
-                f"{'quantised' if self.is_quantised else 'float'} epoch {epoch + 1}/{self.epochs}: "
+                f"{kind} epoch {epoch + 1}/{self.epochs}: "
                 f"loss {loss:.3f}, test accuracy {found:.2%}, {time.time() - start:.0f} s",
                 flush=True,
             )
-            torch.save(self.mean.state_dict(), self.arguments.out.with_suffix(".checkpoint.pt"))
+            torch.save(self.mean.state_dict(), self.arguments.out.with_suffix(f".{kind}.pt"))
         return self.mean
 
     def epoch(self, epoch):
@@ -544,7 +545,10 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", type=Path, required=True, help="folder of CIFAR-10")
     parser.add_argument("--out", type=Path, required=True, help="the ONNX file to write")
-    parser.add_argument("--weights", type=Path, help="start from these float weights (.safetensors, or .pt of a run)")
+    parser.add_argument(
+        "--weights", type=Path,
+        help="start from these: .safetensors, .float.pt of a run, or .quantised.pt, which is only written as ONNX",
+    )
     parser.add_argument("--epochs", type=int, default=60, help="in float; none with --weights")
     parser.add_argument("--quantised-epochs", type=int, default=15)
     parser.add_argument("--rate", type=float, default=QUANTISED_RATE, help="learning rate of the quantised epochs")
@@ -558,17 +562,33 @@ def main():
     network = ResNet20().to(memory_format=torch.channels_last)
     if arguments.weights is None:
         network = Run(arguments, data, network, None, arguments.epochs).train()
-        torch.save(network.state_dict(), arguments.out.with_suffix(".float.pt"))
     elif arguments.weights.suffix == ".safetensors":
         network.load_akamaster(arguments.weights)
     else:
-        network.load_state_dict(torch.load(arguments.weights))
+        state = torch.load(arguments.weights)
+        if any(name.endswith("quantised.scale") for name in state):
+            return write_checkpoint(arguments, data, network, state)
+        network.load_state_dict(state)
     print(f"float: test accuracy {accuracy(network, *data[2:]):.2%}", flush=True)
     teacher = copy.deepcopy(network).eval()
+    quantise(arguments, data, network)
+    write(arguments, data, Run(arguments, data, network, teacher, arguments.quantised_epochs).train())
+
+
+def quantise(arguments, data, network):
     with torch.no_grad():
         network.eval()(normalised(data[0][:500]))
     network.quantise(arguments.bits, arguments.weight_bits, arguments.noise)
-    network = Run(arguments, data, network, teacher, arguments.quantised_epochs).train()
+
+
+def write_checkpoint(arguments, data, network, state):
+    """Writes what the quantised epochs had reached when they broke off."""
+    quantise(arguments, data, network)
+    network.load_state_dict(state)
+    write(arguments, data, network)
+
+
+def write(arguments, data, network):
     for activation in network.activations():
         activation.noise = 0.0
     network.prune(data[0])
