@@ -201,3 +201,42 @@ fn quantised_weights_keep_their_integers() {
         }
     }
 }
+
+/// Returns the class of the largest logit.
+fn label(logits: &[f32]) -> usize {
+    let best = logits.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1));
+    best.unwrap().0
+}
+
+#[test]
+fn the_resnet20_that_ships_keeps_its_integers_and_classifies() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/resnet20.onnx");
+    let network = read(&path).unwrap();
+    let bits: Vec<u32> = network
+        .layers
+        .iter()
+        .filter_map(|layer| match &layer.operation {
+            Operation::Conv2d { quantisation, .. } | Operation::Dense { quantisation, .. } => {
+                Some(quantisation.as_ref()?.bits)
+            }
+            _ => None,
+        })
+        .collect();
+    let expected: Vec<u32> = [8].into_iter().chain([4; 18]).chain([8]).collect();
+    assert_eq!(bits, expected);
+    let activations = network
+        .layers
+        .iter()
+        .filter(|layer| matches!(layer.operation, Operation::Activation(_)));
+    assert_eq!(activations.count(), 19);
+    let Some(folder) = data() else { return };
+    let labels = unpacked(&folder.join("cifar10/test_batch.bin.gz"));
+    let labels = labels
+        .chunks_exact(3073)
+        .map(|record| usize::from(record[0]));
+    let images = images(&folder, true);
+    let right = images.iter().zip(labels).filter(|(image, right)| {
+        label(&evaluate(&network, &preprocessed("resnet20", image))) == *right
+    });
+    assert!(right.count() + 1 >= images.len());
+}
