@@ -7,7 +7,7 @@
 //! deviation carries: deviations come in whole steps, and one that is rarer than the draws is no
 //! error. That is one step after a look-up, and the row's largest weight after a linear layer. Nor
 //! is it an error where noise of the value's own, within as many of its standard deviations, rounds
-//! it to another integer: a value that lies near the middle of two may do so more rarely than the
+//! it to the next integer: a value that lies near the middle of two may do so more rarely than the
 //! draws tell, however small the noise. A bit
 //! of a label may differ only where one of its comparisons reads logits within that bound of each
 //! other.
@@ -82,9 +82,10 @@ fn within(draws: &Row<u64>, found: f64, slack: f64) -> bool {
     (found - mean).abs() <= BOUND_STD * std || (low - slack..=high + slack).contains(&found)
 }
 
-/// Returns how many integers further a value between integers may round to by noise within the bound.
+/// Returns how many integers further than the draws tell a value between integers may round to by
+/// noise of its own: one, for noise that carries further shows in the draws.
 fn rounded_noise(std: f64) -> f64 {
-    (BOUND_STD * std).ceil()
+    (BOUND_STD * std).ceil().min(1.0)
 }
 
 fn mean_and_std(draws: &Row<u64>) -> (f64, f64) {
@@ -225,6 +226,7 @@ mod tests {
         assert!(within(&draws, 8.0, slack) && within(&draws, 6.0, slack));
         assert!(!within(&draws, 9.0, slack) && !within(&draws, 8.0, 0.0));
         assert_eq!(rounded_noise(0.0), 0.0);
-        assert_eq!(rounded_noise(0.2), 2.0);
+        // Large noise is in the draws: it widens nothing.
+        assert_eq!(rounded_noise(300.0), 1.0);
     }
 }
