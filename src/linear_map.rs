@@ -5,6 +5,8 @@
 //! of each LWE ciphertext under encryption. So the same kernel and the same map serve the
 //! client's float layers, the integer simulation and the server.
 
+mod product;
+
 use std::sync::Arc;
 
 use rayon::prelude::*;
