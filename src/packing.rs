@@ -199,7 +199,7 @@ mod tests {
     use crate::layer::conv2d::Window;
     use crate::layer::{Conv2d, Dense};
     use crate::linear_map::Row;
-    use crate::quantise::quantise_map;
+    use crate::quantise::{WeightBits, quantise_map};
     use proptest::prelude::*;
 
     /// Runs a packing on integers and returns its outputs; unsent coefficients hold garbage.
@@ -237,7 +237,8 @@ mod tests {
     }
 
     fn check(map: &LinearMap<f32>, geometry: &Geometry, size: usize, rows: usize) {
-        let map = quantise_map(map, 8, None, &vec![1.0; map.input_count], true).map;
+        let ones = vec![1.0; map.input_count];
+        let map = quantise_map(map, WeightBits::plain(8), None, &ones, true).map;
         let Some((layout, packing)) = pack(&map, geometry, size, rows) else {
             return;
         };

@@ -79,6 +79,35 @@ impl Quantisation {
     }
 }
 
+/// How fine the integers of a row of weights are.
+#[derive(Debug, Clone, Copy)]
+pub struct WeightBits {
+    /// The largest weight of a row takes so many.
+    pub bits: u32,
+    /// Where the largest weight exceeds the root mean square of the others' by more than this factor,
+    /// it takes more: what counts is the error of the sum, which is that of all weights together.
+    pub most_crest: f64,
+}
+
+impl WeightBits {
+    /// Returns bits that the largest weight takes, however far it exceeds all others.
+    pub fn plain(bits: u32) -> Self {
+        Self {
+            bits,
+            most_crest: f64::INFINITY,
+        }
+    }
+
+    /// Returns the scale of a row.
+    fn scale(self, row: &[f64]) -> f64 {
+        let peak = row.iter().fold(0.0, |peak: f64, real| peak.max(real.abs()));
+        let count = row.iter().filter(|real| **real != 0.0).count();
+        let square = row.iter().map(|real| real * real).sum::<f64>() / count.max(1) as f64;
+        let largest = ((1i64 << (self.bits - 1)) - 1) as f64;
+        peak.min(self.most_crest * square.sqrt()) / largest
+    }
+}
+
 /// A linear map in integers.
 pub struct QuantisedRows {
     /// Weights in two's complement.
@@ -96,29 +125,28 @@ type Rows = (Arc<[u64]>, Vec<(f64, bool)>);
 /// Returns the map in integers of `bits` bits, or in the integers that `weight_scale` (per output
 /// element) says it has.
 ///
-/// `input_scales` has one scale per input element; within a channel of a convolution they agree.
-/// With `reduce`, rows are divided by their greatest common divisor, which leaves integers too few
+/// `input_scales` has one scale per input element; positions of a convolution whose inputs have other
+/// scales get integers of their own. With `reduce`, rows are divided by their greatest common divisor, which leaves integers too few
 /// for a bias that is no multiple of it.
 pub fn quantise_map(
     map: &LinearMap<f32>,
-    bits: u32,
+    bits: WeightBits,
     weight_scale: Option<&[f32]>,
     input_scales: &[f64],
     reduce: bool,
 ) -> QuantisedRows {
     let mut rows = vec![(0.0, false); map.output_count];
-    let mut done: HashMap<*const f32, Rows> = HashMap::new();
-    let column_scales = column_scales(map, input_scales);
-    let blocks = map.blocks.iter().map(|block| {
-        let (weights, of_block) = done.entry(block.weights.as_ptr()).or_insert_with(|| {
+    let mut done: HashMap<usize, Rows> = HashMap::new();
+    let ColumnScales { of_block, distinct } = ColumnScales::of(map, input_scales);
+    let blocks = map.blocks.iter().zip(of_block).map(|(block, columns)| {
+        let (weights, of_block) = done.entry(columns).or_insert_with(|| {
             let own = weight_scale.map(|scales| {
                 let outputs = block.outputs.iter();
                 outputs
                     .map(|&output| scales[output as usize])
                     .collect::<Vec<_>>()
             });
-            let columns = &column_scales[&block.weights.as_ptr()];
-            quantise_rows(block, bits, own.as_deref(), columns, reduce)
+            quantise_rows(block, bits, own.as_deref(), &distinct[columns], reduce)
         });
         for (&output, &row) in block.outputs.iter().zip(of_block.iter()) {
             rows[output as usize] = row;
@@ -145,11 +173,11 @@ pub fn fill_map(
     input_scales: &[f64],
     factor: impl Fn(usize) -> f64,
 ) -> LinearMap<u64> {
-    let column_scales = column_scales(map, input_scales);
-    let mut done: HashMap<*const f32, Arc<[u64]>> = HashMap::new();
-    let blocks = map.blocks.iter().map(|block| {
-        let weights = done.entry(block.weights.as_ptr()).or_insert_with(|| {
-            let columns = &column_scales[&block.weights.as_ptr()];
+    let mut done: HashMap<usize, Arc<[u64]>> = HashMap::new();
+    let ColumnScales { of_block, distinct } = ColumnScales::of(map, input_scales);
+    let blocks = map.blocks.iter().zip(of_block).map(|(block, columns)| {
+        let weights = done.entry(columns).or_insert_with(|| {
+            let columns = &distinct[columns];
             let rows = block.weights.chunks_exact(block.inputs.len());
             let integers = block.outputs.iter().zip(rows).flat_map(|(&output, row)| {
                 let factor = factor(output as usize);
@@ -171,32 +199,51 @@ pub fn fill_map(
     }
 }
 
-/// Returns the input scale behind each weight column, for each shared set of weights. A column
-/// that is padding at one position gets its scale from a position where it is not.
-fn column_scales(map: &LinearMap<f32>, input_scales: &[f64]) -> HashMap<*const f32, Vec<f64>> {
-    let mut found: HashMap<*const f32, Vec<f64>> = HashMap::new();
-    for block in &map.blocks {
-        let columns = found
-            .entry(block.weights.as_ptr())
-            .or_insert_with(|| vec![0.0; block.inputs.len()]);
-        for (column, &input) in columns.iter_mut().zip(&block.inputs) {
-            if input != PADDING {
-                *column = input_scales[input as usize];
+/// The input scales behind the weight columns of a map's blocks.
+struct ColumnScales {
+    /// By block: which of the distinct ones are its.
+    of_block: Vec<usize>,
+    /// Those of blocks that differ in their weights or in a scale; zero for a column that is padding in
+    /// all blocks.
+    distinct: Vec<Vec<f64>>,
+}
+
+impl ColumnScales {
+    /// Returns the scales behind the columns of each block. A column that is padding in one block gets
+    /// its scale from a block of the same weights where it is not.
+    fn of(map: &LinearMap<f32>, input_scales: &[f64]) -> Self {
+        let mut known: HashMap<*const f32, Vec<usize>> = HashMap::new();
+        let mut distinct: Vec<Vec<f64>> = Vec::new();
+        let of_block = map.blocks.iter().map(|block| {
+            let scale = |&input: &u32| input_scales.get(input as usize).copied().unwrap_or(0.0);
+            let columns: Vec<f64> = block.inputs.iter().map(scale).collect();
+            let agrees = |other: &Vec<f64>| {
+                let mut pairs = other.iter().zip(&columns);
+                pairs.all(|(a, b)| *a == 0.0 || *b == 0.0 || a == b)
+            };
+            let alike = known.entry(block.weights.as_ptr()).or_default();
+            if let Some(&found) = alike.iter().find(|&&index| agrees(&distinct[index])) {
+                let filled = distinct[found].iter_mut().zip(columns);
+                filled.for_each(|(known, scale)| *known = known.max(scale));
+                return found;
             }
-        }
+            distinct.push(columns);
+            alike.push(distinct.len() - 1);
+            distinct.len() - 1
+        });
+        let of_block = of_block.collect();
+        Self { of_block, distinct }
     }
-    found
 }
 
 /// Returns integers, scale and exactness of each row of a block.
 fn quantise_rows(
     block: &Block<f32>,
-    bits: u32,
+    bits: WeightBits,
     weight_scale: Option<&[f32]>,
     column_scales: &[f64],
     reduce: bool,
 ) -> Rows {
-    let largest = ((1i64 << (bits - 1)) - 1) as f64;
     let mut integers = Vec::with_capacity(block.weights.len());
     let mut rows = Vec::with_capacity(block.outputs.len());
     // A column that is padding everywhere has no scale.
@@ -216,7 +263,7 @@ fn quantise_rows(
             Some(scales) if uniform => f64::from(scales[index]) * common.unwrap_or(1.0),
             // A row of zeros has no scale of its own.
             _ if peak == 0.0 => f64::INFINITY,
-            _ => peak / largest,
+            _ => bits.scale(&reals),
         };
         let rounded: Vec<i64> = reals
             .iter()
@@ -317,8 +364,13 @@ mod tests {
             count_padding: true,
             excess: [0, 0],
         };
-        let QuantisedRows { map, scales, exact } =
-            quantise_map(&pool.map(1, [2, 2], [1, 1]), 8, None, &[0.5; 4], true);
+        let QuantisedRows { map, scales, exact } = quantise_map(
+            &pool.map(1, [2, 2], [1, 1]),
+            WeightBits::plain(8),
+            None,
+            &[0.5; 4],
+            true,
+        );
         assert_eq!(map.blocks[0].weights[..], [1, 1, 1, 1]);
         assert!(exact[0]);
         assert!((scales[0] - 0.125).abs() < 1e-12);
@@ -337,7 +389,7 @@ mod tests {
         };
         let QuantisedRows { map, scales, .. } = quantise_map(
             &pool.map(2, [1, 2], [1, 1]),
-            8,
+            WeightBits::plain(8),
             None,
             &[0.5, 0.5, 3.0, 3.0],
             true,
@@ -363,7 +415,7 @@ mod tests {
         ) {
             let input_scales = [0.5, 2.0, 1.0, 0.25];
             let map = dense(weights.clone(), 4);
-            let QuantisedRows { map, scales, .. } = quantise_map(&map, bits, None, &input_scales, true);
+            let QuantisedRows { map, scales, .. } = quantise_map(&map, WeightBits::plain(bits), None, &input_scales, true);
             let largest = (1 << (bits - 1)) - 1;
             for (index, (&integer, &weight)) in map.blocks[0].weights.iter().zip(&weights).enumerate() {
                 let (output, input) = (index / 4, index % 4);
@@ -379,7 +431,7 @@ mod tests {
             weights in prop::collection::vec(-9i64..9, 6), input in prop::collection::vec(0i64..16, 3),
         ) {
             let float = dense(weights.iter().map(|&w| w as f32).collect(), 3);
-            let map = quantise_map(&float, 8, None, &[1.0; 3], true).map;
+            let map = quantise_map(&float, WeightBits::plain(8), None, &[1.0; 3], true).map;
             let ranges = worst_case_range(&map, &[5, -5], &[(0, 15); 3]);
             let rows: Vec<_> = input.iter().map(|&value| vec![value as u64].into()).collect();
             for ((row, (low, high)), bias) in map.apply(&rows).iter().zip(ranges).zip([5, -5]) {

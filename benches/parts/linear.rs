@@ -8,7 +8,7 @@ use splitbench::fhe::packed::{PackedWeights, extract};
 use splitbench::layer::{Conv2d, Dense, Geometry, Image, Window};
 use splitbench::linear_map::{LinearMap, Row};
 use splitbench::packing::{Packing, most_rows_per_product, pack};
-use splitbench::quantise::quantise_map;
+use splitbench::quantise::{WeightBits, quantise_map};
 
 use super::{Set, bench};
 
@@ -65,7 +65,14 @@ fn bench_layer(
     geometry: &Geometry,
     rows_per_product: usize,
 ) {
-    let map = quantise_map(map, 8, None, &vec![1.0; map.input_count], true).map;
+    let map = quantise_map(
+        map,
+        WeightBits::plain(8),
+        None,
+        &vec![1.0; map.input_count],
+        true,
+    )
+    .map;
     let integers: Vec<u64> = (0..map.input_count as u64).map(|i| i * 37 % 256).collect();
     let columns: Vec<Row<u64>> = integers.iter().map(|&i| [i].into()).collect();
     let expected: Vec<i64> = map.apply(&columns).iter().map(|r| r[0] as i64).collect();
