@@ -9,6 +9,7 @@
 //! which all weights that it meets keep their bits, because larger steps mean smaller weights,
 //! which carry less of the source's noise.
 
+mod combination;
 mod gain;
 mod groups;
 mod integer;
@@ -30,6 +31,7 @@ use crate::model::Model;
 use crate::placement::Segment;
 use crate::quantise::{QuantParams, Quantisation};
 
+use combination::Linearised;
 pub use gain::{Gain, gains};
 use groups::Groups;
 pub use integer::BeforeLookUp;
@@ -71,6 +73,8 @@ pub struct PlannedUpload {
 pub struct PlannedStep {
     /// Index of the node in the model.
     pub node: usize,
+    /// Linear nodes before it that are composed into its weights.
+    pub composed: Vec<usize>,
     /// Slots that it reads: one for each term, or that of the look-up.
     pub inputs: Vec<usize>,
     pub action: PlannedAction,
@@ -179,6 +183,7 @@ enum Draft {
 /// A segment being analysed.
 struct Analyst<'a> {
     model: &'a Model,
+    linear: Linearised<'a>,
     ending: Ending,
     /// Bits of an answer that is looked up for its protection.
     protect_bits: u32,
@@ -225,6 +230,7 @@ pub fn analyse_to_end(
     let nodes = model.nodes_of(segment);
     let mut analyst = Analyst {
         model,
+        linear: Linearised::of(model, &nodes)?,
         ending,
         protect_bits,
         nodes: nodes.clone(),
@@ -238,9 +244,7 @@ pub fn analyse_to_end(
         analyst.upload(value);
     }
     for node in nodes.clone() {
-        if !analyst.is_absorbed(node) {
-            analyst.node(node);
-        }
+        analyst.node(node);
     }
     for value in model.values_made(&nodes) {
         analyst.download(value);
@@ -312,80 +316,56 @@ impl Analyst<'_> {
         )
     }
 
-    /// Returns whether a node's output is only ever part of the weights that fill a look-up or an
-    /// answer.
-    fn is_absorbed(&self, node: usize) -> bool {
-        let operation = &self.model.nodes[node].operation;
-        if self.is_filled_answer(node) {
-            return true;
-        }
-        let Some(reader) = self.only_reader(node + 1) else {
-            return false;
+    /// Returns whether a combination is only ever part of the weights that fill a look-up or an answer.
+    fn is_absorbed(&self, value: usize) -> bool {
+        let nodes = self.model.nodes[self.nodes.clone()].iter();
+        let mut others = nodes.filter(|node| {
+            let reads = node.inputs.contains(&value);
+            reads
+                && matches!(
+                    node.operation,
+                    Operation::Activation(_) | Operation::MaxPool(_)
+                )
+        });
+        let only_looked_up = match (others.next(), others.next()) {
+            (Some(reader), None) => matches!(reader.operation, Operation::Activation(_)),
+            _ => false,
         };
-        let pair = (operation, &self.model.nodes[reader].operation);
-        matches!(
-            pair,
-            (
-                Operation::Linear(_),
-                Operation::Activation(_) | Operation::Add(_)
-            ) | (Operation::Add(_), Operation::Activation(_))
-        )
+        let read_on = self.linear.reader_count(value) > 0;
+        let answered = self.model.values_made(&self.nodes).contains(&value);
+        self.is_filled_answer(value) || only_looked_up && !read_on && !answered
     }
 
-    /// Returns whether a node's output is an answer that no node of the segment reads, and whose
-    /// channels are filled one by one. A linear map of uploads alone is exact as it is, and stays
-    /// so where it is not looked up before it leaves.
-    fn is_filled_answer(&self, node: usize) -> bool {
-        let value = node + 1;
+    /// Returns whether a combination is an answer that nothing of the segment reads, and whose
+    /// channels are filled one by one. Weights on uploads alone are exact as they are, and stay so
+    /// where they are not looked up before they leave.
+    fn is_filled_answer(&self, value: usize) -> bool {
         let mut nodes = self.model.nodes[self.nodes.clone()].iter();
-        if nodes.any(|reader| reader.inputs.contains(&value)) {
+        let looked_up = nodes.any(|reader| {
+            let is_linear = matches!(reader.operation, Operation::Linear(_) | Operation::Add(_));
+            !is_linear && reader.inputs.contains(&value)
+        });
+        if looked_up || self.linear.reader_count(value) > 0 {
             return false;
         }
-        match &self.model.nodes[node].operation {
-            Operation::Linear(_) => {
-                !self.is_fresh(value) || self.ending.added(self.model, value).is_some()
-            }
-            Operation::Add(_) => true,
-            Operation::Activation(_) | Operation::MaxPool(_) => false,
-        }
-    }
-
-    /// Returns whether a value is linear in uploads.
-    fn is_fresh(&self, value: usize) -> bool {
-        let Some(node) = value
-            .checked_sub(1)
-            .filter(|node| self.nodes.contains(node))
-        else {
-            return true;
-        };
-        let node = &self.model.nodes[node];
-        match node.operation {
-            Operation::Linear(_) | Operation::Add(_) => {
-                node.inputs.iter().all(|&input| self.is_fresh(input))
-            }
-            Operation::Activation(_) | Operation::MaxPool(_) => false,
-        }
-    }
-
-    /// Returns the node that reads a value, where it is in the segment and the only one.
-    fn only_reader(&self, value: usize) -> Option<usize> {
-        let nodes = self.model.nodes.iter().enumerate();
-        let mut readers = nodes
-            .flat_map(|(index, node)| node.inputs.iter().map(move |input| (index, *input)))
-            .filter(|(_, input)| *input == value)
-            .map(|(index, _)| index);
-        match (readers.next(), readers.next()) {
-            (Some(reader), None) => Some(reader).filter(|reader| self.nodes.contains(reader)),
-            _ => None,
-        }
+        let exact = self.linear.is_fresh(value) && self.linear.weights_on_source(value).is_some();
+        !exact || self.ending.added(self.model, value).is_some()
     }
 
     fn node(&mut self, index: usize) {
         let model = self.model;
         let node = &model.nodes[index];
         let value = match &node.operation {
-            Operation::Linear(linear) => self.natural_linear(index, linear),
-            Operation::Add(_) => self.on_one_scale(index + 1),
+            Operation::Linear(_) | Operation::Add(_) => {
+                if self.linear.get(index + 1).is_none() || self.is_absorbed(index + 1) {
+                    return;
+                }
+                let alone = self.linear.weights_on_source(index + 1);
+                match alone.map(|(source, weights)| (source, weights.clone())) {
+                    Some((source, weights)) => self.natural(index + 1, source, &weights),
+                    None => self.on_one_scale(index + 1),
+                }
+            }
             Operation::Activation(activation) => self.activation(index, activation),
             Operation::MaxPool(pool) => self.max_pool(index, pool),
         };
@@ -411,7 +391,7 @@ impl Analyst<'_> {
                 return self.download_value(index, protected);
             }
         }
-        if self.is_filled_answer(index - 1) {
+        if self.linear.get(index).is_some() && self.is_filled_answer(index) {
             let (slots, mut filling, ranges) = self.filling(index);
             filling.fills = ranges
                 .chunks(filling.channel_size)

@@ -210,6 +210,7 @@ impl Compiler<'_> {
             };
             steps.push(Step {
                 node: planned.node,
+                composed: planned.composed.clone(),
                 inputs: planned.inputs.clone(),
                 last_reads: last_reads(analysis, index),
                 action,

@@ -48,6 +48,8 @@ pub struct Program {
 pub struct Step {
     /// Index of the node in the model.
     pub node: usize,
+    /// Linear nodes before it that are composed into its weights.
+    pub composed: Vec<usize>,
     /// Slots that it reads.
     pub inputs: Vec<usize>,
     /// Those of them that no later step and no download reads.

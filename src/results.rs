@@ -327,6 +327,7 @@ impl Split<'_> {
                 layer_index: index,
                 layer: layer.name.clone(),
                 op: layer.op.into(),
+                composed_layers: composed_of(finished, index, model),
                 bootstrap_count: bootstraps[index],
                 server_compute_s_median: summary.median,
                 server_compute_s_min: summary.min,
@@ -343,6 +344,16 @@ impl Split<'_> {
 fn online_times(visit: &Visited<'_>) -> Vec<f64> {
     let samples = visit.samples.iter();
     samples.map(|sample| sample.row.online_s).collect()
+}
+
+/// Returns the names of the layers that are composed into a layer, in order.
+fn composed_of(finished: Option<&Finished>, layer: usize, model: &Model) -> String {
+    let composed = finished.into_iter().flat_map(|finished| &finished.composed);
+    let others = composed.filter(|(into, _)| *into == layer);
+    let names =
+        others.flat_map(|(_, others)| others.iter().map(|&other| &model.layers[other].name));
+    let names: Vec<&str> = names.map(String::as_str).collect();
+    names.join(" ")
 }
 
 /// Returns the live ciphertexts of a layer.

@@ -148,6 +148,9 @@ pub struct LayerRow {
     pub layer_index: usize,
     pub layer: String,
     pub op: String,
+    /// Other layers whose weights are composed into its own, and whose time is in its time.
+    #[serde(default)]
+    pub composed_layers: String,
     pub bootstrap_count: usize,
     pub server_compute_s_median: f64,
     pub server_compute_s_min: f64,

@@ -447,6 +447,7 @@ mod tests {
                 };
                 PlannedStep {
                     node: index,
+                    composed: Vec::new(),
                     inputs: vec![index],
                     action: PlannedAction::LookUp(look_up),
                 }

@@ -4,7 +4,7 @@
 //! closes, because the parent has died, it ends itself. It answers with one [`Event`] per line on
 //! its standard output. `watch` is the other end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 use std::thread;
@@ -87,6 +87,9 @@ pub struct Finished {
     pub roles: Option<RoleMemories>,
     /// Per server layer: its index, and the most bytes of ciphertexts that lived in one of its steps.
     pub live_ciphertexts: Vec<(usize, u64)>,
+    /// Per server layer that holds the weights of others too: its index, and theirs.
+    #[serde(default)]
+    pub composed: Vec<(usize, Vec<usize>)>,
     /// What ciphertexts in files have cost in one inference.
     #[serde(default)]
     pub spill: Spill,
@@ -278,6 +281,7 @@ pub fn measure(
         rss_sampling_period_s: memory.map(|_| SAMPLING_PERIOD.as_secs_f64()),
         roles,
         live_ciphertexts,
+        composed: composed_layers(&model, &programs),
         spill,
         client_weight_share: model.client_weight_share(placement),
         accuracy_images: accuracy_images.len(),
@@ -313,6 +317,23 @@ fn layer_times(model: &Model, steps: &[StepTime]) -> Vec<(usize, f64)> {
         *layers.entry(model.layer_of(time.node)).or_default() += time.seconds;
     }
     layers.into_iter().collect()
+}
+
+/// Returns the layers whose steps hold the weights of other layers too, and which those are.
+fn composed_layers(model: &Model, programs: &[Arc<Program>]) -> Vec<(usize, Vec<usize>)> {
+    let mut layers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+    for step in programs.iter().flat_map(|program| &program.steps) {
+        let own = model.layer_of(step.node);
+        let others = step.composed.iter().map(|&node| model.layer_of(node));
+        let others: BTreeSet<usize> = others.filter(|&layer| layer != own).collect();
+        if !others.is_empty() {
+            layers.entry(own).or_default().extend(others);
+        }
+    }
+    let layers = layers.into_iter();
+    layers
+        .map(|(own, others)| (own, others.into_iter().collect()))
+        .collect()
 }
 
 /// Returns the most bytes of live ciphertexts in each layer, in order.

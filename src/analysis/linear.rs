@@ -1,11 +1,14 @@
 //! Integer weights between sources: *natural* ones, which are as small as their bits allow and do
 //! not depend on the sources' steps, and those that make look-ups fill half a turn.
 
+use std::collections::HashMap;
+
+use super::combination::Weights;
 use super::groups::Limit;
 use super::{Analyst, Draft, HALF_TURN, PlannedLinear, Term, UPLOAD_BITS, Value, widen};
-use crate::layer::{Geometry, Linear};
+use crate::layer::Geometry;
 use crate::linear_map::{LinearMap, PADDING};
-use crate::quantise::{QuantisedRows, fill_map, quantise_map, worst_case_range};
+use crate::quantise::{QuantisedRows, WeightBits, fill_map, quantise_map, worst_case_range};
 use crate::statistics::median;
 
 /// The least factor on an input that is read as it is beside rounded weights: its channel's fill
@@ -23,8 +26,13 @@ const MOST_BIAS_ERROR: f64 = (HALF_TURN >> 13) as f64;
 /// The largest integers that calibrated outputs may become, of uploads alone and behind look-ups.
 const MOST_FRESH_INTEGER: f64 = 67_108_864.0;
 const MOST_INTEGER: f64 = 262_144.0;
+/// The same where further weights read them: it leaves those of eight bits their sums' bits of a turn.
+const MOST_FACTOR_INTEGER: f64 = 1_048_576.0;
 /// The integer that the bias of a row of zeros gets.
 const ZERO_ROW_INTEGER: f64 = 1024.0;
+/// The root mean square of a row of composed weights that their bits are for, where the largest exceeds
+/// it by more: a kernel of kernels has a few large weights and many small ones, and the sum errs by all.
+const MOST_CREST: f64 = 4.0;
 
 /// The weights in front of a look-up, before the steps of the sources are known.
 pub struct Filling {
@@ -65,19 +73,24 @@ pub struct Filled {
 }
 
 impl Analyst<'_> {
-    /// Quantises a linear node whose output is read as it is.
-    pub(super) fn natural_linear(&mut self, node: usize, linear: &Linear) -> Value {
-        let input = self.values[&self.model.nodes[node].inputs[0]].clone();
-        let plain = linear.bias.iter().all(|&bias| bias == 0.0)
+    /// Quantises weights on one source whose outputs are read as they are.
+    pub(super) fn natural(&mut self, value: usize, source: usize, weights: &Weights) -> Value {
+        let input = self.values[&source].clone();
+        let mut bias = self.linear.bias(value);
+        let plain = bias.iter().all(|&bias| bias == 0.0)
             && input.offsets.iter().all(|&offset| offset == 0.0);
-        let mut rows = self.quantise(linear, &input, plain);
-        let bias = real_bias(linear, &input);
-        let most_integer = if input.fresh {
-            MOST_FRESH_INTEGER
-        } else {
-            MOST_INTEGER
+        let mut rows = quantise(weights, &input, plain);
+        let offsets = weights.map.apply_to(&input.offsets);
+        bias.iter_mut()
+            .zip(offsets)
+            .for_each(|(b, offset)| *b += offset);
+        let calibrated = self.model.range(value);
+        let most_integer = match (self.linear.reader_count(value), input.fresh) {
+            (1.., _) => MOST_FACTOR_INTEGER,
+            (0, true) => MOST_FRESH_INTEGER,
+            (0, false) => MOST_INTEGER,
         };
-        coarsen(&mut rows, linear, &input, &bias, most_integer);
+        coarsen(&mut rows, weights, &input, &calibrated, &bias, most_integer);
         let bias: Vec<i64> = bias
             .iter()
             .zip(&rows.scales)
@@ -87,15 +100,15 @@ impl Analyst<'_> {
         // A fresh value has precision to spare: its worst-case range is kept, and no input at all
         // can overflow it.
         if !input.fresh {
-            narrow(&mut range, &rows.scales, &linear.range);
+            narrow(&mut range, &rows.scales, &calibrated);
         }
         let draft = Draft::Natural {
             terms: vec![Term::Matrix(rows.map)],
             bias,
-            geometry: linear.geometry,
+            geometry: weights.geometry,
             group: input.group,
         };
-        let slot = self.push(node, vec![input.slot], draft);
+        let slot = self.push(value - 1, vec![input.slot], draft);
         Value {
             slot,
             group: input.group,
@@ -105,21 +118,6 @@ impl Analyst<'_> {
             fresh: input.fresh,
             aligned: input.aligned,
         }
-    }
-
-    fn quantise(&self, linear: &Linear, input: &Value, reduce: bool) -> QuantisedRows {
-        let bits = if input.fresh {
-            UPLOAD_BITS
-        } else {
-            linear.weight_bits
-        };
-        quantise_map(
-            &linear.map,
-            bits,
-            linear.weight_scale.as_deref(),
-            &input.scales,
-            reduce,
-        )
     }
 
     /// Makes a value whose channels all lie on one scale, a sum that further weights read say: all its
@@ -143,26 +141,25 @@ impl Analyst<'_> {
             offsets: vec![0.0; ranges.len()],
             scales: vec![scale; ranges.len()],
             range: range.collect(),
-            fresh: self.is_fresh(value),
+            fresh: self.linear.is_fresh(value),
             aligned: false,
         }
     }
 
-    /// Returns the term of a linear node in front of a look-up, its bias, and the range that its
-    /// integers can reach at worst, in reals.
+    /// Returns the term of weights in front of a look-up, what the offsets of their input add, and the
+    /// range that its integers can reach at worst, in reals.
     pub(super) fn matrix_term(
-        &self,
-        linear: &Linear,
+        weights: &Weights,
         input: &Value,
     ) -> (FillingTerm, Vec<f64>, Vec<(f64, f64)>) {
-        let rows = self.quantise(linear, input, true);
-        let bias = real_bias(linear, input);
-        let worst = real_worst_range(&linear.map, input, &bias);
+        let rows = quantise(weights, input, true);
+        let bias = weights.map.apply_to(&input.offsets);
+        let worst = real_worst_range(&weights.map, input, &bias);
         let term = FillingTerm {
             group: input.group,
             aligned: input.aligned,
             input_scales: input.scales.clone(),
-            map: Some(linear.map.clone()),
+            map: Some(weights.map.clone()),
             natural: rows.scales.iter().copied().zip(rows.exact).collect(),
         };
         (term, bias, worst)
@@ -319,20 +316,40 @@ fn real_worst_range(map: &LinearMap<f32>, input: &Value, bias: &[f64]) -> Vec<(f
     ranges
 }
 
+/// Returns weights as integers for an input.
+fn quantise(weights: &Weights, input: &Value, reduce: bool) -> QuantisedRows {
+    let bits = if input.fresh {
+        UPLOAD_BITS
+    } else {
+        weights.bits
+    };
+    let bits = match weights.composed {
+        true => WeightBits {
+            bits,
+            most_crest: MOST_CREST,
+        },
+        false => WeightBits::plain(bits),
+    };
+    let scale = weights.scale.as_deref();
+    quantise_map(&weights.map, bits, scale, &input.scales, reduce)
+}
+
 /// Coarsens rows whose weights are so small against their range or bias that those would become
 /// huge integers, and gives rows of zeros a scale.
 fn coarsen(
     rows: &mut QuantisedRows,
-    linear: &Linear,
+    weights: &Weights,
     input: &Value,
+    calibrated: &[(f32, f32)],
     bias: &[f64],
     most_integer: f64,
 ) {
     let mut coarser = false;
-    for (element, scale) in rows.scales.iter_mut().enumerate() {
-        let (low, high) = linear.range[element];
+    let mut scales = rows.scales.clone();
+    for (element, scale) in scales.iter_mut().enumerate() {
+        let (low, high) = calibrated[element];
         let reach = f64::from(low.abs().max(high.abs()));
-        let least = reach.max(f64::from(linear.bias[element].abs())) / most_integer;
+        let least = reach.max(bias[element].abs()) / most_integer;
         if scale.is_infinite() {
             *scale = bias[element].abs().max(f64::from(f32::MIN_POSITIVE)) / ZERO_ROW_INTEGER;
         } else if *scale < least {
@@ -340,41 +357,24 @@ fn coarsen(
             coarser = true;
         }
     }
+    // Outputs that share their weights share their scale.
+    let mut widest: HashMap<(*const u64, usize), f64> = HashMap::new();
+    let outputs = rows.map.blocks.iter().flat_map(|block| {
+        let address = block.weights.as_ptr();
+        let outputs = block.outputs.iter().enumerate();
+        outputs.map(move |(row, &output)| ((address, row), output as usize))
+    });
+    for (row, output) in outputs.clone() {
+        let widest = widest.entry(row).or_insert(0.0);
+        *widest = widest.max(scales[output]);
+    }
+    for (row, output) in outputs {
+        rows.scales[output] = widest[&row];
+    }
     if coarser {
         let scales = &rows.scales;
-        rows.map = fill_map(&linear.map, &input.scales, |element| 1.0 / scales[element]);
+        rows.map = fill_map(&weights.map, &input.scales, |element| 1.0 / scales[element]);
     }
-}
-
-/// Returns a linear layer's bias where its input has offsets: `bias + Σ weights · offsets`. The
-/// correction is for inputs that were rounded by look-ups.
-fn real_bias(linear: &Linear, input: &Value) -> Vec<f64> {
-    let offsets = &input.offsets;
-    let own = linear.bias.iter().zip(&linear.correction);
-    let mut bias: Vec<f64> = own
-        .map(|(&bias, &correction)| {
-            let correction = if input.fresh { 0.0 } else { correction };
-            f64::from(bias) + f64::from(correction)
-        })
-        .collect();
-    if offsets.iter().all(|&offset| offset == 0.0) {
-        return bias;
-    }
-    for block in &linear.map.blocks {
-        let rows = block.weights.chunks_exact(block.inputs.len());
-        for (&output, row) in block.outputs.iter().zip(rows) {
-            let inside = block
-                .inputs
-                .iter()
-                .zip(row)
-                .filter(|(input, _)| **input != PADDING);
-            let added: f64 = inside
-                .map(|(&input, &weight)| f64::from(weight) * offsets[input as usize])
-                .sum();
-            bias[output as usize] += added;
-        }
-    }
-    bias
 }
 
 /// Narrows worst-case ranges to what calibration saw, widened by the margin.

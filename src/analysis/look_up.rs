@@ -1,8 +1,9 @@
 //! Activations as look-ups: what each channel must cover, and how it lies on the turn.
 
+use super::combination::Operand;
 use super::linear::{Filled, Filling};
 use super::{Analyst, Draft as Step, Gain, HALF_TURN, Value, widen};
-use crate::layer::{Activation, Geometry, Operation};
+use crate::layer::{Activation, Geometry};
 
 /// Points at which a function is tried for its plateaus.
 const SAMPLES: usize = 2048;
@@ -129,7 +130,7 @@ impl Analyst<'_> {
         let (slots, filling, ranges) = self.filling(input);
         let absorbed = input
             .checked_sub(1)
-            .filter(|&before| self.nodes.contains(&before) && self.is_absorbed(before));
+            .filter(|_| self.linear.get(input).is_some() && self.is_absorbed(input));
         let wanted = Wanted {
             name: self.model.nodes[node].name.clone(),
             node,
@@ -142,42 +143,44 @@ impl Analyst<'_> {
     }
 
     /// Returns the weights that make a value, without fills: the slots that they read, and the real
-    /// range of each element. A sum or a linear map is made anew from what it reads, anything else,
-    /// and what others read too, is taken as it is.
+    /// range of each element. A combination is made anew from what it reads, anything else, and what
+    /// others read too, is taken as it is.
     pub(super) fn filling(&self, value: usize) -> (Vec<usize>, Filling, Vec<(f64, f64)>) {
-        let model = self.model;
-        let made = value
-            .checked_sub(1)
-            .filter(|&node| self.nodes.contains(&node) && !self.values.contains_key(&value));
-        let operands: Vec<usize> = match made.map(|node| &model.nodes[node].operation) {
-            Some(Operation::Add(_)) => model.nodes[value - 1].inputs.clone(),
-            _ => vec![value],
+        let made = self.linear.get(value);
+        let made = made.filter(|_| !self.values.contains_key(&value));
+        let itself = [Operand {
+            value,
+            weights: None,
+        }];
+        let terms = made.map_or(&itself[..], |made| &made.terms);
+        let count = self.model.element_count(value);
+        let bias = made.map_or_else(|| vec![0.0; count], |made| made.bias.clone());
+        let geometry = match terms {
+            [
+                Operand {
+                    weights: Some(weights),
+                    ..
+                },
+            ] => weights.geometry,
+            _ => Geometry::Other,
         };
-        let count = model.element_count(value);
+        let mut slots = Vec::new();
+        let mut ranges: Vec<(f64, f64)> = bias.iter().map(|&bias| (bias, bias)).collect();
         let mut filling = Filling {
             terms: Vec::new(),
-            bias: vec![0.0; count],
-            geometry: Geometry::Other,
-            channel_size: model.channel_size(value),
+            bias,
+            geometry,
+            channel_size: self.model.channel_size(value),
             base: None,
             fills: Vec::new(),
         };
-        let mut slots = Vec::new();
-        let mut ranges = vec![(0.0, 0.0); count];
-        for operand in operands {
-            let (slot, (term, bias, worst)) = match self.values.get(&operand) {
-                Some(input) => (input.slot, Self::identity_term(input)),
-                None => {
-                    let node = &model.nodes[operand - 1];
-                    let Operation::Linear(linear) = &node.operation else {
-                        unreachable!("only linear maps and sums are absorbed");
-                    };
-                    let input = &self.values[&node.inputs[0]];
-                    filling.geometry = linear.geometry;
-                    (input.slot, self.matrix_term(linear, input))
-                }
+        for operand in terms {
+            let input = &self.values[&operand.value];
+            let (term, bias, worst) = match &operand.weights {
+                None => Self::identity_term(input),
+                Some(weights) => Self::matrix_term(weights, input),
             };
-            slots.push(slot);
+            slots.push(input.slot);
             filling.terms.push(term);
             for (sum, bias) in filling.bias.iter_mut().zip(&bias) {
                 *sum += bias;
@@ -186,15 +189,11 @@ impl Analyst<'_> {
                 *range = (range.0 + worst.0, range.1 + worst.1);
             }
         }
-        if filling.terms.len() > 1 {
-            filling.geometry = Geometry::Other;
-        }
-        let calibrated = match made.map(|node| &model.nodes[node].operation) {
-            Some(Operation::Linear(linear)) => &linear.range[..],
-            Some(Operation::Add(add)) => &add.range[..],
-            _ => &[],
+        let calibrated = match made {
+            Some(_) => self.model.range(value),
+            None => Vec::new(),
         };
-        for (range, &calibrated) in ranges.iter_mut().zip(calibrated) {
+        for (range, calibrated) in ranges.iter_mut().zip(calibrated) {
             let slack = (range.1 - range.0) * ROUNDING_SLACK;
             let (low, high) = widen(calibrated);
             let high = high.min(range.1 + slack);

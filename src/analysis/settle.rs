@@ -60,8 +60,14 @@ impl Analyst<'_> {
                     PlannedAction::LookUp(draft.settle(channels, gains, steps_of[group]))
                 }
             };
+            let made = self.linear.get(node + 1);
+            let composed = match &action {
+                PlannedAction::Linear(_) => made.map(|made| made.composed.iter().copied()),
+                PlannedAction::LookUp(_) => None,
+            };
             analysis.steps.push(PlannedStep {
                 node,
+                composed: composed.into_iter().flatten().collect(),
                 inputs,
                 action,
             });

@@ -191,7 +191,11 @@ impl<'a> Affine<'a> {
             }
             _ => None,
         };
-        let composed = alone.is_none();
+        // A step may itself hold the weights of several layers, composed.
+        let of_layers = program.steps[skipped..]
+            .iter()
+            .any(|step| !step.composed.is_empty());
+        let composed = alone.is_none() || of_layers;
         let map = alone.or_else(|| composition::compose(program, skipped, slots))?;
         Some(Self {
             map,

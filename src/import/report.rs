@@ -115,7 +115,12 @@ fn integers(node: usize, model: &Model, analysis: &Analysis) -> String {
         }
         Operation::Linear(_) => {
             let weights = term_of(node, model, analysis).and_then(largest_weight);
-            weights.map_or(String::new(), |largest| format!("weights {largest}"))
+            let into = || composed_into(node, analysis).map(|into| &model.nodes[into].name);
+            match (weights, into()) {
+                (Some(largest), _) => format!("weights {largest}"),
+                (None, Some(name)) => format!("composed into {name}"),
+                (None, None) => String::new(),
+            }
         }
         Operation::Add(_) | Operation::MaxPool(_) => String::new(),
     }
@@ -137,7 +142,16 @@ fn term_of<'a>(node: usize, model: &Model, analysis: &'a Analysis) -> Option<&'a
     let mut sums = nodes.filter(|(_, reader)| reader.inputs.contains(&(node + 1)));
     let (sum, reader) = sums.next()?;
     let place = reader.inputs.iter().position(|&input| input == node + 1)?;
-    terms(sum)?.get(place)
+    let terms = terms(sum)?;
+    let apart = matches!(reader.operation, Operation::Add(_)) && terms.len() == reader.inputs.len();
+    terms.get(place).filter(|_| apart)
+}
+
+/// Returns the node whose weights a linear node is composed into.
+fn composed_into(node: usize, analysis: &Analysis) -> Option<usize> {
+    let mut steps = analysis.steps.iter();
+    let step = steps.find(|step| step.composed.contains(&node));
+    step.map(|step| step.node)
 }
 
 fn largest_weight(term: &Term) -> Option<u64> {

@@ -210,7 +210,11 @@ impl Done {
         let big = parameters.big_size() as f64;
         let uploads = program.interface.uploads.len();
         for step in &program.steps {
-            let name = &model.nodes[step.node].name;
+            let composed = step.composed.iter().chain([&step.node]);
+            let names: Vec<&str> = composed
+                .map(|&node| model.nodes[node].name.as_str())
+                .collect();
+            let name = names.join("+");
             let from_client = step.inputs.iter().any(|&slot| slot < uploads);
             let work = self.of(Figure::Layer(model.layer_of(step.node)));
             match &step.action {
