@@ -13,8 +13,6 @@ use splitbench::linear_map::{LinearMap, Row};
 use splitbench::model::{Input, Model, Node};
 use splitbench::quantise::QuantParams;
 
-/// Images that calibrate.
-pub const CALIBRATION: usize = 24;
 const MAX_POOL: [usize; 2] = [2, 2];
 
 /// How numbers become integers.
@@ -27,6 +25,8 @@ pub struct Precision {
     pub widening: f32,
     /// The largest integer of the input.
     pub input_max: u32,
+    /// Images that calibrate.
+    pub images: usize,
 }
 
 /// What moves over an image.
@@ -85,7 +85,8 @@ impl Builder {
         };
         let images: Vec<Row<u64>> = (0..shape[0] * area)
             .map(|_| {
-                let pixels = (0..CALIBRATION).map(|_| generator.random_range(0..=u64::from(max)));
+                let pixels =
+                    (0..precision.images).map(|_| generator.random_range(0..=u64::from(max)));
                 pixels.collect()
             })
             .collect();

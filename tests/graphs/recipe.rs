@@ -7,7 +7,7 @@ use splitbench::layer::function::{Clip, LeakyRelu, Polynomial};
 use super::network::{Builder, Kernel, Precision, SAME};
 
 /// Linear nodes in a row after which a recipe puts an activation.
-const MOST_LINEAR: usize = 2;
+const MOST_LINEAR: usize = 5;
 
 /// What to build.
 #[derive(Debug, Clone)]

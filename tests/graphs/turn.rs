@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use splitbench::Error;
-use splitbench::analysis::{Analysis, Channel, HALF_TURN, PlannedAction};
+use splitbench::analysis::{Analysis, Channel, HALF_TURN, PlannedAction, analyse};
 use splitbench::compile::compile;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::layer::{Function, Operation};
@@ -13,7 +13,7 @@ use super::naive::{self, Integers};
 use super::network::{Builder, Precision, SAME};
 use super::recipe::{Recipe, recipes};
 use super::trivial::target;
-use super::{COARSE, WHOLE, analysis_of, column, columns, config, inputs, segment};
+use super::{COARSE, WHOLE, column, columns, config, inputs, segment};
 
 /// Ranges that calibration does not narrow.
 const UNCALIBRATED: Precision = Precision {
@@ -34,9 +34,7 @@ proptest! {
     ) {
         let precision = if calibrated { COARSE } else { UNCALIBRATED };
         let model = recipe.build(precision).model();
-        let analysis = analysis_of(&model, &segment(&model, ends));
-        prop_assume!(analysis.is_some());
-        let analysis = analysis.unwrap();
+        let analysis = analyse(&model, &segment(&model, ends)).unwrap();
         check_reach(&analysis)?;
         for input in inputs(&analysis, seed) {
             let slots = naive::run(&analysis, &input);
@@ -166,9 +164,7 @@ fn check_download_ranges(
 /// Compares a program under the accurate set with the integer network.
 fn check_tables(recipe: &Recipe, seed: u64) -> Result<(), TestCaseError> {
     let model = recipe.build(COARSE).model();
-    let analysis = analysis_of(&model, &segment(&model, WHOLE));
-    prop_assume!(analysis.is_some());
-    let analysis = analysis.unwrap();
+    let analysis = analyse(&model, &segment(&model, WHOLE)).unwrap();
     let parameters = ParameterSet::accurate().unwrap();
     // Linear layers in a row may leave no room for the noise of what they add up.
     let program = match compile(&analysis, &parameters, &target(parameters)) {
@@ -219,7 +215,7 @@ fn a_plateau_is_read_rightly_where_the_function_goes_on_beyond_the_other_end() {
     if let Operation::Activation(relu) = &mut model.nodes[0].operation {
         relu.output.high += 5;
     }
-    let analysis = analysis_of(&model, &segment(&model, WHOLE)).unwrap();
+    let analysis = analyse(&model, &segment(&model, WHOLE)).unwrap();
     let parameters = ParameterSet::accurate().unwrap();
     let program = compile(&analysis, &parameters, &target(parameters)).unwrap();
     let input: Vec<i64> = (0..16).collect();
@@ -242,7 +238,7 @@ fn worst_cases_are_those_of_the_weights_that_fill_the_turn() {
         let conv = builder.point_conv(input, weights, &[0.0, 0.0]);
         builder.activation(conv, Function::Relu, 3);
         let model = builder.model();
-        let analysis = analysis_of(&model, &segment(&model, WHOLE)).unwrap();
+        let analysis = analyse(&model, &segment(&model, WHOLE)).unwrap();
         for input in inputs(&analysis, 0) {
             let slots = naive::run(&analysis, &input);
             if let Err(error) = check_look_up_ranges(&model, &analysis, &slots) {
