@@ -61,15 +61,23 @@ impl Measured {
     }
 
     fn hosts(&self) -> Vec<&str> {
-        let mut hosts: Vec<&str> = self
-            .splits
-            .iter()
-            .filter_map(|s| s.host.as_deref())
-            .collect();
-        hosts.sort_unstable();
-        hosts.dedup();
-        hosts
+        different(self.splits.iter().filter_map(|s| s.host.as_deref()))
     }
+
+    /// Returns the names of the models that the rows are of.
+    fn models(&self) -> Vec<&str> {
+        let of_samples = self.samples.iter().map(|row| row.model.as_str());
+        let of_splits = self.splits.iter().map(|row| row.model.as_str());
+        different(of_splits.chain(of_samples))
+    }
+}
+
+/// Returns every name once, in order.
+fn different<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = names.collect();
+    names.sort_unstable();
+    names.dedup();
+    names
 }
 
 /// What two sweeps say of one split.
@@ -100,7 +108,20 @@ pub struct Comparison {
 }
 
 /// Compares the second sweep with the first.
-pub fn compare(first: &Measured, second: &Measured) -> Comparison {
+///
+/// # Errors
+///
+/// [`Error::Usage`] that names both models where they are not one: their splits have nothing in
+/// common but letters.
+pub fn compare(first: &Measured, second: &Measured) -> Result<Comparison> {
+    let (one, other) = (first.models(), second.models());
+    if one != other || one.len() > 1 {
+        return Err(Error::Usage(format!(
+            "the first folder is of {}, the second of {}: compare sweeps of one model",
+            named(&one),
+            named(&other)
+        )));
+    }
     let is_one_host = first.hosts() == second.hosts() && first.hosts().len() < 2;
     let machine_change = machine_change(first, second, is_one_host);
     let of_second: BTreeMap<&str, &SplitRow> = measured(second).collect();
@@ -131,11 +152,20 @@ pub fn compare(first: &Measured, second: &Measured) -> Comparison {
     let splits = splits.collect();
     let unmatched = of_first.keys().filter(|p| !of_second.contains_key(*p));
     let unmatched = unmatched.chain(of_second.keys().filter(|p| !of_first.contains_key(*p)));
-    Comparison {
+    Ok(Comparison {
         splits,
         unmatched: unmatched.map(|&placement| placement.to_owned()).collect(),
         machine_change,
         is_one_host,
+    })
+}
+
+/// Returns the names of models as a person reads them.
+fn named(models: &[&str]) -> String {
+    let quoted: Vec<String> = models.iter().map(|model| format!("{model:?}")).collect();
+    match quoted[..] {
+        [] => "no model".into(),
+        _ => format!("model {}", quoted.join(" and ")),
     }
 }
 
@@ -224,7 +254,7 @@ mod tests {
     }
 
     fn different(first: &Measured, second: &Measured) -> usize {
-        let splits = compare(first, second).splits;
+        let splits = compare(first, second).expect("one model").splits;
         assert_eq!(splits.len(), 50);
         splits.iter().filter(|s| s.differs == Some(true)).count()
     }
@@ -244,7 +274,7 @@ mod tests {
         let slower = sweep(2, 0.15, 0.02, 1e-3);
         assert_eq!(different(&first, &slower), 50);
         assert_eq!(different(&slower, &first), 50);
-        for split in compare(&first, &slower).splits {
+        for split in compare(&first, &slower).expect("one model").splits {
             let interval = split.interval.expect("five samples each");
             assert!(interval.low > 1.35 && interval.high < 1.65, "{split:?}");
             assert_eq!(split.client_memory_ratio, Some(1.0));
@@ -258,7 +288,7 @@ mod tests {
         // All of it a fifth slower, calibrations too.
         let second = sweep(2, 0.12, 0.02, 1.2e-3);
         assert_eq!(different(&first, &second), 0);
-        let comparison = compare(&first, &second);
+        let comparison = compare(&first, &second).expect("one model");
         assert!((comparison.machine_change - 0.2).abs() < 0.03);
         // On another host the same figures are a difference of hosts.
         let mut other = second;
@@ -266,7 +296,7 @@ mod tests {
             .splits
             .iter_mut()
             .for_each(|row| row.host = Some("two".into()));
-        assert!(!compare(&first, &other).is_one_host);
+        assert!(!compare(&first, &other).expect("one model").is_one_host);
         assert_eq!(different(&first, &other), 50);
     }
 
@@ -274,7 +304,7 @@ mod tests {
     fn one_sample_each_is_too_few_to_tell() {
         let mut first = sweep(1, 0.1, 0.02, 1e-3);
         first.samples.retain(|sample| sample.repeat == 0);
-        let comparison = compare(&first, &first);
+        let comparison = compare(&first, &first).expect("one model");
         let untold = comparison
             .splits
             .iter()
@@ -282,6 +312,29 @@ mod tests {
         assert_eq!(untold.count(), 50);
         let mut fewer = first.clone();
         fewer.splits.truncate(10);
-        assert_eq!(compare(&first, &fewer).unmatched.len(), 40);
+        let comparison = compare(&first, &fewer).expect("one model");
+        assert_eq!(comparison.unmatched.len(), 40);
+    }
+
+    #[test]
+    fn sweeps_of_two_models_are_not_compared() {
+        let of = |model: &str| {
+            let mut sweep = sweep(1, 0.1, 0.02, 1e-3);
+            let rows = sweep.splits.iter_mut().map(|row| &mut row.model);
+            let names = rows.chain(sweep.samples.iter_mut().map(|row| &mut row.model));
+            names.for_each(|name| *name = model.into());
+            sweep
+        };
+        assert!(compare(&of("lenet"), &of("lenet")).is_ok());
+        let refused = compare(&of("lenet"), &of("resnet")).expect_err("two models");
+        let text = refused.to_string();
+        assert!(
+            text.contains("\"lenet\"") && text.contains("\"resnet\""),
+            "{text}"
+        );
+        // Two in one folder are as bad.
+        let mut both = of("lenet");
+        both.splits.extend(of("resnet").splits);
+        assert!(compare(&both, &both).is_err());
     }
 }

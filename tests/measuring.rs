@@ -225,6 +225,6 @@ fn a_comparison_says_what_differs_and_what_is_not_shown() {
     assert!(line.contains("slower"), "{line}");
 
     desk.succeed("sweep --model digits-cnn --placement CCCCC --out cnn");
-    desk.refuse(2, "compare a cnn", &["no measured split in common"]);
+    desk.refuse(2, "compare a cnn", &["\"digits-mlp\"", "\"digits-cnn\""]);
     desk.refuse(3, "compare a gone", &["gone/splits.csv", "give a folder"]);
 }

@@ -21,10 +21,11 @@ pub struct CompareArguments {
 ///
 /// # Errors
 ///
-/// What reading the tables gives; [`Error::Usage`] where no split is in both.
+/// What reading the tables gives; [`Error::Usage`] where they are of two models or no split is in
+/// both.
 pub fn run(arguments: &CompareArguments) -> Result<()> {
     let (first, second) = (&arguments.first, &arguments.second);
-    let comparison = compare(&Measured::read(first)?, &Measured::read(second)?);
+    let comparison = compare(&Measured::read(first)?, &Measured::read(second)?)?;
     if comparison.splits.is_empty() {
         return Err(Error::Usage(format!(
             "{} and {} have no measured split in common: compare sweeps of one model",
