@@ -105,7 +105,7 @@ impl Function {
     pub fn quantisation(&self) -> Option<QuantParams> {
         match self {
             Self::Chain(parts) => parts.last()?.quantisation(),
-            Self::Quantise(quantise) if !quantise.bipolar => {
+            Self::Quantise(quantise) => {
                 let Quantise {
                     scale, low, high, ..
                 } = *quantise;
