@@ -16,14 +16,23 @@ struct Case {
     name: String,
     input: Vec<f32>,
     output: Vec<f32>,
+    /// What the file calls its classes.
+    classes: Option<Vec<i64>>,
+}
+
+/// A file that is not read, and what the reason says.
+#[derive(Deserialize)]
+struct Refusal {
+    name: String,
+    words: String,
 }
 
 fn folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-fn cases() -> Vec<Case> {
-    serde_json::from_slice(&fs::read(folder().join("cases.json")).unwrap()).unwrap()
+fn listed<T: serde::de::DeserializeOwned>(file: &str) -> Vec<T> {
+    serde_json::from_slice(&fs::read(folder().join(file)).unwrap()).unwrap()
 }
 
 fn network(name: &str) -> Network {
@@ -32,10 +41,10 @@ fn network(name: &str) -> Network {
 }
 
 /// Returns what the file gives for these logits.
-fn with_tail(tail: Tail, logits: &[f32]) -> Vec<f32> {
+fn with_tail(network: &Network, logits: &[f32]) -> Vec<f32> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let sum: f32 = logits.iter().map(|logit| (logit - largest).exp()).sum();
-    match tail {
+    match network.tail {
         Tail::None => logits.to_vec(),
         Tail::Softmax => logits
             .iter()
@@ -47,7 +56,8 @@ fn with_tail(tail: Tail, logits: &[f32]) -> Vec<f32> {
             .collect(),
         Tail::ArgMax => {
             let label = logits.iter().position(|logit| *logit == largest).unwrap();
-            vec![label as f32]
+            let class = network.classes.as_ref().map(|classes| classes[label]);
+            vec![class.unwrap_or(label as i64) as f32]
         }
     }
 }
@@ -90,7 +100,7 @@ fn structure_fault(network: &Network) -> Option<String> {
 #[test]
 fn every_case_gives_the_output_of_onnx_runtime() {
     let mut failures = Vec::new();
-    for case in cases() {
+    for case in listed::<Case>("cases.json") {
         let path = folder().join(format!("{}.onnx", case.name));
         let network = match read(&path) {
             Ok(network) => network,
@@ -102,7 +112,11 @@ fn every_case_gives_the_output_of_onnx_runtime() {
         if let Some(fault) = structure_fault(&network) {
             failures.push(format!("{}: {fault}", case.name));
         }
-        let output = with_tail(network.tail, &evaluate(&network, &case.input));
+        if network.classes != case.classes {
+            let (found, own) = (&network.classes, &case.classes);
+            failures.push(format!("{}: classes {found:?} are not {own:?}", case.name));
+        }
+        let output = with_tail(&network, &evaluate(&network, &case.input));
         let pairs = output.iter().zip(&case.output);
         let is_close = |(a, b): (&f32, &f32)| (a - b).abs() <= 1e-4 * b.abs().max(1.0);
         if output.len() != case.output.len() || !pairs.into_iter().all(is_close) {
@@ -117,6 +131,25 @@ fn every_case_gives_the_output_of_onnx_runtime() {
         "{} failures: {failures:#?}",
         failures.len()
     );
+}
+
+#[test]
+fn what_would_be_read_wrongly_is_refused_by_node() {
+    let mut failures = Vec::new();
+    for Refusal { name, words } in listed("refusals.json") {
+        let path = folder().join(format!("{name}.onnx"));
+        match read(&path) {
+            Ok(_) => failures.push(format!("{name}: is read")),
+            Err(error) => {
+                let text = error.to_string();
+                let is_placed = text.contains("node ") && text.lines().count() == 1;
+                if !is_placed || !text.contains(&words) {
+                    failures.push(format!("{name}: {text:?} does not say {words:?}"));
+                }
+            }
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 /// Returns the kinds of the layers, in order.
@@ -168,6 +201,11 @@ fn what_can_be_folded_is_folded() {
         ("sklearn_scaled_mlp", &["dense", "sigmoid", "dense"]),
         ("sklearn_min_max_logistic", &["dense"]),
         ("transpose_bias_flatten", &["conv", "flatten", "dense"]),
+        ("gather_behind_softmax", &["dense"]),
+        ("gather_of_input", &["dense"]),
+        ("gather_behind_function", &["dense", "tanh", "dense"]),
+        ("pad_relu_conv_fill", &["relu", "conv"]),
+        ("pad_max_pool", &["relu", "max_pool"]),
     ] {
         assert_eq!(kinds(name), expected, "{name}");
     }

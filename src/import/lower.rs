@@ -8,7 +8,11 @@
 
 mod affine;
 mod arithmetic;
+mod attributes;
+mod classes;
+mod classifier;
 mod constants;
+mod dead;
 mod draft;
 mod elementwise;
 mod expression;
@@ -16,6 +20,8 @@ mod finish;
 mod layout;
 mod linear;
 mod names;
+mod pad;
+mod pick;
 mod pool;
 mod quantisers;
 mod reshape;
@@ -28,7 +34,8 @@ use std::collections::HashMap;
 use std::rc::Rc;
 
 use self::draft::Draft;
-use self::value::{Constant, Scores, Value, Wire};
+use self::layout::Layout;
+use self::value::{Constant, Integers, Scores, Value, Wire};
 use super::Network;
 use super::fault::{Outcome, Place, invalid, quoted, unsupported};
 use super::network::Tail;
@@ -45,13 +52,10 @@ pub fn lower(graph: &Graph) -> Result<Network> {
     for node in &graph.nodes {
         lowering.node(node).place(|| graph.place_of(node))?;
     }
-    let output = lowering.output().place(|| graph.place.clone())?;
-    let tail = output.tail;
-    let draft = lowering.draft;
     let place = || graph.place.clone();
-    let root = output.logits.root;
-    let draft = rewrite::rewrite(draft, root).place(place)?;
-    let network = finish::finish(draft, tail);
+    let output = lowering.output().place(place)?;
+    let draft = rewrite::rewrite(lowering.draft, output.logits.root).place(place)?;
+    let network = finish::finish(draft, output.tail, output.classes);
     check_numbers(&network).place(place)?;
     Ok(network)
 }
@@ -73,9 +77,29 @@ impl<'a> Lowering<'a> {
         /// Elements that may be made for each one in the file.
         const MULTIPLE: usize = 32;
         let count: usize = graph.constants.values().map(Tensor::count).sum();
-        let draft = Draft::new(&graph.input_shape, ELEMENTS + MULTIPLE * count);
+        let mut draft = Draft::new(&graph.input_shape, ELEMENTS + MULTIPLE * count);
         let mut input = draft.output(0, &graph.input_shape);
         input.exclusive = false;
+        if let Some(layout) = channels_last(graph) {
+            draft.input_shape = layout
+                .channels_first()
+                .map_or(vec![], |first| first.shape());
+            input.layout = layout;
+            if draft.input_shape[0] > 1 {
+                draft.notes.push(CHANNELS_LAST.into());
+            }
+        }
+        if let Some(kind) = graph.input_kind {
+            let (low, high) = kind.range();
+            input.integers = Some(Integers {
+                scale: 1.0,
+                zero_point: 0,
+                low,
+                high,
+                are_input: true,
+            });
+            draft.notes.push(WHOLE_NUMBERS.into());
+        }
         Self {
             graph,
             draft,
@@ -140,6 +164,7 @@ impl<'a> Lowering<'a> {
 
     /// Returns what the outputs of a node stand for.
     fn operator(&mut self, node: &Node) -> Outcome<Vec<Value>> {
+        attributes::check(node)?;
         for &input in node.inputs.iter().flatten() {
             self.value(input)?;
         }
@@ -149,11 +174,19 @@ impl<'a> Lowering<'a> {
         if let Some(scores) = tail::after_scores(self, node)? {
             return Ok(scores);
         }
+        if let Some(padded) = pad::after_pad(self, node)? {
+            return Ok(vec![padded]);
+        }
         let operator = node.operator.as_str();
         let value = match (node.domain.as_str(), operator) {
-            ("ai.onnx.ml", "LinearClassifier") => return tail::linear_classifier(self, node),
+            ("ai.onnx.ml", "LinearClassifier") => return classifier::linear_classifier(self, node),
+            ("ai.onnx.ml", "ZipMap") => {
+                let scores = Scores::of(self.wire(node, 0)?, Tail::None);
+                Value::Scores(classes::zip_map(self, node, scores)?)
+            }
             ("ai.onnx.ml", "LinearRegressor") => linear::linear_regressor(self, node)?,
             ("ai.onnx.ml", "Scaler") => affine::scaler(self, node)?,
+            ("ai.onnx.ml", "ArrayFeatureExtractor") => pick::of_wire(self, node)?,
             ("ai.onnx.ml", _) => return unknown(operator),
             (_, "Quant" | "IntQuant") => quantisers::quant(self, node)?,
             (_, "BipolarQuant") => quantisers::bipolar_quant(self, node)?,
@@ -171,8 +204,10 @@ impl<'a> Lowering<'a> {
                 reshape::reshape(self, node)?
             }
             ("", "Identity" | "Dropout" | "Cast") => elementwise::same(self, node)?,
-            ("", "Softmax" | "LogSoftmax" | "ArgMax") => tail::tail(self, node)?,
-            ("", "Concat") => tail::two_classes(self, node)?,
+            ("", "Pad") => pad::pad(self, node)?,
+            ("", "Gather" | "Slice") => pick::of_wire(self, node)?,
+            ("", "Softmax" | "LogSoftmax" | "ArgMax" | "TopK") => return tail::tail(self, node),
+            ("", "Concat") => classifier::two_classes(self, node)?,
             ("", _) if elementwise::is_function(operator) => elementwise::function(self, node)?,
             _ => return unknown(operator),
         };
@@ -207,6 +242,8 @@ impl<'a> Lowering<'a> {
             Value::Wire(wire) => Ok(wire.clone()),
             Value::Constant(_) => unsupported(format!("input {index} is a constant")),
             Value::Scores(_) => unsupported("computes with what comes after the logits"),
+            Value::Padded(_) => unsupported("reads what a Pad made"),
+            Value::Turned(_) => unsupported("reads a list whose batch is its last axis"),
         }
     }
 
@@ -234,11 +271,13 @@ impl<'a> Lowering<'a> {
         outputs.dedup();
         for output in outputs {
             let scores = match self.value(output)?.clone() {
-                Value::Wire(logits) => Scores {
-                    logits,
-                    tail: Tail::None,
-                },
+                Value::Wire(logits) => Scores::of(logits, Tail::None),
                 Value::Scores(scores) => scores,
+                Value::Padded(_) | Value::Turned(_) => {
+                    return unsupported(
+                        "an output that is padded, or whose first axis is no batch",
+                    );
+                }
                 Value::Constant(_) => return invalid("an output does not depend on the input"),
             };
             best = Some(match best {
@@ -250,13 +289,17 @@ impl<'a> Lowering<'a> {
             return invalid("the graph has no output");
         };
         let (root, order) = self.draft.flat(&scores.logits)?;
-        if order.is_some() {
-            return unsupported("an output whose axes were transposed");
-        }
         if root == 0 {
             return invalid("the network has no layers");
         }
-        scores.logits.root = root;
+        let picks = match (&scores.picks, order) {
+            (Some(picks), order) => Some(pick::in_storage(picks, order.as_deref())),
+            (None, order) => order,
+        };
+        scores.logits.root = match picks {
+            Some(picks) => pick::pick(self, root, picks, None)?,
+            None => root,
+        };
         Ok(scores)
     }
 }
@@ -264,10 +307,83 @@ impl<'a> Lowering<'a> {
 /// Returns the better one of two outputs, which must come from the same logits.
 fn same_logits(one: Scores, other: Scores) -> Outcome<Scores> {
     let (left, right) = (&one.logits, &other.logits);
-    if left.root != right.root || left.function != right.function {
+    let is_same = left.root == right.root
+        && left.function == right.function
+        && left.layout.order() == right.layout.order();
+    if !is_same {
         return unsupported("outputs of several kinds; a network here has one");
     }
-    Ok(if one.tail == Tail::ArgMax { other } else { one })
+    if one.picks != other.picks {
+        // Beside a label, the scores of some classes say nothing more.
+        let label = match (one.is_label(), other.is_label()) {
+            (true, false) => one,
+            (false, true) => other,
+            _ => return unsupported("outputs of different classes; a network here has one"),
+        };
+        return Ok(Scores {
+            tail: Tail::None,
+            ..label
+        });
+    }
+    let classes = match (&one.classes, &other.classes) {
+        (Some(one), Some(other)) if one != other => {
+            return unsupported("two outputs that name the classes in two ways");
+        }
+        (one, other) => one.clone().or(other.clone()),
+    };
+    let better = if one.is_label() { other } else { one };
+    Ok(Scores { classes, ..better })
+}
+
+/// Said of a file whose images have their channels last.
+const CHANNELS_LAST: &str = "The file takes its images with the channels last; here they have them \
+                             first: give --layout hwc where the data files are stored as the file \
+                             takes them.";
+
+/// Said of a file that takes integers.
+const WHOLE_NUMBERS: &str = "The file takes whole numbers: give the data as it is stored, without \
+                             --scale, --mean and --std.";
+
+/// Returns the view of an input whose channels are its last axis: one that is transposed to have
+/// them first before any layer reads it. The view itself is right for any file.
+fn channels_last(graph: &Graph) -> Option<Layout> {
+    const ELEMENTWISE: [&str; 11] = [
+        "Add",
+        "Sub",
+        "Mul",
+        "Div",
+        "Neg",
+        "Cast",
+        "Pad",
+        "Identity",
+        "Dropout",
+        "QuantizeLinear",
+        "DequantizeLinear",
+    ];
+    let [height, width, channels] = graph.input_shape[..] else {
+        return None;
+    };
+    let mut reached = vec![graph.input];
+    for node in &graph.nodes {
+        if !node
+            .inputs
+            .iter()
+            .flatten()
+            .any(|input| reached.contains(input))
+        {
+            continue;
+        }
+        if node.operator == "Transpose"
+            && matches!(node.integers("perm"), Ok(Some([0, 3 | -1, 1, 2])))
+        {
+            let stored = Layout::plain(&[channels, height, width]);
+            return stored.transpose(&[1, 2, 0]).ok();
+        }
+        if ELEMENTWISE.contains(&node.operator.as_str()) {
+            reached.extend(node.outputs.iter().flatten());
+        }
+    }
+    None
 }
 
 fn unknown<T>(operator: &str) -> Outcome<T> {

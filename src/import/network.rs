@@ -14,6 +14,8 @@ pub struct Network {
     pub layers: Vec<Layer>,
     /// What the client applies to the output, where the file says so.
     pub tail: Tail,
+    /// What the file calls the class of each output, where it has a list of numbers.
+    pub classes: Option<Vec<i64>>,
     /// What a person should know of how the file was read, one sentence each.
     pub notes: Vec<String>,
 }

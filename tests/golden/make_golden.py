@@ -1,4 +1,5 @@
-"""Makes the small models of this folder and cases.json: inputs, and the outputs of ONNX Runtime.
+"""Makes the small models of this folder, cases.json (inputs, and the outputs of ONNX Runtime) and
+refusals.json (what must not be read, and words of the reason).
 
     pip install onnx onnxruntime numpy            # scikit-learn and skl2onnx for its exports
     python make_golden.py
@@ -19,6 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 FOLDER = pathlib.Path(__file__).parent
 RNG = np.random.default_rng(2026)
 CASES = []
+REFUSALS = []
 
 
 def numbers(*shape, scale=1.0):
@@ -39,31 +41,48 @@ def run(model, x):
     return session.run(None, {session.get_inputs()[0].name: x})
 
 
-def keep(name, model, x, output):
+def write(name, model):
     path = FOLDER / f"{name}.onnx"
     path.write_bytes(model.SerializeToString())
     assert path.stat().st_size <= 3072, (name, path.stat().st_size)
+
+
+def keep(name, model, x, output, classes=None):
+    """Writes a model and what it makes of `x`; `classes` is its class list."""
+    write(name, model)
     short = lambda values: [float(f"{value:.7g}") for value in np.ravel(values)]
-    CASES.append({"name": name, "input": short(x), "output": short(output)})
+    more = {} if classes is None else {"classes": list(classes)}
+    CASES.append({"name": name, "input": short(x), "output": short(output), **more})
 
 
-def case(name, shape, nodes, constants=(), opset=17, expected=None, batch="N", x=None, domains=()):
-    """Writes a model whose last node makes the output; `shape` is without the batch."""
-    if x is None:
-        x = numbers(1, *shape)
+def network(name, shape, nodes, constants=(), opset=17, batch="N", domains=(), kind=TensorProto.FLOAT):
+    """Returns a model whose last node makes the output; `shape` is without the batch."""
     tensors = [numpy_helper.from_array(np.asarray(value), key) for key, value in dict(constants).items()]
     graph = helper.make_graph(
         nodes,
         name,
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, *shape])],
+        [helper.make_tensor_value_info("x", kind, [batch, *shape])],
         [helper.make_empty_tensor_value_info(nodes[-1].output[0])],
         tensors,
     )
-    imports = [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, 1) for d in domains]
-    model = helper.make_model(graph, opset_imports=imports, ir_version=8)
+    imports = [helper.make_opsetid("", opset)] + [helper.make_opsetid(d, 3 if d == "ai.onnx.ml" else 1) for d in domains]
+    return helper.make_model(graph, opset_imports=imports, ir_version=8)
+
+
+def case(name, shape, nodes, constants=(), opset=17, expected=None, batch="N", x=None, classes=None, stored=lambda x: x, **more):
+    """Writes a model of nodes; `stored` brings an input to the order in which images are kept."""
+    if x is None:
+        x = numbers(1, *shape)
+    model = network(name, shape, nodes, constants, opset, batch, **more)
     fed = x if batch in ("N", 1) else np.repeat(x, batch, 0)
     output = expected(x) if expected else run(model, fed)[0][:1]
-    keep(name, model, x, output)
+    keep(name, model, stored(x), output, classes)
+
+
+def refused(name, words, shape, nodes, constants=(), **more):
+    """Writes a model that must be refused with these words."""
+    write(f"refused_{name}", network(name, shape, nodes, constants, **more))
+    REFUSALS.append({"name": f"refused_{name}", "words": words})
 
 
 def convolutions():
@@ -381,6 +400,12 @@ def qonnx():
          expected=lambda x: 0.5 * sign(x) @ (0.5 * sign(weights)).T)
 
 
+def class_list(estimator):
+    """Returns the labels of a classifier's outputs, where these are numbers."""
+    labels = getattr(estimator, "classes_", None)
+    return None if labels is None or labels.dtype.kind == "U" else [int(label) for label in labels]
+
+
 def scikit_learn():
     """Exports of scikit-learn, as they come; kept as they are where it is not installed."""
     from sklearn.linear_model import LinearRegression, LogisticRegression
@@ -415,7 +440,286 @@ def scikit_learn():
                 scores = [list(scores[0].values())]
             if name == "svc_2":
                 scores = [[-scores[0], scores[0]]]
-            keep(f"sklearn_{name}{'_zipped' if zip_map else ''}", model, x, scores)
+            keep(f"sklearn_{name}{'_zipped' if zip_map else ''}", model, x, scores, class_list(estimator))
+
+
+def scikit_learn_classes():
+    """Exports whose labels do not count from zero."""
+    from sklearn.linear_model import LogisticRegression, Perceptron, SGDClassifier
+    from sklearn.neural_network import MLPClassifier
+    from skl2onnx import to_onnx
+
+    points = numbers(60, 4)
+    three = np.array([7, 2, 40])[(points[:, 0] > 0).astype(int) + (points[:, 1] > 0.2)]
+    two = np.where(points[:, 0] > 0.1, 9, 5)
+    linear = dict(max_iter=20, random_state=1)
+    for name, estimator, labels, options in [
+        ("sgd_3", SGDClassifier(**linear), three, None),
+        ("perceptron_3", Perceptron(**linear), three, None),
+        ("sgd_3_raw", SGDClassifier(**linear), three, {"zipmap": False}),
+        ("sgd_2", SGDClassifier(**linear), two, None),
+        ("perceptron_2", Perceptron(**linear), two, {"zipmap": False}),
+        ("logistic_labels", LogisticRegression(), three, {"zipmap": False}),
+        ("logistic_labels_2", LogisticRegression(), two, None),
+        ("mlp_labels", MLPClassifier((5,), max_iter=30, random_state=1), three, None),
+        ("mlp_labels_2", MLPClassifier((5,), max_iter=30, random_state=1), two, {"zipmap": False}),
+        ("logistic_texts", LogisticRegression(), np.char.add("class ", three.astype(str)), None),
+    ]:
+        estimator.fit(points, labels)
+        model = to_onnx(estimator, points[:1], options=options)
+        x = numbers(1, 4)
+        scores = run(model, x)[-1]
+        if isinstance(scores, list):
+            scores = [list(scores[0].values())]
+        keep(f"sklearn_{name}", model, x, scores, class_list(estimator))
+
+
+LINEAR = [node("MatMul", ["x", "w"], "a")]
+SOFTMAX = [*LINEAR, node("Softmax", ["a"], "s", axis=1)]
+
+
+def picks():
+    w = {"w": numbers(4, 6)}
+    order = {"i": np.array([5, 0, 3, 1, 4, 2])}
+    some = {"i": np.array([4, 1, 2])}
+    case("gather_behind_softmax", [4], [*SOFTMAX, node("Gather", ["s", "i"], "y", axis=1)], {**w, **order})
+    case("gather_behind_log", [4], [*SOFTMAX, node("Log", ["s"], "l"), node("Gather", ["l", "i"], "y", axis=-1)], {**w, **order})
+    case("gather_twice", [4],
+         [*SOFTMAX, node("Gather", ["s", "i"], "g", axis=1), node("Gather", ["g", "i"], "y", axis=1)], {**w, **order})
+    case("gather_before_softmax", [4], [*LINEAR, node("Gather", ["a", "i"], "g", axis=1), node("Softmax", ["g"], "y", axis=1)],
+         {**w, **some})
+    case("gather_some_arg_max", [4], [*SOFTMAX, node("Gather", ["s", "i"], "g", axis=1), node("ArgMax", ["g"], "y", axis=1)],
+         {**w, **some})
+    ends = lambda start, end, step=1: {"from": np.array([start]), "to": np.array([end]), "along": np.array([1]),
+                                       "by": np.array([step])}
+    slice_ = lambda inp, out: node("Slice", [inp, "from", "to", "along", "by"], out)
+    case("slice_reversed", [4], [*SOFTMAX, slice_("s", "y")], {**w, **ends(-1, -100, -1)})
+    case("slice_arg_max", [4], [*SOFTMAX, slice_("s", "p"), node("ArgMax", ["p"], "y", axis=1)], {**w, **ends(2, 5)})
+    case("slice_of_logits", [4], [*LINEAR, slice_("a", "y")], {**w, **ends(1, 6, 2)})
+    case("gather_of_input", [6], [node("Gather", ["x", "i"], "a", axis=1), node("MatMul", ["a", "u"], "y")],
+         {**some, "u": numbers(3, 2)})
+    case("gather_repeats", [6], [node("Gather", ["x", "i"], "a", axis=1), node("MatMul", ["a", "u"], "y")],
+         {"i": np.array([4, 4, 0]), "u": numbers(3, 2)})
+    case("gather_of_shared", [4],
+         [*LINEAR, node("Relu", ["a"], "r"), node("Gather", ["r", "i"], "g", axis=1), node("MatMul", ["r", "u"], "b"),
+          node("Add", ["g", "b"], "y")], {**w, **some, "u": numbers(6, 3)})
+    case("gather_behind_function", [4], [*LINEAR, node("Tanh", ["a"], "r"), node("Gather", ["r", "i"], "y", axis=1)],
+         {**w, **some})
+    case("features_extracted", [6],
+         [node("ArrayFeatureExtractor", ["x", "i"], "a", domain="ai.onnx.ml"), node("MatMul", ["a", "u"], "y")],
+         {**some, "u": numbers(3, 2)}, domains=["ai.onnx.ml"])
+    case("scores_reshaped", [4],
+         [*SOFTMAX, node("Reshape", ["s", "t"], "r"), node("Transpose", ["r"], "p", perm=[0, 2, 1]), node("Gather", ["p", "i"], "y", axis=2)],
+         {**w, **order, "t": np.array([0, -1, 1])})
+    case("transposed_output", [2, 3, 3], [node("Conv", ["x", "cw", "cb"], "c"), node("Transpose", ["c"], "y", perm=[0, 2, 3, 1])],
+         {"cw": numbers(3, 2, 2, 2), "cb": numbers(3)})
+
+
+def labels():
+    w = {"w": numbers(4, 5)}
+    k = lambda count: {"k": np.array([count])}
+    best = lambda inp: helper.make_node("TopK", [inp, "k"], ["v", "b"], axis=1)
+    last = node("Cast", ["b"], "y", to=TensorProto.FLOAT)
+    case("top_one", [4], [*SOFTMAX, best("s"), last], {**w, **k(1)})
+    case("top_one_of_logits", [4], [*LINEAR, best("a"), last], {**w, **k(1)})
+    case("top_three", [4], [*SOFTMAX, best("s"), node("Gather", ["b", "zero"], "y", axis=1)], {**w, **k(3), "zero": np.array([0])})
+    label = node("ArgMax", ["a"], "l", axis=1)
+    names = np.array([3, 8, -1, 20, 7], np.int64)
+    case("label_reshaped", [4], [*LINEAR, label, node("Reshape", ["l", "t"], "r"), node("Cast", ["r"], "y", to=TensorProto.INT32)],
+         {**w, "t": np.array([-1])})
+    case("label_from_list", [4], [*LINEAR, label, node("Gather", ["n", "l"], "y")], {**w, "n": names}, classes=names.tolist())
+    case("label_extracted", [4],
+         [*LINEAR, label, node("ArrayFeatureExtractor", ["n", "l"], "e", domain="ai.onnx.ml"), node("Cast", ["e"], "y", to=TensorProto.INT64)],
+         {**w, "n": names.astype(np.int32)}, domains=["ai.onnx.ml"], classes=names.tolist())
+    case("label_encoded", [4],
+         [*LINEAR, node("ArgMax", ["a"], "l", axis=1, keepdims=0),
+          node("LabelEncoder", ["l"], "y", domain="ai.onnx.ml", keys_int64s=[4, 3, 2, 1, 0], values_int64s=[1, 2, 3, 4, 5])],
+         w, domains=["ai.onnx.ml"], classes=[5, 4, 3, 2, 1], opset=17)
+
+
+def paddings():
+    pad = lambda inp, *more, **attributes: node("Pad", [inp, "p", *more], "e", **attributes)
+    conv = lambda **more: node("Conv", ["e", "cw", "cb"], "y", **more)
+    border = np.array([0, 0, 1, 2, 0, 0, 2, 0])
+    constants = {"p": border, "cw": numbers(3, 2, 3, 3, scale=0.5), "cb": numbers(3)}
+    fill = {"f": np.float32(0.7)}
+    shape = [2, 5, 6]
+    case("pad_conv", shape, [pad("x"), conv()], constants)
+    case("pad_conv_stride_same", shape, [pad("x"), conv(auto_pad="SAME_UPPER", strides=[2, 2])], constants)
+    case("pad_conv_pads", shape, [pad("x"), conv(pads=[1, 0, 1, 1])], constants)
+    case("pad_conv_fill", shape, [pad("x", "f"), conv()], {**constants, **fill})
+    case("pad_relu_conv_fill", shape, [node("Relu", ["x"], "r"), pad("r", "f"), conv(strides=[2, 2])], {**constants, **fill})
+    case("pad_attributes", shape, [node("Pad", ["x"], "e", pads=border.tolist(), value=-0.4), conv()],
+         {key: constants[key] for key in ["cw", "cb"]}, opset=10)
+    case("pad_axes", shape, [pad("x", "", "ax"), conv()],
+         {**constants, "p": np.array([2, 1, 0, 1]), "ax": np.array([-1, 2])}, opset=18)
+    case("pad_nothing", shape, [pad("x"), node("Relu", ["e"], "y")], {"p": np.zeros(8, np.int64)})
+    case("pad_shared", shape, [node("Relu", ["x"], "r"), pad("r"), node("Conv", ["e", "cw", "cb"], "c"),
+                               node("Conv", ["r", "cw", "cb"], "d", pads=[1, 2, 2, 0]), node("Add", ["c", "d"], "y")], constants)
+    pool = lambda kind, **more: node(kind, ["e"], "y", kernel_shape=[3, 3], strides=[2, 2], **more)
+    relu = node("Relu", ["x"], "r")
+    only = {"p": border}
+    case("pad_max_pool", shape, [relu, pad("r"), pool("MaxPool")], only)
+    case("pad_max_pool_twice", shape, [relu, node("MaxPool", ["r"], "m", kernel_shape=[2, 2]), pad("m"), pool("MaxPool", pads=[0, 0, 0, 1])],
+         only)
+    case("pad_max_pool_least", shape, [pad("x", "f"), pool("MaxPool")], {**only, "f": np.float32(-np.inf)})
+    case("pad_average_pool", shape, [pad("x"), pool("AveragePool")], only)
+    case("pad_average_pool_counted", shape, [pad("x"), pool("AveragePool", pads=[1, 0, 0, 1], count_include_pad=1)], only, opset=19)
+    case("pad_average_pool_ceil", shape, [pad("x"), pool("AveragePool", ceil_mode=1)], only, opset=19)
+    for kind in ["Max", "Average"]:
+        large = dict(kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+        case(f"{kind.lower()}_pool_over_image", [2, 2, 2], [node(f"{kind}Pool", ["x"], "y", **large)], opset=19)
+        case(f"{kind.lower()}_pool_over_rows", [2, 2, 5], [node(f"{kind}Pool", ["x"], "y", **large)], opset=19)
+
+
+def inputs():
+    """Inputs of other types, and those whose channels are the last axis."""
+    w = {"w": numbers(6, 3)}
+    product = node("MatMul", ["a", "w"], "y")
+    for name, dtype, kind in [("uint8", np.uint8, TensorProto.UINT8), ("int8", np.int8, TensorProto.INT8),
+                              ("int32", np.int32, TensorProto.INT32)]:
+        x = RNG.integers(0, 100, size=(1, 6)).astype(dtype)
+        case(f"{name}_input", [6], [node("Cast", ["x"], "f", to=1), node("Mul", ["f", "k"], "a"), product],
+             {**w, "k": np.float32(1 / 255)}, x=x, kind=kind)
+    bytes_ = RNG.integers(0, 256, size=(1, 6)).astype(np.uint8)
+    case("byte_input_dequantized", [6], [node("DequantizeLinear", ["x", "s", "z"], "a"), product],
+         {**w, "s": np.float32(0.02), "z": np.uint8(128)}, x=bytes_, kind=TensorProto.UINT8)
+    case("byte_image", [4, 4, 2],
+         [node("Cast", ["x"], "c", to=6), node("Cast", ["c"], "f", to=1), node("Transpose", ["f"], "t", perm=[0, 3, 1, 2]),
+          node("Conv", ["t", "cw"], "y")], {"cw": numbers(3, 2, 2, 2, scale=0.01)},
+         x=RNG.integers(0, 256, size=(1, 4, 4, 2)).astype(np.uint8), kind=TensorProto.UINT8,
+         stored=lambda x: x.transpose(0, 3, 1, 2))
+    first = node("Transpose", ["x"], "t", perm=[0, 3, 1, 2])
+    conv = node("Conv", ["t", "cw", "cb"], "c", pads=[1, 1, 1, 1])
+    back = node("Transpose", ["c"], "b", perm=[0, 2, 3, 1])
+    constants = {"cw": numbers(4, 3, 3, 3, scale=0.3), "cb": numbers(4)}
+    flat = {"s": np.array([-1, 80]), "u": numbers(80, 3, scale=0.2)}
+    last = [node("Reshape", ["r", "s"], "f"), node("MatMul", ["f", "u"], "y")]
+    stored = lambda x: x.transpose(0, 3, 1, 2)
+    relu = node("Relu", ["b"], "r")
+    case("last_channels", [5, 4, 3], [first, conv, back, relu, *last], {**constants, **flat}, stored=stored)
+    case("last_channels_scaled", [5, 4, 3],
+         [node("Mul", ["x", "k"], "m"), node("Sub", ["m", "d"], "n"), node("Transpose", ["n"], "t", perm=[0, 3, 1, 2]), conv, back, relu, *last],
+         {**constants, **flat, "k": np.float32(0.5), "d": np.array([0.4, 0.5, -0.6], np.float32)}, stored=stored)
+    case("last_channels_padded", [5, 4, 3],
+         [node("Pad", ["x", "p"], "n"), node("Transpose", ["n"], "t", perm=[0, 3, 1, 2]), node("Conv", ["t", "cw", "cb"], "y")],
+         {**constants, "p": np.array([0, 1, 0, 0, 0, 0, 2, 0])}, stored=stored)
+    case("last_channels_mean", [5, 4, 3],
+         [first, conv, back, relu, node("ReduceMean", ["r"], "f", axes=[1, 2], keepdims=0), node("MatMul", ["f", "u"], "y")],
+         {**constants, "u": numbers(4, 3)}, stored=stored)
+    case("last_channels_mean_kept", [5, 4, 3],
+         [first, conv, back, relu, node("ReduceMean", ["r"], "f", axes=[-2, 1]), node("Mul", ["f", "k"], "m"), node("Flatten", ["m"], "g"),
+          node("MatMul", ["g", "u"], "y")], {**constants, "u": numbers(4, 3), "k": numbers(4)}, stored=stored)
+    case("last_channels_also_flat", [5, 4, 3],
+         [first, conv, back, node("Reshape", ["b", "s"], "f"), node("MatMul", ["f", "u"], "m"), node("Reshape", ["x", "q"], "g"),
+          node("MatMul", ["g", "v"], "n"), node("Add", ["m", "n"], "y")],
+         {"cw": numbers(1, 3, 3, 3, scale=0.3), "cb": numbers(1), "s": np.array([-1, 20]), "u": numbers(20, 2), "q": np.array([-1, 60]),
+          "v": numbers(60, 2)}, stored=stored)
+
+
+def slopes():
+    after_conv("prelu_channels", [node("PRelu", ["c", "k"], "y")], {"k": numbers(3, 1, 1)})
+    after_conv("prelu_channels_conv", [node("PRelu", ["c", "k"], "r"), node("Conv", ["r", "w2"], "y")],
+               {"k": numbers(3, 1, 1), "w2": numbers(2, 3, 2, 2)})
+    case("prelu_elements", [4], [node("MatMul", ["x", "w"], "a"), node("PRelu", ["a", "k"], "b"), node("MatMul", ["b", "u"], "y")],
+         {"w": numbers(4, 5), "k": numbers(5), "u": numbers(5, 3)})
+    gemm = node("Gemm", ["t", "w", "b"], "y", transA=1, alpha=0.5)
+    weights = {"w": numbers(6, 4), "b": numbers(4)}
+    case("gemm_trans_a", [6], [node("Transpose", ["x"], "t", perm=[1, 0]), gemm], weights)
+    case("gemm_trans_a_column", [6], [node("Reshape", ["x", "s"], "t"), gemm], {**weights, "s": np.array([6, 1])}, batch=1)
+    case("transposed_twice", [6], [node("Transpose", ["x"], "t"), node("Transpose", ["t"], "u"), node("MatMul", ["u", "w"], "y")],
+         {"w": weights["w"]})
+
+
+def dead_channels():
+    sign = lambda inp, out: node("BipolarQuant", [inp, "one"], out, domain="onnx.brevitas")
+    signs = lambda x: np.where(x >= 0, 1.0, -1.0).astype(np.float32)
+    w, u = signs(numbers(6, 4)), numbers(4, 3)
+    norm = {"s": np.array([1, 1e-7, 1, -1], np.float32), "t": numbers(4), "m": numbers(4), "v": np.abs(numbers(4)) + 4}
+    def expected(x):
+        normed = (signs(x) @ w - norm["m"]) * norm["s"] / np.sqrt(norm["v"] + 1e-5) + norm["t"]
+        return signs(normed) @ u
+    case("near_dead_norm", [6],
+         [sign("x", "a"), node("MatMul", ["a", "w"], "b"), node("BatchNormalization", ["b", *norm], "n"), sign("n", "q"),
+          node("MatMul", ["q", "u"], "y")],
+         {"one": np.float32(1), "w": w, "u": u, **norm}, domains=["onnx.brevitas"], expected=expected)
+    # The first channel is zero behind the ReLU, and the norm makes a thousand times that of it.
+    w, u = numbers(6, 3), numbers(3, 2)
+    w[:, 0] = 0
+    norm = {"s": numbers(3), "t": numbers(3), "m": np.array([0, 0.2, 0.1], np.float32), "v": np.array([0, 0.5, 0.7], np.float32)}
+    case("norm_of_dead", [6],
+         [node("Gemm", ["x", "w", "b"], "a"), node("Relu", ["a"], "r"), node("BatchNormalization", ["r", *norm], "n", epsilon=1e-6),
+          node("MatMul", ["n", "u"], "y")], {"w": w, "u": u, "b": np.array([-1, 0.5, 0.2], np.float32), **norm})
+
+
+def whole_numbers():
+    after_conv("pow_whole", [node("Pow", ["c", "p"], "y")], {"p": np.int64(2)})
+    after_conv("pow_whole_32", [node("Pow", ["c", "p"], "y")], {"p": np.array([3], np.int32)})
+    after_conv("pow_of_constant", [node("Pow", ["k", "p"], "q"), node("Mul", ["c", "q"], "y")], {"k": numbers(3, 1, 1), "p": np.int64(2)})
+    after_conv("cast_constant", [node("Cast", ["k"], "q", to=1), node("Mul", ["c", "q"], "y")], {"k": np.array([[[2]], [[-3]], [[4]]])})
+    for dtype in [np.int64, np.int32]:
+        attributes = dict(domain="qonnx.custom_op.general", signed=1, narrow=0, rounding_mode="ROUND")
+        weights = numbers(6, 3)
+        case(f"quant_parameters_{dtype.__name__}", [6],
+             [node("Quant", ["wf", "s", "z", "b"], "w", **attributes), node("Quant", ["x", "s", "z", "b"], "a", **attributes),
+              node("MatMul", ["a", "w"], "y")],
+             {"s": np.float32(0.25), "z": dtype(0), "b": np.array([4], dtype), "wf": weights}, domains=["qonnx.custom_op.general"],
+             expected=lambda x: quant(x, 0.25, 0, 4, 1, 0) @ quant(weights, 0.25, 0, 4, 1, 0))
+    chain = [node("Flatten", ["d"], "f"), node("MatMul", ["f", "u"], "y")]
+    fc = {"u": numbers(12, 2)}
+    drop = lambda **more: ([node("Dropout", ["c", "r", "t"], "d"), *chain], {**fc, **more})
+    for name, (nodes, constants) in {
+        "dropout_inference": drop(r=np.float32(0.5), t=np.array(False)),
+        "dropout_of_nothing": drop(r=np.float32(0), t=np.array(True)),
+    }.items():
+        after_conv(name, nodes, constants, shape=(2, 2, 2))
+
+
+def refusals():
+    w = {"w": numbers(4, 6)}
+    some = lambda *indices: {"i": np.array(indices)}
+    behind = lambda name, words, nodes, constants=(), **more: refused(name, words, [4], [*SOFTMAX, *nodes], {**w, **dict(constants)}, **more)
+    behind("one_probability", "no label", [node("Gather", ["s", "i"], "y", axis=1)], {"i": np.array(3)})
+    behind("scaled_scores", "order of the classes", [node("Mul", ["s", "k"], "y")], {"k": numbers(6)})
+    behind("label_of_halves", "all classes", [node("Reshape", ["s", "t"], "h"), node("ArgMax", ["h"], "y", axis=1)], {"t": np.array([2, 3])},
+           batch=1)
+    least = helper.make_node("TopK", ["s", "k"], ["v", "y"], largest=0)
+    behind("least_score", "largest", [least, node("Cast", ["y"], "z", to=1)], {"k": np.array([1])})
+    behind("best_score", "second output", [helper.make_node("TopK", ["s", "k"], ["y"])], {"k": np.array([1])})
+    behind("second_best", "another class", [helper.make_node("TopK", ["s", "k"], ["v", "b"]), node("Gather", ["b", "i"], "y", axis=1)],
+           {"k": np.array([2]), **some(1)})
+    behind("last_index", "select_last_index", [node("ArgMax", ["s"], "y", axis=1, select_last_index=1)])
+    behind("whole_scores", "cast", [node("Cast", ["s"], "y", to=TensorProto.INT64)])
+    behind("small_labels", "cast", [node("ArgMax", ["s"], "l", axis=1), node("Gather", ["n", "l"], "m"), node("Cast", ["m"], "y", to=TensorProto.UINT8)],
+           {"n": np.arange(6) * 100})
+    behind("classes_twice", "class 4", [node("ArgMax", ["s"], "l", axis=1), node("Gather", ["n", "l"], "y")], {"n": np.array([1, 2, 3, 4, 4, 5])})
+    behind("few_classes", "a list of 3 classes for 6 outputs", [node("ArgMax", ["s"], "l", axis=1), node("Gather", ["n", "l"], "y")],
+           {"n": np.array([1, 2, 3])})
+    image = [2, 4, 4]
+    conv = {"cw": numbers(3, 2, 3, 3)}
+    refused("dropout_training", "training_mode", image, [node("Dropout", ["x", "r", "t"], "d"), node("Conv", ["d", "cw"], "y")],
+            {**conv, "r": np.float32(0.5), "t": np.array(True)})
+    refused("gather_of_batch", "batch", [4], [node("Gather", ["x", "i"], "g", axis=0), node("MatMul", ["g", "w"], "y")], {**w, **some(0)})
+    refused("gather_of_image", "lists", image, [node("Gather", ["x", "i"], "g", axis=1), node("Conv", ["g", "cw"], "y")], {**conv, **some(1, 0)})
+    pad = lambda *widths, **more: [node("Pad", ["x", "p", "f"], "e", **more)]
+    border = lambda *widths: {"p": np.array(widths), "f": np.float32(0)}
+    frame = border(0, 0, 1, 1, 0, 0, 1, 1)
+    max_pool = node("MaxPool", ["e"], "y", kernel_shape=[2, 2])
+    refused("pad_reflects", "mode", image, [*pad(mode="reflect"), node("Conv", ["e", "cw"], "y")], {**conv, **frame})
+    refused("pad_cuts", "border of -1", image, [*pad(), node("Conv", ["e", "cw"], "y")], {**conv, **border(0, 0, -1, 0, 0, 0, 0, 0)})
+    refused("pad_of_channels", "channels", image, [*pad(), node("Conv", ["e", "cw"], "y")],
+            {"cw": numbers(3, 3, 3, 3), **border(0, 1, 0, 0, 0, 0, 0, 0)})
+    refused("pad_max_pool", "may be smaller", image, [*pad(), max_pool], frame)
+    refused("pad_function", "Pad", image, [*pad(), node("Relu", ["e"], "y")], frame)
+    refused("pad_average", "not zero", image, [*pad(), node("AveragePool", ["e"], "y", kernel_shape=[2, 2])], {**frame, "f": np.float32(1)})
+    refused("pad_average_beside", "does not count", image, [*pad(), node("AveragePool", ["e"], "y", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], frame)
+    refused("pad_conv_beside", "not zero", image, [*pad(), node("Conv", ["e", "cw"], "y", pads=[1, 1, 1, 1])], {**conv, **frame, "f": np.float32(1)})
+    refused("trans_a", "transA", [4], [node("Gemm", ["x", "w"], "y", transA=1)], w, batch=4)
+    refused("unknown_attribute", "colour", image, [node("Conv", ["x", "cw"], "y", colour=1)], conv)
+    refused("unknown_input", "4 inputs", image, [node("Conv", ["x", "cw", "", "k"], "y")], {**conv, "k": numbers(3)})
+    refused("integer_sum", "integers", [4], [node("Add", ["x", "k"], "a"), node("Cast", ["a"], "f", to=1), node("MatMul", ["f", "w"], "y")],
+            {**w, "k": np.uint8(200)}, kind=TensorProto.UINT8)
+    refused("pool_over_image", "kernel of 4", [2, 2, 2], [node("MaxPool", ["x"], "y", kernel_shape=[4, 4], strides=[2, 2], ceil_mode=1)])
 
 
 def main():
@@ -424,11 +728,18 @@ def main():
     path = FOLDER / "cases.json"
     try:
         scikit_learn()
+        scikit_learn_classes()
     except ImportError:
         old = json.loads(path.read_text()) if path.exists() else []
         CASES.extend(case for case in old if case["name"].startswith("sklearn_"))
-    lines = ",\n".join(json.dumps(case) for case in CASES)
-    path.write_text(f"[\n{lines}\n]\n")
+    # Numbers of their own, whether scikit-learn has drawn any or not.
+    global RNG
+    RNG = np.random.default_rng(2027)
+    for make in [picks, labels, paddings, inputs, slopes, dead_channels, whole_numbers, refusals]:
+        make()
+    for kept, name in [(CASES, "cases"), (REFUSALS, "refusals")]:
+        lines = ",\n".join(json.dumps(case) for case in kept)
+        (FOLDER / f"{name}.json").write_text(f"[\n{lines}\n]\n")
     size = sum(file.stat().st_size for file in FOLDER.iterdir())
     print(f"{len(CASES)} cases, {size} bytes")
 

@@ -1,6 +1,8 @@
 //! Multiplying by constants and adding them: folded into the layer before where that is linear and
 //! read by nothing else, a step of its own otherwise.
 
+use std::borrow::Cow;
+
 use super::Lowering;
 use super::arithmetic::{Spread, finite_floats};
 use super::draft::{Diagonal, Stage, scale_outputs};
@@ -175,6 +177,7 @@ fn fold_back(lowering: &mut Lowering<'_>, root: usize, change: &Diagonal) -> Out
             *before = before.then(change);
             true
         }
+        Stage::Pick(_) => false,
     })
 }
 
@@ -250,7 +253,7 @@ pub fn batch_normalization(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<
         }
         constants.push(constant);
     }
-    let list = |index: usize| -> Outcome<&[f32]> {
+    let list = |index: usize| -> Outcome<Cow<'_, [f32]>> {
         let constant: &Constant = &constants[index];
         finite_floats(&constant.tensor)
     };
@@ -337,7 +340,7 @@ pub fn bias_of(tensor: &Tensor, count: usize) -> Outcome<Vec<f32>> {
         .shape
         .split_last()
         .map_or(&[][..], |(_, leading)| leading);
-    match values {
+    match &*values {
         [number] => Ok(vec![*number; count]),
         _ if values.len() == count && leading.iter().all(|&size| size == 1) => Ok(values.to_vec()),
         _ => invalid(format!(

@@ -1,5 +1,7 @@
 //! Arithmetic on constants, with ONNX's broadcasting.
 
+use std::borrow::Cow;
+
 use super::value::Constant;
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::onnx::Tensor;
@@ -87,7 +89,12 @@ pub fn binary(operator: &str, left: &Tensor, right: &Tensor) -> Outcome<Tensor> 
     ];
     let count = element_count(&shape)?;
     let at = |element: usize| (spread[0].index(element), spread[1].index(element));
-    let data = match (&left.data, &right.data) {
+    // An exponent may be whole where its base is not.
+    let exponents = match (operator, &left.data) {
+        ("Pow", Data::Float(_)) => Some(Data::Float(floats(right)?.into_owned())),
+        _ => None,
+    };
+    let data = match (&left.data, exponents.as_ref().unwrap_or(&right.data)) {
         (Data::Float(left), Data::Float(right)) => {
             let value = |element| {
                 let (l, r) = at(element);
@@ -144,7 +151,23 @@ fn integer(operator: &str, left: i64, right: i64) -> Outcome<i64> {
 ///
 /// A sentence where a result is no finite number.
 pub fn unary(operator: &str, tensor: &Tensor) -> Outcome<Tensor> {
-    let values = floats(tensor)?;
+    if let ("Neg" | "Abs", Data::Integer { kind, values }) = (operator, &tensor.data) {
+        let value = |&value: &i64| match operator {
+            "Neg" => integer("Sub", 0, value),
+            _ if value < 0 => integer("Sub", 0, value),
+            _ => Ok(value),
+        };
+        return Ok(Tensor {
+            shape: tensor.shape.clone(),
+            data: Data::Integer {
+                kind: *kind,
+                values: values.iter().map(value).collect::<Outcome<_>>()?,
+            },
+        });
+    }
+    let Data::Float(values) = &tensor.data else {
+        return unsupported(format!("{operator} of constants that are no floats"));
+    };
     let function = match operator {
         "Sqrt" => f32::sqrt,
         "Neg" => |value: f32| -value,
@@ -167,24 +190,25 @@ fn finite(value: f32) -> Outcome<f32> {
     invalid(format!("a constant becomes {value}"))
 }
 
-/// Returns the floats of a constant.
+/// Returns the numbers of a constant as floats: a file may write whole ones as integers.
 ///
 /// # Errors
 ///
 /// A sentence where it has none.
-pub fn floats(tensor: &Tensor) -> Outcome<&[f32]> {
+pub fn floats(tensor: &Tensor) -> Outcome<Cow<'_, [f32]>> {
     match &tensor.data {
-        Data::Float(values) => Ok(values),
-        _ => invalid("a constant that should hold floats holds something else"),
+        Data::Float(values) => Ok(values.into()),
+        Data::Integer { values, .. } => Ok(values.iter().map(|&value| value as f32).collect()),
+        Data::Text => invalid("a constant that should hold numbers holds text"),
     }
 }
 
-/// Returns the floats of a constant, all of them finite.
+/// Returns the numbers of a constant as floats, all of them finite.
 ///
 /// # Errors
 ///
 /// A sentence where it has none or one is not.
-pub fn finite_floats(tensor: &Tensor) -> Outcome<&[f32]> {
+pub fn finite_floats(tensor: &Tensor) -> Outcome<Cow<'_, [f32]>> {
     let values = floats(tensor)?;
     match values.iter().find(|value| !value.is_finite()) {
         Some(value) => invalid(format!("a constant is {value}")),
@@ -204,11 +228,11 @@ pub fn integers(tensor: &Tensor) -> Outcome<&[i64]> {
     }
 }
 
-/// Returns the one float that all elements are, if they are one.
+/// Returns the one number that all elements are, if they are one.
 ///
 /// # Errors
 ///
-/// A sentence where the constant holds no floats or none at all.
+/// A sentence where the constant holds no numbers or none at all.
 pub fn uniform(constant: &Constant) -> Outcome<Option<f32>> {
     let values = floats(&constant.tensor)?;
     match values.split_first() {
@@ -242,6 +266,22 @@ mod tests {
         let minus = Tensor::integers(vec![1], vec![-1]);
         assert!(binary("Div", &least, &minus).is_err());
         assert!(binary("Pow", &least, &least).is_err());
+        assert!(unary("Neg", &least).is_err() && unary("Sqrt", &minus).is_err());
+    }
+
+    #[test]
+    fn whole_numbers_stand_for_floats() {
+        let base = Tensor::floats(vec![2], vec![3.0, 0.5]);
+        let two = Tensor::integers(vec![], vec![2]);
+        let square = Tensor::floats(vec![2], vec![9.0, 0.25]);
+        assert_eq!(binary("Pow", &base, &two).unwrap(), square);
+        assert!(binary("Mul", &base, &two).is_err());
+        assert_eq!(uniform(&Constant::new(two)).unwrap(), Some(2.0));
+        let minus = Tensor::integers(vec![2], vec![-3, 4]);
+        assert_eq!(
+            unary("Abs", &minus).unwrap(),
+            Tensor::integers(vec![2], vec![3, 4])
+        );
     }
 
     #[test]

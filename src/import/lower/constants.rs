@@ -30,7 +30,7 @@ pub fn fold(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Option<Constant
             Some(_) => return Ok(None),
         }
     }
-    let folded = operator(lowering, node, &inputs)?;
+    let folded = of_inputs(lowering, node, &inputs)?;
     Ok(folded.map(|mut constant| {
         let origin = inputs.first().and_then(Option::as_ref);
         constant.origin = origin.and_then(|constant| constant.origin.clone());
@@ -39,7 +39,11 @@ pub fn fold(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Option<Constant
 }
 
 /// Returns the value of a node with these inputs, where the operator is known for constants.
-fn operator(
+///
+/// # Errors
+///
+/// A sentence where it cannot be computed.
+pub fn of_inputs(
     lowering: &mut Lowering<'_>,
     node: &Node,
     inputs: &[Option<Rc<Constant>>],
@@ -78,6 +82,17 @@ fn operator(
             lowering.draft.spend(count)?;
             arrange::gather(data, indices, axis)?
         }
+        ("ai.onnx.ml", "ArrayFeatureExtractor") => {
+            let (data, indices) = (&input(0)?.tensor, &input(1)?.tensor);
+            lowering
+                .draft
+                .spend(data.count().saturating_mul(indices.count().max(1)))?;
+            let flat = Tensor {
+                shape: vec![indices.count()],
+                data: indices.data.clone(),
+            };
+            arrange::gather(data, &flat, -1)?
+        }
         ("", "Slice") => {
             lowering.draft.spend(input(0)?.tensor.count())?;
             arrange::slice(node, inputs)?
@@ -88,6 +103,9 @@ fn operator(
             | "Transpose",
         ) => {
             let constant = input(0)?;
+            if node.operator == "Dropout" {
+                check_dropout(node, optional(1), optional(2))?;
+            }
             lowering.draft.spend(constant.tensor.count())?;
             return moved(node, constant, optional(1)).map(Some);
         }
@@ -100,6 +118,31 @@ fn operator(
         _ => return Ok(None),
     };
     Ok(Some(Constant::new(tensor)))
+}
+
+/// Checks that a `Dropout` drops nothing.
+///
+/// # Errors
+///
+/// A sentence where it is one that still trains.
+pub fn check_dropout(
+    node: &Node,
+    ratio: Option<&Constant>,
+    training: Option<&Constant>,
+) -> Outcome<()> {
+    let is_all_zero = |constant: &Constant| match &constant.tensor.data {
+        Data::Integer { values, .. } => values.iter().all(|&value| value == 0),
+        Data::Float(values) => values.iter().all(|&value| value == 0.0),
+        Data::Text => false,
+    };
+    let keeps_all = node.optional_input(1).is_some() && ratio.is_some_and(is_all_zero);
+    let is_inference = node.optional_input(2).is_none() || training.is_some_and(is_all_zero);
+    if is_inference || keeps_all {
+        return Ok(());
+    }
+    unsupported(
+        "drops elements at random, because training_mode is set: export the network for inference",
+    )
 }
 
 /// Returns the same numbers in another order, shape or type; the grid goes along.
@@ -177,7 +220,14 @@ fn shape(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Constant> {
     let shape = match lowering.value(node.input(0)?)? {
         Value::Constant(constant) => constant.tensor.shape.clone(),
         Value::Wire(wire) => [vec![1], wire.layout.shape()].concat(),
-        Value::Scores(_) => return unsupported("the shape of what comes after the logits"),
+        Value::Turned(wire) => vec![wire.layout.count(), 1],
+        Value::Padded(padded) => {
+            let ends = padded.border.iter().map(|[before, after]| before + after);
+            let sizes = padded.wire.layout.shape().into_iter().zip(ends);
+            let sizes = sizes.map(|(size, border)| size + border);
+            std::iter::once(1).chain(sizes).collect()
+        }
+        Value::Scores(scores) => scores.shape.clone(),
     };
     let rank = shape.len() as i64;
     let place = |index: i64| {

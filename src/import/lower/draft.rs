@@ -46,6 +46,8 @@ pub struct Step {
 pub enum Stage {
     Operation(Operation),
     Diagonal(Diagonal),
+    /// The elements of a list at these places.
+    Pick(Vec<u32>),
 }
 
 /// `scale · x + offset`, for each channel of an image or each element of a flat value.
@@ -99,7 +101,7 @@ impl Draft {
     pub fn operation_mut(&mut self, value: usize) -> Option<&mut Operation> {
         match &mut self.steps.get_mut(value.checked_sub(1)?)?.stage {
             Stage::Operation(operation) => Some(operation),
-            Stage::Diagonal(_) => None,
+            Stage::Diagonal(_) | Stage::Pick(_) => None,
         }
     }
 
@@ -156,7 +158,7 @@ impl Draft {
     /// A sentence where the wire holds integers.
     pub fn materialise(&mut self, wire: &Wire) -> Outcome<usize> {
         if wire.integers.is_some() {
-            return unsupported("reads the integers of a QuantizeLinear without DequantizeLinear");
+            return unsupported("reads integers: DequantizeLinear or Cast has to come before");
         }
         if wire.is_identity() {
             return Ok(wire.root);

@@ -3,6 +3,7 @@
 use super::Lowering;
 use super::affine::{Affine, apply};
 use super::arithmetic::{floats, uniform};
+use super::constants::check_dropout;
 use super::draft::Stage;
 use super::expression::{chain, constant, line, product, sum};
 use super::quantisers::IntegerRange;
@@ -10,6 +11,7 @@ use super::value::{Constant, Integers, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Operation;
 use crate::import::onnx::Node;
+use crate::import::onnx::tensor::IntegerKind;
 use crate::layer::Function;
 use crate::layer::function::{Clip, HardSigmoid, LeakyRelu};
 
@@ -40,14 +42,34 @@ pub fn is_function(operator: &str) -> bool {
 ///
 /// # Errors
 ///
-/// A sentence where it turns them into integers.
+/// A sentence where it turns them into integers or drops some.
 pub fn same(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
-    const FLOATS: [i64; 4] = [1, 10, 11, 16];
     let wire = lowering.wire(node, 0)?;
-    if node.operator == "Cast" && !FLOATS.contains(&node.integer("to", 0)?) {
-        return unsupported("a cast of values to integers");
+    match node.operator.as_str() {
+        "Cast" => return cast(wire, node.integer("to", 0)?).map(Value::Wire),
+        "Dropout" => {
+            let ratio = lowering.optional_constant(node, 1)?;
+            let training = lowering.optional_constant(node, 2)?;
+            check_dropout(node, ratio.as_deref(), training.as_deref())?;
+        }
+        _ => {}
     }
     Ok(Value::Wire(wire))
+}
+
+/// Returns a wire as another type.
+fn cast(wire: Wire, code: i64) -> Outcome<Wire> {
+    const FLOATS: [i64; 4] = [1, 10, 11, 16];
+    let of_input = wire.integers.filter(|integers| integers.are_input);
+    if FLOATS.contains(&code) {
+        let integers = wire.integers.filter(|integers| !integers.are_input);
+        return Ok(Wire { integers, ..wire });
+    }
+    let kind = i32::try_from(code).ok().and_then(IntegerKind::from_code);
+    match (of_input, kind.map(IntegerKind::range)) {
+        (Some(own), Some((low, high))) if low <= own.low && own.high <= high => Ok(wire),
+        _ => unsupported("a cast of values to integers that do not hold all of them"),
+    }
 }
 
 /// Lowers a function of single elements.
@@ -78,12 +100,15 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
         "LeakyRelu" => Function::LeakyRelu(LeakyRelu {
             slope: short(node.float("alpha", 0.01)?),
         }),
-        "PRelu" => match uniform(&*lowering.constant(node, 1)?)? {
-            Some(slope) => Function::LeakyRelu(LeakyRelu {
-                slope: short(slope),
-            }),
-            None => return unsupported("slopes that differ between channels"),
-        },
+        "PRelu" => {
+            let slopes = lowering.constant(node, 1)?;
+            match uniform(&slopes)? {
+                Some(slope) => Function::LeakyRelu(LeakyRelu {
+                    slope: short(slope),
+                }),
+                None => return leaky_channels(lowering, node, &wire, &slopes).map(Value::Wire),
+            }
+        }
         "Swish" => {
             let gate = chain(
                 &line(node.float("alpha", 1.0)?.into(), 0.0),
@@ -123,6 +148,26 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
         node,
         wire.with_function(function),
     )))
+}
+
+/// Returns a leaky ReLU with slopes of its own for each channel: `slope · x + (1 - slope) · relu(x)`.
+fn leaky_channels(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    wire: &Wire,
+    slopes: &Constant,
+) -> Outcome<Wire> {
+    let slope = Affine::of_operator("Mul", slopes, false)?;
+    let rest = Affine {
+        shape: slope.shape.clone(),
+        scale: slope.scale.iter().map(|slope| 1.0 - slope).collect(),
+        offset: slope.offset.clone(),
+    };
+    let all = lowering.draft.settle(wire)?;
+    let positive = all.with_function(Function::Relu);
+    let line = apply(lowering, &all, &slope, None)?;
+    let bend = apply(lowering, &positive, &rest, None)?;
+    combine(lowering, node, &line, &bend)
 }
 
 fn power_degree(function: &Function) -> usize {
@@ -184,7 +229,7 @@ pub fn clip_range(
     high: Option<&Constant>,
 ) -> Outcome<(f64, f64)> {
     let end = |constant: Option<&Constant>, name: &str, default: f64| match constant {
-        Some(constant) => match floats(&constant.tensor)? {
+        Some(constant) => match &*floats(&constant.tensor)? {
             [end] => Ok(short(*end)),
             _ => invalid("an end that is not one number"),
         },
@@ -203,6 +248,9 @@ pub fn clip_range(
 fn clip_integers(lowering: &mut Lowering<'_>, node: &Node, wire: &Wire) -> Outcome<Wire> {
     let low = lowering.optional_constant(node, 1)?;
     let high = lowering.optional_constant(node, 2)?;
+    if wire.integers.is_some_and(|integers| integers.are_input) {
+        return unsupported("clips the network's input before a Cast makes it floats");
+    }
     let integers = wire.integers.map(|integers| -> Outcome<Integers> {
         let whole = (integers.low, integers.high);
         let range = IntegerRange::of_clip(low.as_deref(), high.as_deref(), whole)?;
@@ -276,7 +324,11 @@ pub fn arithmetic(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
                 &Affine::of_operator(operator, constant, true)?,
                 name,
             )?,
-            _ => return unsupported("computes with what comes after the logits"),
+            _ => {
+                return unsupported(format!(
+                    "{operator} with what comes after the logits, or with padded or turned values"
+                ));
+            }
         });
     }
     Ok(result)

@@ -6,7 +6,7 @@ use crate::import::Network;
 use crate::import::network::{Layer, Operation, Tail, WeightQuantisation};
 
 /// Returns the network of a draft whose steps are all operations and whose last is the output.
-pub fn finish(draft: Draft, tail: Tail) -> Network {
+pub fn finish(draft: Draft, tail: Tail, classes: Option<Vec<i64>>) -> Network {
     let blocks = blocks(&draft.steps);
     let order = order(&draft.steps, &blocks);
     let names = block_names(&draft.steps, &blocks);
@@ -37,6 +37,7 @@ pub fn finish(draft: Draft, tail: Tail) -> Network {
         input_shape: draft.input_shape,
         layers,
         tail,
+        classes,
         notes: draft.notes,
     }
 }

@@ -132,6 +132,12 @@ impl Layout {
         Ok(Self { axes })
     }
 
+    /// Returns the view of an image whose channels are the last axis with the channels first; `None`
+    /// of what is no image.
+    pub fn channels_first(&self) -> Option<Self> {
+        self.transpose(&[2, 0, 1]).ok()
+    }
+
     /// Returns the index along an axis of a stored element.
     pub fn index(&self, axis: usize, element: usize) -> usize {
         let step =

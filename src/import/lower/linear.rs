@@ -6,6 +6,7 @@ use super::Lowering;
 use super::affine::bias_of;
 use super::arithmetic::finite_floats;
 use super::draft::{Diagonal, scale_outputs};
+use super::pad::framed;
 use super::value::{Constant, Value, Wire};
 use super::window::{Windows, list};
 use crate::import::fault::{Fault, Outcome, invalid, unsupported};
@@ -18,7 +19,7 @@ use crate::import::onnx::Node;
 ///
 /// A sentence where it is no convolution of images or its weights do not fit.
 pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
-    let wire = lowering.wire(node, 0)?;
+    let frame = framed(lowering, node)?;
     let constant = lowering.constant(node, 1)?;
     let Ok([out_channels, in_channels, height, width]) =
         <[usize; 4]>::try_from(&constant.tensor.shape[..])
@@ -34,7 +35,7 @@ pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
             "kernel_shape is not that of its weights, {kernel:?}"
         ));
     }
-    let (value, [channels, rows, columns]) = lowering.draft.image(&wire)?;
+    let channels = frame.channels;
     let groups = match usize::try_from(node.integer("group", 1)?) {
         Ok(groups) if groups > 0 && out_channels > 0 => groups,
         _ => return invalid("a group or channel count of zero or less"),
@@ -45,13 +46,24 @@ pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
             constant.tensor.shape
         ));
     }
-    let windows = Windows::of(node, kernel, [rows, columns])?;
-    let bias = match lowering.optional_constant(node, 2)? {
+    let mut windows = Windows::of(node, kernel, frame.size)?;
+    let mut bias = match lowering.optional_constant(node, 2)? {
         Some(bias) => bias_of(&bias.tensor, out_channels)?,
         None => vec![0.0; out_channels],
     };
-    let numbers = finite_floats(&constant.tensor)?.to_vec();
+    let numbers = finite_floats(&constant.tensor)?.into_owned();
     lowering.draft.spend(numbers.len())?;
+    if frame.fill != 0.0 {
+        if !frame.fill.is_finite() || windows.padding != [0; 4] {
+            return unsupported("padding of its own around a border that is not zero");
+        }
+        // The border's part of every sum, which the shifted image lacks.
+        let kernels = numbers.chunks_exact(numbers.len() / out_channels);
+        for (bias, kernel) in bias.iter_mut().zip(kernels) {
+            *bias += frame.fill * kernel.iter().sum::<f32>();
+        }
+    }
+    windows.widen(frame.border, kernel)?;
     let shape = [out_channels, in_channels, height, width];
     let operation = Operation::Conv2d {
         weights: Array4::from_shape_vec(shape, numbers).map_err(misfit)?,
@@ -65,7 +77,7 @@ pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let shape = vec![out_channels, windows.output[0], windows.output[1]];
     let root = lowering
         .draft
-        .operation(operation, value, shape.clone(), name)?;
+        .operation(operation, frame.value, shape.clone(), name)?;
     Ok(Value::Wire(lowering.draft.output(root, &shape)))
 }
 
@@ -104,7 +116,7 @@ fn matrix(constant: &Constant, outputs_first: bool) -> Outcome<Array2<f32>> {
     let Ok(shape) = <[usize; 2]>::try_from(&constant.tensor.shape[..]) else {
         return unsupported(format!("weights of shape {:?}", constant.tensor.shape));
     };
-    let numbers = finite_floats(&constant.tensor)?.to_vec();
+    let numbers = finite_floats(&constant.tensor)?.into_owned();
     let matrix = Array2::from_shape_vec(shape, numbers).map_err(misfit)?;
     if outputs_first {
         return Ok(matrix);
@@ -118,11 +130,15 @@ fn matrix(constant: &Constant, outputs_first: bool) -> Outcome<Array2<f32>> {
 ///
 /// A sentence where the constants do not fit.
 pub fn gemm(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
-    let wire = lowering.wire(node, 0)?;
+    let wire = if node.integer("transA", 0)? == 0 {
+        lowering.wire(node, 0)?
+    } else {
+        match lowering.value(node.input(0)?)? {
+            Value::Turned(wire) => wire.clone(),
+            _ => return unsupported("transA of a value whose first axis is the batch"),
+        }
+    };
     let constant = lowering.constant(node, 1)?;
-    if node.integer("transA", 0)? != 0 {
-        return unsupported("transA");
-    }
     let outputs_first = node.integer("transB", 0)? != 0;
     lowering.draft.spend(constant.tensor.count())?;
     let weights = matrix(&constant, outputs_first)?;

@@ -3,6 +3,7 @@
 //! Representing Arbitrary-Precision Quantized Neural Networks*, 2022).
 
 use super::Lowering;
+use super::affine::{Affine, apply};
 use super::arithmetic::{finite_floats, integers, uniform};
 use super::constants::quantise::quantised_kind;
 use super::expression::{chain, line};
@@ -135,6 +136,7 @@ pub fn quantize_linear(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Valu
         zero_point: zero_point(lowering, node)?,
         low,
         high,
+        are_input: false,
     };
     Ok(Value::Wire(Wire {
         integers: Some(integers),
@@ -153,6 +155,15 @@ pub fn dequantize_linear(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Va
         return unsupported("integers that do not come from a QuantizeLinear");
     };
     let (scale, zero) = (scale(lowering, node, 1)?, zero_point(lowering, node)?);
+    if integers.are_input {
+        let floats = Wire {
+            integers: None,
+            ..wire
+        };
+        let affine = Affine::uniform(scale as f32, (-scale * zero as f64) as f32);
+        let name = lowering.name(node, None);
+        return apply(lowering, &floats, &affine, name).map(Value::Wire);
+    }
     let quantise = quantise(
         integers.scale,
         integers.low,

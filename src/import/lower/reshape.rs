@@ -12,8 +12,11 @@ use crate::import::onnx::Node;
 ///
 /// # Errors
 ///
-/// A sentence where the batch does not stay the first axis.
+/// A sentence where the batch does not stay the first axis, unless a list is turned for a product.
 pub fn reshape(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+    if let Some(turned) = turned(lowering, node)? {
+        return Ok(turned);
+    }
     let wire = lowering.wire(node, 0)?;
     let shape = wire.layout.shape();
     let full = [vec![1], shape.clone()].concat();
@@ -52,8 +55,39 @@ fn without_batch(sizes: &[usize]) -> Outcome<&[usize]> {
     }
 }
 
+/// Returns a list whose batch becomes the last axis, or becomes the first one again.
+fn turned(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Option<Value>> {
+    let value = lowering.value(node.input(0)?)?.clone();
+    let order = node.integers("perm")?;
+    let swaps = node.operator == "Transpose" && matches!(order, None | Some([1, 0]));
+    Ok(match value {
+        Value::Turned(wire) if swaps => Some(Value::Wire(wire)),
+        Value::Wire(wire) if wire.layout.shape().len() == 1 && swaps => Some(Value::Turned(wire)),
+        Value::Wire(wire) if node.operator == "Reshape" => {
+            let target = lowering.constant(node, 1)?;
+            let count = wire.layout.count();
+            let is_column = count > 1 && *integers(&target.tensor)? == [count as i64, 1];
+            let layout = wire.layout.reshape(&[count]);
+            match layout {
+                Ok(layout) if is_column => Some(Value::Turned(Wire { layout, ..wire })),
+                _ => None,
+            }
+        }
+        _ => None,
+    })
+}
+
 fn transposed(wire: &Wire, order: Option<&[i64]>) -> Outcome<Layout> {
     let rank = wire.layout.shape().len() + 1;
+    wire.layout.transpose(&image_axes(rank, order)?)
+}
+
+/// Returns the axes of one image in the order of a `Transpose` of `rank` axes, the batch among them.
+///
+/// # Errors
+///
+/// A sentence where the batch does not stay the first.
+pub fn image_axes(rank: usize, order: Option<&[i64]>) -> Outcome<Vec<usize>> {
     let order = match order {
         Some(order) => order
             .iter()
@@ -62,9 +96,8 @@ fn transposed(wire: &Wire, order: Option<&[i64]>) -> Outcome<Layout> {
         None => (0..rank).rev().collect(),
     };
     match order.split_first() {
-        Some((0, rest)) if !rest.contains(&0) => {
-            let rest: Vec<usize> = rest.iter().map(|&axis| axis - 1).collect();
-            wire.layout.transpose(&rest)
+        Some((0, rest)) if rest.len() + 1 == rank && !rest.contains(&0) => {
+            Ok(rest.iter().map(|&axis| axis - 1).collect())
         }
         _ => unsupported("moves the batch to another axis"),
     }
@@ -72,7 +105,11 @@ fn transposed(wire: &Wire, order: Option<&[i64]>) -> Outcome<Layout> {
 
 /// Returns the shape of one image after a `Reshape`; the first number is the batch, whatever it
 /// says.
-fn reshaped(shape: &[usize], target: &[i64], zero_is_zero: bool) -> Outcome<Vec<usize>> {
+///
+/// # Errors
+///
+/// A sentence where the numbers of elements differ.
+pub fn reshaped(shape: &[usize], target: &[i64], zero_is_zero: bool) -> Outcome<Vec<usize>> {
     let Some((&batch, rest)) = target.split_first() else {
         return invalid("a reshape to no axes");
     };

@@ -2,11 +2,12 @@
 //! max pool follows an activation, because under encryption it compares numbers that a look-up
 //! made.
 
-use ndarray::{Array1, Array2, Array4};
+use ndarray::{Array1, Array2, Array4, Axis};
 
+use super::dead;
 use super::draft::{Diagonal, Draft, Stage, Step};
 use crate::import::fault::{Outcome, unsupported};
-use crate::import::network::Operation;
+use crate::import::network::{Operation, WeightQuantisation};
 use crate::layer::Function;
 
 /// The largest diagonal that becomes a dense layer.
@@ -20,14 +21,24 @@ const MOST_DENSE: usize = 2048;
 /// A sentence where a step cannot become a layer.
 pub fn rewrite(mut draft: Draft, output: usize) -> Outcome<Draft> {
     keep_needed(&mut draft, output);
+    merge_picks(&mut draft);
+    let last = draft.steps.len();
+    keep_needed(&mut draft, last);
     merge_diagonals(&mut draft);
     let last = draft.steps.len();
     keep_needed(&mut draft, last);
-    for step in &mut draft.steps {
-        if let Stage::Diagonal(diagonal) = &step.stage {
-            step.stage = Stage::Operation(as_layer(diagonal, &step.shape)?);
+    for index in 0..draft.steps.len() {
+        let inputs = draft.shape(draft.steps[index].inputs[0])[0];
+        let step = &mut draft.steps[index];
+        match &step.stage {
+            Stage::Operation(_) => {}
+            Stage::Diagonal(diagonal) => {
+                step.stage = Stage::Operation(as_layer(diagonal, &step.shape)?);
+            }
+            Stage::Pick(picks) => step.stage = Stage::Operation(picking_layer(picks, inputs)?),
         }
     }
+    dead::settle(&mut draft);
     put_activations_first(&mut draft);
     insert_identities(&mut draft);
     Ok(draft)
@@ -59,7 +70,7 @@ fn keep_needed(draft: &mut Draft, output: usize) {
 }
 
 /// Returns the steps that read each value.
-fn readers(steps: &[Step]) -> Vec<Vec<usize>> {
+pub fn readers(steps: &[Step]) -> Vec<Vec<usize>> {
     let mut readers = vec![Vec::new(); steps.len() + 1];
     for (index, step) in steps.iter().enumerate() {
         for &input in &step.inputs {
@@ -67,6 +78,81 @@ fn readers(steps: &[Step]) -> Vec<Vec<usize>> {
         }
     }
     readers
+}
+
+/// Merges each pick into the dense layer that it alone reads, or into the one that alone reads it.
+fn merge_picks(draft: &mut Draft) {
+    let readers = readers(&draft.steps);
+    for index in 0..draft.steps.len() {
+        let Stage::Pick(picks) = draft.steps[index].stage.clone() else {
+            continue;
+        };
+        let source = draft.steps[index].inputs[0];
+        let maker = source
+            .checked_sub(1)
+            .map(|maker| draft.steps[maker].clone());
+        if let (Some(maker), [_]) = (maker, &readers[source][..])
+            && let Some(operation) = rows_picked(&maker.stage, &picks)
+        {
+            let step = &mut draft.steps[index];
+            step.stage = Stage::Operation(operation);
+            step.inputs = maker.inputs;
+            step.name = maker.name;
+        } else if let [reader] = readers[index + 1][..] {
+            let count = draft.shape(source)[0];
+            let reader = &mut draft.steps[reader];
+            if let Stage::Operation(Operation::Dense { weights, .. }) = &mut reader.stage {
+                let mut wide = Array2::zeros((weights.nrows(), count));
+                for (column, &pick) in weights.columns().into_iter().zip(&picks) {
+                    let mut sum = wide.column_mut(pick as usize);
+                    sum += &column;
+                }
+                *weights = wide;
+                reader.inputs = vec![source];
+            }
+        }
+    }
+}
+
+/// Returns the dense layer that makes only the outputs picked, if a stage is one.
+fn rows_picked(stage: &Stage, picks: &[u32]) -> Option<Operation> {
+    let Stage::Operation(Operation::Dense {
+        weights,
+        bias,
+        quantisation,
+    }) = stage
+    else {
+        return None;
+    };
+    let rows: Vec<usize> = picks.iter().map(|&pick| pick as usize).collect();
+    let scales = |own: &WeightQuantisation| WeightQuantisation {
+        bits: own.bits,
+        scale: rows.iter().map(|&row| own.scale[row]).collect(),
+    };
+    Some(Operation::Dense {
+        weights: weights.select(Axis(0), &rows),
+        bias: bias.select(Axis(0), &rows),
+        quantisation: quantisation.as_ref().map(scales),
+    })
+}
+
+/// Returns the dense layer that a pick is.
+fn picking_layer(picks: &[u32], inputs: usize) -> Outcome<Operation> {
+    if picks.len().max(inputs) > MOST_DENSE {
+        return unsupported(format!(
+            "picks {} of {inputs} elements; at most {MOST_DENSE} are put into another order",
+            picks.len()
+        ));
+    }
+    let mut weights = Array2::zeros((picks.len(), inputs));
+    for (row, &pick) in picks.iter().enumerate() {
+        weights[[row, pick as usize]] = 1.0;
+    }
+    Ok(Operation::Dense {
+        weights,
+        bias: Array1::zeros(picks.len()),
+        quantisation: None,
+    })
 }
 
 /// Merges each diagonal into the one step that reads it, where that is linear.

@@ -1,204 +1,195 @@
-//! What follows the logits: probabilities and labels, which the client computes itself.
+//! What follows the logits: probabilities and labels, which the client computes itself. Whatever
+//! could change the order of the classes is honoured or refused.
 
-use ndarray::{Array1, Array2, concatenate};
-
-use super::Lowering;
+use super::arithmetic::integers;
 use super::constants::arrange::axis_of;
-use super::expression::{chain, line};
-use super::linear::{dense, from_attributes};
-use super::value::{Scores, Value, Wire};
+use super::value::{Scores, Value};
+use super::{Lowering, classes, pick};
 use crate::import::fault::{Outcome, invalid, unsupported};
-use crate::import::network::{Operation, Tail};
+use crate::import::network::Tail;
 use crate::import::onnx::Node;
-use crate::layer::Function;
+use crate::import::onnx::tensor::IntegerKind;
 
-/// Lowers `Softmax`, `LogSoftmax` and `ArgMax`.
+/// Lowers `Softmax`, `LogSoftmax`, `ArgMax` and `TopK` of the logits.
 ///
 /// # Errors
 ///
 /// A sentence where it is not over all of a value.
-pub fn tail(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+pub fn tail(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
     /// From this version on the axis is one of the value's, before it began the flattened part.
     const OWN_AXIS: i64 = 13;
-    let logits = lowering.wire(node, 0)?;
-    let full = [vec![1], logits.layout.shape()].concat();
-    let is_label = node.operator == "ArgMax";
-    let is_own = is_label || lowering.graph.opset >= OWN_AXIS;
-    let default = match (is_label, is_own) {
-        (true, _) => 0,
-        (false, true) => -1,
-        (false, false) => 1,
-    };
-    let axis = axis_of(node.integer("axis", default)?, full.len())?;
-    let others = if is_own {
-        [&full[..axis], &full[axis + 1..]].concat()
-    } else {
-        full[..axis].to_vec()
-    };
-    if axis == 0 || others.iter().any(|&size| size != 1) {
-        return unsupported(format!(
-            "over axis {axis} of a value of shape {:?}",
-            &full[1..]
-        ));
-    }
+    let scores = Scores::of(lowering.wire(node, 0)?, Tail::None);
     let tail = match node.operator.as_str() {
         "Softmax" => Tail::Softmax,
         "LogSoftmax" => Tail::LogSoftmax,
-        _ => Tail::ArgMax,
+        "TopK" => return best(lowering, node, &scores),
+        _ => return Ok(vec![Value::Scores(label(node, scores)?)]),
     };
-    Ok(Value::Scores(Scores { logits, tail }))
+    let is_own = lowering.graph.opset >= OWN_AXIS;
+    let axis = node.integer("axis", if is_own { -1 } else { 1 })?;
+    let axis = axis_of(axis, scores.shape.len())?;
+    let covered = if is_own {
+        scores.shape[axis]
+    } else {
+        scores.shape[axis..].iter().product()
+    };
+    check_covers(&scores, axis, covered)?;
+    Ok(vec![Value::Scores(Scores { tail, ..scores })])
 }
 
-/// Lowers what follows scores without changing the label, if a node does that.
-///
-/// # Errors
-///
-/// A sentence where a node computes with scores in another way.
-pub fn after_scores(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Option<Vec<Value>>> {
-    const KEEPING: [&str; 11] = [
-        "Identity",
-        "Cast",
-        "Reshape",
-        "Flatten",
-        "Squeeze",
-        "Unsqueeze",
-        "Gather",
-        "ZipMap",
-        "Normalizer",
-        "ArrayFeatureExtractor",
-        "LabelEncoder",
-    ];
-    let mut found = None;
-    for &input in node.inputs.iter().flatten() {
-        if let Value::Scores(scores) = lowering.value(input)? {
-            found = Some(scores.clone());
-        }
+/// Checks that so many elements along an axis are all scores, of which there are several.
+fn check_covers(scores: &Scores, axis: usize, covered: usize) -> Outcome<()> {
+    let count: usize = scores.shape.iter().product();
+    if covered != count || axis == 0 && scores.shape.len() > 1 {
+        return unsupported(format!(
+            "over axis {axis} of a value of shape {:?}; only over all classes of one image",
+            &scores.shape
+        ));
     }
-    let Some(scores) = found else {
-        return Ok(None);
-    };
-    let tail = match (node.operator.as_str(), scores.tail) {
-        ("ArgMax", _) => Tail::ArgMax,
-        ("Log", Tail::Softmax) => Tail::LogSoftmax,
-        (operator, tail) if KEEPING.contains(&operator) => tail,
-        _ => return unsupported("computes with what comes after the logits"),
-    };
-    Ok(Some(vec![Value::Scores(Scores { tail, ..scores })]))
-}
-
-/// Lowers scikit-learn's `LinearClassifier`: the label and the scores.
-///
-/// # Errors
-///
-/// A sentence where its numbers do not fit.
-pub fn linear_classifier(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
-    let wire = lowering.wire(node, 0)?;
-    let inputs = wire.layout.count();
-    let coefficients = node.floats("coefficients")?.unwrap_or_default().len();
-    let rows = coefficients / inputs;
-    let mut operation = from_attributes(node, rows, inputs)?;
-    let transform = node.text("post_transform", "NONE")?.to_owned();
-    let tail = match (transform.as_str(), rows) {
-        ("SOFTMAX", 2..) | ("LOGISTIC", 1 | 2) => Tail::Softmax,
-        ("NONE" | "SOFTMAX" | "SOFTMAX_ZERO" | "LOGISTIC" | "PROBIT", _) => Tail::None,
-        _ => return invalid("a post_transform that ONNX does not know"),
-    };
-    if let Operation::Dense { weights, bias, .. } = &mut operation {
-        if rows == 1 {
-            with_zero_row(weights, bias)?;
-        } else if transform == "LOGISTIC" && rows == 2 {
-            // The rows are opposites; the softmax of their halves is their logistic function.
-            weights.mapv_inplace(|weight| weight / 2.0);
-            bias.mapv_inplace(|bias| bias / 2.0);
-        }
-    }
-    if tail == Tail::None && transform != "NONE" {
-        let note = "The logits are the scores before the file's";
-        let text = format!("{note} {transform}, which does not change the label.");
-        lowering.draft.notes.push(text);
-    }
-    let name = lowering.name(node, None);
-    let logits = dense(lowering, &wire, operation, name)?;
-    let label = Scores {
-        logits: logits.clone(),
-        tail: Tail::ArgMax,
-    };
-    Ok(vec![
-        Value::Scores(label),
-        Value::Scores(Scores { logits, tail }),
-    ])
-}
-
-/// Makes one score two logits: zero and the score.
-fn with_zero_row(weights: &mut Array2<f32>, bias: &mut Array1<f32>) -> Outcome<()> {
-    let zeros = Array2::zeros((1, weights.ncols()));
-    let rows = concatenate(ndarray::Axis(0), &[zeros.view(), weights.view()]);
-    let biases = concatenate(ndarray::Axis(0), &[Array1::zeros(1).view(), bias.view()]);
-    match (rows, biases) {
-        (Ok(rows), Ok(biases)) => (*weights, *bias) = (rows, biases),
-        _ => return invalid("one score cannot become two"),
+    if count == 1 {
+        return unsupported("over a single number, which tells no classes apart");
     }
     Ok(())
 }
 
-/// Lowers the probabilities `[1 - p, p]` that scikit-learn joins out of `p = sigmoid(z)`: they are
-/// the softmax of `[0, z]`.
+/// Lowers what follows scores, if a node does that.
 ///
 /// # Errors
 ///
-/// A sentence where the values joined are others.
-pub fn two_classes(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
-    let joins = "joins values; only the probabilities of two classes are joined here";
-    let [Some(_), Some(_)] = node.inputs[..] else {
-        return unsupported(joins);
+/// A sentence where a node does not keep the order of the classes, as far as can be told.
+pub fn after_scores(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Option<Vec<Value>>> {
+    let mut found = None;
+    for (index, &input) in node.inputs.iter().enumerate() {
+        let Some(input) = input else { continue };
+        if let (None, Value::Scores(scores)) = (&found, lowering.value(input)?) {
+            found = Some((index, scores.clone()));
+        }
+    }
+    let Some((index, scores)) = found else {
+        return Ok(None);
     };
-    let (no, yes) = (lowering.wire(node, 0)?, lowering.wire(node, 1)?);
-    let complement = chain(&Function::Sigmoid, line(-1.0, 1.0))?;
-    let fits = no.root == yes.root
-        && yes.function == Function::Sigmoid
-        && no.function == complement
-        && no.layout.count() == 1;
-    if !fits || is_read_elsewhere(lowering, node, yes.root) {
-        return unsupported(joins);
-    }
-    let operation = lowering.draft.operation_mut(yes.root);
-    let Some(Operation::Dense {
-        weights,
-        bias,
-        quantisation,
-    }) = operation
-    else {
-        return unsupported(joins);
+    let made = match (node.operator.as_str(), index, scores.is_label()) {
+        ("ArgMax", 0, false) => label(node, scores)?,
+        ("TopK", 0, false) => return best(lowering, node, &scores).map(Some),
+        ("Log", 0, false) if scores.tail == Tail::Softmax => Scores {
+            tail: Tail::LogSoftmax,
+            ..scores
+        },
+        ("Cast", 0, _) => cast(node, scores)?,
+        ("ZipMap", 0, false) => classes::zip_map(lowering, node, scores)?,
+        ("Normalizer", 0, false) => normalised(lowering, node, scores)?,
+        ("LabelEncoder", 0, true) => classes::encode(lowering, node, scores)?,
+        ("Gather" | "ArrayFeatureExtractor", 1, true) => classes::look_up(lowering, node, scores)?,
+        (operator, 0, _) if pick::moves(operator) => pick::of_scores(lowering, node, scores)?,
+        _ => {
+            return unsupported(
+                "computes with what comes after the logits in a way that may change the order of \
+                 the classes: export the network without it",
+            );
+        }
     };
-    if weights.nrows() != 1 {
-        return unsupported(joins);
-    }
-    with_zero_row(weights, bias)?;
-    if let Some(quantisation) = quantisation {
-        quantisation.scale = vec![quantisation.scale[0]; 2];
-    }
-    lowering.draft.steps[yes.root - 1].shape = vec![2];
-    let logits: Wire = lowering.draft.output(yes.root, &[2]);
-    Ok(Value::Scores(Scores {
-        logits,
-        tail: Tail::Softmax,
-    }))
+    Ok(Some(vec![Value::Scores(made)]))
 }
 
-/// Returns whether anything but the inputs of a node comes from a root.
-fn is_read_elsewhere(lowering: &Lowering<'_>, node: &Node, root: usize) -> bool {
-    let is_own =
-        |value: &usize| node.inputs.contains(&Some(*value)) && lowering.uses_left[*value] == 1;
-    let is_of_root = |value: &Value| match value {
-        Value::Wire(wire) => wire.root == root,
-        Value::Scores(scores) => scores.logits.root == root,
-        Value::Constant(_) => false,
+/// Returns the label of scores.
+fn label(node: &Node, scores: Scores) -> Outcome<Scores> {
+    if node.integer("select_last_index", 0)? != 0 {
+        return unsupported("select_last_index: of equal scores the first wins here");
+    }
+    let axis = axis_of(node.integer("axis", 0)?, scores.shape.len())?;
+    check_covers(&scores, axis, scores.shape[axis])?;
+    let mut shape = scores.shape.clone();
+    if node.integer("keepdims", 1)? != 0 {
+        shape[axis] = 1;
+    } else {
+        shape.remove(axis);
+    }
+    Ok(Scores {
+        tail: Tail::ArgMax,
+        shape,
+        ..scores
+    })
+}
+
+/// Lowers `TopK` of scores: the first of the best is the label.
+fn best(lowering: &mut Lowering<'_>, node: &Node, scores: &Scores) -> Outcome<Vec<Value>> {
+    let count = match lowering.optional_constant(node, 1)? {
+        Some(count) => integers(&count.tensor)?.first().copied(),
+        None => Some(node.integer("k", 0)?),
     };
-    let mut values = lowering.values.iter();
-    values.any(|(value, made)| is_of_root(made) && !is_own(value))
-        || lowering
-            .draft
-            .steps
-            .iter()
-            .any(|step| step.inputs.contains(&root))
+    let axis = axis_of(node.integer("axis", -1)?, scores.shape.len())?;
+    check_covers(scores, axis, scores.shape[axis])?;
+    let count = match count.map(usize::try_from) {
+        Some(Ok(count)) if (1..=scores.count()).contains(&count) => count,
+        _ => return invalid(format!("a k that is not 1 to {}", scores.count())),
+    };
+    if node.integer("largest", 1)? == 0 {
+        return unsupported("largest = 0: the least of the scores is no label");
+    }
+    if node.integer("sorted", 1)? == 0 && count > 1 {
+        return unsupported("sorted = 0: which of the best classes comes first is not said");
+    }
+    let indices = node.outputs.get(1).copied().flatten();
+    if indices.is_none_or(|indices| lowering.graph.use_counts[indices] == 0) {
+        return unsupported(
+            "gives the best scores but not their classes: export its second output too",
+        );
+    }
+    if count > 1 {
+        let note = format!("The file gives the {count} best classes; the label is the first.");
+        lowering.draft.notes.push(note);
+    }
+    let mut shape = scores.shape.clone();
+    shape[axis] = count;
+    let label = Value::Scores(Scores {
+        tail: Tail::ArgMax,
+        shape,
+        ..scores.clone()
+    });
+    Ok(vec![label.clone(), label])
+}
+
+/// Lowers `Cast` of scores or a label.
+fn cast(node: &Node, scores: Scores) -> Outcome<Scores> {
+    const FLOATS: [i64; 4] = [1, 10, 11, 16];
+    const TEXT: i64 = 8;
+    let code = node.integer("to", 0)?;
+    if FLOATS.contains(&code) || scores.is_label() && code == TEXT {
+        return Ok(scores);
+    }
+    let kind = i32::try_from(code).ok().and_then(IntegerKind::from_code);
+    let largest = scores.count() as i64 - 1;
+    let fits = |kind: IntegerKind| {
+        let (low, high) = kind.range();
+        let mut labels = scores.classes.iter().flatten().chain([&0, &largest]);
+        labels.all(|label| (low..=high).contains(label))
+    };
+    if scores.is_label() && kind.is_some_and(fits) {
+        return Ok(scores);
+    }
+    unsupported(format!(
+        "a cast to ONNX type {code}, which does not hold every score"
+    ))
+}
+
+/// Lowers `Normalizer` of scores.
+fn normalised(lowering: &mut Lowering<'_>, node: &Node, scores: Scores) -> Outcome<Scores> {
+    match (node.text("norm", "MAX")?, scores.tail) {
+        // Probabilities add up to one already.
+        ("L1", Tail::Softmax) => Ok(scores),
+        // Whatever is above zero divides without changing the order.
+        (norm @ ("L1" | "L2"), _) | (norm @ "MAX", Tail::Softmax) => {
+            let text = format!(
+                "The logits are the scores before the file's {norm} normaliser, which does not \
+                 change the label."
+            );
+            lowering.draft.notes.push(text);
+            Ok(Scores {
+                tail: Tail::None,
+                ..scores
+            })
+        }
+        ("MAX", _) => unsupported("norm MAX of scores that may all be below zero"),
+        _ => invalid("a norm that ONNX does not know"),
+    }
 }

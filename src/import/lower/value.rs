@@ -12,8 +12,12 @@ use crate::layer::Function;
 pub enum Value {
     Constant(Rc<Constant>),
     Wire(Wire),
-    /// Made from the logits without changing the label.
+    /// Made from the logits.
     Scores(Scores),
+    /// An image with a border that the layer which reads it takes as its padding.
+    Padded(Rc<Padded>),
+    /// A list with the batch as its last axis.
+    Turned(Wire),
 }
 
 impl Value {
@@ -62,12 +66,21 @@ pub struct Wire {
     pub function: Function,
     /// The axes that the file gives the elements.
     pub layout: Layout,
-    /// Set between `QuantizeLinear` and `DequantizeLinear`.
+    /// Set between `QuantizeLinear` and `DequantizeLinear`, and where the network takes integers.
     pub integers: Option<Integers>,
     /// Nothing but this wire reads the root.
     pub exclusive: bool,
     /// What the function is called in the file.
     pub name: Option<String>,
+}
+
+/// An image inside a border of one number.
+#[derive(Debug, Clone)]
+pub struct Padded {
+    pub wire: Wire,
+    /// Per axis of the wire: elements before and after.
+    pub border: Vec<[usize; 2]>,
+    pub fill: f32,
 }
 
 /// Integers that stand for the numbers of a wire.
@@ -78,6 +91,8 @@ pub struct Integers {
     /// Smallest and largest integer, with the zero point.
     pub low: i64,
     pub high: i64,
+    /// The network's input has this type; a `Cast` makes it floats.
+    pub are_input: bool,
 }
 
 impl Wire {
@@ -95,9 +110,40 @@ impl Wire {
     }
 }
 
-/// Probabilities, labels and the like.
+/// Probabilities, labels and the like, made from the logits.
 #[derive(Debug, Clone)]
 pub struct Scores {
+    /// All that the last layer makes.
     pub logits: Wire,
+    /// Which of the logits have scores, in order; all of them where there is no list.
+    pub picks: Option<Vec<u32>>,
     pub tail: Tail,
+    /// The axes that the file gives them, the batch as one.
+    pub shape: Vec<usize>,
+    /// What the file calls the class of each score.
+    pub classes: Option<Vec<i64>>,
+}
+
+impl Scores {
+    /// Returns the scores of all logits.
+    pub fn of(logits: Wire, tail: Tail) -> Self {
+        Self {
+            shape: [vec![1], logits.layout.shape()].concat(),
+            logits,
+            picks: None,
+            tail,
+            classes: None,
+        }
+    }
+
+    /// Returns the number of classes that have a score.
+    pub fn count(&self) -> usize {
+        let all = || self.logits.layout.count();
+        self.picks.as_ref().map_or_else(all, Vec::len)
+    }
+
+    /// Returns whether the file has made them a label.
+    pub fn is_label(&self) -> bool {
+        self.tail == Tail::ArgMax
+    }
 }

@@ -71,6 +71,23 @@ impl Windows {
         }
         Ok(windows)
     }
+
+    /// Takes a border, around which the windows were laid, as padding: top, left, bottom, right.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where it is far wider than the kernel.
+    pub fn widen(&mut self, border: [usize; 4], kernel: [usize; 2]) -> Outcome<()> {
+        for (side, &width) in border.iter().enumerate() {
+            if width > 2 * kernel[side % 2] {
+                return unsupported(format!(
+                    "a border of {border:?} around a kernel of {kernel:?}"
+                ));
+            }
+            self.padding[side] += width;
+        }
+        Ok(())
+    }
 }
 
 /// The windows along one axis.
@@ -85,13 +102,12 @@ impl Axis {
         if pads.iter().any(|&pad| pad > 2 * kernel) {
             return unsupported(format!("padding of {pads:?} around a kernel of {kernel}"));
         }
-        let Some(room) = padded.checked_sub(kernel) else {
-            return invalid(format!("a kernel of {kernel} on {padded} rows or columns"));
-        };
-        let steps = if rounds_up {
-            room.div_ceil(stride)
-        } else {
-            room / stride
+        let steps = match padded.checked_sub(kernel) {
+            Some(room) if rounds_up => room.div_ceil(stride),
+            Some(room) => room / stride,
+            // Less than a stride is missing, which is rounded up to one window.
+            None if rounds_up && kernel - padded < stride => 0,
+            None => return invalid(format!("a kernel of {kernel} on {padded} rows or columns")),
         };
         let mut output = steps + 1;
         // The last window must start inside the image or the padding before it.
@@ -132,13 +148,17 @@ pub fn list(node: &Node, name: &str, length: usize) -> Outcome<Option<Vec<usize>
     values.iter().map(size).collect::<Outcome<_>>().map(Some)
 }
 
-/// Returns whether these axes are those of an image's rows and columns, the batch included.
-pub fn are_spatial(axes: &[i64]) -> bool {
-    let places = axes
-        .iter()
-        .map(|&axis| axis_of(axis, 4))
-        .collect::<Outcome<Vec<_>>>();
-    matches!(places.as_deref(), Ok([2, 3] | [3, 2]))
+/// Returns whether these are the axes of an image's rows and columns: all but the batch and the
+/// channels, at `channel`.
+pub fn are_all_but(channel: usize, axes: &[i64]) -> bool {
+    let places = axes.iter().map(|&axis| axis_of(axis, 4));
+    let Ok(mut places) = places.collect::<Outcome<Vec<_>>>() else {
+        return false;
+    };
+    places.sort_unstable();
+    places
+        .into_iter()
+        .eq((1..4).filter(|&axis| axis != channel))
 }
 
 #[cfg(test)]
@@ -159,6 +179,10 @@ mod tests {
         // The third window would start in the padding behind the image.
         let axis = Axis::of([4, 2, 2], [0, 1], true).unwrap();
         assert_eq!((axis.output, axis.excess), (2, 0));
+        // A kernel that is larger than the image by less than a stride.
+        let axis = Axis::of([2, 3, 2], [0, 0], true).unwrap();
+        assert_eq!((axis.output, axis.excess), (1, 1));
+        assert!(Axis::of([2, 4, 2], [0, 0], true).is_err());
         assert!(Axis::of([2, 3, 1], [0, 0], false).is_err());
         assert!(Axis::of([2, 3, 1], [0, 9], false).is_err());
     }

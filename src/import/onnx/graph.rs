@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, HashMap};
 use super::external::Folder;
 use super::node::Node;
 use super::schema::{GraphProto, ModelProto, OperatorSetId, ValueInfoProto, data_type};
-use super::tensor::{MOST_ELEMENTS, Tensor, element_count};
+use super::tensor::{IntegerKind, MOST_ELEMENTS, Tensor, element_count};
 use crate::import::fault::{Outcome, Place, invalid, quoted, unsupported};
 use crate::{Error, Result};
 
@@ -40,6 +40,8 @@ pub struct Graph {
     pub input: usize,
     /// Of one input, without the batch.
     pub input_shape: Vec<usize>,
+    /// The type of its numbers where these are integers.
+    pub input_kind: Option<IntegerKind>,
     /// The values that the file gives back.
     pub outputs: Vec<usize>,
     /// Those that an output depends on, each after the nodes that it reads.
@@ -100,8 +102,8 @@ impl Graph {
             fault.place(place)?;
         }
         let nodes = decode_nodes(node, place, folder, &mut names)?;
-        let (input, input_shape) =
-            only_input(&input, &constants, &mut names).place(|| place.into())?;
+        let (input, info) = only_input(&input, &constants, &mut names).place(|| place.into())?;
+        let (input_shape, input_kind) = input_type(info).place(|| place.into())?;
         let outputs = output
             .iter()
             .map(|info| info.name.as_deref().unwrap_or_default());
@@ -110,6 +112,7 @@ impl Graph {
             opset,
             input,
             input_shape,
+            input_kind,
             outputs: outputs.map(|name| names.number(name)).collect(),
             nodes,
             constants,
@@ -333,12 +336,12 @@ fn decode_nodes(
     Ok(nodes)
 }
 
-/// Returns the one input that is no constant, and its shape without the batch.
-fn only_input(
-    inputs: &[ValueInfoProto],
+/// Returns the one input that is no constant.
+fn only_input<'a>(
+    inputs: &'a [ValueInfoProto],
     constants: &HashMap<usize, Tensor>,
     names: &mut Names,
-) -> Outcome<(usize, Vec<usize>)> {
+) -> Outcome<(usize, &'a ValueInfoProto)> {
     let mut found = Vec::new();
     for info in inputs {
         let number = names.number(info.name.as_deref().unwrap_or_default());
@@ -347,14 +350,14 @@ fn only_input(
         }
     }
     match found[..] {
-        [(number, info)] => Ok((number, input_shape(info)?)),
+        [only] => Ok(only),
         [] => invalid("the graph has no input"),
         _ => unsupported(format!("{} inputs; a network here has one", found.len())),
     }
 }
 
-/// Returns the shape of an input without the batch.
-fn input_shape(info: &ValueInfoProto) -> Outcome<Vec<usize>> {
+/// Returns the shape of an input without the batch, and its type where that holds integers.
+fn input_type(info: &ValueInfoProto) -> Outcome<(Vec<usize>, Option<IntegerKind>)> {
     const FLOATS: [i32; 4] = [
         data_type::FLOAT,
         data_type::DOUBLE,
@@ -370,8 +373,9 @@ fn input_shape(info: &ValueInfoProto) -> Outcome<Vec<usize>> {
         return unsupported(format!("input {name} is no tensor"));
     };
     let code = tensor.elem_type.unwrap_or(0);
-    if !FLOATS.contains(&code) {
-        return unsupported(format!("input {name} has no floats but ONNX type {code}"));
+    let kind = IntegerKind::from_code(code).filter(|kind| *kind != IntegerKind::Bool);
+    if kind.is_none() && !FLOATS.contains(&code) {
+        return unsupported(format!("input {name} has no numbers but ONNX type {code}"));
     }
     let Some(shape) = &tensor.shape else {
         return unsupported(format!("input {name} has no shape"));
@@ -390,7 +394,7 @@ fn input_shape(info: &ValueInfoProto) -> Outcome<Vec<usize>> {
         }
     }
     match element_count(&sizes) {
-        Ok(count) if count <= MOST_ACTIVATIONS => Ok(sizes),
+        Ok(count) if count <= MOST_ACTIVATIONS => Ok((sizes, kind)),
         _ => invalid(format!(
             "input {name} has more than {MOST_ACTIVATIONS} elements"
         )),

@@ -89,6 +89,11 @@ impl Node {
         self.inputs.get(index).copied().flatten()
     }
 
+    /// Returns the names of the attributes that the file sets.
+    pub fn attribute_names(&self) -> impl Iterator<Item = &str> {
+        self.attributes.keys().map(String::as_str)
+    }
+
     /// Returns whether the file sets this attribute.
     pub fn has(&self, name: &str) -> bool {
         self.attributes.contains_key(name)

@@ -283,7 +283,7 @@ pub fn gather(data: &Tensor, indices: &Tensor, axis: i64) -> Outcome<Tensor> {
 ///
 /// # Errors
 ///
-/// A sentence where the node does not say which, or takes steps.
+/// A sentence where the node does not say which.
 pub fn slice(node: &Node, inputs: &[Option<Rc<Constant>>]) -> Outcome<Tensor> {
     let list = |index: usize, name: &str| -> Outcome<Option<Vec<i64>>> {
         match (node.integers(name)?, inputs.get(index)) {
@@ -297,33 +297,44 @@ pub fn slice(node: &Node, inputs: &[Option<Rc<Constant>>]) -> Outcome<Tensor> {
     else {
         return invalid("has no starts or ends");
     };
-    if list(4, "steps")?.is_some_and(|steps| steps.iter().any(|&step| step != 1)) {
-        return unsupported("a slice with steps other than 1");
-    }
+    let steps = list(4, "steps")?.unwrap_or_else(|| vec![1; starts.len()]);
     let axes = list(3, "axes")?.unwrap_or_else(|| (0..starts.len() as i64).collect());
     if axes.len() != starts.len()
         || axes.len() != ends.len()
+        || axes.len() != steps.len()
         || axes.len() > data.tensor.shape.len()
     {
-        return invalid("starts, ends and axes of different lengths or too many");
+        return invalid("starts, ends, axes and steps of different lengths or too many");
     }
     let mut part = data.tensor.clone();
-    for ((&axis, &start), &end) in axes.iter().zip(&starts).zip(&ends) {
+    for (((&axis, &start), &end), &step) in axes.iter().zip(&starts).zip(&ends).zip(&steps) {
         let axis = axis_of(axis, part.shape.len())?;
-        let size = part.shape[axis] as i64;
-        let place = |index: i64| {
-            let index = if index < 0 {
-                index.saturating_add(size)
-            } else {
-                index
-            };
-            index.clamp(0, size)
-        };
-        let chosen: Vec<i64> = (place(start)..place(end)).collect();
+        let chosen = indices(start, end, step, part.shape[axis] as i64)?;
         let chosen = Tensor::integers(vec![chosen.len()], chosen);
         part = gather(&part, &chosen, axis as i64)?;
     }
     Ok(part)
+}
+
+/// Returns the indices from `start` up or down to `end`, which is left out, along an axis of
+/// `size`.
+fn indices(start: i64, end: i64, step: i64, size: i64) -> Outcome<Vec<i64>> {
+    let place = |index: i64, least: i64, most: i64| {
+        let from_start = if index < 0 {
+            index.saturating_add(size)
+        } else {
+            index
+        };
+        from_start.clamp(least, most)
+    };
+    let (start, end) = match step {
+        0 => return invalid("a step of zero"),
+        1.. => (place(start, 0, size), place(end, 0, size)),
+        _ => (place(start, -1, size - 1), place(end, -1, size - 1)),
+    };
+    let is_before = |index: i64| if step > 0 { index < end } else { index > end };
+    let next = |&index: &i64| index.checked_add(step).filter(|&index| is_before(index));
+    Ok(std::iter::successors(Some(start).filter(|&index| is_before(index)), next).collect())
 }
 
 #[cfg(test)]
@@ -352,6 +363,29 @@ mod tests {
         assert!(sizes.squeezed(Some(&[0])).is_err());
         assert_eq!(sizes.unsqueezed(&[0, -1]).unwrap(), [1, 2, 3, 4, 1]);
         assert!(sizes.unsqueezed(&[1, 1]).is_err());
+    }
+
+    #[test]
+    fn slices_count_up_and_down() {
+        for (start, end, step, expected) in [
+            (0, i64::MAX, 1, &[0, 1, 2, 3][..]),
+            (-1, i64::MIN, -1, &[3, 2, 1, 0]),
+            (3, 0, -2, &[3, 1]),
+            (1, -1, 1, &[1, 2]),
+            (9, 2, -1, &[3]),
+            (0, 4, 3, &[0, 3]),
+            (2, 2, 1, &[]),
+        ] {
+            assert_eq!(
+                indices(start, end, step, 4).unwrap(),
+                expected,
+                "{start} {end} {step}"
+            );
+        }
+        assert!(indices(0, 4, 0, 4).is_err());
+        assert!(
+            indices(0, 4, 1, 0).unwrap().is_empty() && indices(-1, -9, -1, 0).unwrap().is_empty()
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Quantises and dequantises constants, and keeps the grid that their numbers lie on.
 
 use crate::import::fault::{Outcome, invalid, unsupported};
-use crate::import::lower::arithmetic::{Spread, finite_floats, floats, integers};
+use crate::import::lower::arithmetic::{Spread, finite_floats, floats, integers, uniform};
 use crate::import::lower::quantisers::{IntegerRange, quant_range};
 use crate::import::lower::value::{Constant, Grid};
 use crate::import::onnx::tensor::{Data, IntegerKind};
@@ -22,7 +22,7 @@ pub fn quantise(
         "Clip" => clip(node, &constant.tensor, other(0), other(1)),
         "QuantizeLinear" => {
             let steps = Steps::of_axis(node, &constant.tensor, other(0), other(1))?;
-            steps.integers(floats(&constant.tensor)?, quantised_kind(node, other(1))?)
+            steps.integers(&floats(&constant.tensor)?, quantised_kind(node, other(1))?)
         }
         "DequantizeLinear" => {
             let steps = Steps::of_axis(node, &constant.tensor, other(0), other(1))?;
@@ -33,18 +33,21 @@ pub fn quantise(
         }
         "BipolarQuant" => {
             let steps = Steps::of_shape(&constant.tensor, other(0), None)?;
-            let values = finite_floats(&constant.tensor)?.iter();
-            steps.reals(values.map(|&value| if value < 0.0 { -1.0 } else { 1.0 }))
+            let values = finite_floats(&constant.tensor)?;
+            let sign = |&value: &f32| if value < 0.0 { -1.0 } else { 1.0 };
+            steps.reals(values.iter().map(sign))
         }
         _ => {
             let steps = Steps::of_shape(&constant.tensor, other(0), other(1))?;
-            let bits = match other(2).map(|bits| finite_floats(&bits.tensor)) {
-                Some(Ok([bits])) => f64::from(*bits),
-                _ => return invalid("has no single bit width"),
+            let bits = match other(2).map(uniform).transpose()?.flatten() {
+                Some(bits) => f64::from(bits),
+                None => return unsupported("has no single bit width"),
             };
             let range = quant_range(node, bits)?;
-            let values = finite_floats(&constant.tensor)?.iter().enumerate();
+            let values = finite_floats(&constant.tensor)?;
             let integers: Vec<f64> = values
+                .iter()
+                .enumerate()
                 .map(|(element, &value)| {
                     let (scale, zero) = steps.at(element);
                     let integer = (f64::from(value) / scale + zero).round_ties_even();
@@ -133,10 +136,7 @@ impl Steps {
         let (zero_shape, zero) = match zero.map(|zero| &zero.tensor) {
             None => (&[][..], vec![0.0]),
             Some(zero) => {
-                let values = match &zero.data {
-                    Data::Float(values) => values.iter().map(|&value| f64::from(value)).collect(),
-                    _ => integers(zero)?.iter().map(|&value| value as f64).collect(),
-                };
+                let values = floats(zero)?.iter().map(|&value| value.into()).collect();
                 (&zero.shape[..], values)
             }
         };
@@ -226,8 +226,10 @@ fn clip(
         }
         _ => {
             let (low, high) = crate::import::lower::elementwise::clip_range(node, low, high)?;
-            let values = floats(tensor)?.iter();
-            let clipped = values.map(|&value| f64::from(value).max(low).min(high) as f32);
+            let values = floats(tensor)?;
+            let clipped = values
+                .iter()
+                .map(|&value| f64::from(value).max(low).min(high) as f32);
             Data::Float(clipped.collect())
         }
     };

@@ -1,0 +1,159 @@
+//! What the operators that are read may be told: an input or attribute that is not known here is
+//! refused, for it may change what the operator computes.
+
+use crate::import::fault::{Outcome, quoted, unsupported};
+use crate::import::onnx::Node;
+
+/// Attributes of the windows of convolutions and pools.
+const CONV: &[&str] = &[
+    "auto_pad",
+    "dilations",
+    "group",
+    "kernel_shape",
+    "pads",
+    "strides",
+];
+const MAX_POOL: &[&str] = &[
+    "auto_pad",
+    "ceil_mode",
+    "dilations",
+    "kernel_shape",
+    "pads",
+    // Only the indices that nothing here reads depend on it.
+    "storage_order",
+    "strides",
+];
+const AVERAGE_POOL: &[&str] = &[
+    "auto_pad",
+    "ceil_mode",
+    "count_include_pad",
+    "dilations",
+    "kernel_shape",
+    "pads",
+    "strides",
+];
+const CLASSIFIER: &[&str] = &[
+    "classlabels_ints",
+    "classlabels_strings",
+    "coefficients",
+    "intercepts",
+    // Says how the file was trained.
+    "multi_class",
+    "post_transform",
+];
+const ENCODER: &[&str] = &[
+    "default_float",
+    "default_int64",
+    "default_string",
+    "default_tensor",
+    "keys_floats",
+    "keys_int64s",
+    "keys_strings",
+    "keys_tensor",
+    "values_floats",
+    "values_int64s",
+    "values_strings",
+    "values_tensor",
+];
+const CONSTANT: &[&str] = &[
+    "sparse_value",
+    "value",
+    "value_float",
+    "value_floats",
+    "value_int",
+    "value_ints",
+    "value_string",
+    "value_strings",
+];
+/// `saturate` and `precision` are of types of numbers that are not read.
+const QUANTIZE: &[&str] = &[
+    "axis",
+    "block_size",
+    "output_dtype",
+    "precision",
+    "saturate",
+];
+
+/// Any number of inputs.
+const ANY: usize = usize::MAX;
+
+/// Returns the most inputs and the attributes of an operator; `None` of one that is not read.
+fn known(node: &Node) -> Option<(usize, &'static [&'static str])> {
+    Some(match (node.domain.as_str(), node.operator.as_str()) {
+        ("ai.onnx.ml", "LinearClassifier") => (1, CLASSIFIER),
+        ("ai.onnx.ml", "LinearRegressor") => (
+            1,
+            &["coefficients", "intercepts", "post_transform", "targets"],
+        ),
+        ("ai.onnx.ml", "Scaler") => (1, &["offset", "scale"]),
+        ("ai.onnx.ml", "ZipMap") => (1, &["classlabels_int64s", "classlabels_strings"]),
+        ("ai.onnx.ml", "Normalizer") => (1, &["norm"]),
+        ("ai.onnx.ml", "LabelEncoder") => (1, ENCODER),
+        ("ai.onnx.ml", "ArrayFeatureExtractor") => (2, &[]),
+        (_, "Quant" | "IntQuant") => (4, &["narrow", "rounding_mode", "signed"]),
+        (_, "BipolarQuant") => (2, &[]),
+        (_, "QuantizeLinear" | "DequantizeLinear") => (3, QUANTIZE),
+        ("", "Constant") => (0, CONSTANT),
+        ("", "ConstantOfShape") => (1, &["value"]),
+        ("", "Shape") => (1, &["end", "start"]),
+        ("", "Add" | "Sub" | "Mul" | "Div" | "Pow" | "MatMul" | "PRelu") => (2, &[]),
+        ("", "Sum" | "Min" | "Max") => (ANY, &[]),
+        (
+            "",
+            "Sqrt" | "Neg" | "Abs" | "Exp" | "Log" | "Reciprocal" | "Identity" | "Relu" | "Sigmoid"
+            | "Tanh" | "HardSwish" | "GlobalAveragePool" | "GlobalMaxPool",
+        ) => (1, &[]),
+        ("", "Concat") => (ANY, &["axis"]),
+        ("", "Gather") => (2, &["axis"]),
+        ("", "Slice") => (5, &["axes", "ends", "starts"]),
+        // The ratio and the seed matter in training alone.
+        ("", "Dropout") => (3, &["ratio", "seed"]),
+        // Both are of types of numbers that are not read.
+        ("", "Cast") => (1, &["round_mode", "saturate", "to"]),
+        ("", "Reshape") => (2, &["allowzero"]),
+        ("", "Flatten" | "Softmax" | "LogSoftmax") => (1, &["axis"]),
+        ("", "Squeeze" | "Unsqueeze") => (2, &["axes"]),
+        ("", "Transpose") => (1, &["perm"]),
+        ("", "Clip") => (3, &["max", "min"]),
+        ("", "Conv") => (3, CONV),
+        ("", "Gemm") => (3, &["alpha", "beta", "transA", "transB"]),
+        // The momentum matters in training alone.
+        ("", "BatchNormalization") => (5, &["epsilon", "momentum", "spatial", "training_mode"]),
+        ("", "MaxPool") => (1, MAX_POOL),
+        ("", "AveragePool") => (1, AVERAGE_POOL),
+        // Without axes a mean is refused in any case.
+        ("", "ReduceMean") => (2, &["axes", "keepdims", "noop_with_empty_axes"]),
+        ("", "ArgMax") => (1, &["axis", "keepdims", "select_last_index"]),
+        ("", "TopK") => (2, &["axis", "k", "largest", "sorted"]),
+        ("", "LeakyRelu" | "Swish") => (1, &["alpha"]),
+        ("", "HardSigmoid") => (1, &["alpha", "beta"]),
+        ("", "Pad") => (4, &["mode", "pads", "value"]),
+        _ => return None,
+    })
+}
+
+/// Refuses what a node is told beyond what is known of its operator.
+///
+/// # Errors
+///
+/// A sentence that names the first attribute, or counts the inputs.
+pub fn check(node: &Node) -> Outcome<()> {
+    let Some((most_inputs, names)) = known(node) else {
+        return Ok(());
+    };
+    let inputs = node.inputs.iter().rposition(Option::is_some);
+    if let Some(last) = inputs.filter(|last| *last >= most_inputs) {
+        return unsupported(format!(
+            "{} inputs; at most {most_inputs} are read",
+            last + 1
+        ));
+    }
+    let unknown = node.attribute_names().filter(|name| !names.contains(name));
+    match unknown.min() {
+        Some(name) => unsupported(format!(
+            "the attribute {}, which is not known here",
+            quoted(name)
+        )),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,315 @@
+//! Channels that never change: a BatchNorm after which a function gives one value whatever comes, or
+//! one that makes a large number of a channel that is always the same.
+//!
+//! What a value can reach follows from the functions before it, by interval arithmetic. A channel
+//! whose function has one value over all of that keeps its bias alone; one that is always the same
+//! goes into the biases of the layers that read it. Otherwise its weights, far off those of the
+//! others, would set the integers of all.
+
+use std::ops::Range;
+
+use super::draft::{Draft, Stage, Step};
+use super::rewrite::readers;
+use crate::import::network::Operation;
+use crate::layer::Function;
+
+/// The least and the greatest that a channel reaches.
+type Reach = (f64, f64);
+
+const ANYTHING: Reach = (f64::NEG_INFINITY, f64::INFINITY);
+
+/// By how much a reach is widened, as a share of the largest term: sums are of float32.
+const ROUNDING: f64 = 1e-6;
+
+/// Folds away the channels that never change.
+pub fn settle(draft: &mut Draft) {
+    let readers = readers(&draft.steps);
+    let mut reaches = vec![vec![ANYTHING; draft.input_shape[0]]];
+    for index in 0..draft.steps.len() {
+        let inputs = draft.steps[index].inputs.clone();
+        fold_constants(&mut draft.steps[index], &reaches[inputs[0]]);
+        let mut reach = reach(&draft.steps[index], &reaches, draft.shape(inputs[0]));
+        let functions = functions(&draft.steps, &readers[index + 1]);
+        if let Some(functions) = functions {
+            for (channel, reach) in reach.iter_mut().enumerate() {
+                if functions
+                    .iter()
+                    .all(|function| is_one_value(function, *reach))
+                    && let Some(bias) = silence(&mut draft.steps[index], channel)
+                {
+                    *reach = (bias, bias);
+                }
+            }
+        }
+        reaches.push(reach);
+    }
+}
+
+/// Returns the functions that read a value, if nothing else does.
+fn functions(steps: &[Step], readers: &[usize]) -> Option<Vec<Function>> {
+    let function = |&reader: &usize| match &steps[reader].stage {
+        Stage::Operation(Operation::Activation(function)) => Some(function.clone()),
+        _ => None,
+    };
+    let functions: Option<Vec<Function>> = readers.iter().map(function).collect();
+    functions.filter(|functions| !functions.is_empty())
+}
+
+/// Returns whether a function has the same float32 value all over a reach.
+fn is_one_value(function: &Function, (low, high): Reach) -> bool {
+    low.is_finite()
+        && high.is_finite()
+        && function.is_monotone()
+        && function.value(low) as f32 == function.value(high) as f32
+}
+
+/// Sets the weights of an output channel to zero; returns its bias, if it has any weights.
+fn silence(step: &mut Step, channel: usize) -> Option<f64> {
+    match &mut step.stage {
+        Stage::Operation(Operation::Dense { weights, bias, .. }) => {
+            weights.row_mut(channel).fill(0.0);
+            Some(bias[channel].into())
+        }
+        Stage::Operation(Operation::Conv2d { weights, bias, .. }) => {
+            weights.index_axis_mut(ndarray::Axis(0), channel).fill(0.0);
+            Some(bias[channel].into())
+        }
+        _ => None,
+    }
+}
+
+/// Moves input channels that are always the same into the bias of a linear layer.
+fn fold_constants(step: &mut Step, inputs: &[Reach]) {
+    let constant = |channel: usize| {
+        let (low, high) = inputs[channel];
+        (low.is_finite() && low as f32 == high as f32).then_some(low as f32)
+    };
+    match &mut step.stage {
+        Stage::Operation(Operation::Dense { weights, bias, .. }) => {
+            for channel in 0..inputs.len() {
+                let Some(value) = constant(channel) else {
+                    continue;
+                };
+                for (weight, bias) in weights.column_mut(channel).iter_mut().zip(&mut *bias) {
+                    *bias += *weight * value;
+                    *weight = 0.0;
+                }
+            }
+        }
+        Stage::Operation(Operation::Conv2d {
+            weights,
+            bias,
+            padding,
+            groups,
+            ..
+        }) => {
+            let (outputs, in_channels) = (weights.dim().0, weights.dim().1);
+            for (output, (mut kernels, bias)) in weights.outer_iter_mut().zip(bias).enumerate() {
+                let first = group_of(output, outputs, *groups) * in_channels;
+                for (channel, mut kernel) in kernels.outer_iter_mut().enumerate() {
+                    // Around the image the channel is zero, not what it always is.
+                    let value = constant(first + channel);
+                    if let Some(value) = value.filter(|&value| value == 0.0 || *padding == [0; 4]) {
+                        *bias += kernel.sum() * value;
+                        kernel.fill(0.0);
+                    }
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+fn group_of(output: usize, outputs: usize, groups: usize) -> usize {
+    output / (outputs / groups)
+}
+
+/// Returns what each channel of a step's output can reach.
+fn reach(step: &Step, reaches: &[Vec<Reach>], shape: &[usize]) -> Vec<Reach> {
+    let input = &reaches[step.inputs[0]];
+    let Stage::Operation(operation) = &step.stage else {
+        return vec![ANYTHING; step.shape[0]];
+    };
+    match operation {
+        Operation::Dense { weights, bias, .. } => {
+            let rows = weights.outer_iter().zip(bias);
+            rows.map(|(row, &bias)| {
+                sum(
+                    bias,
+                    row.iter()
+                        .zip(input)
+                        .map(|(&weight, &reach)| (weight, reach)),
+                )
+            })
+            .collect()
+        }
+        Operation::Conv2d {
+            weights,
+            bias,
+            padding,
+            groups,
+            ..
+        } => {
+            let (outputs, in_channels) = (weights.dim().0, weights.dim().1);
+            let is_padded = *padding != [0; 4];
+            let kernels = weights.outer_iter().zip(bias).enumerate();
+            kernels
+                .map(|(output, (kernels, &bias))| {
+                    let first = group_of(output, outputs, *groups) * in_channels;
+                    let taps = kernels.indexed_iter().map(|((channel, _, _), &weight)| {
+                        (weight, with_zero(input[first + channel], is_padded))
+                    });
+                    sum(bias, taps)
+                })
+                .collect()
+        }
+        Operation::AveragePool { count_padding, .. } => {
+            let reach = |&reach: &Reach| with_zero(reach, *count_padding);
+            input.iter().map(reach).collect()
+        }
+        Operation::MaxPool { .. } => input.clone(),
+        Operation::Activation(function) => input
+            .iter()
+            .map(|&reach| through(function, reach))
+            .collect(),
+        Operation::Add => {
+            let pairs = input.iter().zip(&reaches[step.inputs[1]]);
+            pairs
+                .map(|(one, other)| (one.0 + other.0, one.1 + other.1))
+                .collect()
+        }
+        Operation::Flatten => {
+            let run: Range<usize> = 0..shape[1..].iter().product();
+            let repeat = |&reach: &Reach| run.clone().map(move |_| reach);
+            input.iter().flat_map(repeat).collect()
+        }
+    }
+}
+
+fn with_zero((low, high): Reach, is_padded: bool) -> Reach {
+    if is_padded {
+        (low.min(0.0), high.max(0.0))
+    } else {
+        (low, high)
+    }
+}
+
+/// Returns what a bias and weighted terms can reach together.
+fn sum(bias: f32, terms: impl Iterator<Item = (f32, Reach)>) -> Reach {
+    let bias = f64::from(bias);
+    let (mut low, mut high, mut size) = (bias, bias, bias.abs());
+    let mut moves = false;
+    for (weight, reach) in terms.filter(|(weight, _)| *weight != 0.0) {
+        let weight = f64::from(weight);
+        let ends = [weight * reach.0, weight * reach.1];
+        low += ends[0].min(ends[1]);
+        high += ends[0].max(ends[1]);
+        size += ends[0].abs().max(ends[1].abs());
+        moves = true;
+    }
+    if !moves {
+        return (bias, bias);
+    }
+    (low - size * ROUNDING, high + size * ROUNDING)
+}
+
+/// Returns what a function makes of a reach, as far as it is known.
+fn through(function: &Function, (low, high): Reach) -> Reach {
+    if !function.is_monotone() {
+        return ANYTHING;
+    }
+    let end = |value: f64, unknown: f64| if value.is_nan() { unknown } else { value };
+    (
+        end(function.value(low), f64::NEG_INFINITY),
+        end(function.value(high), f64::INFINITY),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::function::{Clip, Quantise};
+    use ndarray::{Array1, array};
+
+    fn step(inputs: &[usize], shape: &[usize], operation: Operation) -> Step {
+        Step {
+            name: None,
+            inputs: inputs.to_vec(),
+            shape: shape.to_vec(),
+            stage: Stage::Operation(operation),
+        }
+    }
+
+    fn dense(weights: ndarray::Array2<f32>, bias: Array1<f32>) -> Operation {
+        Operation::Dense {
+            weights,
+            bias,
+            quantisation: None,
+        }
+    }
+
+    fn sign() -> Operation {
+        Operation::Activation(Function::Quantise(Quantise {
+            scale: 1.0,
+            low: -1,
+            high: 1,
+            bipolar: true,
+        }))
+    }
+
+    fn settled(middle: Operation, after: Operation) -> Vec<Step> {
+        let mut draft = Draft::new(&[2], 1000);
+        draft.steps = vec![
+            step(&[0], &[2], sign()),
+            step(&[1], &[2], middle),
+            step(&[2], &[2], sign()),
+            step(&[3], &[1], after),
+        ];
+        settle(&mut draft);
+        draft.steps
+    }
+
+    #[test]
+    fn a_channel_whose_sign_is_known_keeps_its_bias_alone() {
+        let middle = dense(array![[3e-8, -3e-8], [1.0, -1.0]], array![-0.1, 0.5]);
+        let steps = settled(middle, dense(array![[5.0, 1.0]], array![0.25]));
+        let Stage::Operation(Operation::Dense { weights, bias, .. }) = &steps[1].stage else {
+            panic!("dense");
+        };
+        assert_eq!(
+            (weights, bias),
+            (&array![[0.0, 0.0], [1.0, -1.0]], &array![-0.1, 0.5])
+        );
+        // It is always -1, which the next layer adds to its bias.
+        let Stage::Operation(Operation::Dense { weights, bias, .. }) = &steps[3].stage else {
+            panic!("dense");
+        };
+        assert_eq!((weights, bias), (&array![[0.0, 1.0]], &array![-4.75]));
+    }
+
+    #[test]
+    fn what_may_change_stays() {
+        let weights = array![[0.06, -0.06], [1.0, -1.0]];
+        let middle = dense(weights.clone(), array![-0.1, 0.5]);
+        let steps = settled(middle, dense(array![[5.0, 1.0]], array![0.25]));
+        let Stage::Operation(Operation::Dense { weights: kept, .. }) = &steps[1].stage else {
+            panic!("dense");
+        };
+        assert_eq!(*kept, weights);
+    }
+
+    #[test]
+    fn functions_bound_what_they_make() {
+        let clip = Function::Clip(Clip {
+            low: -2.0,
+            high: 3.0,
+        });
+        assert_eq!(through(&clip, ANYTHING), (-2.0, 3.0));
+        assert_eq!(through(&Function::Relu, ANYTHING), (0.0, f64::INFINITY));
+        assert_eq!(through(&Function::Tanh, ANYTHING), (-1.0, 1.0));
+        assert_eq!(through(&Function::HardSwish, (0.0, 1.0)), ANYTHING);
+        let reach = sum(1.0, [(2.0, (-1.0, 3.0)), (0.0, ANYTHING)].into_iter());
+        assert!((reach.0 + 1.0).abs() < 1e-4 && (reach.1 - 7.0).abs() < 1e-4);
+        assert_eq!(sum(1.0, [(0.0, ANYTHING)].into_iter()), (1.0, 1.0));
+    }
+}
