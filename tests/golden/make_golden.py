@@ -643,6 +643,11 @@ def dead_channels():
          [sign("x", "a"), node("MatMul", ["a", "w"], "b"), node("BatchNormalization", ["b", *norm], "n"), sign("n", "q"),
           node("MatMul", ["q", "u"], "y")],
          {"one": np.float32(1), "w": w, "u": u, **norm}, domains=["onnx.brevitas"], expected=expected)
+    case("sign_of_line", [6],
+         [node("Mul", ["x", "two"], "d"), node("Sub", ["d", "one"], "e"), sign("e", "a"), node("MatMul", ["a", "w"], "b"),
+          node("BatchNormalization", ["b", *norm], "n"), sign("n", "q"), node("MatMul", ["q", "u"], "y")],
+         {"one": np.float32(1), "two": np.float32(2), "w": w, "u": u, **norm}, domains=["onnx.brevitas"],
+         expected=lambda x: expected(2 * x - 1))
     # The first channel is zero behind the ReLU, and the norm makes a thousand times that of it.
     w, u = numbers(6, 3), numbers(3, 2)
     w[:, 0] = 0

@@ -215,14 +215,24 @@ fn sum(bias: f32, terms: impl Iterator<Item = (f32, Reach)>) -> Reach {
 
 /// Returns what a function makes of a reach, as far as it is known.
 fn through(function: &Function, (low, high): Reach) -> Reach {
-    if !function.is_monotone() {
-        return ANYTHING;
+    match function {
+        // Part by part: what one does not know the next may still bound.
+        Function::Chain(parts) => parts
+            .iter()
+            .fold((low, high), |reach, part| through(part, reach)),
+        Function::Sum(parts) => parts.iter().fold((0.0, 0.0), |sum, part| {
+            let part = through(part, (low, high));
+            (sum.0 + part.0, sum.1 + part.1)
+        }),
+        _ if !function.is_monotone() => ANYTHING,
+        _ => {
+            let end = |at: f64, unknown: f64| match function.value(at) {
+                value if value.is_nan() => unknown,
+                value => value,
+            };
+            (end(low, f64::NEG_INFINITY), end(high, f64::INFINITY))
+        }
     }
-    let end = |value: f64, unknown: f64| if value.is_nan() { unknown } else { value };
-    (
-        end(function.value(low), f64::NEG_INFINITY),
-        end(function.value(high), f64::INFINITY),
-    )
 }
 
 #[cfg(test)]
@@ -308,6 +318,15 @@ mod tests {
         assert_eq!(through(&Function::Relu, ANYTHING), (0.0, f64::INFINITY));
         assert_eq!(through(&Function::Tanh, ANYTHING), (-1.0, 1.0));
         assert_eq!(through(&Function::HardSwish, (0.0, 1.0)), ANYTHING);
+        // A polynomial has no value at infinity, but the sign of any number is one or minus one.
+        let Operation::Activation(sign) = sign() else {
+            panic!("a function");
+        };
+        let line = crate::import::lower::expression::line(2.0, -1.0);
+        let sign_of_line = Function::Chain(vec![line, sign]);
+        assert_eq!(through(&sign_of_line, ANYTHING), (-1.0, 1.0));
+        let twice = Function::Sum(vec![sign_of_line.clone(), sign_of_line]);
+        assert_eq!(through(&twice, ANYTHING), (-2.0, 2.0));
         let reach = sum(1.0, [(2.0, (-1.0, 3.0)), (0.0, ANYTHING)].into_iter());
         assert!((reach.0 + 1.0).abs() < 1e-4 && (reach.1 - 7.0).abs() < 1e-4);
         assert_eq!(sum(1.0, [(0.0, ANYTHING)].into_iter()), (1.0, 1.0));
