@@ -15,12 +15,13 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, ArrayD};
 use ndarray_npy::ReadNpyExt;
 use splitbench::agreement::within_error_model;
-use splitbench::compile::{Choice, Download, Target};
+use splitbench::compile::{Choice, Download, Target, compile_placement};
 use splitbench::cost::CostModel;
 use splitbench::ending::Ending;
 use splitbench::import::images::{Images, float_labels, integer_labels, real_rows};
 use splitbench::import::network::Tail;
 use splitbench::import::{Imported, Request, import};
+use splitbench::layer::Operation;
 use splitbench::model::Model;
 use splitbench::placement::{Party, Placement};
 use splitbench::program::NoiseSeed;
@@ -161,15 +162,19 @@ fn integer_networks_keep_the_accuracy() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-#[test]
-fn one_image_each_is_classified_under_encryption() {
-    let Some(files) = &*FILES else { return };
-    let target = Target {
+fn target() -> Target {
+    Target {
         parameters: Choice::Cheapest(Precision::StepNoise(0.5), CostModel::default()),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
         ending: Ending::default(),
-    };
+    }
+}
+
+#[test]
+fn one_image_each_is_classified_under_encryption() {
+    let Some(files) = &*FILES else { return };
+    let target = target();
     for (name, placement, bootstraps) in [
         ("TFC_2W2A", None, 976),
         ("cryptonets_mnist", None, 945),
@@ -191,6 +196,31 @@ fn one_image_each_is_classified_under_encryption() {
         let clear = simulate(model, &placement, session.programs(), &[0], None).labels();
         assert_eq!(arg_max(inference.logits), clear[0], "{name}");
     }
+}
+
+#[test]
+fn a_network_of_signs_keeps_its_two_levels_and_runs_on_the_server() {
+    let Some(files) = &*FILES else { return };
+    let onnx = files.data.join("../cases/quantised/TFC_1W1A.onnx");
+    if !onnx.is_file() {
+        eprintln!("skipped: there is no {}", onnx.display());
+        return;
+    }
+    let mut request = files.request(&case("TFC_2W2A"), REFERENCES, "TFC_1W1A");
+    request.onnx = onnx;
+    let imported = import(&request, &|_| {}).unwrap();
+    let model = &imported.model;
+    assert!(model.float_accuracy > 0.91, "{}", model.float_accuracy);
+    let lost = model.float_accuracy - imported.integer_accuracy;
+    assert!(lost <= 0.005, "{lost}");
+    for node in &model.nodes {
+        if let Operation::Activation(activation) = &node.operation {
+            let output = activation.output;
+            assert_eq!((output.low, output.high), (-1, 1), "{}", node.name);
+        }
+    }
+    let placement = Placement::uniform(Party::Server, model.layer_count());
+    compile_placement(model, &placement, &target()).unwrap();
 }
 
 /// Returns the names and the contents of a folder's files.

@@ -57,7 +57,8 @@ pub struct ImportArguments {
     /// Then divided by: one number, or one for each channel [default: 1]
     #[arg(long, value_name = "NUMBERS")]
     std: Option<String>,
-    /// How stored pixels are ordered: chw or hwc [default: chw]
+    /// How the data files order their pixels, whatever the network's file takes: chw or hwc
+    /// [default: chw]
     #[arg(long, value_name = "ORDER")]
     layout: Option<String>,
     /// The new model folder

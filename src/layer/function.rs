@@ -105,6 +105,15 @@ impl Function {
     pub fn quantisation(&self) -> Option<QuantParams> {
         match self {
             Self::Chain(parts) => parts.last()?.quantisation(),
+            Self::Quantise(Quantise {
+                scale,
+                bipolar: true,
+                ..
+            }) => Some(QuantParams {
+                scale: *scale,
+                low: -1,
+                high: 1,
+            }),
             Self::Quantise(quantise) => {
                 let Quantise {
                     scale, low, high, ..
@@ -196,6 +205,26 @@ mod tests {
         assert_eq!(serde_json::to_string(&chain).expect("json"), text);
         assert_eq!(chain.value(9.0), 6.0);
         assert_eq!(chain.name(), "relu");
+    }
+
+    #[test]
+    fn quantisers_keep_the_levels_that_they_round_to() {
+        let quantise = Quantise {
+            scale: 0.5,
+            low: -3,
+            high: 4,
+            bipolar: false,
+        };
+        let sign = Quantise {
+            bipolar: true,
+            ..quantise
+        };
+        for (quantise, low, high) in [(quantise, -3, 4), (sign, -1, 1)] {
+            let chain = Function::Chain(vec![Function::Tanh, Function::Quantise(quantise)]);
+            let scale = 0.5;
+            assert_eq!(chain.quantisation(), Some(QuantParams { scale, low, high }));
+        }
+        assert_eq!(Function::Tanh.quantisation(), None);
     }
 
     #[test]
