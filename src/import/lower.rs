@@ -247,6 +247,13 @@ impl<'a> Lowering<'a> {
         }
     }
 
+    /// Returns such an input of a node that takes integers for what they are.
+    fn number_wire(&mut self, node: &Node, index: usize) -> Outcome<Wire> {
+        let wire = self.wire(node, index)?;
+        let integers = wire.integers.filter(|integers| !integers.are_input);
+        Ok(Wire { integers, ..wire })
+    }
+
     /// Returns an input of a node that does not depend on the network's input.
     fn constant(&mut self, node: &Node, index: usize) -> Outcome<Rc<Constant>> {
         match self.value(node.input(index)?)? {

@@ -589,6 +589,12 @@ def inputs():
           node("Conv", ["t", "cw"], "y")], {"cw": numbers(3, 2, 2, 2, scale=0.01)},
          x=RNG.integers(0, 256, size=(1, 4, 4, 2)).astype(np.uint8), kind=TensorProto.UINT8,
          stored=lambda x: x.transpose(0, 3, 1, 2))
+    coefficients = dict(coefficients=numbers(18).tolist(), intercepts=numbers(3).tolist())
+    whole = RNG.integers(-20, 20, size=(1, 6)).astype(np.int64)
+    case("whole_features", [6],
+         [node("Scaler", ["x"], "s", domain="ai.onnx.ml", offset=[1.0], scale=[0.5]),
+          node("LinearRegressor", ["s"], "y", domain="ai.onnx.ml", targets=3, **coefficients)],
+         x=whole, kind=TensorProto.INT64, domains=["ai.onnx.ml"])
     first = node("Transpose", ["x"], "t", perm=[0, 3, 1, 2])
     conv = node("Conv", ["t", "cw", "cb"], "c", pads=[1, 1, 1, 1])
     back = node("Transpose", ["c"], "b", perm=[0, 2, 3, 1])
@@ -661,6 +667,8 @@ def whole_numbers():
     after_conv("pow_whole", [node("Pow", ["c", "p"], "y")], {"p": np.int64(2)})
     after_conv("pow_whole_32", [node("Pow", ["c", "p"], "y")], {"p": np.array([3], np.int32)})
     after_conv("pow_of_constant", [node("Pow", ["k", "p"], "q"), node("Mul", ["c", "q"], "y")], {"k": numbers(3, 1, 1), "p": np.int64(2)})
+    after_conv("cast_truth", [node("Cast", ["k"], "b", to=TensorProto.BOOL), node("Cast", ["b"], "q", to=1), node("Mul", ["c", "q"], "y")],
+               {"k": np.array([[[0.5]], [[-7]], [[0]]], np.float32)})
     after_conv("cast_constant", [node("Cast", ["k"], "q", to=1), node("Mul", ["c", "q"], "y")], {"k": np.array([[[2]], [[-3]], [[4]]])})
     for dtype in [np.int64, np.int32]:
         attributes = dict(domain="qonnx.custom_op.general", signed=1, narrow=0, rounding_mode="ROUND")
@@ -702,6 +710,9 @@ def refusals():
            {"n": np.array([1, 2, 3])})
     image = [2, 4, 4]
     conv = {"cw": numbers(3, 2, 3, 3)}
+    refused("cast_wraps", "casts 300", image,
+            [node("Conv", ["x", "cw"], "c"), node("Cast", ["k"], "b", to=TensorProto.INT8), node("Cast", ["b"], "q", to=1), node("Mul", ["c", "q"], "y")],
+            {**conv, "k": np.array([300])})
     refused("dropout_training", "training_mode", image, [node("Dropout", ["x", "r", "t"], "d"), node("Conv", ["d", "cw"], "y")],
             {**conv, "r": np.float32(0.5), "t": np.array(True)})
     refused("gather_of_batch", "batch", [4], [node("Gather", ["x", "i"], "g", axis=0), node("MatMul", ["g", "w"], "y")], {**w, **some(0)})

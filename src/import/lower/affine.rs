@@ -287,7 +287,7 @@ pub fn batch_normalization(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<
 ///
 /// A sentence where its numbers do not fit.
 pub fn scaler(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
-    let wire = lowering.wire(node, 0)?;
+    let wire = lowering.number_wire(node, 0)?;
     let count = wire.layout.count();
     let list = |name: &str| -> Outcome<Vec<f32>> {
         match node.floats(name)? {

@@ -19,7 +19,7 @@ use crate::layer::Function;
 ///
 /// A sentence where its numbers do not fit.
 pub fn linear_classifier(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
-    let wire = lowering.wire(node, 0)?;
+    let wire = lowering.number_wire(node, 0)?;
     let inputs = wire.layout.count();
     let coefficients = node.floats("coefficients")?.unwrap_or_default().len();
     let rows = coefficients / inputs;

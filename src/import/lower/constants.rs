@@ -193,19 +193,21 @@ fn cast(constant: &Constant, code: i64) -> Outcome<Constant> {
     let kind = i32::try_from(code).ok().and_then(IntegerKind::from_code);
     let data = match (&constant.tensor.data, kind) {
         (Data::Integer { values, .. }, Some(kind)) => {
-            let (low, high) = kind.range();
-            let values = values.iter().map(|&value| value.clamp(low, high)).collect();
-            Data::Integer { kind, values }
+            let values = values.iter().map(|&value| held(value, value != 0, kind));
+            Data::Integer {
+                kind,
+                values: values.collect::<Outcome<_>>()?,
+            }
         }
         (Data::Integer { values, .. }, None) if FLOATS.contains(&code) => {
             Data::Float(values.iter().map(|&value| value as f32).collect())
         }
         (Data::Float(values), Some(kind)) => {
-            let (low, high) = kind.range();
-            let values = values.iter().map(|&value| (value as i64).clamp(low, high));
+            let values = values.iter();
+            let values = values.map(|&value| held(value as i64, value != 0.0, kind));
             Data::Integer {
                 kind,
-                values: values.collect(),
+                values: values.collect::<Outcome<_>>()?,
             }
         }
         (Data::Float(_), None) if FLOATS.contains(&code) => return Ok(constant.clone()),
@@ -213,6 +215,16 @@ fn cast(constant: &Constant, code: i64) -> Outcome<Constant> {
     };
     let shape = constant.tensor.shape.clone();
     Ok(Constant::new(Tensor { shape, data }))
+}
+
+/// Returns a whole number as an integer of this kind; a truth value says whether it was zero.
+fn held(value: i64, is_true: bool, kind: IntegerKind) -> Outcome<i64> {
+    let (low, high) = kind.range();
+    match kind {
+        IntegerKind::Bool => Ok(is_true.into()),
+        _ if (low..=high).contains(&value) => Ok(value),
+        _ => unsupported(format!("casts {value} to a type of {low} to {high}")),
+    }
 }
 
 /// Returns the shape of a value; the batch is taken as one image.

@@ -196,7 +196,7 @@ pub fn linear_regressor(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Val
     if node.text("post_transform", "NONE")? != "NONE" {
         return unsupported("a post_transform of a regression");
     }
-    let wire = lowering.wire(node, 0)?;
+    let wire = lowering.number_wire(node, 0)?;
     let operation = from_attributes(node, targets, wire.layout.count())?;
     let name = lowering.name(node, None);
     dense(lowering, &wire, operation, name).map(Value::Wire)
