@@ -311,8 +311,10 @@ fn plateau_ends(low: f64, high: f64, activation: &Activation) -> (f64, f64) {
     match (foot, top) {
         (Some(foot), Some(top)) => {
             let ends = (at(foot.saturating_sub(1)), at((top + 1).min(SAMPLES)));
-            if first.abs_diff(last) == 1 && foot == top + 1 {
-                jump(ends, first, activation)
+            // Two values, if the first jumps to the last and to nothing between: a sign does so too.
+            let edge = jump(ends, first, activation);
+            if foot == top + 1 && activation.quantised(edge.1) == last {
+                edge
             } else {
                 ends
             }
@@ -341,15 +343,14 @@ fn step_width(cover: &Cover, activation: &Activation) -> f64 {
     let width = cover.top - cover.foot;
     let at =
         |index: usize| activation.quantised(cover.foot + width * index as f64 / SAMPLES as f64);
-    let steps: u64 = (0..SAMPLES)
-        .map(|index| at(index).abs_diff(at(index + 1)))
-        .sum();
-    match steps {
-        0 => f64::INFINITY,
-        // From a lone step it is as far to another as the range reaches.
-        1 => (cover.high - cover.low) / 2.0,
+    let steps = (0..SAMPLES).map(|index| at(index).abs_diff(at(index + 1)));
+    let jumps = steps.clone().filter(|&step| step > 0).count();
+    match (jumps, steps.sum::<u64>()) {
+        (0, _) => f64::INFINITY,
+        // From a lone jump it is as far to another as the range reaches.
+        (1, _) => (cover.high - cover.low) / 2.0,
         // The plateaus end where the first step begins and the last one ends.
-        steps => width / (steps - 1) as f64,
+        (_, steps) => width / (steps - 1) as f64,
     }
 }
 
@@ -387,5 +388,43 @@ impl Draft {
             centre: self.centre,
             gains,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::Function;
+    use crate::layer::function::Quantise;
+    use crate::quantise::QuantParams;
+
+    #[test]
+    fn a_sign_is_one_jump_however_far_it_goes() {
+        let widths = [(true, -1), (false, 0)].map(|(bipolar, low)| {
+            let sign = Quantise {
+                scale: 1.0,
+                low,
+                high: 1,
+                bipolar,
+            };
+            let activation = Activation {
+                function: Function::Quantise(sign),
+                output: QuantParams {
+                    scale: 1.0,
+                    low,
+                    high: 1,
+                },
+            };
+            let (covers, _) = covers(&[(-9.0, 7.0)], 1, &activation);
+            let cover = &covers[0];
+            assert!(
+                cover.top - cover.foot < 1e-9,
+                "{} to {}",
+                cover.foot,
+                cover.top
+            );
+            step_width(cover, &activation)
+        });
+        assert_eq!(widths, [8.0, 8.0]);
     }
 }
