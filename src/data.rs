@@ -6,7 +6,9 @@
 //! in one line of error.
 
 mod cifar;
+mod classes;
 pub mod fitting;
+mod grid;
 mod idx;
 mod label_list;
 mod npy;
@@ -15,11 +17,14 @@ mod pictures;
 pub mod preprocessing;
 mod rounding;
 mod source;
+mod unlike;
 
 use std::path::Path;
 
-pub use fitting::{FittedSet, fit, fit_real};
+pub use fitting::{FittedSet, fit};
+pub use grid::MAX_LEVEL;
 pub use preprocessing::{Layout, Preprocessing};
+pub use unlike::warnings;
 
 use crate::error::{Error, Result};
 use source::Source;
@@ -40,8 +45,15 @@ pub struct ImageSet {
     pub shape: Vec<usize>,
     /// All images, one after the other, row-major.
     pub pixels: Pixels,
-    /// One class per image.
-    pub labels: Option<Vec<u8>>,
+    /// One number per image, as the file has it.
+    pub labels: Option<Vec<f64>>,
+}
+
+/// Which part of an archive that holds several is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Training,
+    Test,
 }
 
 /// Stored pixel values, `count * product(shape)` of them.
@@ -76,20 +88,21 @@ impl ImageSet {
     }
 }
 
-/// Reads the images of a file or folder, and its labels where it holds them.
+/// Reads the images of a file or folder, and its labels where it holds them; of an archive with a
+/// training and a test part, those of one part.
 ///
 /// # Errors
 ///
 /// [`Error::Read`] where `path` cannot be opened; [`Error::Invalid`] or [`Error::Unsupported`]
 /// where it holds no usable images, with what to change.
-pub fn read_images(path: &Path) -> Result<ImageSet> {
+pub fn read_images(path: &Path, part: Part) -> Result<ImageSet> {
     if path.is_dir() {
         return pictures::read(path);
     }
     let source = Source::open(path)?;
     match Format::of(&source) {
         Format::Npy => npy::images(source),
-        Format::Npz => npz::images(path),
+        Format::Npz => npz::images(path, part),
         Format::Idx => idx::images(source),
         Format::Cifar => cifar::images(source),
         Format::Png => Err(Error::invalid(
@@ -112,16 +125,16 @@ pub fn read_images(path: &Path) -> Result<ImageSet> {
 /// # Errors
 ///
 /// As for [`read_images`].
-pub fn read_labels(path: &Path) -> Result<Vec<u8>> {
+pub fn read_labels(path: &Path, part: Part) -> Result<Vec<f64>> {
     if path.is_dir() {
         return pictures::labels(path);
     }
     let source = Source::open(path)?;
     match Format::of(&source) {
         Format::Npy => npy::labels(source),
-        Format::Npz => npz::labels(path),
+        Format::Npz => npz::labels(path, part),
         Format::Idx => idx::labels(source),
-        Format::Cifar => Ok(cifar::read(source)?.labels),
+        Format::Cifar => Ok(numbers(cifar::read(source)?.labels)),
         Format::Text => label_list::read(source),
         Format::Png | Format::Unknown => Err(Error::invalid(
             source.place,
@@ -166,6 +179,11 @@ impl Format {
             Self::Unknown
         }
     }
+}
+
+/// Returns bytes as labels.
+fn numbers(labels: Vec<u8>) -> Vec<f64> {
+    labels.into_iter().map(f64::from).collect()
 }
 
 /// Returns the product of a shape, or `None` where it overflows.

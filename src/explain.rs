@@ -32,12 +32,21 @@ pub fn explain(
     }
     let all = noise::log2_sum(programs.iter().map(|program| program.log2_p_fail));
     lines.push(format!("log2_p_fail of an inference  {all:.1}"));
+    let accuracies = match model.is_classifier() {
+        true => format!(
+            "accuracy over {} test images  {:.1} % without noise, {:.1} % with it",
+            accuracy.image_count,
+            100.0 * accuracy.noiseless,
+            100.0 * accuracy.simulated,
+        ),
+        false => format!(
+            "{} test images, whose outputs are no classes",
+            accuracy.image_count
+        ),
+    };
     lines.push(format!(
-        "accuracy over {} test images  {:.1} % without noise, {:.1} % with it; {} values out of range",
-        accuracy.image_count,
-        100.0 * accuracy.noiseless,
-        100.0 * accuracy.simulated,
-        accuracy.range_overflow_count,
+        "{accuracies}; {} values out of range",
+        accuracy.range_overflow_count
     ));
     lines
 }

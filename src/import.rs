@@ -20,12 +20,12 @@ pub mod report;
 mod runaways;
 pub mod search;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::data::{FittedSet, Preprocessing, fit, fit_real, read_images, read_labels};
-use crate::data::{ImageSet, Pixels};
+use crate::data::{self, FittedSet, ImageSet, Part, Preprocessing, read_images, read_labels};
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::units;
 use calibration::{Calibration, RangeMethod};
 use draft::Draft;
 use images::Images;
@@ -60,8 +60,14 @@ pub struct Imported {
     pub network: Network,
     /// As read back from its folder.
     pub model: Model,
+    /// Accuracy over the test images of the float network on values rounded to integers, where they
+    /// were rounded; none, as the next, where the outputs are no classes.
+    pub rounded_accuracy: Option<f64>,
     /// Accuracy over the test images of the integer network, all layers on the server.
-    pub integer_accuracy: f64,
+    pub integer_accuracy: Option<f64>,
+    /// How far the outputs of the integer network lie from the float network's over the test images,
+    /// as a share of those outputs' deviation; none where they do not deviate.
+    pub relative_error: Option<f64>,
     pub range_overflow_count: u64,
     /// What `--bits auto` tried.
     pub trials: Vec<Trial>,
@@ -85,20 +91,38 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
         return Err(Error::Usage(format!("{} {reason}", request.out.display())));
     }
     progress("reading");
-    let network = onnx::read(&request.onnx)?;
+    let mut network = onnx::read(&request.onnx)?;
+    network.leave_sigmoid_to_client();
     let mut notes = network.notes.clone();
     let (calibration, mut test) = read_data(request, &network, &mut notes)?;
     progress("calibrating");
     let mut draft = Draft::new(request, network, &calibration, &test)?;
-    if test.labels.is_none() {
-        let labels = images::float_labels(&draft.model, &Images::all(&test));
-        let labels = labels.into_iter().map(u8::try_from);
-        test.labels = labels.collect::<std::result::Result<_, _>>().ok();
+    let untouched = images::untouched_outputs(&draft.model, &test);
+    let is_classifier = draft.model.is_classifier();
+    let unbounded = |outputs: &&Vec<f32>| outputs.iter().any(|output| !output.is_finite());
+    let unbounded = untouched.iter().filter(unbounded).count();
+    if unbounded > 0 {
+        notes.push(format!(
+            "the float network gives no finite numbers for {unbounded} of {} test images: are \
+             --scale, --mean and --std those of its training?",
+            test.count
+        ));
+    }
+    if is_classifier && test.labels.is_none() {
+        let labels = images::labels_of(&untouched).into_iter();
+        test.labels = Some(labels.map(|label| label as u32).collect());
         notes.push(
             "the test images came without labels: the float network's own stand in for them, and \
              accuracy is agreement with it"
                 .into(),
         );
+    }
+    if !is_classifier && request.bits == Some(Bits::Auto) {
+        return Err(Error::Usage(
+            "--bits auto keeps the share of right labels, and the outputs of this network are no \
+             classes: give a number of bits"
+                .into(),
+        ));
     }
     let (calibration, away) = match request.range {
         RangeMethod::MinMax => (calibration, 0),
@@ -131,27 +155,41 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     };
     progress("correcting biases");
     correction::correct(&mut draft, &images)?;
-    if draft
-        .model
-        .nodes
-        .last()
-        .is_some_and(|node| node.output_count() == 1)
-    {
-        notes.push("the network has a single output: there is no label to compare, so accuracies say nothing".into());
-    }
     progress("testing");
-    let float_accuracy = images::float_accuracy(&draft.model, &Images::all(&test));
-    let model = draft.write(&request.out, &test, float_accuracy)?;
-    let (integer_accuracy, range_overflow_count) =
-        images::integer_accuracy(&model, &Images::all(&test))?;
+    let accuracy = |outputs: &[Vec<f32>]| {
+        let labels = images::labels_of(outputs);
+        is_classifier.then(|| Images::all(&test).share_right(&labels))
+    };
+    let rounded = images::float_outputs(&draft.model, &Images::all(&test));
+    let model = draft.write(&request.out, &test, accuracy(&untouched))?;
+    let (integer, range_overflow_count) = images::integer_outputs(&model, &Images::all(&test))?;
+    notes.extend(overflow_warning(&model, range_overflow_count)?);
     Ok(Imported {
         network: draft.recipe.network,
         model,
-        integer_accuracy,
+        rounded_accuracy: accuracy(&rounded).filter(|_| test.reals.is_some()),
+        integer_accuracy: accuracy(&integer),
+        relative_error: images::relative_error(&untouched, &integer),
         range_overflow_count,
         trials,
         notes,
     })
+}
+
+/// Returns a sentence on values of the test images that left their calibrated range, where those are
+/// many.
+fn overflow_warning(model: &Model, count: u64) -> Result<Option<String>> {
+    /// The share of values in front of look-ups that unlike images take out of range.
+    const MANY: f64 = 0.01;
+    let look_ups = images::analyse_all(model)?.look_up_count() * model.test.len();
+    let share = count as f64 / look_ups.max(1) as f64;
+    Ok((share > MANY).then(|| {
+        format!(
+            "{} of the values in front of activations lie beyond the range that calibration saw: \
+             calibrate on more images, like the test images",
+            units::percent(share)
+        )
+    }))
 }
 
 /// Reads calibration and test images and fits them to the network's input.
@@ -160,11 +198,30 @@ fn read_data(
     network: &Network,
     notes: &mut Vec<String>,
 ) -> Result<(FittedSet, FittedSet)> {
-    let shape = &network.input_shape;
-    let preprocessing = &request.preprocessing;
-    let calibration = with_labels(&request.calibrate, request.labels.as_deref())?;
-    let calibration = fit(calibration, shape, preprocessing, None)?;
-    let test = match &request.test {
+    let (shape, classes) = (&network.input_shape, network.class_numbers());
+    if classes.is_empty() {
+        notes.push(
+            "the outputs are no classes: there is no label to compare, and labels or targets of the \
+             images are left out; a sigmoid behind a single output would make it a classifier of two"
+                .into(),
+        );
+    }
+    let fit = |set, reference| data::fit(set, shape, &classes, &request.preprocessing, reference);
+    let read = |images: &Path, labels: Option<&Path>, part| -> Result<ImageSet> {
+        let mut set = read_images(images, part)?;
+        if let Some(labels) = labels {
+            set.labels = Some(read_labels(labels, part)?);
+        }
+        Ok(set)
+    };
+    let calibration = read(
+        &request.calibrate,
+        request.labels.as_deref(),
+        Part::Training,
+    )?;
+    let mut calibration = fit(calibration, None)?;
+    notes.append(&mut calibration.notes);
+    let mut test = match &request.test {
         None => {
             notes.push(
                 "no --test images were given: the calibration images are the test images too, so \
@@ -174,30 +231,14 @@ fn read_data(
             calibration.clone()
         }
         Some(path) => {
-            let set = with_labels(path, request.test_labels.as_deref())?;
-            match set.pixels {
-                Pixels::Integer(_) => fit(set, shape, preprocessing, Some(calibration.max))?,
-                Pixels::Real(_) => {
-                    let reference = (calibration.scale.as_slice(), calibration.offset.as_slice());
-                    fit_real(set, shape, preprocessing, Some(reference))?
-                }
-            }
+            let set = read(path, request.test_labels.as_deref(), Part::Test)?;
+            fit(set, Some(&calibration))?
         }
     };
-    notes.extend(calibration.note.clone());
-    if test.scale != calibration.scale || test.offset != calibration.offset {
-        let place = request.test.as_deref().unwrap_or(&request.calibrate);
-        let reason = "the test images have other units than the calibration images: give both as \
-                      integers or both as floats";
-        return Err(Error::invalid(place.display().to_string(), reason));
-    }
+    notes.append(&mut test.notes);
+    let count = request.calibration_images;
+    notes.extend(data::warnings(&calibration, count, &test, shape, &classes));
+    // Only what is tested is compared with what it was rounded from.
+    calibration.reals = None;
     Ok((calibration, test))
-}
-
-fn with_labels(images: &std::path::Path, labels: Option<&std::path::Path>) -> Result<ImageSet> {
-    let mut set = read_images(images)?;
-    if let Some(labels) = labels {
-        set.labels = Some(read_labels(labels)?);
-    }
-    Ok(set)
 }

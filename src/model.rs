@@ -38,8 +38,12 @@ pub struct Model {
     /// The placeable layers in order; together they cover every node once.
     pub layers: Vec<Layer>,
     pub test: TestSet,
-    /// Share of test images that the float network classifies rightly, as the folder says.
-    pub float_accuracy: f64,
+    /// The number of each class, in the order of the outputs; two of a single output, of its
+    /// negative and of its positive side; none where the outputs are no classes.
+    pub classes: Vec<i64>,
+    /// Share of test images that the float network classifies rightly before their values are
+    /// rounded to integers, as the folder says.
+    pub float_accuracy: Option<f64>,
     /// SHA-256 of `model.json`, which holds the checksums of the other files.
     pub digest: String,
 }
@@ -146,8 +150,9 @@ impl Model {
             .finish()
             .map_err(|reason| Error::invalid(&place, reason))?;
         let test = TestSet::read(source, &raw.test, &input)?;
-        let classes = nodes.last().map_or(0, Node::output_count);
-        test.check_labels(classes, source, &raw.test)?;
+        let classes = build::check_classes(raw.classes, nodes.last().map_or(0, Node::output_count))
+            .map_err(|reason| Error::invalid(&place, reason))?;
+        test.check_labels(classes.len(), source, &raw.test)?;
         Ok(Self {
             name: raw.name,
             description: raw.description,
@@ -155,6 +160,7 @@ impl Model {
             layers: layers_of(&nodes, Granularity::Block),
             nodes,
             test,
+            classes,
             float_accuracy: raw.float_accuracy,
             digest: hex_digest(&json),
         })
@@ -174,6 +180,11 @@ impl Model {
     pub fn with_granularity(mut self, granularity: Granularity) -> Self {
         self.layers = layers_of(&self.nodes, granularity);
         self
+    }
+
+    /// Returns whether the outputs are classes, so that an accuracy means something.
+    pub fn is_classifier(&self) -> bool {
+        !self.classes.is_empty()
     }
 
     /// Returns the number of placeable layers.

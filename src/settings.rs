@@ -386,7 +386,8 @@ impl Settings {
         }
         if self.answer == Answer::Label && model.element_count(model.nodes.len()) < 2 {
             return Err(Error::Usage(format!(
-                "{} has a single output, which has no label: leave the answer at logits",
+                "{} has a single output, and a label is compared among several: leave the answer at \
+                 logits",
                 model.name
             )));
         }

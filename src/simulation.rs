@@ -226,11 +226,11 @@ fn predict_look_up(step: &LookUpStep, rows: &[Row<u64>]) -> Deviations {
 }
 
 impl Simulation {
-    /// Returns the class with the largest logit, per image; the first of equals.
+    /// Returns the class of each image.
     pub fn labels(&self) -> Vec<usize> {
         let images = self.logits.first().map_or(0, |row| row.len());
         (0..images)
-            .map(|image| arg_max(self.logits.iter().map(|row| row[image])))
+            .map(|image| label_of(self.logits.iter().map(|row| row[image])))
             .collect()
     }
 
@@ -256,6 +256,19 @@ impl Simulation {
     }
 }
 
+/// Returns the class that logits tell: that of the largest, the first of equals; of a single logit,
+/// class 1 where it is positive and class 0 elsewhere.
+pub fn label_of(logits: impl IntoIterator<Item = f32>) -> usize {
+    let mut logits = logits.into_iter().peekable();
+    let Some(first) = logits.next() else {
+        return 0;
+    };
+    match logits.peek() {
+        None => usize::from(first > 0.0),
+        Some(_) => arg_max(std::iter::once(first).chain(logits)),
+    }
+}
+
 /// Returns the index of the largest value; the first of equals.
 pub fn arg_max(values: impl IntoIterator<Item = f32>) -> usize {
     values
@@ -278,10 +291,17 @@ mod tests {
             let placement = "C".repeat(model.layer_count()).parse().expect("letters");
             let accuracy = simulate(&model, &placement, &[], &all, None).accuracy(&model, &all);
             assert!(
-                (accuracy - model.float_accuracy).abs() < 5e-4,
+                (accuracy - model.float_accuracy.unwrap()).abs() < 5e-4,
                 "{name}: {accuracy}"
             );
         }
+    }
+
+    #[test]
+    fn a_single_logit_tells_the_class_by_its_sign() {
+        let labels = [-0.1, 0.0, 0.1].map(|logit| label_of([logit]));
+        assert_eq!(labels, [0, 0, 1]);
+        assert_eq!((label_of([1.0, 3.0, 3.0]), label_of([])), (1, 0));
     }
 
     #[test]

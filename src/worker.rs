@@ -32,7 +32,7 @@ use crate::row::SampleRow;
 use crate::server::StepTime;
 use crate::session::Session;
 use crate::settings::Settings;
-use crate::simulation::{arg_max, simulate};
+use crate::simulation::{label_of, simulate};
 use crate::spill::Spill;
 use crate::statistics::median;
 use crate::visit::Visit;
@@ -96,8 +96,9 @@ pub struct Finished {
     pub client_weight_share: Option<f64>,
     #[serde(default)]
     pub accuracy_images: usize,
-    pub simulated_accuracy: f64,
-    pub noiseless_accuracy: f64,
+    /// None where the network's outputs are no classes, as the next.
+    pub simulated_accuracy: Option<f64>,
+    pub noiseless_accuracy: Option<f64>,
     pub range_overflow_count: u64,
     /// Share of simulated answers that do not mark exactly one class; `None` for logits.
     #[serde(default)]
@@ -285,8 +286,8 @@ pub fn measure(
         spill,
         client_weight_share: model.client_weight_share(placement),
         accuracy_images: accuracy_images.len(),
-        simulated_accuracy: accuracy.simulated,
-        noiseless_accuracy: accuracy.noiseless,
+        simulated_accuracy: model.is_classifier().then_some(accuracy.simulated),
+        noiseless_accuracy: model.is_classifier().then_some(accuracy.noiseless),
         range_overflow_count: accuracy.range_overflow_count,
         no_label_share: answers_label(&model, placement, settings)
             .then_some(accuracy.no_label_share),
@@ -377,7 +378,7 @@ impl Judged {
         let mut exchanges = programs.iter().zip(&inference.exchanges);
         let agrees =
             exchanges.all(|(program, exchange)| within_error_model(program, exchange, seed));
-        let encrypted_label = arg_max(inference.logits.iter().copied());
+        let encrypted_label = label_of(inference.logits.iter().copied());
         let times = inference.times;
         SampleRow {
             model: model.name.clone(),

@@ -46,6 +46,10 @@ fn with_tail(network: &Network, logits: &[f32]) -> Vec<f32> {
     let sum: f32 = logits.iter().map(|logit| (logit - largest).exp()).sum();
     match network.tail {
         Tail::None => logits.to_vec(),
+        Tail::Sigmoid => logits
+            .iter()
+            .map(|logit| 1.0 / (1.0 + (-logit).exp()))
+            .collect(),
         Tail::Softmax => logits
             .iter()
             .map(|logit| (logit - largest).exp() / sum)

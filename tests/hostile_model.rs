@@ -159,6 +159,9 @@ const MODEL_VALUES: &str = r#"
 /surprise = 1 => surprise
 /test = absent => missing field `test`
 /float_accuracy = "high" => line ; column
+/classes = [0, 1] => 2 numbers for 10 outputs
+/classes = [0, 1, 2, 3, 4, 5, 6, 7, 8, 8] => 8 twice
+/classes = 10 => line ; column
 /input/shape = [] => input.shape
 /input/shape = [0] => input.shape
 /input/shape = [1099511627776] => input.shape

@@ -154,7 +154,8 @@ fn integer_networks_keep_the_accuracy() {
             continue;
         };
         let imported = imported(files, &case);
-        let (float, integer) = (imported.model.float_accuracy, imported.integer_accuracy);
+        let float = imported.model.float_accuracy.unwrap();
+        let integer = imported.integer_accuracy.unwrap();
         if integer < float - most_loss || integer > 1.0 {
             failures.push(format!("{}: {integer} where float has {float}", case.name));
         }

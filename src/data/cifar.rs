@@ -4,7 +4,7 @@
 //! taken for it where its length is a multiple of the record and its first labels are classes.
 
 use super::source::Source;
-use super::{ImageSet, Pixels};
+use super::{ImageSet, Pixels, numbers};
 use crate::error::{Error, Result};
 
 /// Channels, rows and columns of an image.
@@ -42,7 +42,7 @@ pub(super) fn images(source: Source) -> Result<ImageSet> {
         place,
         shape: SHAPE.to_vec(),
         pixels: Pixels::Integer(records.pixels),
-        labels: Some(records.labels),
+        labels: Some(numbers(records.labels)),
     })
 }
 
@@ -91,7 +91,7 @@ fn labels_of(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
 mod tests {
     use super::*;
     use crate::data::tests::{gzip, write};
-    use crate::data::{read_images, read_labels};
+    use crate::data::{Part, read_images, read_labels};
 
     /// One record whose pixels count up from `first`.
     fn record(label: u8, first: u8) -> Vec<u8> {
@@ -104,12 +104,12 @@ mod tests {
         let file = [record(3, 10), record(9, 20)].concat();
         for bytes in [gzip(&file), file] {
             let file = write(&bytes);
-            let set = read_images(file.path()).unwrap();
+            let set = read_images(file.path(), Part::Test).unwrap();
             assert_eq!(set.shape, [3, 32, 32]);
             let expected = [&record(3, 10)[1..], &record(9, 20)[1..]].concat();
             assert_eq!(set.pixels, Pixels::Integer(expected));
-            assert_eq!(set.labels, Some(vec![3, 9]));
-            assert_eq!(read_labels(file.path()).unwrap(), [3, 9]);
+            assert_eq!(set.labels, Some(vec![3.0, 9.0]));
+            assert_eq!(read_labels(file.path(), Part::Test).unwrap(), [3.0, 9.0]);
         }
     }
 
@@ -117,7 +117,12 @@ mod tests {
     fn a_record_that_opens_like_idx_is_still_cifar() {
         let mut file = record(0, 0);
         file[1..4].copy_from_slice(&[0, 8, 3]);
-        assert_eq!(read_images(write(&file).path()).unwrap().count(), 1);
+        assert_eq!(
+            read_images(write(&file).path(), Part::Test)
+                .unwrap()
+                .count(),
+            1
+        );
     }
 
     #[test]
@@ -129,7 +134,7 @@ mod tests {
             (record(1, 0)[..3000].to_vec(), "no known format"),
         ];
         for (bytes, expected) in table {
-            let message = read_images(write(&gzip(&bytes)).path())
+            let message = read_images(write(&gzip(&bytes)).path(), Part::Test)
                 .unwrap_err()
                 .to_string();
             assert!(message.contains(expected), "{message}");

@@ -1,144 +1,179 @@
 //! Brings a set of images into the form of a network's input: its shape, and integers with a scale
-//! and an offset per channel.
+//! and an offset per channel of an image or per element of a vector.
 
+use super::classes::class_indices;
+use super::grid::{Grid, Groups, grids};
 use super::preprocessing::{Layout, Preprocessing};
-use super::rounding::{MAX_LEVEL, check_levels, levels, round};
+use super::rounding::{Rounded, check_grids, round};
+use super::unlike::check_units;
 use super::{ImageSet, Pixels, element_count};
 use crate::error::{Error, Result};
 
-/// Images as the integers `0..=max` that the client starts from, with
-/// `real = scale * integer + offset` per channel.
+/// Images as the integers `0..=255` that the client starts from, with
+/// `real = scale * integer + offset`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FittedSet {
     /// `count * elements` values, each image channels first.
     pub images: Vec<u8>,
     /// The number of images.
     pub count: usize,
-    /// The largest integer that a pixel may have.
-    pub max: u32,
-    /// One per channel of an input `[channels, height, width]`, one for other inputs; positive.
+    /// One per channel of an input `[channels, height, width]`, one per element of an input
+    /// `[elements]`, one for other inputs; positive.
     pub scale: Vec<f64>,
     /// As many as scales.
     pub offset: Vec<f64>,
-    /// One class per image.
-    pub labels: Option<Vec<u8>>,
-    /// What the user should know: how far floats were rounded.
-    pub note: Option<String>,
+    /// What the integers are rounded from, where they are; ordered as `images`.
+    pub reals: Option<Vec<f32>>,
+    /// One class per image, counted from 0 in the order of the network's outputs.
+    pub labels: Option<Vec<u32>>,
+    /// What the user should know, one sentence each: how far floats were rounded.
+    pub notes: Vec<String>,
 }
 
 /// Fits images to a network's input `[channels, height, width]`, `[height, width]` or
-/// `[elements]`.
+/// `[elements]`, and their labels to its `classes`: the number of each, in the order of the
+/// outputs; none where the outputs are no classes, and then labels are left out.
 ///
 /// Shapes fit where they agree but for axes of one, or where one of the two is flat and the number
-/// of elements agrees. Integers keep their values, `max` (255 where `None`) being the largest that
-/// may appear. Floats are rounded as in [`fit_real`], without a reference.
+/// of elements agrees. Bytes keep their values. Floats are rounded to 256 levels of their channel,
+/// or of their element where the input is a vector, which preprocessing comes before. A test set
+/// takes the levels of its calibration set, the `reference`, as the client knows no others; values
+/// beyond them are clipped.
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] where shape, values or the number of labels do not fit; [`Error::Usage`]
-/// where the preprocessing does not.
+/// [`Error::Invalid`] where shape, values, labels or units do not fit; [`Error::Usage`] where the
+/// preprocessing does not.
 pub fn fit(
     set: ImageSet,
     input_shape: &[usize],
+    classes: &[i64],
     preprocessing: &Preprocessing,
-    max: Option<u32>,
+    reference: Option<&FittedSet>,
 ) -> Result<FittedSet> {
-    let max = max.unwrap_or(MAX_LEVEL);
-    if !(1..=MAX_LEVEL).contains(&max) {
-        return Err(Error::Usage(format!(
-            "the largest pixel value {max}: give 1..=255"
-        )));
-    }
     let order = check_fit(&set, input_shape, preprocessing.layout)?;
-    let count = set.count();
-    let values = match set.pixels {
-        Pixels::Integer(values) => values,
-        Pixels::Real(_) if max != MAX_LEVEL => {
-            return Err(Error::invalid(
-                set.place,
-                format!("holds floats, which become integers 0..=255, not 0..={max}: give bytes"),
-            ));
-        }
-        Pixels::Real(_) => return fit_real(set, input_shape, preprocessing, None),
+    let labels = match &set.labels {
+        Some(labels) if !classes.is_empty() => Some(class_indices(&set.place, labels, classes)?),
+        _ => None,
     };
-    if let Some(at) = values.iter().position(|&value| u32::from(value) > max) {
-        return Err(Error::invalid(
-            set.place,
-            format!(
-                "image {} holds the pixel {}, above the largest value {max}: \
-                 give a larger one or other images",
-                at / (values.len() / count),
-                values[at]
+    let count = set.count();
+    let groups = groups(input_shape);
+    let (scale, offset) = preprocessing.scale_and_offset(groups.count)?;
+    let kept = |reference: &FittedSet| reference.scale == scale && reference.offset == offset;
+    let fitted = match set.pixels {
+        Pixels::Integer(values) if reference.is_none_or(kept) => FittedSet {
+            images: channels_first(values, order),
+            count,
+            scale,
+            offset,
+            reals: None,
+            labels,
+            notes: Vec::new(),
+        },
+        pixels => {
+            let values = match pixels {
+                Pixels::Integer(values) => values.into_iter().map(f32::from).collect(),
+                Pixels::Real(values) => values,
+            };
+            let mut reals = channels_first(values, order);
+            let planes = reals.chunks_exact_mut(groups.plane);
+            for (plane, (scale, offset)) in planes.zip(scale.iter().zip(&offset).cycle()) {
+                for value in plane {
+                    *value = (scale * f64::from(*value) + offset) as f32;
+                }
+            }
+            FittedSet {
+                count,
+                labels,
+                ..fit_reals(&set.place, reals, groups, input_shape.len() == 1, reference)?
+            }
+        }
+    };
+    if let Some(reference) = reference {
+        check_units(&set.place, groups, reference, &fitted)?;
+    }
+    Ok(fitted)
+}
+
+/// Rounds reals to levels of their own or to those of a reference.
+fn fit_reals(
+    place: &str,
+    reals: Vec<f32>,
+    groups: Groups,
+    is_vector: bool,
+    reference: Option<&FittedSet>,
+) -> Result<FittedSet> {
+    let grids = match reference {
+        None => grids(&reals, groups, is_vector),
+        Some(FittedSet { scale, offset, .. }) => {
+            let pairs = scale.iter().zip(offset);
+            pairs
+                .map(|(&scale, &offset)| Grid { scale, offset })
+                .collect()
+        }
+    };
+    check_grids(place, &grids)?;
+    let rounded = round(&reals, groups, &grids);
+    Ok(FittedSet {
+        notes: notes(&rounded, &grids, is_vector, reference.is_some()),
+        images: rounded.images,
+        count: 0,
+        scale: grids.iter().map(|grid| grid.scale).collect(),
+        offset: grids.iter().map(|grid| grid.offset).collect(),
+        reals: Some(reals),
+        labels: None,
+    })
+}
+
+/// Returns what the user should know of rounded floats.
+fn notes(rounded: &Rounded, grids: &[Grid], is_vector: bool, is_test: bool) -> Vec<String> {
+    let (clipped, count) = (rounded.clipped, rounded.images.len());
+    let mut notes = Vec::new();
+    if !is_test {
+        let own = grids.iter().any(|grid| *grid != grids[0]);
+        let (each, told) = match (own, is_vector) {
+            (false, _) => (String::new(), "one scale and one offset".to_owned()),
+            (true, true) => (
+                " of each element".to_owned(),
+                format!("{0} scales and {0} offsets", grids.len()),
             ),
+            (true, false) => (
+                " of each channel".to_owned(),
+                format!("{0} scales and {0} offsets", grids.len()),
+            ),
+        };
+        notes.push(format!(
+            "floats were rounded to 256 levels{each}, by at most {:.2e}: the client is told {told} \
+             of the input",
+            rounded.largest_error
         ));
     }
-    let (scale, offset) = preprocessing.scale_and_offset(channel_count(input_shape))?;
-    Ok(FittedSet {
-        images: channels_first(values, order),
-        count,
-        max,
-        scale,
-        offset,
-        labels: set.labels,
-        note: None,
-    })
-}
-
-/// Fits images of floats: each channel is rounded to 256 levels between the least and the largest
-/// value, or to the levels of a `reference` (scale and offset of another set's fit).
-///
-/// A test set takes its calibration set's levels, as the client knows no others; values beyond
-/// them are clipped. Preprocessing comes first and changes nothing by default.
-///
-/// # Errors
-///
-/// As for [`fit`]; [`Error::Invalid`] also where the reference has other channels.
-pub fn fit_real(
-    set: ImageSet,
-    input_shape: &[usize],
-    preprocessing: &Preprocessing,
-    reference: Option<(&[f64], &[f64])>,
-) -> Result<FittedSet> {
-    let order = check_fit(&set, input_shape, preprocessing.layout)?;
-    let count = set.count();
-    let channels = channel_count(input_shape);
-    let (factor, shift) = preprocessing.scale_and_offset(channels)?;
-    let values = match set.pixels {
-        Pixels::Integer(values) => values.into_iter().map(f32::from).collect(),
-        Pixels::Real(values) => values,
-    };
-    let plane = values.len() / count / channels;
-    let mut values: Vec<f64> = channels_first(values, order)
-        .into_iter()
-        .map(f64::from)
-        .collect();
-    for (values, channel) in values.chunks_exact_mut(plane).zip((0..channels).cycle()) {
-        for value in values {
-            *value = factor[channel] * *value + shift[channel];
-        }
+    if clipped > 0 {
+        let where_from = match is_test {
+            true => "test values lie beyond the calibration images' levels",
+            false => {
+                "calibration values lie so far from all others of their element or channel \
+                      that the levels do not reach them"
+            }
+        };
+        notes.push(format!(
+            "{clipped} of {count} {where_from} and were clipped, by at most {:.2e}",
+            rounded.largest_clipped
+        ));
     }
-    let (scale, offset) = match reference {
-        Some((scale, offset)) => (scale.to_vec(), offset.to_vec()),
-        None => levels(&values, plane, channels),
-    };
-    check_levels(&set.place, channels, &scale, &offset)?;
-    let rounded = round(&values, plane, &scale, &offset);
-    Ok(FittedSet {
-        note: Some(rounded.note()),
-        images: rounded.images,
-        count,
-        max: MAX_LEVEL,
-        scale,
-        offset,
-        labels: set.labels,
-    })
+    notes
 }
 
-/// Returns the number of channels that have a scale of their own.
-fn channel_count(input_shape: &[usize]) -> usize {
-    match input_shape {
+/// Returns which values have a scale of their own: channels of images and elements of vectors.
+fn groups(input_shape: &[usize]) -> Groups {
+    let count = match input_shape {
         [channels, _, _] => *channels,
+        [elements] => *elements,
         _ => 1,
+    };
+    Groups {
+        count,
+        plane: input_shape.iter().product::<usize>() / count.max(1),
     }
 }
 
@@ -291,7 +326,7 @@ mod tests {
                 layout,
                 ..Preprocessing::default()
             };
-            match (fit(set, input, &preprocessing, None), expected) {
+            match (fit(set, input, &[], &preprocessing, None), expected) {
                 (Ok(fitted), None) => assert_eq!(fitted.count, 2),
                 (Err(error), Some(expected)) => {
                     let message = error.to_string();
@@ -308,78 +343,163 @@ mod tests {
         let values = vec![1, 2, 3, 4, 5, 6, 11, 12, 13, 14, 15, 16];
         let expected = [1, 4, 2, 5, 3, 6, 11, 14, 12, 15, 13, 16];
         for shape in [&[1, 2, 3][..], &[6]] {
-            let fitted = fit(bytes(shape, values.clone()), &[3, 1, 2], &hwc(), None);
+            let fitted = fit(bytes(shape, values.clone()), &[3, 1, 2], &[], &hwc(), None);
             assert_eq!(fitted.unwrap().images, expected);
         }
     }
 
+    /// Fits a set by itself, as it is stored.
+    fn fitted(set: ImageSet, shape: &[usize]) -> Result<FittedSet> {
+        fit(set, shape, &[0, 1], &Preprocessing::default(), None)
+    }
+
     #[test]
-    fn integers_keep_their_values_up_to_the_largest() {
-        let set = bytes(&[2], vec![0, 3, 16, 2]);
-        let fitted = fit(set.clone(), &[2], &Preprocessing::default(), Some(16)).unwrap();
-        assert_eq!((fitted.images, fitted.max), (vec![0, 3, 16, 2], 16));
-        assert_eq!(fitted.note, None);
-        let refused = fit(set.clone(), &[2], &Preprocessing::default(), Some(15));
-        let message = refused.unwrap_err().to_string();
-        assert!(message.contains("image 1 holds the pixel 16"), "{message}");
-        for max in [0, 256] {
-            let refused = fit(set.clone(), &[2], &Preprocessing::default(), Some(max));
-            assert!(matches!(refused, Err(Error::Usage(_))));
-        }
+    fn bytes_keep_their_values() {
+        let fitted = fitted(bytes(&[2], vec![0, 3, 16, 2]), &[2]).unwrap();
+        assert_eq!(fitted.images, [0, 3, 16, 2]);
+        assert_eq!((fitted.scale, fitted.offset), (vec![1.0; 2], vec![0.0; 2]));
+        assert_eq!((fitted.notes.len(), fitted.reals), (0, None));
     }
 
     #[test]
     fn labels_are_one_per_image() {
         let mut set = bytes(&[2], vec![0; 6]);
         for (count, fits) in [(2, false), (3, true), (4, false)] {
-            set.labels = Some(vec![0; count]);
-            let fitted = fit(set.clone(), &[2], &Preprocessing::default(), None);
-            assert_eq!(fitted.is_ok(), fits, "{count}");
+            set.labels = Some(vec![1.0; count]);
+            assert_eq!(fitted(set.clone(), &[2]).is_ok(), fits, "{count}");
         }
+        let no_classes = fit(set, &[2], &[], &Preprocessing::default(), None);
+        assert!(
+            no_classes.is_err(),
+            "labels that are left out are counted all the same"
+        );
     }
 
     #[test]
     fn floats_become_levels_of_their_channel() {
-        let values = vec![-1.0, 0.275, 10.0, 10.0, 1.55, 0.0, 10.0, 10.0];
-        let set = floats(&[2, 1, 2], values.clone());
-        let fitted = fit(set, &[2, 1, 2], &Preprocessing::default(), None).unwrap();
+        let values = vec![-1.0, 0.27512, 10.0, 10.0, 1.55, 0.0, 10.0, 10.0];
+        let fitted = fitted(floats(&[2, 1, 2], values.clone()), &[2, 1, 2]).unwrap();
         assert_eq!(fitted.offset, [-1.0, 10.0]);
         assert!((fitted.scale[0] - 0.01).abs() < 1e-9);
-        assert_eq!(fitted.scale[1], 1.0);
         for (i, (&level, value)) in fitted.images.iter().zip(&values).enumerate() {
             let channel = i / 2 % 2;
             let real = fitted.scale[channel] * f64::from(level) + fitted.offset[channel];
             assert!((real - f64::from(*value)).abs() <= 0.00501, "element {i}");
         }
-        let note = fitted.note.unwrap();
+        assert_eq!(fitted.reals, Some(values));
+        let [note] = fitted.notes.as_slice() else {
+            panic!("{:?}", fitted.notes);
+        };
+        assert!(note.contains("256 levels of each channel"), "{note}");
+        assert!(note.contains("2 scales and 2 offsets"), "{note}");
+    }
+
+    #[test]
+    fn features_of_other_sizes_all_have_levels() {
+        let values: Vec<f32> = (0..100)
+            .flat_map(|i| {
+                [
+                    (i as f32).sin() * 1e-3,
+                    (i as f32).cos() * 1e3,
+                    (i % 2) as f32,
+                ]
+            })
+            .collect();
+        let fitted = fitted(floats(&[3], values.clone()), &[3]).unwrap();
+        let mut most = [0.0f64; 3];
+        for (i, (&level, &value)) in fitted.images.iter().zip(&values).enumerate() {
+            let element = i % 3;
+            let real = fitted.scale[element] * f64::from(level) + fitted.offset[element];
+            most[element] = most[element].max((real - f64::from(value)).abs());
+        }
         assert!(
-            note.contains("256 levels") && !note.contains("clipped"),
-            "{note}"
+            most[0] < 4e-6 && most[1] < 4.0 && most[2] < 1e-12,
+            "{most:?}"
         );
+        let note = &fitted.notes[0];
+        assert!(note.contains("256 levels of each element"), "{note}");
+        assert!(note.contains("3 scales and 3 offsets"), "{note}");
     }
 
     #[test]
     fn a_test_set_takes_the_levels_of_its_calibration_set() {
-        let reference = (&[0.5][..], &[-1.0][..]);
-        let set = floats(&[2], vec![-2.0, 0.0, 0.6, 1e30]);
-        let fitted = fit_real(set, &[2], &Preprocessing::default(), Some(reference)).unwrap();
-        assert_eq!(fitted.images, [0, 2, 3, 255]);
-        assert_eq!((fitted.scale, fitted.offset), (vec![0.5], vec![-1.0]));
-        let note = fitted.note.unwrap();
-        assert!(note.contains("by at most 1.00e-1; 2 of 4 values"), "{note}");
-        let set = floats(&[3, 1, 1], vec![0.0; 3]);
-        let refused = fit_real(set, &[3, 1, 1], &Preprocessing::default(), Some(reference));
-        assert!(refused.unwrap_err().to_string().contains("3 channel(s)"));
+        let calibration = fitted(floats(&[1], vec![-1.0, 126.5, 0.3]), &[1]).unwrap();
+        assert_eq!((calibration.scale[0], calibration.offset[0]), (0.5, -1.0));
+        let fit_test = |set| {
+            fit(
+                set,
+                &[1],
+                &[],
+                &Preprocessing::default(),
+                Some(&calibration),
+            )
+        };
+        let test = fit_test(floats(&[1], vec![-2.0, 0.0, 0.6, 1e30, 5.0])).unwrap();
+        assert_eq!(test.images, [0, 2, 3, 255, 12]);
+        assert_eq!(test.scale, calibration.scale);
+        assert!(
+            test.notes[0].contains("2 of 5 test values"),
+            "{:?}",
+            test.notes
+        );
+        // Bytes beside floats of the same units.
+        let test = fit_test(bytes(&[1], vec![0, 100])).unwrap();
+        assert_eq!(test.images, [2, 202]);
+        assert_eq!(test.reals, Some(vec![0.0, 100.0]));
+    }
+
+    #[test]
+    fn test_sets_in_other_units_are_refused() {
+        let pixels: Vec<u8> = (0..400).map(|i| (i * 89 % 256) as u8).collect();
+        let real = |factor: f32, shift: f32| -> ImageSet {
+            let reals = pixels
+                .iter()
+                .map(|&pixel| f32::from(pixel) * factor + shift);
+            floats(&[2, 2], reals.collect())
+        };
+        let table = [
+            (
+                real(1.0 / 255.0, 0.0),
+                bytes(&[2, 2], pixels.clone()),
+                Some("255 times as far"),
+            ),
+            (
+                bytes(&[2, 2], pixels.clone()),
+                real(1.0 / 255.0, 0.0),
+                Some("1/255 as far"),
+            ),
+            (real(1.0, 0.0), bytes(&[2, 2], pixels.clone()), None),
+            (bytes(&[2, 2], pixels.clone()), real(0.5, 0.0), None),
+            (real(1.0, 0.0), real(1.0, -200.0), Some("most values")),
+        ];
+        for (i, (calibration, test, expected)) in table.into_iter().enumerate() {
+            let shape = [1, 2, 2];
+            let calibration = fitted(calibration, &shape).unwrap();
+            let preprocessing = Preprocessing::default();
+            match (
+                fit(test, &shape, &[], &preprocessing, Some(&calibration)),
+                expected,
+            ) {
+                (Ok(_), None) => {}
+                (Err(error), Some(expected)) => {
+                    assert!(error.to_string().contains(expected), "case {i}: {error}");
+                }
+                (outcome, _) => panic!("case {i}: {:?}", outcome.map(|set| set.notes)),
+            }
+        }
     }
 
     #[test]
     fn preprocessing_comes_before_rounding() {
         let preprocessing = Preprocessing::parse(None, Some("0.5"), Some("0.5"), None).unwrap();
-        let fitted = fit(floats(&[2], vec![0.0, 1.0]), &[2], &preprocessing, None).unwrap();
-        assert_eq!(fitted.images, [0, 255]);
-        assert_eq!(fitted.offset, [-1.0]);
-        assert!((fitted.scale[0] - 2.0 / 255.0).abs() < 1e-15);
-        let refused = fit(floats(&[2], vec![0.0; 2]), &[2], &preprocessing, Some(16));
-        assert!(refused.unwrap_err().to_string().contains("holds floats"));
+        let fitted = fit(
+            floats(&[2], vec![0.0, 1.0]),
+            &[2],
+            &[],
+            &preprocessing,
+            None,
+        )
+        .unwrap();
+        assert_eq!(fitted.reals, Some(vec![-1.0, 1.0]));
     }
 }

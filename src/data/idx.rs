@@ -4,7 +4,7 @@
 //! the number of axes, and the sizes of the axes as 32-bit numbers.
 
 use super::source::Source;
-use super::{ImageSet, Pixels, check_images_shape, check_labels_shape, element_count};
+use super::{ImageSet, Pixels, check_images_shape, check_labels_shape, element_count, numbers};
 use crate::error::{Error, Result};
 
 /// The code of unsigned bytes.
@@ -39,10 +39,10 @@ pub(super) fn images(source: Source) -> Result<ImageSet> {
 /// # Errors
 ///
 /// As for [`images`].
-pub(super) fn labels(source: Source) -> Result<Vec<u8>> {
+pub(super) fn labels(source: Source) -> Result<Vec<f64>> {
     let shape = checked_shape(&source)?;
     check_labels_shape(&source.place, &shape)?;
-    source.into_bytes(header_bytes(shape.len()))
+    source.into_bytes(header_bytes(shape.len())).map(numbers)
 }
 
 /// Returns whether a file opens as IDX does.
@@ -100,13 +100,13 @@ fn header_bytes(axes: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use crate::data::tests::{gzip, idx, write};
-    use crate::data::{Pixels, read_images, read_labels};
+    use crate::data::{Part, Pixels, read_images, read_labels};
 
     #[test]
     fn images_are_read_plain_and_packed() {
         let file = idx(8, &[2, 1, 3], &[1, 2, 3, 4, 5, 6]);
         for bytes in [gzip(&file), file] {
-            let set = read_images(write(&bytes).path()).unwrap();
+            let set = read_images(write(&bytes).path(), Part::Test).unwrap();
             assert_eq!(set.shape, [1, 3]);
             assert_eq!(set.pixels, Pixels::Integer(vec![1, 2, 3, 4, 5, 6]));
             assert_eq!(set.labels, None);
@@ -117,7 +117,10 @@ mod tests {
     fn labels_are_read_plain_and_packed() {
         let file = idx(8, &[3], &[7, 0, 9]);
         for bytes in [gzip(&file), file] {
-            assert_eq!(read_labels(write(&bytes).path()).unwrap(), [7, 0, 9]);
+            assert_eq!(
+                read_labels(write(&bytes).path(), Part::Test).unwrap(),
+                [7.0, 0.0, 9.0]
+            );
         }
     }
 
@@ -140,12 +143,16 @@ mod tests {
         ];
         for (bytes, expected) in table {
             for bytes in [gzip(&bytes), bytes] {
-                let message = read_images(write(&bytes).path()).unwrap_err().to_string();
+                let message = read_images(write(&bytes).path(), Part::Test)
+                    .unwrap_err()
+                    .to_string();
                 assert!(message.contains(expected), "{message}");
             }
         }
         let images = write(&idx(8, &[2, 1, 3], &[0; 6]));
-        let message = read_labels(images.path()).unwrap_err().to_string();
+        let message = read_labels(images.path(), Part::Test)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("one axis"), "{message}");
     }
 }

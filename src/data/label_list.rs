@@ -1,4 +1,4 @@
-//! Labels as text: one whole number per line, with or without a header, or the column `label` of
+//! Labels as text: one number per line, with or without a header, or the column `label` of
 //! a CSV file.
 
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -26,7 +26,7 @@ pub(super) fn looks_like(head: &[u8]) -> bool {
 /// # Errors
 ///
 /// [`Error::Invalid`] with the line and what to change.
-pub(super) fn read(source: Source) -> Result<Vec<u8>> {
+pub(super) fn read(source: Source) -> Result<Vec<f64>> {
     let place = source.place.clone();
     let bytes = text_bytes(source)?;
     let mut reader = ReaderBuilder::new()
@@ -69,20 +69,20 @@ pub(super) fn text_bytes(source: Source) -> Result<Vec<u8>> {
     source.into_bytes(0)
 }
 
-/// Returns a label of a line, 0..=255.
+/// Returns a label of a line.
 ///
 /// # Errors
 ///
 /// [`Error::Invalid`] with the line.
-pub(super) fn label(place: &str, record: &StringRecord, column: usize) -> Result<u8> {
+pub(super) fn label(place: &str, record: &StringRecord, column: usize) -> Result<f64> {
     let cell = &record[column];
-    cell.parse().map_err(|_| {
+    let number = cell.parse().ok().filter(|number: &f64| number.is_finite());
+    number.ok_or_else(|| {
         let line = record.position().map_or(0, csv::Position::line);
         Error::invalid(
             place,
             format!(
-                "line {line}: label {} is no whole number in 0..=255: \
-                 number the classes from 0 (numpy.savetxt needs fmt='%d')",
+                "line {line}: label {} is no number: write the number of each image's class",
                 quoted(cell)
             ),
         )
@@ -118,21 +118,23 @@ fn label_column(place: &str, first: &StringRecord) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use crate::data::tests::{gzip, write};
-    use crate::data::{read_images, read_labels};
+    use crate::data::{Part, read_images, read_labels};
 
     #[test]
     fn lists_are_read_with_and_without_header() {
         let table = [
-            ("3\n0\n255\n", vec![3, 0, 255]),
-            (" 3\r\n0 \r\n\r\n7", vec![3, 0, 7]),
-            ("# class\n1\n2\n", vec![1, 2]),
-            ("label\n1\n", vec![1]),
-            ("\u{feff}label\n1\n", vec![1]),
-            ("file,label\na.png,4\n\"b,c.png\",5\n", vec![4, 5]),
+            ("3\n0\n299\n", vec![3.0, 0.0, 299.0]),
+            (" 3\r\n0 \r\n\r\n7", vec![3.0, 0.0, 7.0]),
+            ("# class\n1\n2\n", vec![1.0, 2.0]),
+            ("label\n-1\n", vec![-1.0]),
+            ("\u{feff}label\n1\n", vec![1.0]),
+            // As numpy.savetxt writes it.
+            ("3.000000000000000000e+00\n1.0\n", vec![3.0, 1.0]),
+            ("file,label\na.png,4\n\"b,c.png\",5\n", vec![4.0, 5.0]),
         ];
         for (text, expected) in table {
             for bytes in [gzip(text.as_bytes()), text.into()] {
-                let labels = read_labels(write(&bytes).path()).unwrap();
+                let labels = read_labels(write(&bytes).path(), Part::Test).unwrap();
                 assert_eq!(labels, expected, "{text:?}");
             }
         }
@@ -145,9 +147,8 @@ mod tests {
             "x\u{1b}".repeat(9).replace('\u{1b}', "é").repeat(9999)
         );
         let table = [
-            ("1\n-2\n", "line 2: label \"-2\""),
-            ("1\n256\n", "0..=255"),
-            ("3.0\n4\n", "line 1: label \"3.0\""),
+            ("1\n1e999\n", "line 2: label \"1e999\""),
+            ("1\nnan\n", "is no number"),
             ("1\ncat\n", "\"cat\""),
             ("label\n", "holds no labels"),
             ("1;2\n1\n", "\"1;2\""),
@@ -156,13 +157,13 @@ mod tests {
             (long.as_str(), "…"),
         ];
         for (text, expected) in table {
-            let message = read_labels(write(text.as_bytes()).path())
+            let message = read_labels(write(text.as_bytes()).path(), Part::Test)
                 .unwrap_err()
                 .to_string();
             assert!(message.contains(expected), "{text:.20}: {message}");
             assert!(!message.contains('\n') && message.len() < 400, "{message}");
         }
-        let message = read_images(write(b"1\n2\n").path())
+        let message = read_images(write(b"1\n2\n").path(), Part::Test)
             .unwrap_err()
             .to_string();
         assert!(message.contains("labels only"), "{message}");

@@ -28,6 +28,8 @@ pub(super) struct Header {
     kind: Kind,
     element_bytes: usize,
     big_endian: bool,
+    /// Whether the first axis runs fastest.
+    column_major: bool,
     /// The sizes of the axes.
     pub shape: Vec<usize>,
     /// Where the elements begin.
@@ -43,11 +45,8 @@ pub(super) fn images(source: Source) -> Result<ImageSet> {
     let place = source.place.clone();
     let header = Header::of(&source)?;
     check_images_shape(&place, &header.shape)?;
-    let bytes = source.into_bytes(header.start)?;
-    let pixels = match header.kind {
-        Kind::Real => Pixels::Real(header.reals(&place, &bytes)?),
-        _ => Pixels::Integer(header.integers(&place, bytes)?),
-    };
+    let bytes = header.row_major(source.into_bytes(header.start)?);
+    let pixels = header.pixels(&place, bytes)?;
     Ok(ImageSet {
         place,
         shape: header.shape[1..].to_vec(),
@@ -56,23 +55,23 @@ pub(super) fn images(source: Source) -> Result<ImageSet> {
     })
 }
 
-/// Reads the labels of an integer array of shape `[n]` or `[n, 1]`.
+/// Reads the labels of an array of shape `[n]` or `[n, 1]`.
 ///
 /// # Errors
 ///
 /// As for [`images`].
-pub(super) fn labels(source: Source) -> Result<Vec<u8>> {
+pub(super) fn labels(source: Source) -> Result<Vec<f64>> {
     let place = source.place.clone();
     let header = Header::of(&source)?;
     check_labels_shape(&place, &header.shape)?;
-    if header.kind == Kind::Real {
-        return Err(Error::invalid(
-            place,
-            "holds floats: save labels as integers, with labels.astype('uint8')",
-        ));
-    }
     let bytes = source.into_bytes(header.start)?;
-    header.integers(&place, bytes)
+    header.check_booleans(&place, &bytes)?;
+    let elements = bytes.chunks_exact(header.element_bytes);
+    let number = |element| match header.kind {
+        Kind::Real => header.real(element),
+        _ => header.integer(element) as f64,
+    };
+    Ok(elements.map(number).collect())
 }
 
 impl Header {
@@ -90,12 +89,16 @@ impl Header {
             )
         })?;
         let (kind, element_bytes, big_endian) = element(place, &text)?;
-        if value(&text, "fortran_order") != Some("False") {
-            return Err(Error::Unsupported {
-                place: place.clone(),
-                reason: "column-major order: save numpy.ascontiguousarray(array)".into(),
-            });
-        }
+        let column_major = match value(&text, "fortran_order") {
+            Some("False") => false,
+            Some("True") => true,
+            _ => {
+                return Err(Error::invalid(
+                    place,
+                    "does not say in which order its elements are: write it again with numpy.save",
+                ));
+            }
+        };
         let shape = shape(&text).ok_or_else(|| {
             Error::invalid(
                 place,
@@ -110,29 +113,81 @@ impl Header {
             kind,
             element_bytes,
             big_endian,
+            column_major,
             shape,
             start,
         })
     }
 
-    /// Returns the elements of an integer array as bytes.
-    fn integers(&self, place: &str, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        if self.kind == Kind::Unsigned && self.element_bytes == 1 {
-            return Ok(bytes);
+    /// Returns the elements with the last axis running fastest.
+    fn row_major(&self, bytes: Vec<u8>) -> Vec<u8> {
+        if !self.column_major {
+            return bytes;
         }
-        let elements = bytes.chunks_exact(self.element_bytes);
-        let most = if self.kind == Kind::Boolean { 1 } else { 255 };
-        let converted = elements.enumerate().map(|(i, element)| {
-            let value = self.integer(element);
-            match u8::try_from(value) {
-                Ok(byte) if byte <= most => Ok(byte),
-                _ => Err(Error::invalid(
-                    place,
-                    format!("holds {value} at element {i}: only 0..={most} can be used"),
-                )),
+        let mut strides = Vec::with_capacity(self.shape.len());
+        let mut stride = self.element_bytes;
+        for &size in &self.shape {
+            strides.push(stride);
+            stride *= size;
+        }
+        let mut ordered = Vec::with_capacity(bytes.len());
+        let mut index = vec![0; self.shape.len()];
+        while ordered.len() < bytes.len() {
+            let places = index.iter().zip(&strides);
+            let start: usize = places.map(|(index, stride)| index * stride).sum();
+            ordered.extend_from_slice(&bytes[start..start + self.element_bytes]);
+            for (index, &size) in index.iter_mut().zip(&self.shape).rev() {
+                *index += 1;
+                if *index < size {
+                    break;
+                }
+                *index = 0;
             }
-        });
-        converted.collect()
+        }
+        ordered
+    }
+
+    /// Returns the elements as pixels: bytes as they are, and whole numbers of other types where
+    /// they are images of bytes. Features that come as whole numbers are reals, whatever their
+    /// range.
+    fn pixels(&self, place: &str, bytes: Vec<u8>) -> Result<Pixels> {
+        self.check_booleans(place, &bytes)?;
+        let elements = bytes.chunks_exact(self.element_bytes);
+        if self.kind == Kind::Real {
+            return Ok(Pixels::Real(self.reals(place, &bytes)?));
+        }
+        if self.element_bytes == 1 && self.kind != Kind::Signed {
+            return Ok(Pixels::Integer(bytes));
+        }
+        let integers = elements.map(|element| self.integer(element));
+        let is_image = self.shape.len() > 2;
+        let as_bytes = || {
+            integers
+                .clone()
+                .map(|integer| u8::try_from(integer).ok())
+                .collect()
+        };
+        match is_image.then(as_bytes).flatten() {
+            Some(pixels) => Ok(Pixels::Integer(pixels)),
+            None => Ok(Pixels::Real(
+                integers.map(|integer| integer as f32).collect(),
+            )),
+        }
+    }
+
+    /// Refuses a boolean that is neither zero nor one.
+    fn check_booleans(&self, place: &str, bytes: &[u8]) -> Result<()> {
+        let wrong = bytes.iter().position(|&byte| byte > 1);
+        match wrong.filter(|_| self.kind == Kind::Boolean) {
+            None => Ok(()),
+            Some(at) => Err(Error::invalid(
+                place,
+                format!(
+                    "holds {} at element {at}, which is no boolean: fetch or write it again",
+                    bytes[at]
+                ),
+            )),
+        }
     }
 
     /// Returns one element of at most 8 bytes of an integer array.
@@ -153,21 +208,28 @@ impl Header {
     /// Returns the elements of a float array, all finite.
     fn reals(&self, place: &str, bytes: &[u8]) -> Result<Vec<f32>> {
         let elements = bytes.chunks_exact(self.element_bytes);
+        let per_image = self.shape[1..].iter().product::<usize>();
         let converted = elements.enumerate().map(|(i, element)| {
             let value = self.real(element);
-            if value.is_finite() {
-                return Ok(value);
+            let single = value as f32;
+            if single.is_finite() {
+                return Ok(single);
             }
             Err(Error::invalid(
                 place,
-                format!("holds {value} at element {i}: only finite float32 values can be used"),
+                format!(
+                    "holds {value:e} at element {} of image {}: only finite float32 values can be \
+                     used",
+                    i % per_image,
+                    i / per_image
+                ),
             ))
         });
         converted.collect()
     }
 
     /// Returns one element of 4 or 8 bytes of a float array.
-    fn real(&self, element: &[u8]) -> f32 {
+    fn real(&self, element: &[u8]) -> f64 {
         let mut little_endian = [0u8; 8];
         little_endian[..element.len()].copy_from_slice(element);
         if self.big_endian {
@@ -175,8 +237,8 @@ impl Header {
         }
         let bits = u64::from_le_bytes(little_endian);
         match element.len() {
-            4 => f32::from_bits(bits as u32),
-            _ => f64::from_bits(bits) as f32,
+            4 => f32::from_bits(bits as u32).into(),
+            _ => f64::from_bits(bits),
         }
     }
 }
@@ -230,7 +292,7 @@ fn element(place: &str, text: &str) -> Result<(Kind, usize, bool)> {
             return Err(Error::Unsupported {
                 place: place.into(),
                 reason: format!(
-                    "elements of type {}: save an array of uint8 or float32",
+                    "elements of type {}: save array.astype('float32'), or uint8",
                     quoted(inner)
                 ),
             });
@@ -260,14 +322,14 @@ fn shape(text: &str) -> Option<Vec<usize>> {
 mod tests {
     use super::*;
     use crate::data::tests::{npy, write};
-    use crate::data::{read_images, read_labels};
+    use crate::data::{Part, read_images, read_labels};
 
     fn images_of(bytes: &[u8]) -> Result<ImageSet> {
-        read_images(write(bytes).path())
+        read_images(write(bytes).path(), Part::Test)
     }
 
-    fn labels_of(bytes: &[u8]) -> Result<Vec<u8>> {
-        read_labels(write(bytes).path())
+    fn labels_of(bytes: &[u8]) -> Result<Vec<f64>> {
+        read_labels(write(bytes).path(), Part::Test)
     }
 
     #[test]
@@ -312,11 +374,15 @@ mod tests {
 
     #[test]
     fn labels_come_from_one_axis_or_a_column() {
-        let data = [3i64, 0, 255].map(i64::to_le_bytes).concat();
+        let data = [3i64, 0, -300].map(i64::to_le_bytes).concat();
         for shape in ["(3,)", "(3, 1)"] {
-            assert_eq!(labels_of(&npy("<i8", shape, &data)).unwrap(), [3, 0, 255]);
+            let labels = labels_of(&npy("<i8", shape, &data)).unwrap();
+            assert_eq!(labels, [3.0, 0.0, -300.0]);
         }
-        assert_eq!(labels_of(&npy("|b1", "(2,)", &[1, 0])).unwrap(), [1, 0]);
+        let labels = labels_of(&npy("|b1", "(2,)", &[1, 0])).unwrap();
+        assert_eq!(labels, [1.0, 0.0]);
+        let data = [3.0f64, 0.5].map(f64::to_be_bytes).concat();
+        assert_eq!(labels_of(&npy(">f8", "(2,)", &data)).unwrap(), [3.0, 0.5]);
     }
 
     #[test]
@@ -346,11 +412,16 @@ mod tests {
             (npy("|u1", "(-1, 64)", &[1]), "no shape"),
             (npy("|u1", "2, 2", &[1; 4]), "no shape"),
             (npy("<f2", "(1, 1)", &[0; 2]), "\"<f2\""),
-            (npy("|O", "(1, 1)", &[0; 8]), "uint8 or float32"),
-            (npy("<i2", "(1, 2)", &[0, 0, 0, 1]), "256 at element 1"),
-            (npy(">i2", "(1, 1)", &[255, 255]), "holds -1 at element 0"),
-            (npy("|b1", "(1, 2)", &[0, 2]), "0..=1"),
-            (npy("<f4", "(1, 1)", &[0, 0, 192, 127]), "NaN at element 0"),
+            (npy("|O", "(1, 1)", &[0; 8]), "astype('float32')"),
+            (npy("|b1", "(1, 2)", &[0, 2]), "no boolean"),
+            (
+                npy(
+                    "<f4",
+                    "(2, 2)",
+                    &[[0; 12], [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 192, 127]].concat()[8..],
+                ),
+                "NaN at element 1 of image 1",
+            ),
             (npy("<f8", "(1, 1)", &1e300f64.to_le_bytes()), "finite"),
             (long_header(u32::MAX), "header"),
             (long_header(70_000), "header"),
@@ -364,19 +435,40 @@ mod tests {
             assert!(message.contains(expected), "case {i}: {message}");
             assert!(message.len() < 300, "case {i}: {message}");
         }
-        let column_major = "{'descr': '|u1', 'fortran_order': True, 'shape': (1, 1)}";
-        let file = crate::data::tests::npy_with(column_major, &[1]);
+        let unsaid = "{'descr': '|u1', 'fortran_order': Maybe, 'shape': (1, 1)}";
+        let file = crate::data::tests::npy_with(unsaid, &[1]);
         let message = images_of(&file).unwrap_err().to_string();
-        assert!(message.contains("ascontiguousarray"), "{message}");
+        assert!(message.contains("numpy.save"), "{message}");
+    }
+
+    #[test]
+    fn columns_first_are_read_as_rows_first() {
+        let dictionary = "{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3, 2)}";
+        // Element [i, j, k] is 100·i + 10·j + k.
+        let data = [0i16, 100, 10, 110, 20, 120, 1, 101, 11, 111, 21, 121];
+        let data = data.map(i16::to_le_bytes).concat();
+        let set = images_of(&crate::data::tests::npy_with(dictionary, &data)).unwrap();
+        let expected = vec![0, 1, 10, 11, 20, 21, 100, 101, 110, 111, 120, 121];
+        assert_eq!(set.pixels, Pixels::Integer(expected));
+    }
+
+    #[test]
+    fn whole_numbers_beyond_bytes_and_features_are_reals() {
+        let data = [-1i32, 256, 3, 4].map(i32::to_le_bytes).concat();
+        let set = images_of(&npy("<i4", "(1, 2, 2)", &data)).unwrap();
+        assert_eq!(set.pixels, Pixels::Real(vec![-1.0, 256.0, 3.0, 4.0]));
+        let data = [0i32, 1, 70, 90].map(i32::to_le_bytes).concat();
+        let set = images_of(&npy("<i4", "(2, 2)", &data)).unwrap();
+        assert_eq!(set.pixels, Pixels::Real(vec![0.0, 1.0, 70.0, 90.0]));
     }
 
     #[test]
     fn labels_that_are_no_classes_are_refused() {
         let table = [
-            (npy("<f4", "(1,)", &[0; 4]), "astype"),
+            (npy("|b1", "(1,)", &[2]), "no boolean"),
             (npy("|u1", "(2, 10)", &[0; 20]), "one axis"),
             (npy("|u1", "(0,)", &[]), "one axis"),
-            (npy("|i1", "(1,)", &[128]), "-128"),
+            (npy("<U3", "(1,)", &[0; 12]), "\"<U3\""),
         ];
         for (bytes, expected) in table {
             let message = labels_of(&bytes).unwrap_err().to_string();

@@ -63,12 +63,12 @@ pub(super) fn read(folder: &Path) -> Result<ImageSet> {
 /// # Errors
 ///
 /// As for [`read`].
-pub(super) fn labels(folder: &Path) -> Result<Vec<u8>> {
+pub(super) fn labels(folder: &Path) -> Result<Vec<f64>> {
     Ok(entries(folder)?.into_iter().map(|entry| entry.1).collect())
 }
 
 /// Returns the files and labels of a folder's list, at least one.
-fn entries(folder: &Path) -> Result<Vec<(String, u8)>> {
+fn entries(folder: &Path) -> Result<Vec<(String, f64)>> {
     let path = folder.join(LIST);
     let place = path.display().to_string();
     if !path.exists() {
@@ -201,7 +201,7 @@ mod tests {
     use png::Encoder;
 
     use super::*;
-    use crate::data::{read_images, read_labels};
+    use crate::data::{Part, read_images, read_labels};
 
     fn png(size: [u32; 2], color: ColorType, depth: BitDepth, data: &[u8]) -> Vec<u8> {
         let mut file = Vec::new();
@@ -232,7 +232,10 @@ mod tests {
 
     /// Returns the set that one picture makes.
     fn single(bytes: Vec<u8>) -> Result<ImageSet> {
-        read_images(folder("file,label\na.png,1\n", &[("a.png", bytes)]).path())
+        read_images(
+            folder("file,label\na.png,1\n", &[("a.png", bytes)]).path(),
+            Part::Test,
+        )
     }
 
     #[test]
@@ -244,12 +247,12 @@ mod tests {
                 ("b.png", gray(&[1, 2, 3, 4, 5, 6])),
             ],
         );
-        let set = read_images(folder.path()).unwrap();
+        let set = read_images(folder.path(), Part::Test).unwrap();
         assert_eq!(set.shape, [2, 3]);
         let expected = vec![1, 2, 3, 4, 5, 6, 1, 1, 1, 1, 1, 1];
         assert_eq!(set.pixels, Pixels::Integer(expected));
-        assert_eq!(set.labels, Some(vec![7, 0]));
-        assert_eq!(read_labels(folder.path()).unwrap(), [7, 0]);
+        assert_eq!(set.labels, Some(vec![7.0, 0.0]));
+        assert_eq!(read_labels(folder.path(), Part::Test).unwrap(), [7.0, 0.0]);
     }
 
     #[test]
@@ -353,11 +356,15 @@ mod tests {
         for (list, expected) in table {
             let files = [("a.png", gray(&[0; 6])), ("b.png", wide.clone())];
             let folder = folder(list, &files);
-            let message = read_images(folder.path()).unwrap_err().to_string();
+            let message = read_images(folder.path(), Part::Test)
+                .unwrap_err()
+                .to_string();
             assert!(message.contains(expected), "{list:?}: {message}");
         }
         let empty = tempfile::tempdir().unwrap();
-        let message = read_images(empty.path()).unwrap_err().to_string();
+        let message = read_images(empty.path(), Part::Test)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains("no labels.csv"), "{message}");
     }
 }

@@ -9,6 +9,9 @@ use tempfile::NamedTempFile;
 
 use super::*;
 
+/// Classes of digits and of CIFAR-10.
+const TEN: [i64; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
+
 /// Returns a temporary file.
 pub(super) fn write(bytes: &[u8]) -> NamedTempFile {
     let mut file = NamedTempFile::new().unwrap();
@@ -59,10 +62,10 @@ fn data_set(file: &str) -> Option<PathBuf> {
 }
 
 /// Returns how often each of ten classes appears.
-fn histogram(labels: &[u8]) -> [usize; 10] {
+fn histogram(labels: &[f64]) -> [usize; 10] {
     let mut counts = [0; 10];
     for &label in labels {
-        counts[usize::from(label)] += 1;
+        counts[label as usize] += 1;
     }
     counts
 }
@@ -74,17 +77,18 @@ fn the_mnist_test_set_is_read_and_fits() {
     let (Some(images), Some(labels)) = (images, labels) else {
         return;
     };
-    let mut set = read_images(&images).unwrap();
+    let mut set = read_images(&images, Part::Test).unwrap();
     assert_eq!((set.count(), set.shape.as_slice()), (10_000, &[28, 28][..]));
-    let labels = read_labels(&labels).unwrap();
+    let labels = read_labels(&labels, Part::Test).unwrap();
     let expected = [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009];
     assert_eq!(histogram(&labels), expected);
     set.labels = Some(labels);
     for shape in [&[1, 28, 28][..], &[28, 28], &[784]] {
-        let fitted = fit(set.clone(), shape, &Preprocessing::default(), None).unwrap();
+        let fitted = fit(set.clone(), shape, &TEN, &Preprocessing::default(), None).unwrap();
         assert_eq!(fitted.count, 10_000);
         assert_eq!(fitted.images.len(), 7_840_000);
-        assert_eq!((fitted.scale, fitted.offset), (vec![1.0], vec![0.0]));
+        assert!(fitted.scale.iter().all(|&scale| scale == 1.0));
+        assert!(fitted.offset.iter().all(|&offset| offset == 0.0));
     }
 }
 
@@ -93,22 +97,22 @@ fn the_cifar_test_set_is_read_and_fits() {
     let Some(path) = data_set("cifar10/test_batch.bin.gz") else {
         return;
     };
-    let set = read_images(&path).unwrap();
+    let set = read_images(&path, Part::Test).unwrap();
     assert_eq!(
         (set.count(), set.shape.as_slice()),
         (10_000, &[3, 32, 32][..])
     );
     let labels = set.labels.clone().unwrap();
     assert_eq!(histogram(&labels), [1000; 10]);
-    assert_eq!(labels[..8], [3, 8, 8, 0, 6, 6, 1, 6]);
-    assert_eq!(read_labels(&path).unwrap(), labels);
+    assert_eq!(labels[..8], [3.0, 8.0, 8.0, 0.0, 6.0, 6.0, 1.0, 6.0]);
+    assert_eq!(read_labels(&path, Part::Test).unwrap(), labels);
     let preprocessing = Preprocessing::parse(
         Some("1/255"),
         Some("0.485,0.456,0.406"),
         Some("0.229,0.224,0.225"),
         None,
     );
-    let fitted = fit(set, &[3, 32, 32], &preprocessing.unwrap(), None).unwrap();
+    let fitted = fit(set, &[3, 32, 32], &TEN, &preprocessing.unwrap(), None).unwrap();
     let real = |channel: usize, value: f64| {
         (value / 255.0 - [0.485, 0.456, 0.406][channel]) / [0.229, 0.224, 0.225][channel]
     };
@@ -126,14 +130,18 @@ fn the_digits_are_read_and_fit() {
     let (Some(images), Some(labels)) = (images, labels) else {
         return;
     };
-    let mut set = read_images(&images).unwrap();
-    set.labels = Some(read_labels(&labels).unwrap());
+    let mut set = read_images(&images, Part::Test).unwrap();
+    set.labels = Some(read_labels(&labels, Part::Test).unwrap());
     let scale = Preprocessing::parse(Some("1/16"), None, None, None).unwrap();
-    let fitted = fit(set.clone(), &[64], &scale, Some(16)).unwrap();
-    assert_eq!((fitted.count, fitted.max), (1797, 16));
-    assert_eq!(fitted.scale, [1.0 / 16.0]);
-    let message = fit(set, &[64], &scale, Some(15)).unwrap_err().to_string();
-    assert!(message.contains("holds the pixel 16"), "{message}");
+    let fitted = fit(set.clone(), &[64], &TEN, &scale, None).unwrap();
+    assert_eq!(fitted.count, 1797);
+    assert_eq!(fitted.scale, [1.0 / 16.0; 64]);
+    assert_eq!(fitted.labels.unwrap()[..4], [0, 1, 2, 3]);
+    let nine: Vec<i64> = (0..9).collect();
+    let message = fit(set, &[64], &nine, &scale, None)
+        .unwrap_err()
+        .to_string();
+    assert!(message.contains("label 9 of image 9"), "{message}");
 }
 
 #[test]
@@ -145,9 +153,11 @@ fn files_in_no_known_format_are_refused() {
         (&[7; 4000], "no known format"),
     ];
     for (bytes, expected) in table {
-        let message = read_images(write(bytes).path()).unwrap_err().to_string();
+        let message = read_images(write(bytes).path(), Part::Test)
+            .unwrap_err()
+            .to_string();
         assert!(message.contains(expected), "{message}");
     }
-    let message = read_labels(write(b"\x89PNG\r\n\x1a\n").path()).unwrap_err();
+    let message = read_labels(write(b"\x89PNG\r\n\x1a\n").path(), Part::Test).unwrap_err();
     assert!(message.to_string().contains("holds no labels"), "{message}");
 }

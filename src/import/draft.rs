@@ -8,7 +8,7 @@ use super::calibration::{Calibration, RangeMethod, output_of};
 use super::network::{Layer, Network, Operation, WeightQuantisation};
 use super::search::Bits;
 use super::{DEFAULT_WEIGHT_BITS, Request};
-use crate::data::FittedSet;
+use crate::data::{FittedSet, MAX_LEVEL};
 use crate::digest::hex_digest;
 use crate::error::{Error, Result};
 use crate::layer::{Activation, Function, Operation as NodeOperation};
@@ -41,11 +41,9 @@ pub struct Recipe {
     description: String,
     /// Per layer of the network.
     weight_bits: Vec<u32>,
-    /// Per channel of the input: `real = scale · integer + offset`.
+    /// Per channel of an image or element of a vector: `real = scale · integer + offset`.
     scale: Vec<f64>,
     offset: Vec<f64>,
-    /// The largest integer of the input.
-    max: u32,
 }
 
 /// Little-endian float32 tensors, one after the other.
@@ -97,10 +95,9 @@ impl Draft {
             description: format!("Imported from {}.", file.to_string_lossy()),
             scale: calibration.scale.clone(),
             offset: calibration.offset.clone(),
-            max: calibration.max,
             network,
         };
-        let model = Model::read(&recipe.source(None, test, 0.0)?)?;
+        let model = Model::read(&recipe.source(None, test, None)?)?;
         Ok(Self { recipe, model })
     }
 
@@ -179,7 +176,12 @@ impl Draft {
     /// # Errors
     ///
     /// [`Error::Write`] that names the folder; what reading it gives.
-    pub fn write(&self, folder: &Path, test: &FittedSet, float_accuracy: f64) -> Result<Model> {
+    pub fn write(
+        &self,
+        folder: &Path,
+        test: &FittedSet,
+        float_accuracy: Option<f64>,
+    ) -> Result<Model> {
         let Source::Memory(files) = self
             .recipe
             .source(Some(&self.model), test, float_accuracy)?
@@ -216,7 +218,7 @@ impl Recipe {
         &self,
         model: Option<&Model>,
         test: &FittedSet,
-        float_accuracy: f64,
+        float_accuracy: Option<f64>,
     ) -> Result<Source> {
         let mut weights = TensorFile::default();
         let mut node = 0;
@@ -230,13 +232,13 @@ impl Recipe {
         }
         let images = npy(
             &[&[test.count], self.network.input_shape.as_slice()].concat(),
+            "|u1",
             &test.images,
         );
         let labels = match &test.labels {
-            Some(labels) => labels.clone(),
-            None => vec![0; test.count],
+            Some(labels) => labels_npy(labels),
+            None => labels_npy(&vec![0; test.count]),
         };
-        let labels = npy(&[test.count], &labels);
         let raw = RawModel {
             format: FORMAT.into(),
             version: VERSION,
@@ -244,7 +246,7 @@ impl Recipe {
             description: self.description.clone(),
             input: RawInput {
                 shape: self.network.input_shape.clone(),
-                max: self.max,
+                max: MAX_LEVEL,
                 scale: per_channel(&self.scale),
                 offset: per_channel(&self.offset),
             },
@@ -260,7 +262,8 @@ impl Recipe {
                 labels: LABELS.into(),
                 labels_sha256: hex_digest(&labels),
             },
-            float_accuracy: (float_accuracy * 1e6).round() / 1e6,
+            classes: self.classes(),
+            float_accuracy: float_accuracy.map(|accuracy| (accuracy * 1e6).round() / 1e6),
         };
         let json = serde_json::to_vec_pretty(&raw).map_err(|error| {
             Error::invalid(MODEL, format!("a number that JSON does not hold: {error}"))
@@ -271,6 +274,16 @@ impl Recipe {
             (IMAGES.to_owned(), images),
             (LABELS.to_owned(), labels),
         ])))
+    }
+
+    /// Returns the class numbers where they are others than those that a reader of the folder takes.
+    fn classes(&self) -> Option<Vec<i64>> {
+        let classes = self.network.class_numbers();
+        let usual = match self.network.output_count() {
+            1 => classes.is_empty(),
+            count => classes.iter().copied().eq((0..).take(count)),
+        };
+        (!usual).then_some(classes)
     }
 
     /// Returns a layer as the folder writes it, and puts its tensors aside.
@@ -447,11 +460,30 @@ fn per_channel(values: &[f64]) -> PerChannel {
     }
 }
 
-/// Returns a u8 array in NumPy's format, version 1.0.
-fn npy(shape: &[usize], data: &[u8]) -> Vec<u8> {
+/// Returns labels in NumPy's format, of the narrowest elements that hold them.
+fn labels_npy(labels: &[u32]) -> Vec<u8> {
+    let shape = [labels.len()];
+    let largest = labels.iter().copied().max().unwrap_or(0);
+    if u8::try_from(largest).is_ok() {
+        let bytes: Vec<u8> = labels.iter().map(|&label| label as u8).collect();
+        npy(&shape, "|u1", &bytes)
+    } else if u16::try_from(largest).is_ok() {
+        let bytes = labels
+            .iter()
+            .flat_map(|&label| (label as u16).to_le_bytes());
+        npy(&shape, "<u2", &bytes.collect::<Vec<u8>>())
+    } else {
+        let bytes = labels.iter().flat_map(|label| label.to_le_bytes());
+        npy(&shape, "<u4", &bytes.collect::<Vec<u8>>())
+    }
+}
+
+/// Returns an array in NumPy's format, version 1.0.
+fn npy(shape: &[usize], description: &str, data: &[u8]) -> Vec<u8> {
     const ALIGNMENT: usize = 64;
     let axes: String = shape.iter().map(|size| format!("{size}, ")).collect();
-    let header = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({axes}), }}");
+    let header =
+        format!("{{'descr': '{description}', 'fortran_order': False, 'shape': ({axes}), }}");
     let magic = b"\x93NUMPY\x01\x00";
     let unpadded = magic.len() + 2 + header.len() + 1;
     let padding = unpadded.next_multiple_of(ALIGNMENT) - unpadded;

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::{Party, Placement, Segment};
-use crate::simulation::{arg_max, simulate_on};
+use crate::simulation::{label_of, simulate_on};
 
 /// Images that are run at once.
 const PORTION: usize = 250;
@@ -16,7 +16,7 @@ const PORTION: usize = 250;
 /// Images as the integers that the client starts from.
 pub struct Images<'a> {
     pub pixels: &'a [u8],
-    pub labels: Option<&'a [u8]>,
+    pub labels: Option<&'a [u32]>,
     /// Pixels of an image.
     pub element_count: usize,
 }
@@ -65,7 +65,7 @@ impl<'a> Images<'a> {
             return 1.0;
         };
         let pairs = labels.iter().zip(found);
-        let right = pairs.filter(|(label, found)| usize::from(**label) == **found);
+        let right = pairs.filter(|(label, found)| **label as usize == **found);
         right.count() as f64 / labels.len().max(1) as f64
     }
 }
@@ -92,21 +92,75 @@ pub fn real_rows(model: &Model, portion: &[u8]) -> Vec<Row<f32>> {
         .collect()
 }
 
-/// Returns the labels that the float network gives.
-pub fn float_labels(model: &Model, images: &Images) -> Vec<usize> {
+/// Outputs of a network, `[outputs]` for each image.
+pub type Outputs = Vec<Vec<f32>>;
+
+/// Returns what the float network gives for images as the client has them, in integers.
+pub fn float_outputs(model: &Model, images: &Images) -> Outputs {
+    outputs_of(
+        model,
+        images.portions().map(|portion| real_rows(model, portion)),
+    )
+}
+
+/// Returns what the float network gives for images before their values were rounded to integers.
+pub fn untouched_outputs(model: &Model, set: &FittedSet) -> Outputs {
+    let Some(reals) = &set.reals else {
+        return float_outputs(model, &Images::all(set));
+    };
+    let element_count = model.element_count(0);
+    let portions = reals.chunks(PORTION * element_count).map(|portion| {
+        let elements = (0..element_count).into_par_iter();
+        let row = |element| portion.iter().skip(element).step_by(element_count).copied();
+        elements.map(|element| row(element).collect()).collect()
+    });
+    outputs_of(model, portions)
+}
+
+/// Returns what the float network gives for portions of images, each `[elements, images]`.
+fn outputs_of(model: &Model, portions: impl Iterator<Item = Vec<Row<f32>>>) -> Outputs {
     let all_client = Placement::uniform(Party::Client, model.layer_count());
-    let portions = images.portions();
     portions
-        .flat_map(|portion| {
-            let input = real_rows(model, portion);
-            simulate_on(model, &all_client, &[], input, None).labels()
+        .flat_map(|input| {
+            let logits = simulate_on(model, &all_client, &[], input, None).logits;
+            let images = logits.first().map_or(0, |row| row.len());
+            let of_image = |image: usize| logits.iter().map(|row| row[image]).collect();
+            (0..images).map(of_image).collect::<Outputs>()
         })
         .collect()
 }
 
-/// Returns the accuracy of the float network.
-pub fn float_accuracy(model: &Model, images: &Images) -> f64 {
-    images.share_right(&float_labels(model, images))
+/// Returns the label of each image.
+pub fn labels_of(outputs: &[Vec<f32>]) -> Vec<usize> {
+    let logits = outputs.iter().map(|outputs| outputs.iter().copied());
+    logits.map(label_of).collect()
+}
+
+/// Returns the labels that the float network gives.
+pub fn float_labels(model: &Model, images: &Images) -> Vec<usize> {
+    labels_of(&float_outputs(model, images))
+}
+
+/// Returns how far outputs lie from the right ones: the root of the mean squared distance, as a
+/// share of the right ones' deviation from their mean over the images; none where they do not
+/// deviate.
+pub fn relative_error(right: &[Vec<f32>], found: &[Vec<f32>]) -> Option<f64> {
+    let count = right.len().max(1) as f64;
+    let outputs = right.first().map_or(0, Vec::len);
+    let (mut distance, mut deviation) = (0.0, 0.0);
+    for output in 0..outputs {
+        let mean = right
+            .iter()
+            .map(|image| f64::from(image[output]))
+            .sum::<f64>()
+            / count;
+        for (right, found) in right.iter().zip(found) {
+            let (right, found) = (f64::from(right[output]), f64::from(found[output]));
+            distance += (right - found).powi(2);
+            deviation += (right - mean).powi(2);
+        }
+    }
+    (deviation > 0.0).then(|| (distance / deviation).sqrt())
 }
 
 /// Returns the analysis of the whole network as one server segment.
@@ -122,15 +176,15 @@ pub fn analyse_all(model: &Model) -> Result<Analysis> {
     analyse(model, &segment)
 }
 
-/// Returns the labels that the integer network gives, all layers on the server, and how many
-/// values left their calibrated range.
+/// Returns what the integer network gives, all layers on the server, and how many values left their
+/// calibrated range.
 ///
 /// # Errors
 ///
 /// As [`analyse`].
-pub fn integer_labels(model: &Model, images: &Images) -> Result<(Vec<usize>, u64)> {
+pub fn integer_outputs(model: &Model, images: &Images) -> Result<(Outputs, u64)> {
     let analysis = analyse_all(model)?;
-    let mut labels = Vec::with_capacity(images.count());
+    let mut all = Vec::with_capacity(images.count());
     let mut overflows = 0;
     for portion in images.portions() {
         let input = integer_rows(portion, images.element_count);
@@ -141,20 +195,37 @@ pub fn integer_labels(model: &Model, images: &Images) -> Result<(Vec<usize>, u64
         let scales = &analysis.downloads[0].scales;
         let logits = |image: usize| {
             let rows = outputs[0].iter().zip(scales);
-            rows.map(move |(row, scale)| (row[image] as i64 as f64 * scale) as f32)
+            rows.map(|(row, scale)| (row[image] as i64 as f64 * scale) as f32)
+                .collect()
         };
         let image_count = outputs[0].first().map_or(0, |row| row.len());
-        labels.extend((0..image_count).map(|image| arg_max(logits(image))));
+        all.extend((0..image_count).map(logits));
     }
-    Ok((labels, overflows))
+    Ok((all, overflows))
 }
 
-/// Returns the accuracy of the integer network, and how many values left their calibrated range.
+/// Returns the labels that the integer network gives, and how many values left their calibrated
+/// range.
 ///
 /// # Errors
 ///
 /// As [`analyse`].
-pub fn integer_accuracy(model: &Model, images: &Images) -> Result<(f64, u64)> {
-    let (labels, overflows) = integer_labels(model, images)?;
-    Ok((images.share_right(&labels), overflows))
+pub fn integer_labels(model: &Model, images: &Images) -> Result<(Vec<usize>, u64)> {
+    let (outputs, overflows) = integer_outputs(model, images)?;
+    Ok((labels_of(&outputs), overflows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn relative_errors_are_shares_of_the_deviation() {
+        let right = [vec![1.0, 5.0], vec![3.0, 5.0]];
+        let found = [vec![1.0, 5.0], vec![3.0, 6.0]];
+        // One of distance 1², deviations of 1² and 1² from the mean 2.
+        assert_eq!(relative_error(&right, &found), Some(0.5f64.sqrt()));
+        assert_eq!(relative_error(&right, &right), Some(0.0));
+        assert_eq!(relative_error(&right[..1], &found[..1]), None);
+    }
 }

@@ -14,7 +14,8 @@ pub struct Network {
     pub layers: Vec<Layer>,
     /// What the client applies to the output, where the file says so.
     pub tail: Tail,
-    /// What the file calls the class of each output, where it has a list of numbers.
+    /// The number of each class, one per output in their order, where the file says so. Of a single
+    /// output whose sign decides: of its negative and of its positive side.
     pub classes: Option<Vec<i64>>,
     /// What a person should know of how the file was read, one sentence each.
     pub notes: Vec<String>,
@@ -94,4 +95,45 @@ pub enum Tail {
     Softmax,
     LogSoftmax,
     ArgMax,
+    /// Of a single output, which is positive where the second of two classes is the likelier one.
+    Sigmoid,
+}
+
+impl Network {
+    /// Returns the number of outputs.
+    pub fn output_count(&self) -> usize {
+        let last = self.layers.last();
+        last.map_or(0, |layer| layer.shape.iter().product())
+    }
+
+    /// Leaves a sigmoid at the end of a single output to the client: the sign of what it reads tells
+    /// the class.
+    pub fn leave_sigmoid_to_client(&mut self) {
+        let follows = |index: usize| self.layers[index].inputs == [index];
+        let mut end = self.layers.len();
+        while end > 1 && follows(end - 1) {
+            end -= 1;
+            match &self.layers[end].operation {
+                Operation::Flatten => {}
+                Operation::Activation(Function::Sigmoid) if self.output_count() == 1 => {
+                    self.layers.truncate(end);
+                    self.tail = Tail::Sigmoid;
+                    return;
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Returns the number of each class: as the file says, else counted from 0. There are none where
+    /// the outputs are no classes: a single output is one of a classifier only where a sigmoid
+    /// follows, or the file lists two classes.
+    pub fn class_numbers(&self) -> Vec<i64> {
+        match (&self.classes, self.output_count()) {
+            (Some(classes), _) => classes.clone(),
+            (None, 1) if self.tail == Tail::Sigmoid => vec![0, 1],
+            (None, 1) => Vec::new(),
+            (None, count) => (0..).take(count).collect(),
+        }
+    }
 }

@@ -49,16 +49,38 @@ pub fn report(imported: &Imported, request: &Request) -> Result<Vec<String>> {
         lines.extend(trial_lines(&imported.trials));
         lines.push(String::new());
     }
-    lines.push(format!(
-        "accuracy over {} test images  float {}, integers {} ({} values out of range)",
-        model.test.len(),
-        units::percent(model.float_accuracy),
-        units::percent(imported.integer_accuracy),
-        imported.range_overflow_count,
-    ));
+    lines.push(outcome_line(imported));
     lines.push(estimate_line(model));
     lines.push(format!("folder  {}", request.out.display()));
     Ok(lines)
+}
+
+/// Returns how well the integer network does what the float network does.
+fn outcome_line(imported: &Imported) -> String {
+    let count = imported.model.test.len();
+    let out_of_range = format!("({} values out of range)", imported.range_overflow_count);
+    let accuracies = imported.model.float_accuracy.zip(imported.integer_accuracy);
+    match (accuracies, imported.relative_error) {
+        (Some((float, integer)), _) => {
+            let rounded = imported.rounded_accuracy.map_or(String::new(), |rounded| {
+                format!(" ({} on the rounded input)", units::percent(rounded))
+            });
+            format!(
+                "accuracy over {count} test images  float {}{rounded}, integers {} {out_of_range}",
+                units::percent(float),
+                units::percent(integer),
+            )
+        }
+        (None, Some(error)) => format!(
+            "error over {count} test images  the integer network's outputs lie {} of their \
+             deviation from the float network's {out_of_range}",
+            units::percent(error)
+        ),
+        (None, None) => format!(
+            "error over {count} test images  unknown: the float network's outputs are the same for \
+             all of them {out_of_range}"
+        ),
+    }
 }
 
 fn tail_line(tail: Tail) -> Option<String> {
@@ -67,10 +89,14 @@ fn tail_line(tail: Tail) -> Option<String> {
         Tail::Softmax => "softmax",
         Tail::LogSoftmax => "log-softmax",
         Tail::ArgMax => "arg-max",
+        Tail::Sigmoid => "sigmoid",
+    };
+    let taken = match tail {
+        Tail::Sigmoid => "class 1 where the logit is positive",
+        _ => "the largest logit",
     };
     Some(format!(
-        "note: the {name} at the end is left to the client, which takes the largest logit: the label \
-         is the same"
+        "note: the {name} at the end is left to the client, which takes {taken}: the label is the same"
     ))
 }
 

@@ -120,7 +120,7 @@ pub fn search(
     let images = images.take(MOST_IMAGES);
     let float = float_labels(&draft.model, &images);
     let labels = match images.labels {
-        Some(labels) => labels.iter().map(|&label| usize::from(label)).collect(),
+        Some(labels) => labels.iter().map(|&label| label as usize).collect(),
         None => float.clone(),
     };
     let float_share = share_equal(&float, &labels);

@@ -328,6 +328,28 @@ fn build_activation(
     })
 }
 
+/// Returns the number of each class of a network with so many outputs.
+pub fn check_classes(raw: Option<Vec<i64>>, output_count: usize) -> Checked<Vec<i64>> {
+    let Some(classes) = raw else {
+        let count = if output_count > 1 { output_count } else { 0 };
+        return Ok((0..).take(count).collect());
+    };
+    let of_sign = output_count == 1 && classes.len() == 2;
+    if !(classes.is_empty() || classes.len() == output_count || of_sign) {
+        return Err(format!(
+            "classes has {} numbers for {output_count} outputs: give one for each, two for a \
+             single output, or none where they are no classes",
+            classes.len()
+        ));
+    }
+    let mut sorted = classes.clone();
+    sorted.sort_unstable();
+    match sorted.windows(2).find(|pair| pair[0] == pair[1]) {
+        Some(pair) => Err(format!("classes has {} twice", pair[0])),
+        None => Ok(classes),
+    }
+}
+
 /// Checks the raw input.
 pub fn check_input(raw: RawInput) -> Checked<Input> {
     let count = raw.shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
@@ -446,6 +468,26 @@ fn least_common_multiple(left: usize, right: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_are_numbered_and_a_single_output_has_two_or_none() {
+        let table: [(Option<&[i64]>, usize, Checked<Vec<i64>>); 8] = [
+            (None, 3, Ok(vec![0, 1, 2])),
+            (None, 1, Ok(vec![])),
+            (Some(&[]), 3, Ok(vec![])),
+            (Some(&[-1, 1]), 1, Ok(vec![-1, 1])),
+            (Some(&[7, 3]), 2, Ok(vec![7, 3])),
+            (Some(&[0, 1, 2]), 2, Err("3 numbers for 2 outputs".into())),
+            (Some(&[4]), 2, Err("1 numbers for 2 outputs".into())),
+            (Some(&[4, 5, 4]), 3, Err("4 twice".into())),
+        ];
+        for (raw, outputs, expected) in table {
+            match (check_classes(raw.map(<[i64]>::to_vec), outputs), expected) {
+                (Err(message), Err(part)) => assert!(message.contains(&part), "{message}"),
+                (found, expected) => assert_eq!(found, expected),
+            }
+        }
+    }
 
     #[test]
     fn least_common_multiples() {

@@ -22,8 +22,15 @@ pub struct RawModel {
     pub layers: Vec<Value>,
     pub weights: RawWeights,
     pub test: RawTest,
-    /// Share of test images that the float network classifies rightly.
-    pub float_accuracy: f64,
+    /// The number of each class, in the order of the outputs; two of a single output, of its
+    /// negative and of its positive side; none where the outputs are no classes. Without the field
+    /// several outputs are classes from 0 on, and a single one is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<i64>>,
+    /// Share of test images that the float network classifies rightly, before their values were
+    /// rounded to integers; none where its outputs are no classes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub float_accuracy: Option<f64>,
 }
 
 /// Integer inputs 0..=max of that shape; `real = scale * integer + offset`.
@@ -40,7 +47,7 @@ pub struct RawInput {
     pub offset: PerChannel,
 }
 
-/// One number for all channels, or one for each.
+/// One number for all channels, or one for each; elements are the channels of a vector.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(
     untagged,
@@ -259,7 +266,8 @@ pub struct RawTensor {
     pub offset: usize,
 }
 
-/// Test images `[n, …]` and labels `[n]`, u8 in NumPy's format.
+/// Test images `[n, …]` of u8, and for each the index of its class `[n]`, of u8, u16 or u32, in
+/// NumPy's format.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RawTest {

@@ -13,7 +13,8 @@ use crate::error::{Error, Result};
 pub struct TestSet {
     /// Integers 0..=max, one list of elements per image.
     images: Vec<Vec<u8>>,
-    labels: Vec<u8>,
+    /// Indices among the network's classes.
+    labels: Vec<u32>,
 }
 
 impl TestSet {
@@ -44,15 +45,15 @@ impl TestSet {
         let flat: Vec<u8> = images.iter().copied().collect();
         let place = source.place(&raw.labels);
         let bytes = source.read_checked(&raw.labels, &raw.labels_sha256)?;
-        let labels = ArrayView1::<u8>::view_npy(&bytes)
-            .map_err(|error| Error::invalid(&place, no_array(&error)))?;
+        let labels =
+            read_labels(&bytes, image_count).map_err(|reason| Error::invalid(&place, reason))?;
         if labels.len() != image_count {
             let reason = format!("{} labels for {image_count} images", labels.len());
             return Err(Error::invalid(&place, reason));
         }
         Ok(Self {
             images: flat.chunks(element_count).map(<[u8]>::to_vec).collect(),
-            labels: labels.to_vec(),
+            labels,
         })
     }
 
@@ -66,7 +67,7 @@ impl TestSet {
         match self
             .labels
             .iter()
-            .find(|&&label| usize::from(label) >= classes)
+            .find(|&&label| label as usize >= classes.max(1))
         {
             None => Ok(()),
             Some(label) => Err(Error::invalid(
@@ -93,8 +94,42 @@ impl TestSet {
 
     /// Returns the class of an image.
     pub fn label(&self, index: usize) -> usize {
-        usize::from(self.labels[index])
+        self.labels[index] as usize
     }
+}
+
+/// Returns the labels of an array of u8, u16 or u32; wide ones only where there are `count` of them.
+fn read_labels(bytes: &[u8], count: usize) -> std::result::Result<Vec<u32>, String> {
+    match ArrayView1::<u8>::view_npy(bytes) {
+        Ok(labels) => Ok(labels.iter().map(|&label| u32::from(label)).collect()),
+        Err(error) => wide_labels(bytes, count).ok_or_else(|| no_array(&error)),
+    }
+}
+
+/// Returns the labels of an array `[count]` of u16 or u32, least significant byte first. A view of
+/// them would need memory that is aligned for them, which a file read as bytes need not be.
+fn wide_labels(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
+    let (head, rest) = bytes.split_at_checked(10)?;
+    let length = head.strip_prefix(b"\x93NUMPY\x01\x00")?;
+    let length = u16::from_le_bytes(length.try_into().ok()?);
+    let (header, data) = rest.split_at_checked(length.into())?;
+    let header = std::str::from_utf8(header).ok()?.replace(' ', "");
+    if !header.contains(&format!("'shape':({count},)")) {
+        return None;
+    }
+    if header.contains("'descr':'<u2'") && Some(data.len()) == count.checked_mul(2) {
+        let labels = data.as_chunks().0.iter();
+        return Some(
+            labels
+                .map(|&label| u16::from_le_bytes(label).into())
+                .collect(),
+        );
+    }
+    if header.contains("'descr':'<u4'") && Some(data.len()) == count.checked_mul(4) {
+        let labels = data.as_chunks().0.iter();
+        return Some(labels.map(|&label| u32::from_le_bytes(label)).collect());
+    }
+    None
 }
 
 /// Returns the first line of why a file was refused; a syntax error goes on to quote all of it.
@@ -102,4 +137,39 @@ fn no_array(error: &ViewNpyError) -> String {
     let error = error.to_string();
     let first_line = error.lines().next().unwrap_or_default();
     format!("no u8 array in .npy format: {first_line}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns an array of one axis.
+    fn npy(description: &str, shape: &str, data: &[u8]) -> Vec<u8> {
+        let header =
+            format!("{{'descr': '{description}', 'fortran_order': False, 'shape': {shape}, }}\n");
+        let length = (header.len() as u16).to_le_bytes();
+        let magic = b"\x93NUMPY\x01\x00";
+        [magic, &length[..], header.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn labels_are_bytes_or_wider() {
+        let wide = npy("<u2", "(2, )", &[44, 1, 7, 0]);
+        assert_eq!(read_labels(&wide, 2).unwrap(), [300, 7]);
+        let wider = npy("<u4", "(2,)", &[0, 0, 1, 0, 7, 0, 0, 0]);
+        assert_eq!(read_labels(&wider, 2).unwrap(), [65536, 7]);
+        assert_eq!(
+            read_labels(&npy("|u1", "(2,)", &[9, 7]), 2).unwrap(),
+            [9, 7]
+        );
+        for (bytes, count) in [
+            (npy("<u2", "(2,)", &[44, 1, 7]), 2),
+            (npy("<u2", "(1,)", &[44, 1]), 2),
+            (npy("<u2", "(1099511627776,)", &[44, 1]), 1 << 40),
+            (npy("<i2", "(1,)", &[44, 1]), 1),
+            (wide[..9].to_vec(), 2),
+        ] {
+            assert!(read_labels(&bytes, count).is_err(), "{bytes:?}");
+        }
+    }
 }
