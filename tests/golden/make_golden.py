@@ -328,6 +328,9 @@ def tails():
         case(operator.lower(), [4], [node("MatMul", ["x", "w"], "a"), node(operator, ["a"], "y", axis=1)], weights)
     case("softmax_opset_9", [4], [node("MatMul", ["x", "w"], "a"), node("Softmax", ["a"], "y")], weights, opset=9)
     case("arg_max", [4], [node("MatMul", ["x", "w"], "a"), node("ArgMax", ["a"], "y", axis=1)], weights)
+    # Of numbers of its own, so that those of the cases below stay.
+    case("sigmoid_of_one", [3], [node("MatMul", ["x", "v"], "a"), node("Sigmoid", ["a"], "y")],
+         {"v": np.array([[1], [-2], [0.5]], np.float32)}, x=np.array([[0.5, -0.25, 1]], np.float32))
 
 
 def linear_quantisers():

@@ -1,0 +1,195 @@
+//! Imports by what comes with a network: features of different sizes, labels by other numbers, single
+//! outputs, files with several parts, calibration images that cannot serve.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use ndarray::{Array1, Array2};
+use ndarray_npy::WriteNpyExt;
+use splitbench::Result;
+use splitbench::data::Preprocessing;
+use splitbench::import::calibration::RangeMethod;
+use splitbench::import::report::report;
+use splitbench::import::{Imported, Request, import};
+use splitbench::model::Model;
+use tempfile::TempDir;
+use zip::write::{SimpleFileOptions, ZipWriter};
+
+/// Returns a request for a network of `tests/golden`.
+fn request(network: &str, folder: &TempDir, calibrate: &str) -> Request {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    Request {
+        onnx: golden.join(format!("{network}.onnx")),
+        calibrate: folder.path().join(calibrate),
+        labels: None,
+        test: None,
+        test_labels: None,
+        calibration_images: 1000,
+        preprocessing: Preprocessing::default(),
+        bits: None,
+        weight_bits: None,
+        range: RangeMethod::Mse,
+        most_loss: 0.01,
+        out: folder.path().join("model"),
+    }
+}
+
+fn run(request: &Request) -> Result<Imported> {
+    import(request, &|_| {})
+}
+
+/// Returns features whose sizes lie a thousandfold apart.
+fn features(count: usize, elements: usize) -> Array2<f32> {
+    Array2::from_shape_fn((count, elements), |(image, element)| {
+        let wave = ((image * 7 + 1) as f32 * (element + 1) as f32 * 0.37).sin();
+        wave * 1000f32.powi(element as i32 % 3 - 1)
+    })
+}
+
+fn write_npy(folder: &TempDir, name: &str, features: &Array2<f32>) -> PathBuf {
+    let path = folder.path().join(name);
+    features
+        .write_npy(fs::File::create(&path).unwrap())
+        .unwrap();
+    path
+}
+
+fn has_note(imported: &Imported, part: &str) -> bool {
+    imported.notes.iter().any(|note| note.contains(part))
+}
+
+#[test]
+fn features_have_levels_of_their_own_and_float_is_the_untouched_network() {
+    let folder = tempfile::tempdir().unwrap();
+    write_npy(&folder, "x.npy", &features(200, 6));
+    let request = request("mat_mul", &folder, "x.npy");
+    let imported = run(&request).unwrap();
+    let input = &imported.model.input;
+    assert!(input.scale[1] > 100.0 * input.scale[0] && input.scale[2] > 100.0 * input.scale[1]);
+    assert!(
+        has_note(&imported, "6 scales and 6 offsets"),
+        "{:?}",
+        imported.notes
+    );
+    // The labels are the untouched network's own, so that it has them all right.
+    assert_eq!(imported.model.float_accuracy, Some(1.0));
+    assert!(imported.rounded_accuracy.unwrap() >= 0.97);
+    assert!(imported.integer_accuracy.unwrap() >= 0.95);
+    let text = report(&imported, &request).unwrap().join("\n");
+    assert!(text.contains("float 100.0 % ("), "{text}");
+    assert!(text.contains("on the rounded input), integers"), "{text}");
+    let loaded = Model::load(&request.out).unwrap();
+    assert_eq!(loaded.input, imported.model.input);
+}
+
+#[test]
+fn parts_of_an_archive_calibrate_and_test() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("both.npz");
+    let labels = |count, class| Array1::from_shape_fn(count, |i| ((i + class) % 4) as i64);
+    let mut archive = ZipWriter::new(fs::File::create(&path).unwrap());
+    let mut add = |name: &str| {
+        let options = SimpleFileOptions::default();
+        archive.start_file(format!("{name}.npy"), options).unwrap();
+        let mut bytes = Vec::new();
+        match name {
+            "x_train" => features(60, 6).write_npy(&mut bytes).unwrap(),
+            "x_test" => features(30, 6).write_npy(&mut bytes).unwrap(),
+            "y_train" => labels(60, 0).write_npy(&mut bytes).unwrap(),
+            _ => labels(30, 1).write_npy(&mut bytes).unwrap(),
+        }
+        archive.write_all(&bytes).unwrap();
+    };
+    ["x_test", "y_test", "x_train", "y_train"]
+        .into_iter()
+        .for_each(&mut add);
+    archive.finish().unwrap();
+    let mut request = request("mat_mul", &folder, "both.npz");
+    request.test = Some(path);
+    let model = run(&request).unwrap().model;
+    assert_eq!(model.test.len(), 30);
+    assert_eq!(model.test.label(0), 1);
+}
+
+#[test]
+fn labels_that_are_no_classes_are_named() {
+    let folder = tempfile::tempdir().unwrap();
+    write_npy(&folder, "x.npy", &features(20, 6));
+    let labels = folder.path().join("y.txt");
+    let mut request = request("mat_mul", &folder, "x.npy");
+    request.labels = Some(labels.clone());
+    for (label, expected) in [
+        (
+            "4",
+            "label 4 of image 19 is none of the network's 4 classes, 0 to 3",
+        ),
+        ("-1", "label -1 of image 19"),
+        ("0.5", "regression targets are not supported"),
+    ] {
+        fs::write(&labels, format!("{}{label}\n", "1.0\n".repeat(19))).unwrap();
+        let error = run(&request).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!request.out.exists());
+    }
+}
+
+#[test]
+fn a_single_output_with_a_sigmoid_is_a_classifier_of_two() {
+    let folder = tempfile::tempdir().unwrap();
+    let x = features(80, 3);
+    write_npy(&folder, "x.npy", &x);
+    // The weights of the network in make_golden.py.
+    let logit = |row: ndarray::ArrayView1<f32>| row[0] - 2.0 * row[1] + 0.5 * row[2];
+    let labels: String = x
+        .outer_iter()
+        .map(|row| format!("{}\n", u8::from(logit(row) > 0.0)))
+        .collect();
+    fs::write(folder.path().join("y.txt"), labels).unwrap();
+    let mut request = request("sigmoid_of_one", &folder, "x.npy");
+    request.labels = Some(folder.path().join("y.txt"));
+    let imported = run(&request).unwrap();
+    assert_eq!(imported.model.classes, [0, 1]);
+    assert_eq!(imported.model.bootstrap_count(&"S".parse().unwrap()), 0);
+    assert_eq!(imported.model.float_accuracy, Some(1.0));
+    assert!(imported.integer_accuracy.unwrap() >= 0.95);
+}
+
+#[test]
+fn a_single_output_without_one_claims_no_accuracy() {
+    let folder = tempfile::tempdir().unwrap();
+    write_npy(&folder, "x.npy", &features(80, 4));
+    let targets: String = (0..80).map(|i| format!("{}.5\n", i - 40)).collect();
+    fs::write(folder.path().join("y.txt"), targets).unwrap();
+    let mut request = request("sklearn_regression", &folder, "x.npy");
+    request.labels = Some(folder.path().join("y.txt"));
+    let imported = run(&request).unwrap();
+    let accuracies = (imported.model.float_accuracy, imported.integer_accuracy);
+    assert_eq!(accuracies, (None, None));
+    assert!(imported.relative_error.unwrap() < 0.1);
+    assert!(!imported.model.is_classifier());
+    let text = report(&imported, &request).unwrap().join("\n");
+    assert!(
+        text.contains("of their deviation from the float network's"),
+        "{text}"
+    );
+    assert!(!text.contains("accuracy over"), "{text}");
+}
+
+#[test]
+fn calibration_images_that_cannot_serve_are_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let test = write_npy(&folder, "test.npy", &features(100, 6));
+    let few = features(100, 6).slice_move(ndarray::s![..3, ..]);
+    let shifted = features(100, 6).mapv(|value| value.abs() * 1.5);
+    for (calibration, expected) in [(few, "only 3 images"), (shifted, "in the mean")] {
+        write_npy(&folder, "x.npy", &calibration);
+        let mut request = request("mat_mul", &folder, "x.npy");
+        request.test = Some(test.clone());
+        request.out = folder.path().join(expected.replace(' ', "-"));
+        let imported = run(&request).unwrap();
+        assert!(has_note(&imported, expected), "{:?}", imported.notes);
+    }
+}
