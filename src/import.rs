@@ -15,6 +15,7 @@ mod fault;
 pub mod images;
 pub mod lower;
 pub mod network;
+mod npy;
 pub mod onnx;
 pub mod report;
 mod runaways;
@@ -200,11 +201,14 @@ fn read_data(
 ) -> Result<(FittedSet, FittedSet)> {
     let (shape, classes) = (&network.input_shape, network.class_numbers());
     if classes.is_empty() {
-        notes.push(
-            "the outputs are no classes: there is no label to compare, and labels or targets of the \
-             images are left out; a sigmoid behind a single output would make it a classifier of two"
-                .into(),
-        );
+        let otherwise = match network.output_count() {
+            1 => "a Sigmoid behind the single output would make it a classifier of two",
+            _ => "there are as many as inputs, and a Softmax or ArgMax would make them classes",
+        };
+        notes.push(format!(
+            "the outputs are no classes, so that there is no accuracy, and labels or targets of the \
+             images are left out: {otherwise}"
+        ));
     }
     let fit = |set, reference| data::fit(set, shape, &classes, &request.preprocessing, reference);
     let read = |images: &Path, labels: Option<&Path>, part| -> Result<ImageSet> {

@@ -4,7 +4,7 @@
 use super::classes::class_indices;
 use super::grid::{Grid, Groups, grids};
 use super::preprocessing::{Layout, Preprocessing};
-use super::rounding::{Rounded, check_grids, round};
+use super::rounding::{check_grids, round};
 use super::unlike::check_units;
 use super::{ImageSet, Pixels, element_count};
 use crate::error::{Error, Result};
@@ -115,7 +115,7 @@ fn fit_reals(
     check_grids(place, &grids)?;
     let rounded = round(&reals, groups, &grids);
     Ok(FittedSet {
-        notes: notes(&rounded, &grids, is_vector, reference.is_some()),
+        notes: rounded.notes(&grids, is_vector, reference.is_some()),
         images: rounded.images,
         count: 0,
         scale: grids.iter().map(|grid| grid.scale).collect(),
@@ -123,45 +123,6 @@ fn fit_reals(
         reals: Some(reals),
         labels: None,
     })
-}
-
-/// Returns what the user should know of rounded floats.
-fn notes(rounded: &Rounded, grids: &[Grid], is_vector: bool, is_test: bool) -> Vec<String> {
-    let (clipped, count) = (rounded.clipped, rounded.images.len());
-    let mut notes = Vec::new();
-    if !is_test {
-        let own = grids.iter().any(|grid| *grid != grids[0]);
-        let (each, told) = match (own, is_vector) {
-            (false, _) => (String::new(), "one scale and one offset".to_owned()),
-            (true, true) => (
-                " of each element".to_owned(),
-                format!("{0} scales and {0} offsets", grids.len()),
-            ),
-            (true, false) => (
-                " of each channel".to_owned(),
-                format!("{0} scales and {0} offsets", grids.len()),
-            ),
-        };
-        notes.push(format!(
-            "floats were rounded to 256 levels{each}, by at most {:.2e}: the client is told {told} \
-             of the input",
-            rounded.largest_error
-        ));
-    }
-    if clipped > 0 {
-        let where_from = match is_test {
-            true => "test values lie beyond the calibration images' levels",
-            false => {
-                "calibration values lie so far from all others of their element or channel \
-                      that the levels do not reach them"
-            }
-        };
-        notes.push(format!(
-            "{clipped} of {count} {where_from} and were clipped, by at most {:.2e}",
-            rounded.largest_clipped
-        ));
-    }
-    notes
 }
 
 /// Returns which values have a scale of their own: channels of images and elements of vectors.

@@ -8,11 +8,11 @@ pub(super) struct Rounded {
     /// The levels, in the order of the floats.
     pub images: Vec<u8>,
     /// Of the values between the first level and the last.
-    pub largest_error: f64,
+    largest_error: f64,
     /// Of the values beyond them.
-    pub largest_clipped: f64,
+    largest_clipped: f64,
     /// How many lie beyond them.
-    pub clipped: usize,
+    clipped: usize,
 }
 
 /// Refuses grids that float32, in which the network runs, does not hold.
@@ -59,6 +59,47 @@ pub(super) fn round(values: &[f32], groups: Groups, grids: &[Grid]) -> Rounded {
         }
     }
     rounded
+}
+
+impl Rounded {
+    /// Returns what the user should know.
+    pub fn notes(&self, grids: &[Grid], is_vector: bool, is_test: bool) -> Vec<String> {
+        let (clipped, count) = (self.clipped, self.images.len());
+        let mut notes = Vec::new();
+        if !is_test {
+            let own = grids.iter().any(|grid| *grid != grids[0]);
+            let (each, told) = match (own, is_vector) {
+                (false, _) => (String::new(), "one scale and one offset".to_owned()),
+                (true, true) => (
+                    " of each element".to_owned(),
+                    format!("{0} scales and {0} offsets", grids.len()),
+                ),
+                (true, false) => (
+                    " of each channel".to_owned(),
+                    format!("{0} scales and {0} offsets", grids.len()),
+                ),
+            };
+            notes.push(format!(
+            "floats were rounded to 256 levels{each}, by at most {:.2e}: the client is told {told} \
+             of the input",
+            self.largest_error
+        ));
+        }
+        if clipped > 0 {
+            let where_from = match is_test {
+                true => "test values lie beyond the calibration images' levels",
+                false => {
+                    "calibration values lie so far from all others of their element or channel \
+                      that the levels do not reach them"
+                }
+            };
+            notes.push(format!(
+                "{clipped} of {count} {where_from} and were clipped, by at most {:.2e}",
+                self.largest_clipped
+            ));
+        }
+        notes
+    }
 }
 
 #[cfg(test)]

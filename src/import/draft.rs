@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::calibration::{Calibration, RangeMethod, output_of};
 use super::network::{Layer, Network, Operation, WeightQuantisation};
+use super::npy::{labels_npy, npy};
 use super::search::Bits;
 use super::{DEFAULT_WEIGHT_BITS, Request};
 use crate::data::{FittedSet, MAX_LEVEL};
@@ -458,43 +459,6 @@ fn per_channel(values: &[f64]) -> PerChannel {
         }
         values => PerChannel::Each(values.to_vec()),
     }
-}
-
-/// Returns labels in NumPy's format, of the narrowest elements that hold them.
-fn labels_npy(labels: &[u32]) -> Vec<u8> {
-    let shape = [labels.len()];
-    let largest = labels.iter().copied().max().unwrap_or(0);
-    if u8::try_from(largest).is_ok() {
-        let bytes: Vec<u8> = labels.iter().map(|&label| label as u8).collect();
-        npy(&shape, "|u1", &bytes)
-    } else if u16::try_from(largest).is_ok() {
-        let bytes = labels
-            .iter()
-            .flat_map(|&label| (label as u16).to_le_bytes());
-        npy(&shape, "<u2", &bytes.collect::<Vec<u8>>())
-    } else {
-        let bytes = labels.iter().flat_map(|label| label.to_le_bytes());
-        npy(&shape, "<u4", &bytes.collect::<Vec<u8>>())
-    }
-}
-
-/// Returns an array in NumPy's format, version 1.0.
-fn npy(shape: &[usize], description: &str, data: &[u8]) -> Vec<u8> {
-    const ALIGNMENT: usize = 64;
-    let axes: String = shape.iter().map(|size| format!("{size}, ")).collect();
-    let header =
-        format!("{{'descr': '{description}', 'fortran_order': False, 'shape': ({axes}), }}");
-    let magic = b"\x93NUMPY\x01\x00";
-    let unpadded = magic.len() + 2 + header.len() + 1;
-    let padding = unpadded.next_multiple_of(ALIGNMENT) - unpadded;
-    let length = (header.len() + padding + 1) as u16;
-    let mut bytes = magic.to_vec();
-    bytes.extend(length.to_le_bytes());
-    bytes.extend(header.as_bytes());
-    bytes.extend(std::iter::repeat_n(b' ', padding));
-    bytes.push(b'\n');
-    bytes.extend(data);
-    bytes
 }
 
 /// Gives a folder that was made for its owner alone the usual permissions.

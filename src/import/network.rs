@@ -99,7 +99,16 @@ pub enum Tail {
     Sigmoid,
 }
 
+/// Fewer outputs than this are classes, though there be as many inputs.
+const FEWEST_RESTORED: usize = 16;
+
 impl Network {
+    /// Returns whether there are as many outputs as inputs, with no sign of what they are.
+    fn restores_input(&self) -> bool {
+        let input_count: usize = self.input_shape.iter().product();
+        self.tail == Tail::None && self.output_count() == input_count
+    }
+
     /// Returns the number of outputs.
     pub fn output_count(&self) -> usize {
         let last = self.layers.last();
@@ -127,13 +136,70 @@ impl Network {
 
     /// Returns the number of each class: as the file says, else counted from 0. There are none where
     /// the outputs are no classes: a single output is one of a classifier only where a sigmoid
-    /// follows, or the file lists two classes.
+    /// follows, or the file lists two classes, and as many outputs as inputs are an autoencoder's
+    /// unless something behind them says otherwise.
     pub fn class_numbers(&self) -> Vec<i64> {
         match (&self.classes, self.output_count()) {
             (Some(classes), _) => classes.clone(),
             (None, 1) if self.tail == Tail::Sigmoid => vec![0, 1],
             (None, 1) => Vec::new(),
+            (None, count) if count >= FEWEST_RESTORED && self.restores_input() => Vec::new(),
             (None, count) => (0..).take(count).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Returns a network of dense layers of zeros and what stands between them.
+    fn network(inputs: usize, outputs: usize, behind: &[Operation]) -> Network {
+        let dense = Operation::Dense {
+            weights: Array2::zeros((outputs, inputs)),
+            bias: Array1::zeros(outputs),
+            quantisation: None,
+        };
+        let operations = std::iter::once(&dense).chain(behind).enumerate();
+        Network {
+            input_shape: vec![inputs],
+            layers: operations
+                .map(|(index, operation)| Layer {
+                    name: index.to_string(),
+                    inputs: vec![index],
+                    shape: vec![outputs],
+                    block: None,
+                    operation: operation.clone(),
+                })
+                .collect(),
+            tail: Tail::None,
+            classes: None,
+            notes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn outputs_are_classes_where_something_says_so() {
+        let sigmoid = Operation::Activation(Function::Sigmoid);
+        let behind = [sigmoid.clone(), Operation::Flatten];
+        let table: [(usize, usize, &[Operation], usize, usize); 7] = [
+            (4, 3, &[], 1, 3),
+            (4, 4, &[], 1, 4),
+            (64, 64, &[], 1, 0),
+            (4, 1, &[], 1, 0),
+            (4, 1, &behind[..1], 1, 2),
+            (4, 1, &behind, 1, 2),
+            // Several sigmoids are left where they are.
+            (4, 3, &behind[..1], 2, 3),
+        ];
+        for (inputs, outputs, behind, layers, classes) in table {
+            let mut network = network(inputs, outputs, behind);
+            network.leave_sigmoid_to_client();
+            let found = (network.layers.len(), network.class_numbers().len());
+            assert_eq!(found, (layers, classes), "{inputs} to {outputs}");
+        }
+        let mut listed = network(4, 1, &[]);
+        listed.classes = Some(vec![-1, 1]);
+        assert_eq!(listed.class_numbers(), [-1, 1]);
     }
 }
