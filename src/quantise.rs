@@ -79,32 +79,23 @@ impl Quantisation {
     }
 }
 
-/// How fine the integers of a row of weights are.
+/// How fine the integers of weights are.
 #[derive(Debug, Clone, Copy)]
-pub struct WeightBits {
+pub struct WeightBits<'a> {
     /// The largest weight of a row takes so many.
     pub bits: u32,
-    /// Where the largest weight exceeds the root mean square of the others' by more than this factor,
-    /// it takes more: what counts is the error of the sum, which is that of all weights together.
-    pub most_crest: f64,
+    /// Per output element, if anything: the largest scale. A row whose largest weight would take more
+    /// than that leaves the others too few integers.
+    pub most_scales: &'a [f64],
 }
 
-impl WeightBits {
-    /// Returns bits that the largest weight takes, however far it exceeds all others.
+impl WeightBits<'_> {
+    /// Returns bits that the largest weight of a row takes, however far it exceeds all others.
     pub fn plain(bits: u32) -> Self {
         Self {
             bits,
-            most_crest: f64::INFINITY,
+            most_scales: &[],
         }
-    }
-
-    /// Returns the scale of a row.
-    fn scale(self, row: &[f64]) -> f64 {
-        let peak = row.iter().fold(0.0, |peak: f64, real| peak.max(real.abs()));
-        let count = row.iter().filter(|real| **real != 0.0).count();
-        let square = row.iter().map(|real| real * real).sum::<f64>() / count.max(1) as f64;
-        let largest = ((1i64 << (self.bits - 1)) - 1) as f64;
-        peak.min(self.most_crest * square.sqrt()) / largest
     }
 }
 
@@ -130,7 +121,7 @@ type Rows = (Arc<[u64]>, Vec<(f64, bool)>);
 /// for a bias that is no multiple of it.
 pub fn quantise_map(
     map: &LinearMap<f32>,
-    bits: WeightBits,
+    bits: WeightBits<'_>,
     weight_scale: Option<&[f32]>,
     input_scales: &[f64],
     reduce: bool,
@@ -239,13 +230,14 @@ impl ColumnScales {
 /// Returns integers, scale and exactness of each row of a block.
 fn quantise_rows(
     block: &Block<f32>,
-    bits: WeightBits,
+    bits: WeightBits<'_>,
     weight_scale: Option<&[f32]>,
     column_scales: &[f64],
     reduce: bool,
 ) -> Rows {
     let mut integers = Vec::with_capacity(block.weights.len());
     let mut rows = Vec::with_capacity(block.outputs.len());
+    let largest = ((1i64 << (bits.bits - 1)) - 1) as f64;
     // A column that is padding everywhere has no scale.
     let mut scales = column_scales.iter().filter(|&&scale| scale > 0.0);
     let common = scales.next().copied();
@@ -263,17 +255,16 @@ fn quantise_rows(
             Some(scales) if uniform => f64::from(scales[index]) * common.unwrap_or(1.0),
             // A row of zeros has no scale of its own.
             _ if peak == 0.0 => f64::INFINITY,
-            _ => bits.scale(&reals),
+            _ => peak / largest,
         };
-        let rounded: Vec<i64> = reals
-            .iter()
-            .map(|real| (real / scale).round() as i64)
-            .collect();
-        let error = reals
-            .iter()
-            .zip(&rounded)
-            .map(|(real, &n)| (real - n as f64 * scale).abs());
-        let exact = peak > 0.0 && error.fold(0.0, f64::max) <= EXACT_SHARE * scale;
+        let (rounded, exact) = rounded_to(&reals, scale);
+        let most = bits.most_scales.get(block.outputs[index] as usize);
+        let (scale, rounded) = match most {
+            Some(&most) if !exact && weight_scale.is_none() && scale > most => {
+                (most, rounded_to(&reals, most).0)
+            }
+            _ => (scale, rounded),
+        };
         // A file's own scale is the same for rows that must keep it in common.
         let divisor = if weight_scale.is_some() || !reduce {
             1
@@ -287,6 +278,18 @@ fn quantise_rows(
         rows.push((scale * divisor as f64, exact));
     }
     (integers.into(), rows)
+}
+
+/// Returns the nearest integers to reals on a scale, and whether they are those without any error.
+fn rounded_to(reals: &[f64], scale: f64) -> (Vec<i64>, bool) {
+    let rounded: Vec<i64> = reals
+        .iter()
+        .map(|real| (real / scale).round() as i64)
+        .collect();
+    let errors = reals.iter().zip(&rounded);
+    let errors = errors.map(|(real, &n)| (real - n as f64 * scale).abs());
+    let exact = errors.fold(0.0, f64::max) <= EXACT_SHARE * scale;
+    (rounded, exact && reals.iter().any(|real| *real != 0.0))
 }
 
 fn greatest_common_divisor(a: i64, b: i64) -> i64 {

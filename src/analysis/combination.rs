@@ -57,8 +57,6 @@ pub(super) struct Weights {
     pub bits: u32,
     /// Per output element: the weights are integer multiples of it.
     pub scale: Option<Vec<f32>>,
-    /// Whether several layers make them.
-    pub composed: bool,
 }
 
 /// The linear nodes of a segment as combinations.
@@ -313,7 +311,6 @@ impl Weights {
             geometry: linear.geometry,
             bits: linear.weight_bits,
             scale: linear.weight_scale.clone(),
-            composed: false,
         }
     }
 
@@ -352,7 +349,6 @@ impl Weights {
             map,
             bits: 0,
             scale: None,
-            composed: true,
         }
     }
 

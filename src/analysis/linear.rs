@@ -30,9 +30,10 @@ const MOST_INTEGER: f64 = 262_144.0;
 const MOST_FACTOR_INTEGER: f64 = 1_048_576.0;
 /// The integer that the bias of a row of zeros gets.
 const ZERO_ROW_INTEGER: f64 = 1024.0;
-/// The root mean square of a row of composed weights that their bits are for, where the largest exceeds
-/// it by more: a kernel of kernels has a few large weights and many small ones, and the sum errs by all.
-const MOST_CREST: f64 = 4.0;
+/// By how much rounding a row of weights of eight bits may err, as a share of the range of its sums: a
+/// weight that far exceeds the others, on an input that hardly varies say, takes more than its bits.
+/// With each bit less it may err by twice as much.
+const MOST_ROW_ERROR: f64 = 1.0 / 256.0;
 
 /// The weights in front of a look-up, before the steps of the sources are known.
 pub struct Filling {
@@ -79,12 +80,12 @@ impl Analyst<'_> {
         let mut bias = self.linear.bias(value);
         let plain = bias.iter().all(|&bias| bias == 0.0)
             && input.offsets.iter().all(|&offset| offset == 0.0);
-        let mut rows = quantise(weights, &input, plain);
+        let calibrated = self.model.range(value);
+        let mut rows = quantise(weights, &input, &calibrated, plain);
         let offsets = weights.map.apply_to(&input.offsets);
         bias.iter_mut()
             .zip(offsets)
             .for_each(|(b, offset)| *b += offset);
-        let calibrated = self.model.range(value);
         let most_integer = match (self.linear.reader_count(value), input.fresh) {
             (1.., _) => MOST_FACTOR_INTEGER,
             (0, true) => MOST_FRESH_INTEGER,
@@ -151,8 +152,9 @@ impl Analyst<'_> {
     pub(super) fn matrix_term(
         weights: &Weights,
         input: &Value,
+        calibrated: &[(f32, f32)],
     ) -> (FillingTerm, Vec<f64>, Vec<(f64, f64)>) {
-        let rows = quantise(weights, input, true);
+        let rows = quantise(weights, input, calibrated, true);
         let bias = weights.map.apply_to(&input.offsets);
         let worst = real_worst_range(&weights.map, input, &bias);
         let term = FillingTerm {
@@ -316,22 +318,56 @@ fn real_worst_range(map: &LinearMap<f32>, input: &Value, bias: &[f64]) -> Vec<(f
     ranges
 }
 
-/// Returns weights as integers for an input.
-fn quantise(weights: &Weights, input: &Value, reduce: bool) -> QuantisedRows {
+/// Returns weights as integers for an input; `calibrated` are the ranges of what they add up to.
+fn quantise(
+    weights: &Weights,
+    input: &Value,
+    calibrated: &[(f32, f32)],
+    reduce: bool,
+) -> QuantisedRows {
     let bits = if input.fresh {
         UPLOAD_BITS
     } else {
         weights.bits
     };
-    let bits = match weights.composed {
-        true => WeightBits {
-            bits,
-            most_crest: MOST_CREST,
-        },
-        false => WeightBits::plain(bits),
+    let most_error = MOST_ROW_ERROR * f64::from(1u32 << UPLOAD_BITS.saturating_sub(bits));
+    let most_scales = most_scales(&weights.map, input, calibrated, most_error);
+    let bits = WeightBits {
+        bits,
+        most_scales: &most_scales,
     };
     let scale = weights.scale.as_deref();
     quantise_map(&weights.map, bits, scale, &input.scales, reduce)
+}
+
+/// Returns, per output element, the scale at which rounding its weights errs by that share of its
+/// calibrated range, infinite where it has none.
+///
+/// A rounded weight is off by s/√12, and an input of m integers lies about m/2 from their middle at
+/// most, so that the sum errs by s/√12 · √(Σ (m/2)²) at most, as standard deviations add up.
+fn most_scales(
+    map: &LinearMap<f32>,
+    input: &Value,
+    calibrated: &[(f32, f32)],
+    share: f64,
+) -> Vec<f64> {
+    let mut scales = vec![f64::INFINITY; map.output_count];
+    for block in &map.blocks {
+        let read = block.inputs.iter();
+        let ranges = read.filter_map(|&element| input.range.get(element as usize));
+        let squares: f64 = ranges
+            .map(|(low, high)| ((high - low) as f64 / 2.0).powi(2))
+            .sum();
+        let error = (squares / 12.0).sqrt();
+        for &output in &block.outputs {
+            let (low, high) = calibrated[output as usize];
+            let width = f64::from(high - low);
+            if width > 0.0 && error > 0.0 {
+                scales[output as usize] = share * width / error;
+            }
+        }
+    }
+    scales
 }
 
 /// Coarsens rows whose weights are so small against their range or bias that those would become

@@ -164,6 +164,11 @@ impl Analyst<'_> {
             ] => weights.geometry,
             _ => Geometry::Other,
         };
+        // What is taken as it is keeps its own range.
+        let calibrated = match made {
+            Some(_) => self.model.range(value),
+            None => Vec::new(),
+        };
         let mut slots = Vec::new();
         let mut ranges: Vec<(f64, f64)> = bias.iter().map(|&bias| (bias, bias)).collect();
         let mut filling = Filling {
@@ -178,7 +183,7 @@ impl Analyst<'_> {
             let input = &self.values[&operand.value];
             let (term, bias, worst) = match &operand.weights {
                 None => Self::identity_term(input),
-                Some(weights) => Self::matrix_term(weights, input),
+                Some(weights) => Self::matrix_term(weights, input, &calibrated),
             };
             slots.push(input.slot);
             filling.terms.push(term);
@@ -189,10 +194,6 @@ impl Analyst<'_> {
                 *range = (range.0 + worst.0, range.1 + worst.1);
             }
         }
-        let calibrated = match made {
-            Some(_) => self.model.range(value),
-            None => Vec::new(),
-        };
         for (range, calibrated) in ranges.iter_mut().zip(calibrated) {
             let slack = (range.1 - range.0) * ROUNDING_SLACK;
             let (low, high) = widen(calibrated);
