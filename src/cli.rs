@@ -37,13 +37,14 @@ use crate::explain::explain;
 use crate::model::{Granularity, Model};
 use crate::placement::{Party, Placement};
 use crate::plot::{draw_results, hosts};
-use crate::progress::INTERRUPTED;
+use crate::progress::{INTERRUPTED, tell};
 use crate::protection::Protection;
 use crate::results::{self, Tables, read_csv};
 use crate::role;
 use crate::row::SplitRow;
 use crate::session::Session;
 use crate::settings::{Overrides, Settings, all_placements};
+use crate::step_noise::StepNoise;
 use crate::units;
 use crate::worker;
 
@@ -126,9 +127,10 @@ struct EncryptionArguments {
     #[arg(long, value_name = "CHOICE")]
     parameters: Option<String>,
     /// With auto: the noise that a look-up may have, as a share of an output step,
-    /// the mean over channels [default: 0.5]
+    /// the mean over channels, or auto for the most, up to 0.5, that costs at most 0.3 points of
+    /// the model's calibration images [default: auto]
     #[arg(long, value_name = "SHARE")]
-    step_noise: Option<f64>,
+    step_noise: Option<StepNoise>,
     /// log2 of the failure probability that no look-up may exceed [default: -64]
     #[arg(long, value_name = "LOG2", allow_negative_numbers = true)]
     log2_p_fail: Option<f64>,
@@ -274,6 +276,9 @@ fn resolve_one(arguments: ParamsArguments) -> Result<(Settings, Model, Placement
         placements: vec![letters.parse()?],
         ..arguments.encryption.overrides()
     })?;
+    if let Some(line) = settings.step_noise_line() {
+        tell(&line);
+    }
     let placement = settings.placements[0].clone();
     Ok((settings, model, placement))
 }

@@ -74,6 +74,7 @@ pub mod solver;
 pub mod spill;
 pub mod standing;
 pub mod statistics;
+pub mod step_noise;
 pub mod sweep;
 pub mod units;
 pub mod visit;

@@ -37,6 +37,8 @@ pub struct Model {
     pub nodes: Vec<Node>,
     /// The placeable layers in order; together they cover every node once.
     pub layers: Vec<Layer>,
+    /// Images that say how much noise the network bears, where the folder has any.
+    pub calibration: Option<TestSet>,
     pub test: TestSet,
     /// The number of each class, in the order of the outputs; two of a single output, of its
     /// negative and of its positive side; none where the outputs are no classes.
@@ -153,12 +155,21 @@ impl Model {
         let classes = build::check_classes(raw.classes, nodes.last().map_or(0, Node::output_count))
             .map_err(|reason| Error::invalid(&place, reason))?;
         test.check_labels(classes.len(), source, &raw.test)?;
+        let calibration = match &raw.calibration {
+            None => None,
+            Some(raw) => {
+                let set = TestSet::read(source, raw, &input)?;
+                set.check_labels(classes.len(), source, raw)?;
+                Some(set)
+            }
+        };
         Ok(Self {
             name: raw.name,
             description: raw.description,
             input,
             layers: layers_of(&nodes, Granularity::Block),
             nodes,
+            calibration,
             test,
             classes,
             float_accuracy: raw.float_accuracy,
@@ -185,6 +196,14 @@ impl Model {
     /// Returns whether the outputs are classes, so that an accuracy means something.
     pub fn is_classifier(&self) -> bool {
         !self.classes.is_empty()
+    }
+
+    /// Returns the model with its calibration images in place of its test images, where it has any.
+    pub fn on_calibration_images(&self) -> Option<Self> {
+        Some(Self {
+            test: self.calibration.clone()?,
+            ..self.clone()
+        })
     }
 
     /// Returns the number of placeable layers.

@@ -30,7 +30,7 @@ pub enum Precision {
 /// The noise of an answer behind look-ups, as a share of its range, that no set may exceed.
 const MOST_ANSWER_NOISE: f64 = 1.0 / 64.0;
 /// The noise of a comparison of logits, as a share of the range of their differences, that no set
-/// may exceed.
+/// may exceed; where less step noise than [`DEFAULT_STEP_NOISE`] is asked for, in proportion to that.
 const MOST_COMPARISON_NOISE: f64 = 1.0 / 256.0;
 /// The noise that a look-up may have unless the settings say otherwise, as a share of an output
 /// step.
@@ -222,8 +222,9 @@ fn is_precise(
                 (Precision::StepNoise(limit), Purpose::Activation) => {
                     look_up.step_noise(&noise, share) <= limit
                 }
-                (Precision::StepNoise(_), Purpose::Comparison) => {
-                    look_up.range_noise(&noise, share) <= MOST_COMPARISON_NOISE
+                (Precision::StepNoise(limit), Purpose::Comparison) => {
+                    let stricter = (limit / DEFAULT_STEP_NOISE).min(1.0);
+                    look_up.range_noise(&noise, share) <= MOST_COMPARISON_NOISE * stricter
                 }
                 (Precision::StepNoise(_), Purpose::Protection) => {
                     look_up.range_noise(&noise, share) <= MOST_ANSWER_NOISE

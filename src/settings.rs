@@ -21,6 +21,7 @@ use crate::placement::Placement;
 use crate::protection::Protection;
 use crate::select::{DEFAULT_STEP_NOISE, Precision};
 use crate::shard::Shard;
+use crate::step_noise::{self, StepNoise};
 use crate::units;
 
 /// The most layers of a network whose placements beside the budget are listed as skipped.
@@ -58,9 +59,9 @@ pub struct SplitFile {
     /// `auto`, `exact`, `fast` or `accurate`.
     #[serde(default = "auto")]
     pub parameters: String,
-    /// With `auto`: the noise that a look-up may have, as a share of an output step.
-    #[serde(default = "default_step_noise")]
-    pub step_noise: f64,
+    /// With `auto`: the noise that a look-up may have, as a share of an output step, or `auto` again.
+    #[serde(default)]
+    pub step_noise: StepNoise,
     /// The failure probability that no look-up may exceed.
     #[serde(default = "default_log2_p_fail")]
     pub log2_p_fail_lookup: f64,
@@ -110,10 +111,6 @@ fn plain() -> Download {
     Download::Plain
 }
 
-fn default_step_noise() -> f64 {
-    DEFAULT_STEP_NOISE
-}
-
 fn default_log2_p_fail() -> f64 {
     -64.0
 }
@@ -130,7 +127,7 @@ pub struct Overrides {
     pub order: Option<Order>,
     pub seed: Option<u64>,
     pub parameters: Option<String>,
-    pub step_noise: Option<f64>,
+    pub step_noise: Option<StepNoise>,
     pub log2_p_fail_lookup: Option<f64>,
     pub download: Option<Download>,
     pub answer: Option<Answer>,
@@ -180,6 +177,9 @@ pub struct Settings {
     pub seed: u64,
     pub parameters: String,
     pub step_noise: f64,
+    /// Why so much, where that was found and not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step_noise_why: Option<String>,
     pub log2_p_fail_lookup: f64,
     pub download: Download,
     #[serde(default)]
@@ -266,7 +266,8 @@ impl Settings {
             order: overrides.order.unwrap_or(file.order),
             seed: overrides.seed.unwrap_or(file.seed),
             parameters: overrides.parameters.unwrap_or(file.parameters),
-            step_noise: overrides.step_noise.unwrap_or(file.step_noise),
+            step_noise: DEFAULT_STEP_NOISE,
+            step_noise_why: None,
             download: overrides.download.unwrap_or(file.download),
             answer: overrides.answer.unwrap_or(file.answer),
             protect: overrides.protect.unwrap_or(file.protect),
@@ -281,17 +282,39 @@ impl Settings {
                 .log2_p_fail_lookup
                 .unwrap_or(file.log2_p_fail_lookup),
         };
+        let step_noise = overrides.step_noise.unwrap_or(file.step_noise);
+        if let StepNoise::Share(share) = step_noise {
+            settings.step_noise = share;
+        }
         if let Some(budget_s) = overrides.budget_s {
             settings.spend(budget_s, &model)?;
         }
         match (settings.check(&model), named) {
-            (Ok(()), _) => Ok((settings.part(overrides.shard)?, model)),
+            (Ok(()), _) => {
+                if step_noise == StepNoise::Auto && settings.parameters == auto() {
+                    settings.find_step_noise(&model);
+                }
+                Ok((settings.part(overrides.shard)?, model))
+            }
             (Err(Error::Usage(reason)), Some(path)) => Err(Error::Usage(format!(
                 "{} with the options given: {reason}",
                 path.display()
             ))),
             (Err(error), _) => Err(error),
         }
+    }
+
+    /// Finds how much noise look-ups may have.
+    fn find_step_noise(&mut self, model: &Model) {
+        let target = |share| Target {
+            parameters: Choice::Cheapest(Precision::StepNoise(share), self.cost),
+            log2_p_fail_lookup: self.log2_p_fail_lookup,
+            download: self.download,
+            ending: self.ending(),
+        };
+        let decision = step_noise::decide(model, target);
+        self.step_noise = decision.share;
+        self.step_noise_why = Some(decision.why);
     }
 
     /// Chooses the placements that a budget pays for; in a table of all that can be listed, the
@@ -420,6 +443,15 @@ impl Settings {
         })
     }
 
+    /// Returns how much noise look-ups have and why, where that was found and not said.
+    pub fn step_noise_line(&self) -> Option<String> {
+        let why = self.step_noise_why.as_ref()?;
+        let share = self.step_noise;
+        Some(format!(
+            "step noise {share}, of up to {DEFAULT_STEP_NOISE}: {why}"
+        ))
+    }
+
     /// Returns over how many images accuracy is simulated.
     pub fn accuracy_image_count(&self, model: &Model) -> usize {
         self.accuracy_images.unwrap_or(model.test.len())
@@ -478,7 +510,7 @@ impl SplitFile {
             order: Order::default(),
             seed: 0,
             parameters: auto(),
-            step_noise: default_step_noise(),
+            step_noise: StepNoise::default(),
             log2_p_fail_lookup: default_log2_p_fail(),
             download: plain(),
             answer: Answer::default(),

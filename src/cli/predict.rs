@@ -151,6 +151,9 @@ impl Task {
             ..arguments.encryption.clone().overrides()
         };
         let (settings, model) = Settings::resolve(overrides)?;
+        if let Some(line) = settings.step_noise_line() {
+            tell(&line);
+        }
         let candidates = match layers {
             0..=MOST_LISTED_LAYERS => Placement::all(layers).collect(),
             _ => {

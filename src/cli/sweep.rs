@@ -118,6 +118,9 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
         spill_above_bytes: size("--spill-above", arguments.spill_above.as_deref())?,
         ..arguments.encryption.overrides()
     })?;
+    if let Some(line) = settings.step_noise_line() {
+        tell(&line);
+    }
     let folder = arguments.out.unwrap_or_else(|| {
         let folder = Path::new("results").join(&settings.name);
         match settings.shard {

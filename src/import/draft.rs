@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::calibration::{Calibration, RangeMethod, output_of};
+use super::images::{Images, float_labels};
 use super::network::{Layer, Network, Operation, WeightQuantisation};
 use super::npy::{labels_npy, npy};
 use super::search::Bits;
@@ -26,8 +27,11 @@ const FIRST_WEIGHT_BITS: u32 = 8;
 
 const MODEL: &str = "model.json";
 const WEIGHTS: &str = "weights.bin";
-const IMAGES: &str = "test-images.npy";
-const LABELS: &str = "test-labels.npy";
+/// Images and labels.
+const TEST: [&str; 2] = ["test-images.npy", "test-labels.npy"];
+const CALIBRATION: [&str; 2] = ["calibration-images.npy", "calibration-labels.npy"];
+/// Calibration images that a folder keeps.
+const MOST_CALIBRATION_IMAGES: usize = 1000;
 
 /// A network and the model that it becomes.
 pub struct Draft {
@@ -98,7 +102,7 @@ impl Draft {
             offset: calibration.offset.clone(),
             network,
         };
-        let model = Model::read(&recipe.source(None, test, None)?)?;
+        let model = Model::read(&recipe.source(None, test, None, None)?)?;
         Ok(Self { recipe, model })
     }
 
@@ -114,6 +118,15 @@ impl Draft {
                 NodeOperation::Linear(linear) => linear.range = spread.collect(),
                 NodeOperation::Add(add) => add.range = spread.collect(),
                 NodeOperation::Activation(_) | NodeOperation::MaxPool(_) => {}
+            }
+        }
+    }
+
+    /// Takes the corrections of all biases back.
+    pub fn clear_corrections(&mut self) {
+        for node in &mut self.model.nodes {
+            if let NodeOperation::Linear(linear) = &mut node.operation {
+                linear.correction.fill(0.0);
             }
         }
     }
@@ -181,11 +194,24 @@ impl Draft {
         &self,
         folder: &Path,
         test: &FittedSet,
+        calibration: &Images,
         float_accuracy: Option<f64>,
     ) -> Result<Model> {
-        let Source::Memory(files) = self
-            .recipe
-            .source(Some(&self.model), test, float_accuracy)?
+        let calibration = calibration.take(MOST_CALIBRATION_IMAGES);
+        // Noise is judged by labels: the float network's own will do.
+        let calibration = self.model.is_classifier().then(|| {
+            let labels = match calibration.labels {
+                Some(labels) => labels.to_vec(),
+                None => {
+                    let labels = float_labels(&self.model, &calibration);
+                    labels.into_iter().map(|label| label as u32).collect()
+                }
+            };
+            (calibration.pixels, labels)
+        });
+        let Source::Memory(files) =
+            self.recipe
+                .source(Some(&self.model), test, calibration, float_accuracy)?
         else {
             unreachable!("a draft lies in memory");
         };
@@ -219,6 +245,7 @@ impl Recipe {
         &self,
         model: Option<&Model>,
         test: &FittedSet,
+        calibration: Option<(&[u8], Vec<u32>)>,
         float_accuracy: Option<f64>,
     ) -> Result<Source> {
         let mut weights = TensorFile::default();
@@ -231,15 +258,22 @@ impl Recipe {
             layers.push(raw.to_json());
             node += usize::from(!matches!(layer.operation, Operation::Flatten));
         }
-        let images = npy(
-            &[&[test.count], self.network.input_shape.as_slice()].concat(),
-            "|u1",
-            &test.images,
-        );
-        let labels = match &test.labels {
-            Some(labels) => labels_npy(labels),
-            None => labels_npy(&vec![0; test.count]),
+        let mut files = BTreeMap::new();
+        let mut put = |[images, labels]: [&str; 2], pixels: &[u8], of: &[u32]| {
+            let shape = [&[of.len()], self.network.input_shape.as_slice()].concat();
+            let (pixels, of) = (npy(&shape, "|u1", pixels), labels_npy(of));
+            let raw = RawTest {
+                images: images.into(),
+                images_sha256: hex_digest(&pixels),
+                labels: labels.into(),
+                labels_sha256: hex_digest(&of),
+            };
+            files.extend([(images.to_owned(), pixels), (labels.to_owned(), of)]);
+            raw
         };
+        let labels = test.labels.clone().unwrap_or_else(|| vec![0; test.count]);
+        let test = put(TEST, &test.images, &labels);
+        let calibration = calibration.map(|(pixels, labels)| put(CALIBRATION, pixels, &labels));
         let raw = RawModel {
             format: FORMAT.into(),
             version: VERSION,
@@ -257,24 +291,19 @@ impl Recipe {
                 sha256: hex_digest(&weights.bytes),
                 tensors: weights.tensors,
             },
-            test: RawTest {
-                images: IMAGES.into(),
-                images_sha256: hex_digest(&images),
-                labels: LABELS.into(),
-                labels_sha256: hex_digest(&labels),
-            },
+            calibration,
+            test,
             classes: self.classes(),
             float_accuracy: float_accuracy.map(|accuracy| (accuracy * 1e6).round() / 1e6),
         };
         let json = serde_json::to_vec_pretty(&raw).map_err(|error| {
             Error::invalid(MODEL, format!("a number that JSON does not hold: {error}"))
         })?;
-        Ok(Source::Memory(BTreeMap::from([
+        files.extend([
             (MODEL.to_owned(), json),
             (WEIGHTS.to_owned(), weights.bytes),
-            (IMAGES.to_owned(), images),
-            (LABELS.to_owned(), labels),
-        ])))
+        ]);
+        Ok(Source::Memory(files))
     }
 
     /// Returns the class numbers where they are others than those that a reader of the folder takes.

@@ -21,6 +21,9 @@ pub struct RawModel {
     /// Each a [`RawLayer`].
     pub layers: Vec<Value>,
     pub weights: RawWeights,
+    /// Images that say how much noise the network bears; not those that it is tested on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<RawTest>,
     pub test: RawTest,
     /// The number of each class, in the order of the outputs; two of a single output, of its
     /// negative and of its positive side; none where the outputs are no classes. Without the field
