@@ -13,6 +13,7 @@ pub mod draft;
 pub mod evaluate;
 mod fault;
 pub mod images;
+pub mod loss;
 pub mod lower;
 pub mod network;
 mod npy;
@@ -30,6 +31,7 @@ use crate::units;
 use calibration::{Calibration, RangeMethod};
 use draft::Draft;
 use images::Images;
+use loss::Losses;
 pub use network::Network;
 use runaways::without_runaways;
 use search::{Bits, Trial};
@@ -70,6 +72,9 @@ pub struct Imported {
     /// as a share of those outputs' deviation; none where they do not deviate.
     pub relative_error: Option<f64>,
     pub range_overflow_count: u64,
+    /// What integers and noise cost; none where the outputs are no classes, or no parameters serve all
+    /// layers on the server.
+    pub losses: Option<Losses>,
     /// What `--bits auto` tried.
     pub trials: Vec<Trial>,
     pub notes: Vec<String>,
@@ -140,7 +145,10 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     let trials = match &request.bits {
         Some(Bits::Auto) => {
             progress("searching bits");
-            search::search(&mut draft, &calibrated, &images, request)?
+            let mut trials = search::search(&mut draft, &calibrated, &images, request)?;
+            progress("correcting biases");
+            search::settle(&mut draft, &calibrated, &images, request, &mut trials)?;
+            trials
         }
         chosen => {
             let bits = |name: &str| chosen.as_ref().and_then(|bits| bits.of(name));
@@ -151,20 +159,23 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
                 )));
             }
             notes.extend(draft.set_outputs(&calibrated, request.range, bits, DEFAULT_BITS));
+            progress("correcting biases");
+            correction::correct(&mut draft, &images)?;
             Vec::new()
         }
     };
-    progress("correcting biases");
-    correction::correct(&mut draft, &images)?;
     progress("testing");
     let accuracy = |outputs: &[Vec<f32>]| {
         let labels = images::labels_of(outputs);
         is_classifier.then(|| Images::all(&test).share_right(&labels))
     };
     let rounded = images::float_outputs(&draft.model, &Images::all(&test));
-    let model = draft.write(&request.out, &test, accuracy(&untouched))?;
+    let model = draft.write(&request.out, &test, &images, accuracy(&untouched))?;
     let (integer, range_overflow_count) = images::integer_outputs(&model, &Images::all(&test))?;
     notes.extend(overflow_warning(&model, range_overflow_count)?);
+    progress("testing with noise");
+    // The estimate says why where no parameters serve.
+    let losses = is_classifier.then(|| Losses::of(&model).ok()).flatten();
     Ok(Imported {
         network: draft.recipe.network,
         model,
@@ -172,6 +183,7 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
         integer_accuracy: accuracy(&integer),
         relative_error: images::relative_error(&untouched, &integer),
         range_overflow_count,
+        losses,
         trials,
         notes,
     })

@@ -52,7 +52,7 @@ fn size(text: &str) -> std::result::Result<u64, String> {
     units::parse_bytes(text).ok_or_else(|| "give a size with its unit, such as 2GB".into())
 }
 
-fn share(text: &str) -> std::result::Result<f64, String> {
+pub(super) fn share(text: &str) -> std::result::Result<f64, String> {
     units::parse_share(text).ok_or_else(|| "give a share from 0 to 1, or 0% to 100%".into())
 }
 

@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::choose::share;
 use super::print;
 use crate::data::Preprocessing;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::import::calibration::RangeMethod;
 use crate::import::report::report;
 use crate::import::search::Bits;
 use crate::import::{Request, import};
 use crate::progress::tell;
+use crate::units;
 
 /// What a person says of an import.
 #[derive(Debug, Args)]
@@ -48,6 +50,10 @@ pub struct ImportArguments {
     /// With --bits auto: the share of the images that may be lost
     #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
     max_loss: f64,
+    /// Fail, with exit code 3, where integers or noise lose more than this share of the test images,
+    /// such as 1% or 0.01; the folder is written all the same [default: warn above 1%]
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    fail_above: Option<f64>,
     /// What stored pixels are multiplied by: 1/255, 0.0039 [default: 1]
     #[arg(long, value_name = "FACTOR")]
     scale: Option<String>,
@@ -100,5 +106,20 @@ pub fn run(arguments: ImportArguments) -> Result<()> {
         out: arguments.out,
     };
     let imported = import(&request, &|stage| tell(stage))?;
-    print(report(&imported, &request)?)
+    print(report(&imported, &request)?)?;
+    let Some(most) = arguments.fail_above else {
+        return Ok(());
+    };
+    let place = || request.onnx.display().to_string();
+    let Some(losses) = &imported.losses else {
+        let reason = "what integers and noise lose is unknown, so that --fail-above cannot hold";
+        return Err(Error::invalid(place(), reason));
+    };
+    if losses.largest() > most {
+        let (lost, most) = (units::percent(losses.largest()), units::percent(most));
+        let reason =
+            format!("integers or noise lose {lost} of the images, --fail-above allows {most}");
+        return Err(Error::invalid(place(), reason));
+    }
+    Ok(())
 }

@@ -2,24 +2,21 @@
 //! would take.
 
 use super::images::analyse_all;
+use super::loss::{Losses, default_target};
 use super::network::Tail;
 use super::search::Trial;
 use super::{Imported, Request};
 use crate::analysis::{Analysis, PlannedAction, Term};
-use crate::compile::{Choice, Download, Target, compile_placement};
+use crate::compile::compile_placement;
 use crate::cost::CostModel;
-use crate::ending::Ending;
 use crate::error::Result;
 use crate::layer::Operation;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::projection::peak_bytes;
-use crate::select::Precision;
+use crate::select::DEFAULT_STEP_NOISE;
+use crate::step_noise::Decision;
 use crate::units;
-
-/// The settings that estimates are for: those that a sweep has by default.
-const LOG2_P_FAIL_LOOKUP: f64 = -64.0;
-const STEP_NOISE: f64 = 0.5;
 
 /// Returns the lines of the report.
 ///
@@ -50,7 +47,18 @@ pub fn report(imported: &Imported, request: &Request) -> Result<Vec<String>> {
         lines.push(String::new());
     }
     lines.push(outcome_line(imported));
-    lines.push(estimate_line(model));
+    lines.extend(imported.losses.as_ref().map(noise_line));
+    let step_noise = imported
+        .losses
+        .as_ref()
+        .map(|losses| losses.step_noise.share);
+    lines.push(estimate_line(
+        model,
+        step_noise.unwrap_or(DEFAULT_STEP_NOISE),
+    ));
+    let losses = imported.losses.iter();
+    let warnings = losses.flat_map(|losses| &losses.warnings);
+    lines.extend(warnings.map(|warning| format!("warning: {warning}")));
     lines.push(format!("folder  {}", request.out.display()));
     Ok(lines)
 }
@@ -81,6 +89,17 @@ fn outcome_line(imported: &Imported) -> String {
              all of them {out_of_range}"
         ),
     }
+}
+
+/// Returns what noise at the default parameters leaves of the accuracy.
+fn noise_line(losses: &Losses) -> String {
+    let Decision { share, why } = &losses.step_noise;
+    format!(
+        "over the first {} of them  integers {}, with noise {} at a step noise of {share} ({why})",
+        losses.image_count,
+        units::percent(losses.integers),
+        units::percent(losses.noisy),
+    )
 }
 
 fn tail_line(tail: Tail) -> Option<String> {
@@ -218,16 +237,10 @@ fn bits_text(bits: &[(String, u32)]) -> String {
 }
 
 /// Returns what one inference of the all-server placement would take.
-fn estimate_line(model: &Model) -> String {
+fn estimate_line(model: &Model, step_noise: f64) -> String {
     let placement = Placement::uniform(Party::Server, model.layer_count());
     let cost = CostModel::default();
-    let target = Target {
-        parameters: Choice::Cheapest(Precision::StepNoise(STEP_NOISE), cost),
-        log2_p_fail_lookup: LOG2_P_FAIL_LOOKUP,
-        download: Download::Plain,
-        ending: Ending::default(),
-    };
-    let programs = match compile_placement(model, &placement, &target) {
+    let programs = match compile_placement(model, &placement, &default_target(step_noise)) {
         Ok(programs) => programs,
         Err(error) => return format!("everything on the server  {error}"),
     };

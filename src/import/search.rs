@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use super::Request;
 use super::calibration::Calibration;
+use super::correction::correct;
 use super::draft::Draft;
 use super::images::{Images, analyse_all, float_labels, integer_labels};
 use crate::cost::CostModel;
@@ -106,7 +107,7 @@ struct Search<'a> {
 
 /// Finds the fewest bits whose accuracy on the calibration images is at most `most_loss` below the
 /// float network's: the same for all activations first, then fewer for one after the other, those
-/// with the most look-ups first. Returns all trials; the draft has the outcome.
+/// with the most look-ups first. Returns all trials; [`settle`] makes the draft the last that holds.
 ///
 /// # Errors
 ///
@@ -119,10 +120,7 @@ pub fn search(
 ) -> Result<Vec<Trial>> {
     let images = images.take(MOST_IMAGES);
     let float = float_labels(&draft.model, &images);
-    let labels = match images.labels {
-        Some(labels) => labels.iter().map(|&label| label as usize).collect(),
-        None => float.clone(),
-    };
+    let labels = labels_of(&images, &float);
     let float_share = share_equal(&float, &labels);
     let least = float_share - request.most_loss;
     let names: Vec<(usize, String)> = draft
@@ -148,11 +146,7 @@ pub fn search(
         search.keep();
     }
     let Some(mut kept) = kept else {
-        return Err(Error::Usage(format!(
-            "--bits auto: with {MOST} bits everywhere more than {} of the accuracy is lost; allow \
-             more by --max-loss, or give --weight-bits more",
-            crate::units::percent(request.most_loss)
-        )));
+        return Err(too_few(request));
     };
     let mut by_count = names;
     let model = &search.draft.model;
@@ -168,8 +162,58 @@ pub fn search(
             search.keep();
         }
     }
-    search.set(&kept);
     Ok(search.trials)
+}
+
+/// Settles the last kept trial whose network, biases corrected, keeps its promise on all calibration
+/// images; those behind it are kept no longer.
+///
+/// # Errors
+///
+/// As [`search`].
+pub fn settle(
+    draft: &mut Draft,
+    calibration: &Calibration,
+    images: &Images,
+    request: &Request,
+    trials: &mut [Trial],
+) -> Result<()> {
+    let float = float_labels(&draft.model, images);
+    let labels = labels_of(images, &float);
+    let least = share_equal(&float, &labels) - request.most_loss;
+    for trial in trials.iter_mut().rev().filter(|trial| trial.kept) {
+        let bits: BTreeMap<&str, u32> = trial.bits.iter().map(|(n, b)| (n.as_str(), *b)).collect();
+        draft.set_outputs(
+            calibration,
+            request.range,
+            |name| bits.get(name).copied(),
+            MOST,
+        );
+        draft.clear_corrections();
+        correct(draft, images)?;
+        let (found, _) = integer_labels(&draft.model, images)?;
+        if share_equal(&found, &labels) >= least {
+            return Ok(());
+        }
+        trial.kept = false;
+    }
+    Err(too_few(request))
+}
+
+/// Returns the labels to keep: true ones, or else the float network's.
+fn labels_of(images: &Images, float: &[usize]) -> Vec<usize> {
+    match images.labels {
+        Some(labels) => labels.iter().map(|&label| label as usize).collect(),
+        None => float.to_vec(),
+    }
+}
+
+fn too_few(request: &Request) -> Error {
+    Error::Usage(format!(
+        "--bits auto: with {MOST} bits everywhere more than {} of the accuracy is lost; allow more by \
+         --max-loss, or give --weight-bits more",
+        crate::units::percent(request.most_loss)
+    ))
 }
 
 impl Search<'_> {

@@ -73,6 +73,21 @@ fn integers(model: &Model, placement: &Placement, images: &[Row<u64>]) -> Vec<Ro
     values.into_output(&wiring)
 }
 
+/// Returns the logits of an image.
+fn logits(rows: &[Row<f32>], image: usize) -> Vec<f32> {
+    rows.iter().map(|row| row[image]).collect()
+}
+
+/// Returns the share of images whose labels agree.
+fn agreement(float: &[Row<f32>], found: &[Row<f32>], images: impl Iterator<Item = usize>) -> f64 {
+    let label = |rows, image| arg_max(logits(rows, image));
+    let agrees = images.map(|image| label(float, image) == label(found, image));
+    let (count, agreeing) = agrees.fold((0, 0), |(count, agreeing), agrees| {
+        (count + 1, agreeing + usize::from(agrees))
+    });
+    agreeing as f64 / f64::max(count.into(), 1.0)
+}
+
 /// Returns what is wrong with logits, beside those of the float network.
 fn faults(float: &[Row<f32>], found: &[Row<f32>]) -> Option<String> {
     let all = || float.iter().flatten().map(|&logit| f64::from(logit));
@@ -83,9 +98,6 @@ fn faults(float: &[Row<f32>], found: &[Row<f32>]) -> Option<String> {
         .collect();
     away.sort_by(f64::total_cmp);
     let away = away[(PERCENTILE * (away.len() - 1) as f64) as usize];
-    let logits = |rows: &[Row<f32>], image: usize| -> Vec<f32> {
-        rows.iter().map(|row| row[image]).collect()
-    };
     let clear = (0..float[0].len()).filter(|&image| {
         let mut sorted = logits(float, image);
         sorted.sort_by(f32::total_cmp);
@@ -93,9 +105,7 @@ fn faults(float: &[Row<f32>], found: &[Row<f32>]) -> Option<String> {
         f64::from(sorted[top] - sorted[top - 1]) > MOST_AWAY * range
     });
     let clear: Vec<usize> = clear.collect();
-    let label = |rows: &[Row<f32>], image| arg_max(logits(rows, image));
-    let agrees = |image: &&usize| label(float, **image) == label(found, **image);
-    let agreement = clear.iter().filter(agrees).count() as f64 / clear.len().max(1) as f64;
+    let agreement = agreement(float, found, clear.iter().copied());
     let wrong = away > MOST_AWAY || agreement < LEAST_AGREEMENT;
     wrong.then(|| {
         format!(
@@ -120,14 +130,14 @@ fn placements(model: &Model) -> Vec<Placement> {
 }
 
 /// Returns a network of random layers.
-fn network(seed: u64) -> Builder {
+fn network(seed: u64, precision: Precision) -> Builder {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let shape = [
         random.random_range(1..3),
         random.random_range(4..8),
         random.random_range(4..8),
     ];
-    let mut builder = Builder::new(shape, AUDIT, seed);
+    let mut builder = Builder::new(shape, precision, seed);
     let nodes = random.random_range(1..=MOST_NODES);
     while builder.last() < nodes {
         add(&mut builder, &mut random);
@@ -188,7 +198,7 @@ fn random_networks_keep_logits_and_labels_in_every_placement() {
     let mut failures = Vec::new();
     let mut longest = 0;
     for seed in 0..NETWORKS {
-        let builder = network(seed);
+        let builder = network(seed, AUDIT);
         longest = longest.max(builder.linear_depth(builder.last()));
         let (float, images) = (builder.output().to_vec(), builder.images.clone());
         let model = builder.model();
@@ -282,4 +292,42 @@ fn with_the_weights_inside(mut model: Model, pair: &Model) -> Model {
     wrong.bias = (0..32).map(|element| inside(element / 16)).collect();
     wrong.range = linear(1).range.clone();
     model
+}
+
+/// Networks, and images each, on which more bits are to be no worse.
+const MORE_BITS: (u64, usize) = (6, 5000);
+/// Standard errors of a difference that chance explains.
+const ERRORS: f64 = 2.0;
+
+#[test]
+fn more_bits_are_never_worse() {
+    let mut failures = Vec::new();
+    for seed in 0..MORE_BITS.0 {
+        let mut before: Option<f64> = None;
+        for bits in 3..=8 {
+            let precision = Precision {
+                weight_bits: bits,
+                output_bits: Some(bits),
+                images: MORE_BITS.1,
+                ..AUDIT
+            };
+            let builder = network(seed, precision);
+            let (float, images) = (builder.output().to_vec(), builder.images.clone());
+            let model = builder.model();
+            let placement = Placement::uniform(Party::Server, model.layer_count());
+            let found = integers(&model, &placement, &images);
+            let share = agreement(&float, &found, 0..images[0].len());
+            let error = |share: f64| share * (1.0 - share) / images[0].len() as f64;
+            if let Some(before) = before {
+                let slack = ERRORS * (error(share) + error(before)).sqrt();
+                if share < before - slack {
+                    failures.push(format!(
+                        "{seed}: {share} with {bits} bits, {before} with fewer"
+                    ));
+                }
+            }
+            before = Some(share);
+        }
+    }
+    assert!(failures.is_empty(), "{failures:#?}");
 }
