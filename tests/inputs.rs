@@ -15,6 +15,8 @@ use splitbench::import::calibration::RangeMethod;
 use splitbench::import::report::report;
 use splitbench::import::{Imported, Request, import};
 use splitbench::model::Model;
+use splitbench::placement::{Party, Placement};
+use splitbench::simulation::simulate;
 use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
@@ -192,4 +194,62 @@ fn calibration_images_that_cannot_serve_are_told_of() {
         let imported = run(&request).unwrap();
         assert!(has_note(&imported, expected), "{:?}", imported.notes);
     }
+}
+
+/// Returns the folder of cases beside the data, if there is one.
+fn cases() -> Option<PathBuf> {
+    let folder = std::env::var_os("SPLITBENCH_DATA").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/cases"),
+        |data| Path::new(&data).join("../cases"),
+    );
+    if folder.join("tabular").is_dir() {
+        return Some(folder);
+    }
+    eprintln!(
+        "skipped: no cases in {}; set SPLITBENCH_DATA",
+        folder.display()
+    );
+    None
+}
+
+#[test]
+fn networks_on_features_keep_their_accuracy() {
+    let Some(cases) = cases() else { return };
+    for (network, data, scale, least_float, least_integer) in [
+        ("tabular/sk_cancer.onnx", "cancer", None, 0.978, 0.968),
+        ("tabular/sk_cancer2.onnx", "cancer2", None, 0.978, 0.968),
+        ("labels/binary_sigmoid.onnx", "bin", Some("1/16"), 0.91, 0.9),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut request = request("mat_mul", &folder, "x.npy");
+        let part = |part: &str| cases.join(format!("tabular/data/{data}_{part}.npz"));
+        request.onnx = cases.join(network);
+        (request.calibrate, request.test) = (part("train"), Some(part("test")));
+        request.preprocessing = Preprocessing::parse(scale, None, None, None).unwrap();
+        let imported = run(&request).unwrap();
+        let float = imported.model.float_accuracy.unwrap();
+        let integer = imported.integer_accuracy.unwrap();
+        let enough = float >= least_float && integer >= least_integer;
+        assert!(enough, "{network}: float {float}, integers {integer}");
+    }
+}
+
+#[test]
+fn three_hundred_classes_are_all_told_apart() {
+    let Some(cases) = cases() else { return };
+    let cases = cases.join("labels/classes300-no-labels");
+    let folder = tempfile::tempdir().unwrap();
+    let mut request = request("mat_mul", &folder, "x.npy");
+    (request.onnx, request.calibrate) = (cases.join("model.onnx"), cases.join("images.npy"));
+    request.preprocessing = Preprocessing::parse(Some("1/255"), None, None, None).unwrap();
+    run(&request).unwrap();
+    let model = Model::load(&request.out).unwrap();
+    let largest = (0..model.test.len())
+        .map(|image| model.test.label(image))
+        .max();
+    assert!(largest > Some(255), "{largest:?}");
+    let all: Vec<usize> = (0..model.test.len()).collect();
+    let client = Placement::uniform(Party::Client, model.layer_count());
+    let accuracy = simulate(&model, &client, &[], &all, None).accuracy(&model, &all);
+    assert_eq!(Some(accuracy), model.float_accuracy);
 }

@@ -3,6 +3,9 @@
 use super::grid::{Grid, Groups, MAX_LEVEL};
 use crate::error::{Error, Result};
 
+/// Values that are as close to a level, as a share of the way to the next, lie on it.
+const EXACT_SHARE: f64 = 1e-3;
+
 /// Floats rounded to the levels of their grids.
 pub(super) struct Rounded {
     /// The levels, in the order of the floats.
@@ -79,22 +82,27 @@ impl Rounded {
                     format!("{0} scales and {0} offsets", grids.len()),
                 ),
             };
-            notes.push(format!(
-            "floats were rounded to 256 levels{each}, by at most {:.2e}: the client is told {told} \
-             of the input",
-            self.largest_error
-        ));
+            let scales = grids.iter().map(|grid| grid.scale);
+            let finest = scales.fold(f64::INFINITY, f64::min);
+            let how = match self.largest_error < EXACT_SHARE * finest {
+                true => format!("values are kept exactly, on 256 levels{each}"),
+                false => format!(
+                    "values were rounded to 256 levels{each}, by at most {:.2e}",
+                    self.largest_error
+                ),
+            };
+            notes.push(format!("{how}: the client is told {told} of the input"));
         }
         if clipped > 0 {
-            let where_from = match is_test {
+            let place = match is_test {
                 true => "test values lie beyond the calibration images' levels",
                 false => {
-                    "calibration values lie so far from all others of their element or channel \
-                      that the levels do not reach them"
+                    "calibration values lie beyond the levels, far from all others of their \
+                     element or channel"
                 }
             };
             notes.push(format!(
-                "{clipped} of {count} {where_from} and were clipped, by at most {:.2e}",
+                "{clipped} of {count} {place} and were clipped, by at most {:.2e}",
                 self.largest_clipped
             ));
         }

@@ -36,3 +36,25 @@ pub fn npy(shape: &[usize], description: &str, data: &[u8]) -> Vec<u8> {
     bytes.extend(data);
     bytes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_take_the_narrowest_elements() {
+        for (largest, description, width) in [
+            (255, "'|u1'", 1),
+            (256, "'<u2'", 2),
+            (65_535, "'<u2'", 2),
+            (65_536, "'<u4'", 4),
+        ] {
+            let bytes = labels_npy(&[0, largest]);
+            let header = String::from_utf8_lossy(&bytes[10..]);
+            assert!(header.contains(description), "{largest}: {header}");
+            let (_, last) = bytes.split_at(bytes.len() - width);
+            assert_eq!(last, &largest.to_le_bytes()[..width], "{largest}");
+            assert_eq!(bytes.len() % 64, 2 * width, "{largest}");
+        }
+    }
+}
