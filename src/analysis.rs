@@ -19,6 +19,7 @@ mod look_up;
 mod pool;
 mod protect;
 mod settle;
+mod spread;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -37,6 +38,7 @@ use groups::Groups;
 pub use integer::BeforeLookUp;
 pub use look_up::{Channel, PlannedLookUp, Purpose};
 pub use protect::MOST_PROTECT_BITS;
+pub use spread::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE, NoiseBound};
 
 /// Half a turn less the guard bands, in integers of the grid.
 pub const HALF_TURN: i64 = 1 << 32;
@@ -45,7 +47,7 @@ pub const HALF_TURN: i64 = 1 << 32;
 pub const UPLOAD_BITS: u32 = 8;
 /// Widening of each calibrated range at either end, as a share of its width: inputs outside the
 /// calibration data reach further.
-const RANGE_MARGIN: f64 = 0.25;
+pub const RANGE_MARGIN: f64 = 0.25;
 
 /// A server segment in integers.
 #[derive(Debug, Clone)]
@@ -187,6 +189,7 @@ struct Analyst<'a> {
     ending: Ending,
     /// Bits of an answer that is looked up for its protection.
     protect_bits: u32,
+    noise: NoiseBound,
     nodes: Range<usize>,
     uploads: Vec<(usize, Quantisation, usize)>,
     steps: Vec<(usize, Vec<usize>, Draft)>,
@@ -206,17 +209,20 @@ enum Answer {
     },
 }
 
-/// Returns the analysis of a server segment whose answers leave as they are.
+/// Returns the analysis of a server segment whose answers leave as they are, for noise within the
+/// usual bound.
 ///
 /// # Errors
 ///
 /// [`crate::Error::Parameters`] where a layer's integers are too many for the grid.
 pub fn analyse(model: &Model, segment: &Segment) -> Result<Analysis> {
-    analyse_to_end(model, segment, Ending::default(), MOST_PROTECT_BITS)
+    let (ending, noise) = (Ending::default(), NoiseBound::default());
+    analyse_to_end(model, segment, ending, MOST_PROTECT_BITS, noise)
 }
 
 /// Returns the analysis of a server segment that ends as `ending` says; answers that are looked up
-/// for their protection have `protect_bits` bits.
+/// for their protection have `protect_bits` bits, and ranges have room for the deviations of noise
+/// within a bound.
 ///
 /// # Errors
 ///
@@ -226,6 +232,7 @@ pub fn analyse_to_end(
     segment: &Segment,
     ending: Ending,
     protect_bits: u32,
+    noise: NoiseBound,
 ) -> Result<Analysis> {
     let nodes = model.nodes_of(segment);
     let mut analyst = Analyst {
@@ -233,6 +240,7 @@ pub fn analyse_to_end(
         linear: Linearised::of(model, &nodes)?,
         ending,
         protect_bits,
+        noise,
         nodes: nodes.clone(),
         uploads: Vec::new(),
         steps: Vec::new(),

@@ -6,6 +6,7 @@
 //! quantile of the wanted failure probability.
 
 mod download;
+mod look_up;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,8 +15,8 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{
-    Analysis, Gain, MOST_PROTECT_BITS, PlannedAction, PlannedLinear, PlannedLookUp, Purpose, Term,
-    analyse_to_end,
+    Analysis, DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE, Gain, MOST_PROTECT_BITS, NoiseBound,
+    PlannedAction, PlannedLinear, PlannedLookUp, Purpose, Term, analyse_to_end,
 };
 use crate::cost::CostModel;
 use crate::encoding::{SourceNoise, even_unit};
@@ -29,13 +30,16 @@ use crate::layer::Geometry;
 use crate::linear_map::LinearMap;
 use crate::model::Model;
 use crate::packing::{Layout, Packing, most_rows_per_product, pack};
-use crate::placement::Placement;
-use crate::program::{Action, LinearStep, LookUpStep, Program, Step};
+use crate::placement::{Placement, Segment};
+use crate::program::{Action, LinearStep, Program, Step};
 use crate::protection::Protection;
-use crate::select::{DEFAULT_STEP_NOISE, Precision, select_all};
+use crate::select::{Precision, select_all};
 
 /// The most variance that rounding a message may add, as a share of the noise that is there.
 const ROUNDING_SHARE: f64 = 1.0 / 64.0;
+/// By how much the bound on noise grows beyond what a set was found to have, so that a few attempts
+/// settle it.
+const BOUND_GROWTH: f64 = 1.05;
 /// The fewest bits of an answer that is looked up for its protection, however much noise there is.
 const LEAST_PROTECT_BITS: u32 = 2;
 /// Inputs from which a dense layer before a look-up is faster as polynomial products than as LWE
@@ -50,6 +54,33 @@ pub struct Target {
     pub log2_p_fail_lookup: f64,
     pub download: Download,
     pub ending: Ending,
+}
+
+impl Target {
+    /// Returns what a sweep compiles for unless its settings say otherwise.
+    pub fn usual() -> Self {
+        let precision = Precision::StepNoise(DEFAULT_STEP_NOISE);
+        Self {
+            parameters: Choice::Cheapest(precision, CostModel::default()),
+            log2_p_fail_lookup: DEFAULT_LOG2_P_FAIL_LOOKUP,
+            download: Download::Plain,
+            ending: Ending::default(),
+        }
+    }
+
+    /// Returns what holds of the noise of look-ups before a set is chosen; of a fixed set nothing
+    /// does, and its bound is where to begin.
+    fn noise_bound(&self) -> NoiseBound {
+        let step_noise = match self.parameters {
+            Choice::Cheapest(Precision::StepNoise(limit), _) => limit,
+            Choice::Cheapest(Precision::Exact, _) => 0.0,
+            Choice::Fixed(_) => DEFAULT_STEP_NOISE,
+        };
+        NoiseBound {
+            step_noise,
+            log2_p_fail_lookup: self.log2_p_fail_lookup,
+        }
+    }
 }
 
 /// How answers travel.
@@ -95,7 +126,7 @@ pub fn compile_placement(
     target: &Target,
 ) -> Result<Vec<Arc<Program>>> {
     let segments = placement.server_segments();
-    let analyse = |segment, bits| analyse_to_end(model, segment, target.ending, bits);
+    let analyse = |segment, bits| analyse_for(model, segment, target, bits);
     let analyses = segments
         .iter()
         .map(|segment| analyse(segment, MOST_PROTECT_BITS));
@@ -116,6 +147,36 @@ pub fn compile_placement(
     programs
         .map(|(analysis, parameters)| compile(analysis, parameters, target).map(Arc::new))
         .collect()
+}
+
+/// Returns the analysis of a segment, whose ranges have room for the deviations under whichever set
+/// is chosen, or under a fixed one.
+fn analyse_for(
+    model: &Model,
+    segment: &Segment,
+    target: &Target,
+    protect_bits: u32,
+) -> Result<Analysis> {
+    let mut bound = target.noise_bound();
+    loop {
+        let analysis = analyse_to_end(model, segment, target.ending, protect_bits, bound)?;
+        let Choice::Fixed(parameters) = target.parameters else {
+            return Ok(analysis);
+        };
+        // Room for more noise makes ranges wider, and noise more beside their steps; but no pool
+        // grows beyond the sum of its widths, so that this ends. Without any room left, compiling
+        // says so.
+        let noise = SourceNoise::of(&parameters);
+        let share =
+            analysis.most_share(&noise, noise::two_sided_quantile(target.log2_p_fail_lookup));
+        let bounded = analysis.look_ups().filter(|of| of.log2_p_leave.is_some());
+        let found = bounded.map(|look_up| look_up.step_noise(&noise, share));
+        let found = found.fold(0.0, f64::max);
+        if share <= 0.0 || found <= bound.step_noise {
+            return Ok(analysis);
+        }
+        bound.step_noise = found * BOUND_GROWTH;
+    }
 }
 
 /// Returns the bits of answers that are looked up for their protection: the most whose steps the
@@ -205,7 +266,8 @@ impl Compiler<'_> {
                     packing: self.packed.get(&index).map(|(_, packing)| packing.clone()),
                 }),
                 PlannedAction::LookUp(look_up) => {
-                    Action::LookUp(self.look_up(planned.node, look_up, unit))
+                    let spread = self.spread(planned.inputs[0], look_up, unit);
+                    Action::LookUp(self.look_up(planned.node, look_up, spread, unit))
                 }
             };
             steps.push(Step {
@@ -404,34 +466,6 @@ impl Compiler<'_> {
                 self.parameters
             ),
         })
-    }
-
-    fn look_up(&mut self, node: usize, look_up: &PlannedLookUp, unit: u64) -> LookUpStep {
-        let sigma = look_up
-            .gains
-            .iter()
-            .map(|gain| self.noise.look_up_sigma(gain));
-        let sigma: Vec<f64> = sigma.collect();
-        for (element, sigma) in sigma.iter().enumerate() {
-            let channel = &look_up.channels[element / look_up.elements_per_table];
-            let tail = noise::log2_two_sided_tail(channel.guard(unit) / sigma);
-            self.log2_p_fail.push(tail);
-            let worst = self.log2_p_fail_lookup.get_or_insert(tail);
-            *worst = worst.max(tail);
-        }
-        let (size, centre) = (self.polynomial_size(), look_up.centre);
-        let channels = look_up.channels.iter();
-        let tables = channels.map(|channel| channel.table(unit, size, &look_up.activation, centre));
-        LookUpStep {
-            purpose: look_up.purpose,
-            node,
-            tables: tables.collect(),
-            elements_per_table: look_up.elements_per_table,
-            sigma,
-            unit,
-            output_step: look_up.output_step,
-            centre,
-        }
     }
 }
 

@@ -1,7 +1,9 @@
 //! How the range of an activation's input lies on the torus: with or without a padding bit, how
 //! large a unit it leaves, and how noise compares to it.
 
-use crate::analysis::{Analysis, Channel, Gain, HALF_TURN, PlannedDownload, PlannedLookUp};
+use crate::analysis::{
+    Analysis, Channel, Gain, HALF_TURN, PlannedDownload, PlannedLookUp, RANGE_MARGIN,
+};
 use crate::fhe::noise;
 use crate::fhe::parameters::ParameterSet;
 use crate::layer::Activation;
@@ -167,6 +169,11 @@ impl Channel {
         } else {
             0.5 - self.reach() * share
         }
+    }
+
+    /// Returns the grid's integers by which a range that is calibrated was widened at either end.
+    pub fn margin(&self) -> f64 {
+        (self.high - self.low) * RANGE_MARGIN / (1.0 + 2.0 * RANGE_MARGIN)
     }
 
     /// Returns the offset, as a share of the torus, that puts the range where it is read rightly.

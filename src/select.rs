@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
-use crate::analysis::{Analysis, Purpose};
+use crate::analysis::{Analysis, DEFAULT_STEP_NOISE, Purpose};
 use crate::cost::CostModel;
 use crate::digest::hex_digest;
 use crate::encoding::SourceNoise;
@@ -32,9 +32,6 @@ const MOST_ANSWER_NOISE: f64 = 1.0 / 64.0;
 /// The noise of a comparison of logits, as a share of the range of their differences, that no set
 /// may exceed; where less step noise than [`DEFAULT_STEP_NOISE`] is asked for, in proportion to that.
 const MOST_COMPARISON_NOISE: f64 = 1.0 / 256.0;
-/// The noise that a look-up may have unless the settings say otherwise, as a share of an output
-/// step.
-pub const DEFAULT_STEP_NOISE: f64 = 0.5;
 
 /// (k, N) of the search; the last two only pay in exact mode.
 const SHAPES: [(usize, usize); 7] = [
@@ -445,6 +442,7 @@ mod tests {
                     output_step: 2,
                     centre: 0,
                     gains: vec![gain; 4],
+                    log2_p_leave: None,
                 };
                 PlannedStep {
                     node: index,

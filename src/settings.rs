@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::accuracy;
+use crate::analysis::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE};
 use crate::answer::Answer;
 use crate::budget::{self, Asked};
 use crate::compile::{Choice, Download, Target};
@@ -19,7 +20,7 @@ use crate::order::Order;
 use crate::overhead::Runs;
 use crate::placement::Placement;
 use crate::protection::Protection;
-use crate::select::{DEFAULT_STEP_NOISE, Precision};
+use crate::select::Precision;
 use crate::shard::Shard;
 use crate::step_noise::{self, StepNoise};
 use crate::units;
@@ -112,7 +113,7 @@ fn plain() -> Download {
 }
 
 fn default_log2_p_fail() -> f64 {
-    -64.0
+    DEFAULT_LOG2_P_FAIL_LOOKUP
 }
 
 /// What the command line may say; each overrides the split file.

@@ -7,12 +7,12 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::accuracy::{Accuracy, inference_count};
+use crate::analysis::DEFAULT_STEP_NOISE;
 use crate::answer::Answer;
 use crate::compile::{Target, compile_placement};
 use crate::ending::Ending;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
-use crate::select::DEFAULT_STEP_NOISE;
 use crate::units;
 
 /// What is tried, as shares of an output step, from cheap to dear.

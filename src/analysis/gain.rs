@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::{Analysis, PlannedAction, Term};
+use super::{Analysis, PlannedAction, PlannedLookUp, Term};
 use crate::linear_map::PADDING;
 
 /// Squared Euclidean norms of the weights that carry noise to an element: the factors on the
@@ -38,6 +38,21 @@ pub fn gains(analysis: &Analysis, slot: usize) -> Vec<Gain> {
         .into_par_iter()
         .map(|element| gain(analysis, &places, slot, element as u32))
         .collect()
+}
+
+impl Analysis {
+    /// Returns the look-ups whose outputs reach a slot by linear steps alone.
+    pub fn look_ups_behind(&self, slot: usize) -> impl Iterator<Item = &PlannedLookUp> {
+        let uploads = self.uploads.len();
+        let linear = ancestors(self, slot);
+        let linear = linear.into_iter().map(move |slot| slot - uploads);
+        let read = linear.flat_map(|step| &self.steps[step].inputs);
+        let made = read.filter_map(move |slot| slot.checked_sub(uploads));
+        made.filter_map(|step| match &self.steps[step].action {
+            PlannedAction::LookUp(look_up) => Some(look_up),
+            PlannedAction::Linear(_) => None,
+        })
+    }
 }
 
 /// Returns the linear slots from the nearest sources to a slot, itself included.

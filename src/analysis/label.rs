@@ -93,6 +93,8 @@ impl Analyst<'_> {
             activation: &activation,
             purpose: Purpose::Comparison,
             units: Vec::new(),
+            // All differences of its integers fit.
+            log2_p_leave: Some(f64::NEG_INFINITY),
         };
         let ranges: Vec<(f64, f64)> = range.collect();
         self.look_up(
@@ -137,6 +139,7 @@ impl Analyst<'_> {
             activation: &activation,
             purpose: Purpose::Conjunction,
             units: Vec::new(),
+            log2_p_leave: Some(f64::NEG_INFINITY),
         };
         let filling = exact_filling(bits, map, bias.collect());
         let ranges = vec![(0.0, together as f64); groups.len()];

@@ -39,6 +39,8 @@ pub(super) struct Wanted<'a> {
     pub purpose: Purpose,
     /// Per channel: the real number that the activation counts as one; none where it counts reals.
     pub units: Vec<f64>,
+    /// As [`PlannedLookUp::log2_p_leave`].
+    pub log2_p_leave: Option<f64>,
 }
 
 /// An activation as look-ups.
@@ -57,6 +59,9 @@ pub struct PlannedLookUp {
     pub centre: i64,
     /// Per element.
     pub gains: Vec<Gain>,
+    /// log2 of the probability that deviations of earlier look-ups carry a value out of its range;
+    /// none where the range is a calibrated one, whose margin is there for them.
+    pub log2_p_leave: Option<f64>,
 }
 
 /// What the look-ups of one channel must cover, in integers of the grid.
@@ -87,6 +92,7 @@ pub struct Draft {
     activation: Activation,
     /// As [`Wanted::units`].
     units: Vec<f64>,
+    log2_p_leave: Option<f64>,
     elements_per_table: usize,
     centre: i64,
     /// Per channel, as the activation counts.
@@ -138,6 +144,7 @@ impl Analyst<'_> {
             activation,
             purpose: Purpose::Activation,
             units: Vec::new(),
+            log2_p_leave: None,
         };
         self.look_up(wanted, slots, filling, &ranges)
     }
@@ -218,6 +225,7 @@ impl Analyst<'_> {
             activation,
             purpose,
             units,
+            log2_p_leave,
         } = wanted;
         let channel_size = filling.channel_size;
         let unit = |channel: usize| units.get(channel).copied().unwrap_or(1.0);
@@ -244,6 +252,7 @@ impl Analyst<'_> {
             purpose,
             activation: activation.clone(),
             units,
+            log2_p_leave,
             elements_per_table: channel_size,
             centre,
             covers,
@@ -388,6 +397,7 @@ impl Draft {
             output_step,
             centre: self.centre,
             gains,
+            log2_p_leave: self.log2_p_leave,
         }
     }
 }

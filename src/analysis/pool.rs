@@ -14,16 +14,28 @@ impl Analyst<'_> {
     pub(super) fn max_pool(&mut self, node: usize, pool: &MaxPool) -> Value {
         let mut value = self.values[&self.model.nodes[node].inputs[0]].clone();
         let mut windows = pool.windows.clone();
-        loop {
-            value = self.compare(node, value, &mut windows);
+        let (low, high) = value.range[0];
+        for rounds in 1.. {
+            value = self.compare(node, value, &mut windows, high - low);
+            // What the next round compares has grown by the deviations of this one and those before.
+            let most = high + self.noise.overshoot(rounds, high - low);
+            value.range.fill((low, most));
             if windows.iter().all(|window| window.len() == 1) {
-                return value;
+                break;
             }
         }
+        value
     }
 
-    /// Halves the windows: compares their elements two by two and keeps the larger.
-    fn compare(&mut self, node: usize, value: Value, windows: &mut [Vec<u32>]) -> Value {
+    /// Halves the windows: compares their elements two by two and keeps the larger, for elements
+    /// that differ by `width` at most where none deviates.
+    fn compare(
+        &mut self,
+        node: usize,
+        value: Value,
+        windows: &mut [Vec<u32>],
+        width: i64,
+    ) -> Value {
         let mut pairs = Vec::new();
         // Per element that is kept: the one that it was at least, and the pair that adds to it.
         let mut kept: Vec<(u32, u32)> = Vec::new();
@@ -47,7 +59,7 @@ impl Analyst<'_> {
         let mut terms = vec![Term::Matrix(gather(|kept| kept.0, count))];
         let mut slots = vec![value.slot];
         if !pairs.is_empty() {
-            let larger = self.larger(node, &value, &pairs);
+            let larger = self.larger(node, &value, &pairs, width);
             self.groups.join(value.group, larger.group);
             terms.push(Term::Matrix(gather(|kept| kept.1, pairs.len())));
             slots.push(larger.slot);
@@ -74,10 +86,9 @@ impl Analyst<'_> {
         }
     }
 
-    /// Looks up by how much the first of each pair exceeds the second, or else zero.
-    fn larger(&mut self, node: usize, value: &Value, pairs: &[[u32; 2]]) -> Value {
+    /// Looks up by how much the first of each pair exceeds the second, up to `width`, or else zero.
+    fn larger(&mut self, node: usize, value: &Value, pairs: &[[u32; 2]], width: i64) -> Value {
         let (scale, (low, high)) = (value.scales[0], value.range[0]);
-        let width = high - low;
         let activation = Activation {
             function: Function::Relu,
             output: QuantParams {
@@ -86,7 +97,7 @@ impl Analyst<'_> {
                 high: width,
             },
         };
-        let reach = width as f64 * scale;
+        let reach = (high - low) as f64 * scale;
         let ranges = vec![(-reach, reach); pairs.len()];
         let wanted = Wanted {
             name: self.model.nodes[node].name.clone(),
@@ -95,6 +106,10 @@ impl Analyst<'_> {
             activation: &activation,
             purpose: Purpose::Activation,
             units: Vec::new(),
+            log2_p_leave: Some(match high - low > width {
+                true => self.noise.log2_p_fail_lookup,
+                false => f64::NEG_INFINITY,
+            }),
         };
         self.look_up(wanted, vec![value.slot], differences(value, pairs), &ranges)
     }

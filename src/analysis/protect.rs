@@ -33,6 +33,7 @@ impl Analyst<'_> {
             activation: &activation,
             purpose: Purpose::Protection,
             units,
+            log2_p_leave: None,
         };
         self.look_up(wanted, slots, filling, &ranges)
     }

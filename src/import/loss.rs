@@ -2,9 +2,8 @@
 //! layer after the other what it lacks.
 
 use crate::accuracy::Accuracy;
-use crate::compile::{Choice, Download, Target, compile_placement};
+use crate::compile::{Choice, Target, compile_placement};
 use crate::cost::CostModel;
-use crate::ending::Ending;
 use crate::error::Result;
 use crate::layer::Operation;
 use crate::linear_map::Row;
@@ -33,7 +32,6 @@ const IMAGES: (usize, usize) = (100, 1000);
 const JUDGED: usize = 500;
 /// Images that are run at once.
 const PORTION: usize = 250;
-const LOG2_P_FAIL_LOOKUP: f64 = -64.0;
 
 /// Accuracies of a network, all layers on the server, on the first so many test images.
 #[derive(Debug, Clone)]
@@ -61,9 +59,7 @@ struct Costliest {
 pub fn default_target(step_noise: f64) -> Target {
     Target {
         parameters: Choice::Cheapest(Precision::StepNoise(step_noise), CostModel::default()),
-        log2_p_fail_lookup: LOG2_P_FAIL_LOOKUP,
-        download: Download::Plain,
-        ending: Ending::default(),
+        ..Target::usual()
     }
 }
 

@@ -1,20 +1,22 @@
 //! What an import tells: the layers, their integers, accuracies, and what everything on the server
 //! would take.
 
+use std::sync::Arc;
+
 use super::images::analyse_all;
 use super::loss::{Losses, default_target};
 use super::network::Tail;
 use super::search::Trial;
 use super::{Imported, Request};
-use crate::analysis::{Analysis, PlannedAction, Term};
+use crate::analysis::{Analysis, DEFAULT_STEP_NOISE, PlannedAction, Term};
 use crate::compile::compile_placement;
 use crate::cost::CostModel;
 use crate::error::Result;
 use crate::layer::Operation;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
+use crate::program::Program;
 use crate::projection::peak_bytes;
-use crate::select::DEFAULT_STEP_NOISE;
 use crate::step_noise::Decision;
 use crate::units;
 
@@ -52,10 +54,14 @@ pub fn report(imported: &Imported, request: &Request) -> Result<Vec<String>> {
         .losses
         .as_ref()
         .map(|losses| losses.step_noise.share);
-    lines.push(estimate_line(
-        model,
-        step_noise.unwrap_or(DEFAULT_STEP_NOISE),
-    ));
+    let target = default_target(step_noise.unwrap_or(DEFAULT_STEP_NOISE));
+    let placement = Placement::uniform(Party::Server, model.layer_count());
+    match compile_placement(model, &placement, &target) {
+        Err(error) => lines.push(format!("everything on the server  {error}")),
+        Ok(programs) => {
+            lines.push(estimate_line(model, &placement, &programs));
+        }
+    }
     let losses = imported.losses.iter();
     let warnings = losses.flat_map(|losses| &losses.warnings);
     lines.extend(warnings.map(|warning| format!("warning: {warning}")));
@@ -237,24 +243,19 @@ fn bits_text(bits: &[(String, u32)]) -> String {
 }
 
 /// Returns what one inference of the all-server placement would take.
-fn estimate_line(model: &Model, step_noise: f64) -> String {
-    let placement = Placement::uniform(Party::Server, model.layer_count());
+fn estimate_line(model: &Model, placement: &Placement, programs: &[Arc<Program>]) -> String {
     let cost = CostModel::default();
-    let programs = match compile_placement(model, &placement, &default_target(step_noise)) {
-        Ok(programs) => programs,
-        Err(error) => return format!("everything on the server  {error}"),
-    };
     let cores = rayon::current_num_threads() as f64;
     let seconds = programs.iter().map(|program| {
         program.bootstrap_count() as f64 * cost.look_up_core_s(&program.parameters) / cores
     });
     format!(
         "everything on the server  {} bootstraps with {}: about {} on {cores} cores, {}",
-        model.bootstrap_count(&placement),
+        model.bootstrap_count(placement),
         programs
             .first()
             .map_or(String::new(), |program| program.parameters.to_string()),
         units::seconds(seconds.sum()),
-        units::bytes(peak_bytes(&programs)),
+        units::bytes(peak_bytes(programs)),
     )
 }

@@ -8,6 +8,7 @@ use super::calibration::Calibration;
 use super::correction::correct;
 use super::draft::Draft;
 use super::images::{Images, analyse_all, float_labels, integer_labels};
+use crate::analysis::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE};
 use crate::cost::CostModel;
 use crate::error::{Error, Result};
 use crate::select::{Precision, select};
@@ -17,9 +18,6 @@ const FEWEST: u32 = 1;
 const MOST: u32 = 8;
 /// Images that a trial is judged on.
 const MOST_IMAGES: usize = 500;
-/// What a trial's cost is estimated for: the defaults of a sweep.
-const STEP_NOISE: f64 = 0.5;
-const LOG2_P_FAIL_LOOKUP: f64 = -64.0;
 
 /// What `--bits` says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -232,8 +230,8 @@ impl Search<'_> {
         let cost = CostModel::default();
         let set = select(
             &analysis,
-            LOG2_P_FAIL_LOOKUP,
-            Precision::StepNoise(STEP_NOISE),
+            DEFAULT_LOG2_P_FAIL_LOOKUP,
+            Precision::StepNoise(DEFAULT_STEP_NOISE),
             &cost,
         );
         let count = analysis.look_up_count() as f64;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 use splitbench::agreement::within_error_model;
-use splitbench::analysis::{MOST_PROTECT_BITS, Purpose, analyse_to_end};
+use splitbench::analysis::{MOST_PROTECT_BITS, NoiseBound, Purpose, analyse_to_end};
 use splitbench::answer::Answer;
 use splitbench::compile::{Download, Target, compile_placement};
 use splitbench::ending::Ending;
@@ -207,7 +207,14 @@ proptest! {
         let uploads = vec![logits];
         // Look-ups of unlimited resolution, and those of a table.
         let segment = &placement("S").server_segments()[0];
-        let analysis = analyse_to_end(&model, segment, LABEL, MOST_PROTECT_BITS).unwrap();
+        let analysis = analyse_to_end(
+            &model,
+            segment,
+            LABEL,
+            MOST_PROTECT_BITS,
+            NoiseBound::default(),
+        )
+        .unwrap();
         let inputs = columns(std::slice::from_ref(&uploads));
         let found = &analysis.run(&inputs, &mut |_, _, _| {})[0];
         prop_assert_eq!(&column(found, 0), &expected);
