@@ -6,6 +6,7 @@ use crate::deviation::Deviations;
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::program::{NoiseSeed, Program};
+use crate::reads::{Reads, SimulatedReads};
 use crate::simulation::simulate;
 
 /// Noise seeds that the simulated accuracy is the mean of, at most.
@@ -19,7 +20,12 @@ pub struct Accuracy {
     /// Mean over noise seeds.
     pub simulated: f64,
     pub noiseless: f64,
+    /// Values out of range in the run without noise.
     pub range_overflow_count: u64,
+    /// What was read over all noise seeds.
+    pub noisy_reads: SimulatedReads,
+    /// The same of each look-up step on the server and each download, by node index.
+    pub step_reads: Vec<(usize, Reads)>,
     /// Share of answers that do not mark exactly one class, where they are labels.
     pub no_label_share: f64,
     /// Predicted, of each look-up step on the server, by node index.
@@ -39,17 +45,28 @@ impl Accuracy {
         let seeds = noise_seeds(images.len());
         let noisy = (0..seeds).map(|index| {
             let noise = NoiseSeed(seed.wrapping_mul(MOST_NOISE_SEEDS).wrapping_add(index));
-            let simulation = simulate(model, placement, programs, images, Some(noise));
-            let no_label = simulation.no_label_count() as f64 / images.len() as f64;
-            (simulation.accuracy(model, images), no_label)
+            simulate(model, placement, programs, images, Some(noise))
         });
-        let sums = noisy.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        let mut sums = (0.0, 0.0);
+        let mut noisy_reads = SimulatedReads::default();
+        let mut step_reads: Vec<(usize, Reads)> = Vec::new();
+        for simulation in noisy {
+            sums.0 += simulation.accuracy(model, images);
+            sums.1 += simulation.no_label_count() as f64 / images.len() as f64;
+            noisy_reads = noisy_reads.plus(simulation.all_reads());
+            step_reads.resize(simulation.reads.len(), Default::default());
+            for (sum, (node, reads)) in step_reads.iter_mut().zip(simulation.reads) {
+                *sum = (node, sum.1.plus(reads));
+            }
+        }
         Self {
             image_count: images.len(),
             simulated: sums.0 / seeds as f64,
             no_label_share: sums.1 / seeds as f64,
             noiseless: noiseless.accuracy(model, images),
-            range_overflow_count: noiseless.range_overflow_count,
+            range_overflow_count: noiseless.all_reads().reads.out_of_range,
+            noisy_reads,
+            step_reads,
             deviations: noiseless.deviations,
         }
     }

@@ -346,13 +346,15 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
     let by_time = |a: &&SplitRow, b: &&SplitRow| by_time(a, b).unwrap_or(std::cmp::Ordering::Equal);
     let describe = |name: &str, row: &SplitRow| {
         format!(
-            "{name} {}: {} online, {} up, {} down, {} at peak, accuracy {}",
+            "{name} {}: {} online, {} up, {} down, {} at peak, accuracy {}{}",
             row.placement,
             row.online_s_median.map_or("-".into(), units::seconds),
             row.upload_bytes.map_or("-".into(), units::bytes),
             row.download_bytes.map_or("-".into(), units::bytes),
             row.peak_rss_bytes.map_or("-".into(), units::bytes),
             row.simulated_accuracy.map_or("-".into(), units::percent),
+            row.failure_words()
+                .map_or(String::new(), |words| format!(", {words}")),
         )
     };
     let is_one_host = hosts(&tables.splits).len() < 2;

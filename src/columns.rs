@@ -15,7 +15,7 @@ const DOCUMENTED: &str = include_str!("../results/COLUMNS.md");
 pub const EXPOSURE: &str = "exposure";
 
 /// Titles where words in the order of the column's name read badly.
-const TITLES: [(&str, &str); 17] = [
+const TITLES: [(&str, &str); 22] = [
     ("placement", "split"),
     ("online_s_median", "online time"),
     ("online_s_min", "online time, least"),
@@ -32,6 +32,11 @@ const TITLES: [(&str, &str); 17] = [
     ("server_fits_gb", "server fits (GB)"),
     ("client_weight_share", "weights at client"),
     ("simulated_accuracy", "accuracy"),
+    ("simulated_reads", "simulated look-ups"),
+    ("out_of_range_count", "out of range"),
+    ("log2_out_of_range_high", "out of range, at most"),
+    ("misread_count", "misread"),
+    ("log2_misread_high", "misread per inference, at most"),
     ("log2_p_fail", "failure per inference"),
 ];
 

@@ -114,6 +114,7 @@ mod tests {
                 offset: 0,
                 padding_bit: true,
                 range: (0, 7),
+                readable: (0.0, 0.5),
                 scale: 1.0,
             }],
             elements_per_table: 1,

@@ -185,6 +185,17 @@ impl Channel {
         }
     }
 
+    /// Returns the phases of integers, noise included, that a table reads rightly, as shares of a turn:
+    /// a half turn around the range, or all up to the mirror images of the other plateau's end.
+    fn readable(&self, share: f64) -> (f64, f64) {
+        if self.padding_bit {
+            let offset = self.offset(share);
+            (-offset, 0.5 - offset)
+        } else {
+            (self.top * share - 0.5, self.foot * share + 0.5)
+        }
+    }
+
     /// Returns the smallest and largest integer that the network was calibrated for, rounding
     /// included.
     pub fn integers(&self) -> (i64, i64) {
@@ -215,6 +226,7 @@ impl Channel {
             offset: torus(offset),
             padding_bit: self.padding_bit,
             range: self.integers(),
+            readable: self.readable(share),
             scale: self.scale,
         }
     }

@@ -30,9 +30,8 @@ pub fn explain(
         lines.extend(explain_program(model, program, &mut deviations, cost));
         lines.push(String::new());
     }
-    let all = noise::log2_sum(programs.iter().map(|program| program.log2_p_fail));
-    lines.push(format!("log2_p_fail of an inference  {all:.1}"));
-    let accuracies = match model.is_classifier() {
+    lines.extend(failures(model, programs, accuracy));
+    lines.push(match model.is_classifier() {
         true => format!(
             "accuracy over {} test images  {:.1} % without noise, {:.1} % with it",
             accuracy.image_count,
@@ -43,11 +42,48 @@ pub fn explain(
             "{} test images, whose outputs are no classes",
             accuracy.image_count
         ),
+    });
+    lines
+}
+
+/// Returns the failure probability, what simulated inferences say of it, and where values left their
+/// range.
+fn failures(model: &Model, programs: &[Arc<Program>], accuracy: &Accuracy) -> Vec<String> {
+    let computed = noise::log2_sum(programs.iter().map(|program| program.log2_p_fail));
+    let seen = &accuracy.noisy_reads;
+    let failure = seen.of_inference(computed);
+    let told = match failure.is_observed {
+        true => format!("observed; {computed:.1} is computed, which the simulation contradicts"),
+        false => "computed".into(),
     };
-    lines.push(format!(
-        "{accuracies}; {} values out of range",
-        accuracy.range_overflow_count
-    ));
+    let at_most = |log2: Option<f64>| log2.map_or("-".into(), |log2| format!("2^{log2:.1}"));
+    let reads = seen.reads;
+    let mut lines = vec![
+        format!("log2_p_fail of an inference  {:.1}, {told}", failure.log2_p),
+        format!(
+            "out of range  {} of {} values in {} inferences with noise, at most {} of them; {} \
+             without noise",
+            reads.out_of_range,
+            reads.count,
+            seen.inferences,
+            at_most(seen.log2_out_of_range_high()),
+            accuracy.range_overflow_count,
+        ),
+        format!(
+            "misread       {} values, in {} inferences, at most {} of them",
+            reads.misread,
+            seen.misread_inferences,
+            at_most(seen.log2_misread_high()),
+        ),
+    ];
+    let left = accuracy.step_reads.iter();
+    let left = left.filter(|(_, reads)| reads.out_of_range > 0 || reads.misread > 0);
+    lines.extend(left.map(|&(node, reads)| {
+        let name = &model.nodes[node].name;
+        let (out_of_range, misread) = (reads.out_of_range, reads.misread);
+        let count = reads.count;
+        format!("  {name:10}  {out_of_range} out of range and {misread} misread, of {count}")
+    }));
     lines
 }
 

@@ -59,6 +59,7 @@ pub mod projection;
 pub mod protection;
 pub mod provenance;
 pub mod quantise;
+pub mod reads;
 pub mod report;
 pub mod results;
 pub mod role;

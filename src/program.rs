@@ -20,6 +20,7 @@ use crate::fhe::parameters::ParameterSet;
 use crate::interface::{DownloadEncoding, Interface};
 use crate::linear_map::Row;
 use crate::packing::Packing;
+use crate::reads::{ColumnReads, Reads};
 
 /// A compiled server segment.
 #[derive(Debug, Clone)]
@@ -37,9 +38,11 @@ pub struct Program {
     pub steps: Vec<Step>,
     /// Slots of the downloads.
     pub download_slots: Vec<usize>,
-    /// log2 of the failure probability of its worst look-up; `None` without look-ups.
+    /// log2 of the failure probability of its worst look-up, of a value in its range; `None` without
+    /// look-ups.
     pub log2_p_fail_lookup: Option<f64>,
-    /// log2 of the probability that any of its look-ups or decryptions fails.
+    /// log2 of the probability that any of its look-ups or decryptions fails, step deviations that
+    /// carry values out of their range included.
     pub log2_p_fail: f64,
 }
 
@@ -156,6 +159,8 @@ pub struct Table {
     pub padding_bit: bool,
     /// Integers of the grid that the network was calibrated for.
     pub range: (i64, i64),
+    /// Phases of integers, noise included but not the offset, that are read rightly: shares of a turn.
+    pub readable: (f64, f64),
     /// The number that the grid's integer 1 stands for.
     pub scale: f64,
 }
@@ -169,8 +174,17 @@ pub struct NoiseSeed(pub u64);
 pub struct ClearRun {
     /// Per download: integers in two's complement, as the client would decode them.
     pub outputs: Vec<Vec<Row<u64>>>,
-    /// How many values left their calibrated range.
-    pub range_overflow_count: u64,
+    /// Of each look-up step and then of each download, by index of the node.
+    pub reads: Vec<(usize, Reads)>,
+    /// Columns in which a value was misread, in order.
+    pub misread_columns: Vec<usize>,
+}
+
+impl ClearRun {
+    /// Returns how many values left their calibrated range.
+    pub fn range_overflow_count(&self) -> u64 {
+        self.reads.iter().map(|(_, reads)| reads.out_of_range).sum()
+    }
 }
 
 /// Sees a look-up and the integers of the grid that it is about to read.
@@ -200,7 +214,12 @@ impl Program {
     ) -> ClearRun {
         assert_eq!(uploads.len(), self.upload_steps.len(), "uploads");
         let mut slots = self.grid(uploads);
-        let mut range_overflow_count = 0;
+        let mut reads = Vec::new();
+        let mut misread_columns = Vec::new();
+        let mut note = |node, of_step: ColumnReads| {
+            reads.push((node, of_step.reads));
+            misread_columns.extend(of_step.misread_columns);
+        };
         for (index, step) in self.steps.iter().enumerate() {
             let output = match &step.action {
                 Action::Linear(linear) => {
@@ -215,7 +234,7 @@ impl Program {
                     let mut rows = std::mem::take(&mut slots[step.inputs[0]]);
                     before_look_up(look_up, &rows);
                     let noise = noise.map(|seed| (seed, index));
-                    range_overflow_count += look_up.run_clear(&mut rows, noise);
+                    note(look_up.node, look_up.run_clear(&mut rows, noise));
                     rows
                 }
             };
@@ -229,12 +248,15 @@ impl Program {
             let download = &self.interface.downloads[index];
             let mut rows = slots[slot].clone();
             let noise = noise.map(|seed| (seed, self.steps.len() + index));
-            range_overflow_count += self.decode(download, &mut rows, noise);
+            note(download.value - 1, self.decode(download, &mut rows, noise));
             outputs.push(rows);
         }
+        misread_columns.sort_unstable();
+        misread_columns.dedup();
         ClearRun {
             outputs,
-            range_overflow_count,
+            reads,
+            misread_columns,
         }
     }
 
@@ -251,43 +273,41 @@ impl Program {
             .collect()
     }
 
-    /// Replaces the grid's integers by what the client decodes, and returns how many were out of
-    /// range.
+    /// Replaces the grid's integers by what the client decodes, and returns what was read.
     fn decode(
         &self,
         download: &DownloadEncoding,
         rows: &mut [Row<u64>],
         noise: Option<(NoiseSeed, usize)>,
-    ) -> u64 {
+    ) -> ColumnReads {
         let grid_step = (download.step / self.unit) as i64;
-        let overflows = count_outside(rows, |element| {
+        let share = download.step as f64 / 2f64.powi(64);
+        let elements = rows.par_iter_mut().enumerate().map(|(element, row)| {
             let (low, high) = download.range[element];
-            (
-                low.saturating_mul(grid_step),
-                high.saturating_mul(grid_step),
-            )
-        });
-        rows.par_iter_mut().enumerate().for_each(|(element, row)| {
+            let range = low.saturating_mul(grid_step)..=high.saturating_mul(grid_step);
             // The phase modulo one turn, with noise where it is asked for.
             let decoded = |value: u64, noise: f64| {
                 let phase = value.wrapping_mul(self.unit);
                 let noise = (noise * download.step as f64) as i64 as u64;
                 download.decode(phase.wrapping_add(noise)) as u64
             };
-            match noise {
-                None => row
-                    .iter_mut()
-                    .for_each(|value| *value = decoded(*value, 0.0)),
-                Some((seed, stream)) => {
-                    let std = download.noise_std[element];
-                    let noise = noise_of(seed, stream, element, std);
-                    for (value, noise) in row.iter_mut().zip(noise) {
-                        *value = decoded(*value, noise);
-                    }
-                }
+            let misread = |value: u64, noise: f64| {
+                let integer = value as i64 as f64 / grid_step as f64 + noise;
+                integer.abs() * share > 0.5 || download.exact && noise.abs() > 0.5
+            };
+            let std = download.noise_std[element];
+            let noise = noise.map(|(seed, stream)| noise_of(seed, stream, element, std));
+            let mut noise = noise.into_iter().flatten();
+            let mut reads = ColumnReads::default();
+            for (column, value) in row.iter_mut().enumerate() {
+                let noise = noise.next().unwrap_or(0.0);
+                let outside = !range.contains(&(*value as i64));
+                reads.count(column, outside, misread(*value, noise));
+                *value = decoded(*value, noise);
             }
+            reads
         });
-        overflows
+        elements.reduce(ColumnReads::default, ColumnReads::plus)
     }
 
     /// Returns the look-ups in order.
@@ -357,27 +377,30 @@ impl LookUpStep {
         (value + self.centre) / 2
     }
 
-    /// Replaces the rows by their look-ups on the grid and returns how many were out of range.
-    fn run_clear(&self, rows: &mut [Row<u64>], noise: Option<(NoiseSeed, usize)>) -> u64 {
-        let overflows = count_outside(rows, |element| self.table(element).range);
-        rows.par_iter_mut().enumerate().for_each(|(element, row)| {
+    /// Replaces the rows by their look-ups on the grid and returns what was read.
+    fn run_clear(&self, rows: &mut [Row<u64>], noise: Option<(NoiseSeed, usize)>) -> ColumnReads {
+        let share = self.unit as f64 / 2f64.powi(64);
+        let elements = rows.par_iter_mut().enumerate().map(|(element, row)| {
             let table = self.table(element);
-            let look_up = |value: u64, noise: u64| {
+            let (low, high) = table.range;
+            let readable = table.readable.0..=table.readable.1;
+            let noise =
+                noise.map(|(seed, step)| noise_of(seed, step, element, self.sigma[element]));
+            let mut noise = noise.into_iter().flatten();
+            let mut reads = ColumnReads::default();
+            for (column, value) in row.iter_mut().enumerate() {
+                let noise = noise.next().unwrap_or(0.0);
+                let integer = *value as i64;
+                let outside = !(low..=high).contains(&integer);
+                let misread = !readable.contains(&(integer as f64 * share + noise));
+                reads.count(column, outside, misread);
                 let phase = value.wrapping_mul(self.unit);
-                let phase = phase.wrapping_add(table.offset).wrapping_add(noise);
-                (self.read(table, phase) * self.output_step) as u64
-            };
-            match noise {
-                None => row.iter_mut().for_each(|value| *value = look_up(*value, 0)),
-                Some((seed, step)) => {
-                    let noise = noise_of(seed, step, element, self.sigma[element]);
-                    for (value, noise) in row.iter_mut().zip(noise) {
-                        *value = look_up(*value, torus(noise));
-                    }
-                }
+                let phase = phase.wrapping_add(table.offset).wrapping_add(torus(noise));
+                *value = (self.read(table, phase) * self.output_step) as u64;
             }
+            reads
         });
-        overflows
+        elements.reduce(ColumnReads::default, ColumnReads::plus)
     }
 }
 
@@ -420,17 +443,6 @@ pub fn zero_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
         }
     }
     sets
-}
-
-fn count_outside(rows: &[Row<u64>], range: impl Fn(usize) -> (i64, i64) + Sync) -> u64 {
-    rows.par_iter()
-        .enumerate()
-        .map(|(element, row)| {
-            let (low, high) = range(element);
-            let outside = |value: &&u64| !(low..=high).contains(&(**value as i64));
-            row.iter().filter(outside).count() as u64
-        })
-        .sum()
 }
 
 /// Returns an endless stream of centred Gaussian noise for one element of one step.
@@ -487,6 +499,7 @@ mod tests {
             offset: 0,
             padding_bit: false,
             range: (0, 0),
+            readable: (0.0, 0.5),
             scale: 1.0,
         };
         let read: Vec<i64> = (0..8).map(|cell| step.read(&table, cell << 61)).collect();

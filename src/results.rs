@@ -8,8 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 mod exposed;
+mod failed;
 
 use exposed::with_exposure;
+use failed::with_failures;
 
 use crate::deviation::Deviations;
 use crate::drift::{NOISY, Pace};
@@ -222,7 +224,7 @@ impl Split<'_> {
         let live = live.iter().copied();
         let deviations = finished.map_or(&[][..], |finished| &finished.deviations);
         let rates = DeviationRates::of(deviations);
-        let row = with_exposure(row, finished);
+        let row = with_failures(with_exposure(row, finished), finished);
         SplitRow {
             host: first_visit
                 .environment
@@ -280,11 +282,6 @@ impl Split<'_> {
             no_label_share: finished.and_then(|f| f.no_label_share),
             encrypted_agreement: self.share(|row| row.encrypted_agreement),
             label_agreement: self.share(|row| row.label_agreement),
-            log2_p_fail: finished.and_then(|f| f.log2_p_fail),
-            log2_p_fail_lookup: finished.and_then(|f| f.log2_p_fail_lookup),
-            meets_log2_p_fail_128: finished
-                .and_then(|f| f.log2_p_fail_lookup)
-                .map(|log2| log2 <= -128.0),
             security_bits: finished.and_then(|f| f.security_bits),
             activation_s,
             efficiency,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::units;
+
 /// One inference: a line of `samples.csv`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SampleRow {
@@ -123,11 +125,20 @@ pub struct SplitRow {
     pub simulated_accuracy: Option<f64>,
     pub noiseless_accuracy: Option<f64>,
     pub range_overflow_count: Option<u64>,
+    pub simulated_inferences: Option<u64>,
+    pub simulated_reads: Option<u64>,
+    pub out_of_range_count: Option<u64>,
+    pub log2_out_of_range_high: Option<f64>,
+    pub misread_count: Option<u64>,
+    pub misread_inferences: Option<u64>,
+    pub log2_misread_high: Option<f64>,
     pub no_label_share: Option<f64>,
     pub encrypted_agreement: Option<f64>,
     pub label_agreement: Option<f64>,
     pub log2_p_fail: Option<f64>,
     pub log2_p_fail_lookup: Option<f64>,
+    #[serde(default)]
+    pub log2_p_fail_is: String,
     pub meets_log2_p_fail_128: Option<bool>,
     pub security_bits: Option<u32>,
     pub predicted_one_step_rate: Option<f64>,
@@ -138,6 +149,28 @@ pub struct SplitRow {
     pub activation_s: Option<f64>,
     pub efficiency: Option<f64>,
     pub reason: Option<String>,
+}
+
+impl SplitRow {
+    /// Returns what is known of its failures in words: the probability, and how often a value was out of
+    /// range; `None` where nothing is encrypted.
+    pub fn failure_words(&self) -> Option<String> {
+        let mut words = format!("failure {}", units::power_of_two(self.log2_p_fail?));
+        if !self.log2_p_fail_is.is_empty() {
+            words += &format!(" per inference, {}", self.log2_p_fail_is);
+        }
+        words += &match (self.out_of_range_count, self.misread_count) {
+            (Some(0), _) => "; no value out of range".to_owned(),
+            (Some(count), Some(misread)) => {
+                format!("; {count} values out of range, {misread} misread")
+            }
+            _ => "; values out of range not counted".to_owned(),
+        };
+        if let (Some(high), Some(reads)) = (self.log2_out_of_range_high, self.simulated_reads) {
+            words += &format!(" of {reads}, {} at most", units::power_of_two(high));
+        }
+        Some(words)
+    }
 }
 
 /// One server layer of one placement: a line of `layers.csv`.
@@ -245,5 +278,34 @@ impl Status {
             Self::Partial => "partial",
             Self::Skipped => "skipped",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_are_told_with_what_was_seen() {
+        let mut row = SplitRow::default();
+        assert_eq!(row.failure_words(), None, "nothing encrypted");
+        row.log2_p_fail = Some(-61.25);
+        let words = |row: &SplitRow| row.failure_words().expect("encrypted");
+        assert_eq!(
+            words(&row),
+            "failure 2^−61.2; values out of range not counted"
+        );
+        row.log2_p_fail_is = "computed".into();
+        row.simulated_reads = Some(1 << 20);
+        row.out_of_range_count = Some(0);
+        row.misread_count = Some(0);
+        row.log2_out_of_range_high = Some(-18.4);
+        let none = "failure 2^−61.2 per inference, computed; no value out of range of 1048576, \
+                    2^−18.4 at most";
+        assert_eq!(words(&row), none);
+        row.out_of_range_count = Some(285);
+        row.misread_count = Some(4);
+        let some = "; 285 values out of range, 4 misread of 1048576, 2^−18.4 at most";
+        assert!(words(&row).ends_with(some), "{}", words(&row));
     }
 }

@@ -1,6 +1,7 @@
 //! A placement in the clear, over many images at once: float layers on the client, integer
 //! programs with the server's tables and wrap-around on the server, with or without noise.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::model::Model;
 use crate::model::values::{Values, Wiring};
 use crate::placement::{Party, Placement};
 use crate::program::{LookUpStep, NoiseSeed, Program};
+use crate::reads::{Reads, SimulatedReads};
 
 /// Images that are simulated at once: what fits in memory for wide layers.
 pub const PORTION: usize = 250;
@@ -24,8 +26,11 @@ const ENOUGH_PREDICTIONS: u64 = 10_000_000;
 pub struct Simulation {
     /// `[classes, images]`.
     pub logits: Vec<Row<f32>>,
-    /// Values that left their calibrated range, over all images.
-    pub range_overflow_count: u64,
+    /// What look-ups and decryptions read, over all images: of each look-up step on the server and
+    /// each download of a segment, by node index.
+    pub reads: Vec<(usize, Reads)>,
+    /// Images in whose inference a value was misread.
+    pub misread_inferences: u64,
     /// Predicted step deviations of each look-up step on the server, by node index, over the first
     /// images; only in a simulation without noise.
     pub deviations: Vec<(usize, Deviations)>,
@@ -122,6 +127,7 @@ impl Run {
         let wiring = Wiring::of(model);
         let mut values = Values::default();
         values.insert(0, input);
+        let mut misread_columns = BTreeSet::new();
         let mut programs = programs.iter().enumerate();
         for segment in placement.segments() {
             let nodes = model.nodes_of(&segment);
@@ -145,23 +151,27 @@ impl Run {
                     // Each segment draws its own noise.
                     let own = |NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((index as u64) << 32));
                     let noise = self.noise.map(own);
-                    Run { noise, ..self }.segment(program, &uploads, &mut values, &mut simulation);
+                    let run = Run { noise, ..self };
+                    let misread = run.segment(program, &uploads, &mut values, &mut simulation);
+                    misread_columns.extend(misread);
                 }
             }
             values.forget(&wiring, nodes.end);
         }
         simulation.logits = values.into_output(&wiring);
+        simulation.misread_inferences = misread_columns.len() as u64;
         simulation
     }
 
-    /// Runs a server segment in the clear on its uploads.
+    /// Runs a server segment in the clear on its uploads, and returns the columns in which a value was
+    /// misread.
     fn segment(
         self,
         program: &Program,
         uploads: &[Vec<Row<u64>>],
         values: &mut Values,
         simulation: &mut Simulation,
-    ) {
+    ) -> Vec<usize> {
         let mut predict = |step: &LookUpStep, rows: &[Row<u64>]| {
             if self.predicting {
                 let deviations = predict_look_up(step, rows);
@@ -169,7 +179,7 @@ impl Run {
             }
         };
         let run = program.observe_clear(uploads, self.noise, &mut predict);
-        simulation.range_overflow_count += run.range_overflow_count;
+        simulation.reads.extend(run.reads);
         for (download, rows) in program.interface.downloads.iter().zip(run.outputs) {
             let reals = rows.iter().zip(&download.scales).map(|(row, scale)| {
                 row.iter()
@@ -178,6 +188,7 @@ impl Run {
             });
             values.insert(download.value, reals.collect());
         }
+        run.misread_columns
     }
 }
 
@@ -197,11 +208,15 @@ fn quantised(program: &Program, values: &Values) -> Vec<Vec<Row<u64>>> {
 impl Simulation {
     /// Adds the outcome for further images.
     fn append(&mut self, more: Self) {
-        self.range_overflow_count += more.range_overflow_count;
+        self.misread_inferences += more.misread_inferences;
         if self.logits.is_empty() {
             self.logits = more.logits;
             self.deviations = more.deviations;
+            self.reads = more.reads;
             return;
+        }
+        for ((_, tally), (_, more)) in self.reads.iter_mut().zip(more.reads) {
+            *tally = tally.plus(more);
         }
         for (row, more) in self.logits.iter_mut().zip(more.logits) {
             *row = row.iter().chain(&more).copied().collect();
@@ -232,6 +247,16 @@ impl Simulation {
         (0..images)
             .map(|image| label_of(self.logits.iter().map(|row| row[image])))
             .collect()
+    }
+
+    /// Returns what all look-ups and decryptions read.
+    pub fn all_reads(&self) -> SimulatedReads {
+        let reads = self.reads.iter().map(|(_, reads)| *reads);
+        SimulatedReads {
+            reads: reads.fold(Reads::default(), Reads::plus),
+            inferences: self.logits.first().map_or(0, |row| row.len()) as u64,
+            misread_inferences: self.misread_inferences,
+        }
     }
 
     /// Returns the number of images whose answer does not mark exactly one class, where answers are

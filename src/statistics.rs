@@ -101,6 +101,84 @@ pub fn outlier_count(values: impl IntoIterator<Item = f64>) -> Option<usize> {
     Some(sorted.iter().filter(is_outside).count())
 }
 
+/// What a one-sided bound of a rate leaves out.
+const RATE_TAIL: f64 = 0.05;
+/// Halvings that narrow a rate down, however small it is, to all digits of its own.
+const RATE_HALVINGS: usize = 160;
+/// Terms of a continued fraction, which takes about the square root of its larger parameter.
+const MOST_TERMS: usize = 1_000_000;
+
+/// Returns the one-sided 95 % bounds of a rate of which `count` in `n` were seen, exact for
+/// independent events (Clopper and Pearson 1934); `None` where n is zero. Where none was seen the
+/// upper one is 3 / n.
+pub fn rate_bounds(count: u64, n: u64) -> Option<Interval> {
+    if n == 0 {
+        return None;
+    }
+    let (seen, others) = (count as f64, (n - count) as f64);
+    // P(at least `count`) is an incomplete beta function of the rate, and so is P(more).
+    let low = match count {
+        0 => 0.0,
+        _ => beta_quantile(RATE_TAIL, seen, others + 1.0),
+    };
+    let high = match n - count {
+        0 => 1.0,
+        _ => beta_quantile(1.0 - RATE_TAIL, seen + 1.0, others),
+    };
+    Some(Interval { low, high })
+}
+
+/// Returns the x at which the regularised incomplete beta function of a and b has a value.
+fn beta_quantile(value: f64, a: f64, b: f64) -> f64 {
+    let halve = |(low, high): (f64, f64), _| {
+        let middle = low + (high - low) / 2.0;
+        match incomplete_beta(middle, a, b) < value {
+            true => (middle, high),
+            false => (low, middle),
+        }
+    };
+    (0..RATE_HALVINGS).fold((0.0, 1.0), halve).1
+}
+
+/// Returns the regularised incomplete beta function I_x(a, b): its continued fraction (Abramowitz
+/// and Stegun 26.5.8), which converges quickly below the mean, and beyond it that of its mirror
+/// image.
+fn incomplete_beta(x: f64, a: f64, b: f64) -> f64 {
+    if x <= 0.0 || x >= 1.0 {
+        return x.clamp(0.0, 1.0);
+    }
+    if x > (a + 1.0) / (a + b + 2.0) {
+        return 1.0 - incomplete_beta(1.0 - x, b, a);
+    }
+    let log_factor =
+        libm::lgamma(a + b) - libm::lgamma(a) - libm::lgamma(b) + a * x.ln() + b * (-x).ln_1p();
+    log_factor.exp() / (a * beta_fraction(x, a, b))
+}
+
+/// Returns the continued fraction 1 + d1 / (1 + d2 / (1 + …)) of the incomplete beta function, from
+/// its first term on (Lentz's method).
+fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
+    let (mut fraction, mut upper, mut lower) = (1.0, 1.0, 0.0);
+    for index in 1..MOST_TERMS {
+        let m = (index / 2) as f64;
+        let term = match index % 2 {
+            0 => m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)),
+            _ => -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0)),
+        };
+        let nonzero = |value: f64| match value.abs() < f64::MIN_POSITIVE {
+            true => f64::MIN_POSITIVE,
+            false => value,
+        };
+        lower = 1.0 / nonzero(1.0 + term * lower);
+        upper = nonzero(1.0 + term / upper);
+        fraction *= upper * lower;
+        if (upper * lower - 1.0).abs() < f64::EPSILON {
+            break;
+        }
+    }
+    fraction
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -160,6 +238,40 @@ mod tests {
         assert_eq!(interval(1, 0.95), Some((0.0, 0.0)));
         assert_eq!(interval(100, 0.95), Some((2.0, 97.0)));
         assert_eq!(interval(3, 0.0), Some((1.0, 1.0)));
+    }
+
+    #[test]
+    fn rates_are_bounded_as_by_hand_and_by_tables() {
+        assert_eq!(rate_bounds(0, 0), None);
+        for (count, n, low, high) in [
+            (0, 1, 0.0, 0.95),
+            (1, 1, 0.05, 1.0),
+            // 1 - √0.95 and √0.95.
+            (1, 2, 0.025_320_6, 0.974_679_4),
+            // 1 - 0.05^(1/4): nothing in four.
+            (0, 4, 0.0, 0.527_129_2),
+            // Roots of sums of binomial probabilities.
+            (3, 100, 0.008_225_83, 0.075_710_79),
+            (500, 1000, 0.473_517_73, 0.526_482_27),
+        ] {
+            let found = rate_bounds(count, n);
+            let near = |found: f64, wanted: f64| (found - wanted).abs() < 1e-6;
+            let near = |of: Interval| near(of.low, low) && near(of.high, high);
+            assert!(found.is_some_and(near), "{count} of {n}: {found:?}");
+        }
+    }
+
+    #[test]
+    fn rare_events_are_bounded_as_poisson_counts() {
+        // Garwood's bounds of a count: 2.9957 at 0, 0.05129 and 4.7439 at 1.
+        let n = 3_000_000_000;
+        let scaled =
+            |count| rate_bounds(count, n).map(|of| (of.low * n as f64, of.high * n as f64));
+        let near = |found: f64, wanted: f64| (found / wanted - 1.0).abs() < 1e-3;
+        assert!(scaled(0).is_some_and(|(low, high)| low == 0.0 && near(high, 2.9957)));
+        assert!(scaled(1).is_some_and(|(low, high)| near(low, 0.051_293) && near(high, 4.7439)));
+        let many = scaled(1_000_000);
+        assert!(many.is_some_and(|(low, high)| near(low, 998_356.0) && near(high, 1_001_646.0)));
     }
 
     #[test]

@@ -71,6 +71,11 @@ pub fn percent(share: f64) -> String {
     format!("{} %", decimal(share * 100.0, 1))
 }
 
+/// Returns a probability by its base-2 logarithm: `power_of_two(-61.25)` is `2^−61.2`.
+pub fn power_of_two(log2: f64) -> String {
+    format!("2^{}", decimal(log2, 1))
+}
+
 /// Returns a number with a fixed count of decimals and a true minus sign, never a negative zero.
 pub fn decimal(value: f64, decimals: usize) -> String {
     let digits = format!("{:.decimals$}", value.abs());
@@ -316,6 +321,22 @@ mod tests {
                 (-0.0001, "0.0 %"),
                 (-0.012, "−1.2 %"),
                 (1000.0, "100000.0 %"),
+            ],
+        );
+    }
+
+    #[test]
+    fn probabilities_are_powers_of_two() {
+        check(
+            power_of_two,
+            &[
+                (0.0, "2^0.0"),
+                (-0.04, "2^0.0"),
+                (0.999, "2^1.0"),
+                (-1.005, "2^−1.0"),
+                (-61.25, "2^−61.2"),
+                (-1000.0, "2^−1000.0"),
+                (f64::NEG_INFINITY, "2^−inf"),
             ],
         );
     }

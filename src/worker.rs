@@ -27,6 +27,7 @@ use crate::model::Model;
 use crate::overhead::Further;
 use crate::placement::{Party, Placement};
 use crate::program::{NoiseSeed, Program};
+use crate::reads::SimulatedReads;
 use crate::role::{self, RoleMemories};
 use crate::row::SampleRow;
 use crate::server::StepTime;
@@ -100,6 +101,9 @@ pub struct Finished {
     pub simulated_accuracy: Option<f64>,
     pub noiseless_accuracy: Option<f64>,
     pub range_overflow_count: u64,
+    /// What was read with noise; of earlier logs not known.
+    #[serde(default)]
+    pub noisy_reads: Option<SimulatedReads>,
     /// Share of simulated answers that do not mark exactly one class; `None` for logits.
     #[serde(default)]
     pub no_label_share: Option<f64>,
@@ -289,6 +293,7 @@ pub fn measure(
         simulated_accuracy: model.is_classifier().then_some(accuracy.simulated),
         noiseless_accuracy: model.is_classifier().then_some(accuracy.noiseless),
         range_overflow_count: accuracy.range_overflow_count,
+        noisy_reads: encrypted.then_some(accuracy.noisy_reads),
         no_label_share: answers_label(&model, placement, settings)
             .then_some(accuracy.no_label_share),
         log2_p_fail: encrypted.then(|| log2_sum(programs.iter().map(|p| p.log2_p_fail))),

@@ -11,6 +11,8 @@ mod endings;
 mod naive;
 #[path = "graphs/network.rs"]
 mod network;
+#[path = "graphs/noisy.rs"]
+mod noisy;
 #[path = "graphs/recipe.rs"]
 mod recipe;
 #[path = "graphs/residual.rs"]

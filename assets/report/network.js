@@ -17,10 +17,19 @@ function facts(split) {
     ...exposureFacts(split),
     ["accuracy, simulated", percent(split.accuracy)],
     ["failure per inference", logarithm(split.value("log2_p_fail"))],
+    ["· which is", plain(split.value("log2_p_fail_is"))],
+    ["· values out of range", outOfRange(split)],
+    ["· misread, at most", logarithm(split.value("log2_misread_high"))],
     ["parameters", plain(split.value("parameter_set"))],
   ];
   found.push(["dominated by", dominatedBy(split, "not compared", "no other split")]);
   return html("dl", { class: "facts" }, ...found.flatMap(([name, words]) => [html("dt", {}, name), html("dd", {}, words)]));
+}
+
+// Values that simulated inferences read out of range, of how many.
+function outOfRange(split) {
+  const [count, reads] = [split.value("out_of_range_count"), split.value("simulated_reads")];
+  return count === null ? UNKNOWN : `${count} of ${reads} simulated`;
 }
 
 // What the exposure is made of, and what solving the server's layers takes.

@@ -3,7 +3,7 @@
 const DEFAULT_COLUMNS = [
   "placement", "exposure", "status", "online_s_median", "client_peak_rss_bytes", "server_peak_rss_bytes", "upload_bytes",
   "download_bytes", "evaluation_key_bytes", "rounds", "bootstrap_count", "simulated_accuracy", "log2_p_fail",
-  "dominated_by", "reason",
+  "out_of_range_count",   "dominated_by", "reason",
 ];
 const FEW_ROWS = 100;
 

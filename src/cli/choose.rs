@@ -133,6 +133,8 @@ fn lines(choice: &Choice<'_>, scenario: &Scenario, objective: Objective) -> Vec<
         };
         lines.push(header("best", width, priced));
         lines.extend(table(vec![best]));
+        let failure = best.row.failure_words();
+        lines.extend(failure.map(|words| format!("  {:width$}  {words}", "")));
         if !others.is_empty() {
             lines.push(String::new());
             lines.push(header("runners-up", width, priced));
@@ -168,8 +170,8 @@ fn header(title: &str, width: usize, priced: bool) -> String {
     let price = if priced { "  money for 1000" } else { "" };
     let width = width + 2;
     format!(
-        "{title:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}  {:>8}{price}",
-        "time", "client", "server", "bytes", "given away", "accuracy"
+        "{title:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}  {:>8}  {:>9}  {:>12}{price}",
+        "time", "client", "server", "bytes", "given away", "accuracy", "failure", "out of range"
     )
 }
 
@@ -193,8 +195,10 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
         (None, None) => unknown(),
     };
     let accuracy = candidate.row.simulated_accuracy;
+    let failure = candidate.row.log2_p_fail.map(units::power_of_two);
+    let out_of_range = candidate.row.out_of_range_count;
     format!(
-        "  {:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}  {:>8}{price}",
+        "  {:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}  {:>8}  {:>9}  {:>12}{price}",
         candidate.row.placement,
         units::seconds(candidate.modelled.time_s),
         bytes(Objective::ClientMemory),
@@ -202,6 +206,8 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
         bytes(Objective::Bytes),
         exposure,
         accuracy.map_or_else(unknown, units::percent),
+        failure.unwrap_or_else(unknown),
+        out_of_range.map_or_else(unknown, |count| count.to_string()),
     )
 }
 

@@ -11,6 +11,7 @@ use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::program::{Action, NoiseSeed, Program};
 use crate::quantise::QuantParams;
+use crate::reads::Reads;
 use crate::select::Precision;
 use crate::simulation::{label_of, simulate};
 use crate::step_noise::{self, Decision};
@@ -43,6 +44,8 @@ pub struct Losses {
     pub noisy: f64,
     /// How much noise that is.
     pub step_noise: Decision,
+    /// What was read with it.
+    pub reads: Reads,
     /// One sentence each, with what to change.
     pub warnings: Vec<String>,
 }
@@ -85,6 +88,7 @@ impl Losses {
             integers: accuracy.noiseless,
             noisy: accuracy.simulated,
             step_noise,
+            reads: accuracy.noisy_reads.reads,
             warnings: Vec::new(),
         };
         let judged = &images[..images.len().min(JUDGED)];

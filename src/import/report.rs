@@ -101,10 +101,14 @@ fn outcome_line(imported: &Imported) -> String {
 fn noise_line(losses: &Losses) -> String {
     let Decision { share, why } = &losses.step_noise;
     format!(
-        "over the first {} of them  integers {}, with noise {} at a step noise of {share} ({why})",
+        "over the first {} of them  integers {}, with noise {} at a step noise of {share} ({why}); {} of \
+         {} values out of range with noise, {} misread",
         losses.image_count,
         units::percent(losses.integers),
         units::percent(losses.noisy),
+        losses.reads.out_of_range,
+        losses.reads.count,
+        losses.reads.misread,
     )
 }
 

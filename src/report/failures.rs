@@ -23,7 +23,30 @@ pub(crate) fn failures(rows: &[SplitRow], environment: &Value) -> String {
         (count, all) if count == all => "is met by every split with look-ups".to_owned(),
         (count, all) => format!("is met by {count} of {all} splits with look-ups"),
     };
-    format!("{asked}2<sup>−128</sup> {of}.")
+    format!("{asked}2<sup>−128</sup> {of}.{}", seen(rows))
+}
+
+/// Says what simulated inferences with noise read, over all splits; empty where none was counted.
+fn seen(rows: &[SplitRow]) -> String {
+    let sum = |of: fn(&SplitRow) -> Option<u64>| rows.iter().filter_map(of).sum::<u64>();
+    let reads = sum(|row| row.simulated_reads);
+    if reads == 0 {
+        return String::new();
+    }
+    let observed = rows.iter().filter(|row| row.log2_p_fail_is == "observed");
+    let observed = match observed.count() {
+        0 => String::new(),
+        count => format!(
+            " For {}, that is more than was computed: the observed rate stands in the table.",
+            super::summary::count(count, "split")
+        ),
+    };
+    format!(
+        " Simulated with noise, {} of {reads} values lay outside the range that they were calibrated \
+         for, and {} were misread.{observed}",
+        sum(|row| row.out_of_range_count),
+        sum(|row| row.misread_count),
+    )
 }
 
 #[cfg(test)]
@@ -43,5 +66,18 @@ mod tests {
         rows[2].meets_log2_p_fail_128 = Some(true);
         let some = "2<sup>−128</sup> is met by 1 of 2 splits with look-ups.";
         assert_eq!(failures(&rows, &Value::Null), some);
+        rows[1].simulated_reads = Some(1000);
+        rows[2].simulated_reads = Some(500);
+        rows[2].out_of_range_count = Some(7);
+        rows[2].misread_count = Some(2);
+        let seen = " Simulated with noise, 7 of 1500 values lay outside the range that they were \
+                    calibrated for, and 2 were misread.";
+        assert_eq!(failures(&rows, &Value::Null), format!("{some}{seen}"));
+        rows[2].log2_p_fail_is = "observed".into();
+        let told = failures(&rows, &Value::Null);
+        assert!(
+            told.contains(" For 1 split, that is more than was computed"),
+            "{told}"
+        );
     }
 }

@@ -179,6 +179,7 @@ fn card(title: &str, row: &SplitRow) -> String {
         exposed(row),
         row.simulated_accuracy
             .map(|share| format!("accuracy {} (simulated)", units::percent(share))),
+        row.failure_words(),
     ];
     let figures = figures.into_iter().flatten();
     let figures: String = figures

@@ -171,7 +171,11 @@ fn protection_costs_little_accuracy_and_labels_hardly_any() {
         let accuracy = |ending| {
             let programs = compile_placement(&model, &placement, &ended(ending)).unwrap();
             let simulation = simulate(&model, &placement, &programs, &images, Some(NoiseSeed(1)));
-            assert_eq!(simulation.range_overflow_count, 0, "{text} {ending:?}");
+            assert_eq!(
+                simulation.all_reads().reads.out_of_range,
+                0,
+                "{text} {ending:?}"
+            );
             if ending.answer == Answer::Label {
                 let unlabelled = simulation.no_label_count();
                 assert!(unlabelled <= images.len() / 100, "{text}: {unlabelled}");
@@ -221,7 +225,7 @@ proptest! {
         let program = &compile_placement(&model, &placement("S"), &ended(LABEL)).unwrap()[0];
         let run = program.run_clear(&inputs, None);
         prop_assert_eq!(&column(&run.outputs[0], 0), &expected);
-        prop_assert_eq!(run.range_overflow_count, 0);
+        prop_assert_eq!(run.range_overflow_count(), 0);
     }
 }
 
