@@ -16,6 +16,7 @@ pub mod images;
 pub mod loss;
 pub mod lower;
 pub mod network;
+mod noise;
 mod npy;
 pub mod onnx;
 pub mod report;
@@ -164,6 +165,8 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
             Vec::new()
         }
     };
+    progress("calibrating with noise");
+    notes.extend(noise::widen(&mut draft, &images)?);
     progress("testing");
     let accuracy = |outputs: &[Vec<f32>]| {
         let labels = images::labels_of(outputs);

@@ -163,19 +163,26 @@ fn integer_networks_keep_the_accuracy() {
     assert!(failures.is_empty(), "{failures:#?}");
 }
 
-fn target() -> Target {
-    Target {
-        parameters: Choice::Cheapest(Precision::StepNoise(0.5), CostModel::default()),
-        log2_p_fail_lookup: -64.0,
-        download: Download::Plain,
-        ending: Ending::default(),
+#[test]
+fn noise_carries_no_value_of_mnist_8_out_of_range() {
+    let Some(files) = &*FILES else { return };
+    let model = &imported(files, &case("onnxzoo_mnist-8")).model;
+    let placement = Placement::uniform(Party::Server, model.layer_count());
+    let programs = compile_placement(model, &placement, &Target::usual()).unwrap();
+    let images: Vec<usize> = (0..model.test.len()).collect();
+    let noise = Some(NoiseSeed(1));
+    let simulation = simulate(model, &placement, &programs, &images, noise);
+    assert_eq!(simulation.all_reads().inferences, REFERENCES as u64);
+    for (node, reads) in &simulation.reads {
+        let found = (reads.out_of_range, reads.misread);
+        assert_eq!(found, (0, 0), "{}", model.nodes[*node].name);
     }
 }
 
 #[test]
 fn one_image_each_is_classified_under_encryption() {
     let Some(files) = &*FILES else { return };
-    let target = target();
+    let target = Target::usual();
     for (name, placement, bootstraps) in [
         ("TFC_2W2A", None, 976),
         ("cryptonets_mnist", None, 945),
@@ -222,7 +229,7 @@ fn a_network_of_signs_keeps_its_two_levels_and_runs_on_the_server() {
         }
     }
     let placement = Placement::uniform(Party::Server, model.layer_count());
-    compile_placement(model, &placement, &target()).unwrap();
+    compile_placement(model, &placement, &Target::usual()).unwrap();
 }
 
 /// Returns the names and the contents of a folder's files.
