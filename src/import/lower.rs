@@ -80,12 +80,10 @@ impl<'a> Lowering<'a> {
         let mut draft = Draft::new(&graph.input_shape, ELEMENTS + MULTIPLE * count);
         let mut input = draft.output(0, &graph.input_shape);
         input.exclusive = false;
-        if let Some(layout) = channels_last(graph) {
-            draft.input_shape = layout
-                .channels_first()
-                .map_or(vec![], |first| first.shape());
+        if let Some((shape, layout)) = channels_last(graph) {
+            draft.input_shape = shape.to_vec();
             input.layout = layout;
-            if draft.input_shape[0] > 1 {
+            if shape[0] > 1 {
                 draft.notes.push(CHANNELS_LAST.into());
             }
         }
@@ -351,9 +349,9 @@ const CHANNELS_LAST: &str = "The file takes its images with the channels last; h
 const WHOLE_NUMBERS: &str = "The file takes whole numbers: give the data as it is stored, without \
                              --scale, --mean and --std.";
 
-/// Returns the view of an input whose channels are its last axis: one that is transposed to have
-/// them first before any layer reads it. The view itself is right for any file.
-fn channels_last(graph: &Graph) -> Option<Layout> {
+/// Returns how an input is kept whose channels are its last axis, one that is transposed to have
+/// them first before any layer reads it; and its axes, which are right whatever reads them.
+fn channels_last(graph: &Graph) -> Option<([usize; 3], Layout)> {
     const ELEMENTWISE: [&str; 11] = [
         "Add",
         "Sub",
@@ -383,8 +381,9 @@ fn channels_last(graph: &Graph) -> Option<Layout> {
         if node.operator == "Transpose"
             && matches!(node.integers("perm"), Ok(Some([0, 3 | -1, 1, 2])))
         {
-            let stored = Layout::plain(&[channels, height, width]);
-            return stored.transpose(&[1, 2, 0]).ok();
+            let stored = [channels, height, width];
+            let axes = Layout::plain(&stored).transpose(&[1, 2, 0]).ok()?;
+            return Some((stored, axes));
         }
         if ELEMENTWISE.contains(&node.operator.as_str()) {
             reached.extend(node.outputs.iter().flatten());

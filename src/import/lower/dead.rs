@@ -4,9 +4,11 @@
 //! What a value can reach follows from the functions before it, by interval arithmetic. A channel
 //! whose function has one value over all of that keeps its bias alone; one that is always the same
 //! goes into the biases of the layers that read it. Otherwise its weights, far off those of the
-//! others, would set the integers of all.
+//! others, would set the integers of all. Nor do the scales of channels matter in front of a sign.
 
 use std::ops::Range;
+
+use ndarray::{ArrayViewMut, ArrayViewMutD, Axis};
 
 use super::draft::{Draft, Stage, Step};
 use super::rewrite::readers;
@@ -28,14 +30,18 @@ pub fn settle(draft: &mut Draft) {
     for index in 0..draft.steps.len() {
         let inputs = draft.steps[index].inputs.clone();
         fold_constants(&mut draft.steps[index], &reaches[inputs[0]]);
-        let mut reach = reach(&draft.steps[index], &reaches, draft.shape(inputs[0]));
         let functions = functions(&draft.steps, &readers[index + 1]);
+        let are_of_sign = functions.iter().flatten().all(is_of_sign) && functions.is_some();
+        if are_of_sign {
+            normalise(&mut draft.steps[index]);
+        }
+        let mut reach = reach(&draft.steps[index], &reaches, draft.shape(inputs[0]));
         if let Some(functions) = functions {
             for (channel, reach) in reach.iter_mut().enumerate() {
                 if functions
                     .iter()
                     .all(|function| is_one_value(function, *reach))
-                    && let Some(bias) = silence(&mut draft.steps[index], channel)
+                    && let Some(bias) = silence(&mut draft.steps[index], channel, are_of_sign)
                 {
                     *reach = (bias, bias);
                 }
@@ -55,6 +61,54 @@ fn functions(steps: &[Step], readers: &[usize]) -> Option<Vec<Function>> {
     functions.filter(|functions| !functions.is_empty())
 }
 
+/// Returns whether a function is one of the sign alone.
+fn is_of_sign(function: &Function) -> bool {
+    match function {
+        Function::Quantise(quantise) => quantise.bipolar,
+        Function::Chain(parts) => parts.first().is_some_and(is_of_sign),
+        _ => false,
+    }
+}
+
+/// Divides each output channel by its largest weight, which keeps the sign: the channels in front of
+/// a sign get one scale, however far apart a norm has brought them.
+fn normalise(step: &mut Step) {
+    let (rows, quantisation): (Vec<ArrayViewMutD<'_, f32>>, _) = match &mut step.stage {
+        Stage::Operation(Operation::Dense {
+            weights,
+            bias,
+            quantisation,
+        }) => {
+            let rows = weights.outer_iter_mut().map(ArrayViewMut::into_dyn);
+            (rows.collect(), (bias, quantisation))
+        }
+        Stage::Operation(Operation::Conv2d {
+            weights,
+            bias,
+            quantisation,
+            ..
+        }) => {
+            let rows = weights.outer_iter_mut().map(ArrayViewMut::into_dyn);
+            (rows.collect(), (bias, quantisation))
+        }
+        _ => return,
+    };
+    let (bias, quantisation) = quantisation;
+    for (channel, mut row) in rows.into_iter().enumerate() {
+        let largest = row
+            .iter()
+            .fold(0.0, |largest: f32, weight| largest.max(weight.abs()));
+        if largest == 0.0 || !(bias[channel] / largest).is_finite() {
+            continue;
+        }
+        row.mapv_inplace(|weight| weight / largest);
+        bias[channel] /= largest;
+        if let Some(quantisation) = quantisation {
+            quantisation.scale[channel] /= largest;
+        }
+    }
+}
+
 /// Returns whether a function has the same float32 value all over a reach.
 fn is_one_value(function: &Function, (low, high): Reach) -> bool {
     low.is_finite()
@@ -63,19 +117,24 @@ fn is_one_value(function: &Function, (low, high): Reach) -> bool {
         && function.value(low) as f32 == function.value(high) as f32
 }
 
-/// Sets the weights of an output channel to zero; returns its bias, if it has any weights.
-fn silence(step: &mut Step, channel: usize) -> Option<f64> {
-    match &mut step.stage {
+/// Sets the weights of an output channel to zero, and its bias to one with its sign where only that
+/// matters; returns the bias, if the step has weights.
+fn silence(step: &mut Step, channel: usize, only_sign_matters: bool) -> Option<f64> {
+    let bias = match &mut step.stage {
         Stage::Operation(Operation::Dense { weights, bias, .. }) => {
             weights.row_mut(channel).fill(0.0);
-            Some(bias[channel].into())
+            &mut bias[channel]
         }
         Stage::Operation(Operation::Conv2d { weights, bias, .. }) => {
-            weights.index_axis_mut(ndarray::Axis(0), channel).fill(0.0);
-            Some(bias[channel].into())
+            weights.index_axis_mut(Axis(0), channel).fill(0.0);
+            &mut bias[channel]
         }
-        _ => None,
+        _ => return None,
+    };
+    if only_sign_matters {
+        *bias = if *bias < 0.0 { -1.0 } else { 1.0 };
     }
+    Some((*bias).into())
 }
 
 /// Moves input channels that are always the same into the bias of a linear layer.
@@ -281,15 +340,13 @@ mod tests {
 
     #[test]
     fn a_channel_whose_sign_is_known_keeps_its_bias_alone() {
-        let middle = dense(array![[3e-8, -3e-8], [1.0, -1.0]], array![-0.1, 0.5]);
+        let middle = dense(array![[3e-8, -3e-8], [2.0, -2.0]], array![-0.1, 1.0]);
         let steps = settled(middle, dense(array![[5.0, 1.0]], array![0.25]));
         let Stage::Operation(Operation::Dense { weights, bias, .. }) = &steps[1].stage else {
             panic!("dense");
         };
-        assert_eq!(
-            (weights, bias),
-            (&array![[0.0, 0.0], [1.0, -1.0]], &array![-0.1, 0.5])
-        );
+        assert_eq!(*weights, array![[0.0, 0.0], [1.0, -1.0]]);
+        assert_eq!(*bias, array![-1.0, 0.5]);
         // It is always -1, which the next layer adds to its bias.
         let Stage::Operation(Operation::Dense { weights, bias, .. }) = &steps[3].stage else {
             panic!("dense");
@@ -299,13 +356,18 @@ mod tests {
 
     #[test]
     fn what_may_change_stays() {
-        let weights = array![[0.06, -0.06], [1.0, -1.0]];
-        let middle = dense(weights.clone(), array![-0.1, 0.5]);
+        let middle = dense(array![[3e-8, -3e-8], [1.0, -0.5]], array![-3e-8, 0.5]);
         let steps = settled(middle, dense(array![[5.0, 1.0]], array![0.25]));
-        let Stage::Operation(Operation::Dense { weights: kept, .. }) = &steps[1].stage else {
+        let Stage::Operation(Operation::Dense { weights, bias, .. }) = &steps[1].stage else {
             panic!("dense");
         };
-        assert_eq!(*kept, weights);
+        // In front of a sign both channels get one scale.
+        assert_eq!(*weights, array![[1.0, -1.0], [1.0, -0.5]]);
+        assert_eq!(*bias, array![-1.0, 0.5]);
+        let Stage::Operation(Operation::Dense { weights, .. }) = &steps[3].stage else {
+            panic!("dense");
+        };
+        assert_eq!(*weights, array![[5.0, 1.0]]);
     }
 
     #[test]
