@@ -28,11 +28,12 @@ use std::path::{Path, PathBuf};
 use crate::data::{self, FittedSet, ImageSet, Part, Preprocessing, read_images, read_labels};
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::step_noise;
 use crate::units;
 use calibration::{Calibration, RangeMethod};
 use draft::Draft;
 use images::Images;
-use loss::Losses;
+use loss::{Losses, default_target};
 pub use network::Network;
 use runaways::without_runaways;
 use search::{Bits, Trial};
@@ -166,7 +167,16 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
         }
     };
     progress("calibrating with noise");
-    notes.extend(noise::widen(&mut draft, &images)?);
+    let model = draft.settled(&test, &images)?;
+    let step_noise = step_noise::decide(&model, default_target).share;
+    notes.extend(noise::widen(
+        &mut draft,
+        &images,
+        &default_target(step_noise),
+    )?);
+    // Other ranges make other integers.
+    draft.clear_corrections();
+    correction::correct(&mut draft, &images)?;
     progress("testing");
     let accuracy = |outputs: &[Vec<f32>]| {
         let labels = images::labels_of(outputs);

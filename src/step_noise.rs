@@ -16,7 +16,7 @@ use crate::placement::{Party, Placement};
 use crate::units;
 
 /// What is tried, as shares of an output step, from cheap to dear.
-const SHARES: [f64; 5] = [DEFAULT_STEP_NOISE, 0.35, 0.25, 0.18, 0.125];
+const SHARES: [f64; 5] = [DEFAULT_STEP_NOISE, 0.3, 0.18, 0.1, 0.05];
 /// The share of calibration images that noise may cost.
 const MOST_LOSS: f64 = 0.003;
 /// Fewest and most calibration images.

@@ -185,18 +185,22 @@ impl Draft {
         names.find(|name| !known.contains(name)).map(str::to_owned)
     }
 
-    /// Writes the folder, whole or not at all, and returns the model as read back from it.
+    /// Returns the model as a reader of its folder has it, calibration images and all.
     ///
     /// # Errors
     ///
-    /// [`Error::Write`] that names the folder; what reading it gives.
-    pub fn write(
+    /// What reading it gives.
+    pub fn settled(&self, test: &FittedSet, calibration: &Images) -> Result<Model> {
+        Model::read(&self.source(test, calibration, None)?)
+    }
+
+    /// Returns the folder's files.
+    fn source(
         &self,
-        folder: &Path,
         test: &FittedSet,
         calibration: &Images,
         float_accuracy: Option<f64>,
-    ) -> Result<Model> {
+    ) -> Result<Source> {
         let calibration = calibration.take(MOST_CALIBRATION_IMAGES);
         // Noise is judged by labels: the float network's own will do.
         let calibration = self.model.is_classifier().then(|| {
@@ -209,10 +213,23 @@ impl Draft {
             };
             (calibration.pixels, labels)
         });
-        let Source::Memory(files) =
-            self.recipe
-                .source(Some(&self.model), test, calibration, float_accuracy)?
-        else {
+        let model = Some(&self.model);
+        self.recipe.source(model, test, calibration, float_accuracy)
+    }
+
+    /// Writes the folder, whole or not at all, and returns the model as read back from it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Write`] that names the folder; what reading it gives.
+    pub fn write(
+        &self,
+        folder: &Path,
+        test: &FittedSet,
+        calibration: &Images,
+        float_accuracy: Option<f64>,
+    ) -> Result<Model> {
+        let Source::Memory(files) = self.source(test, calibration, float_accuracy)? else {
             unreachable!("a draft lies in memory");
         };
         let failed = |source: std::io::Error| Error::Write {

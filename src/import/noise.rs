@@ -27,10 +27,10 @@ type Ranges = Vec<(f64, f64)>;
 /// # Errors
 ///
 /// As [`crate::analysis::analyse`].
-pub fn widen(draft: &mut Draft, images: &Images) -> Result<Option<String>> {
+pub fn widen(draft: &mut Draft, images: &Images, target: &Target) -> Result<Option<String>> {
     let placement = Placement::uniform(Party::Server, draft.model.layer_count());
     for round in 0..ROUNDS {
-        let programs = match compile_placement(&draft.model, &placement, &Target::usual()) {
+        let programs = match compile_placement(&draft.model, &placement, target) {
             Ok(programs) => programs,
             Err(Error::Parameters(reason)) => {
                 return Ok(Some(format!(
