@@ -27,10 +27,11 @@ pub enum Precision {
     Exact,
 }
 
-/// The noise of an answer behind look-ups, as a share of its range, that no set may exceed.
+/// The noise of an answer behind look-ups, as a share of its range, that no set may exceed; where less
+/// step noise than [`DEFAULT_STEP_NOISE`] is asked for, in proportion to that.
 const MOST_ANSWER_NOISE: f64 = 1.0 / 64.0;
 /// The noise of a comparison of logits, as a share of the range of their differences, that no set
-/// may exceed; where less step noise than [`DEFAULT_STEP_NOISE`] is asked for, in proportion to that.
+/// may exceed; in proportion as that of answers.
 const MOST_COMPARISON_NOISE: f64 = 1.0 / 256.0;
 
 /// (k, N) of the search; the last two only pay in exact mode.
@@ -212,6 +213,10 @@ fn is_precise(
         let downloads = downloads.map(|download| download.most_share(&noise, quantile));
         downloads.fold(share, f64::min)
     };
+    let stricter = match precision {
+        Precision::StepNoise(limit) => (limit / DEFAULT_STEP_NOISE).min(1.0),
+        Precision::Exact => 1.0,
+    };
     let look_ups_precise = |share: f64| {
         analysis
             .look_ups()
@@ -219,12 +224,11 @@ fn is_precise(
                 (Precision::StepNoise(limit), Purpose::Activation) => {
                     look_up.step_noise(&noise, share) <= limit
                 }
-                (Precision::StepNoise(limit), Purpose::Comparison) => {
-                    let stricter = (limit / DEFAULT_STEP_NOISE).min(1.0);
+                (Precision::StepNoise(_), Purpose::Comparison) => {
                     look_up.range_noise(&noise, share) <= MOST_COMPARISON_NOISE * stricter
                 }
                 (Precision::StepNoise(_), Purpose::Protection) => {
-                    look_up.range_noise(&noise, share) <= MOST_ANSWER_NOISE
+                    look_up.range_noise(&noise, share) <= MOST_ANSWER_NOISE * stricter
                 }
                 (Precision::Exact, _) | (_, Purpose::Conjunction) => {
                     look_up.table_margin(&noise, share, quantile, cells) >= 0.0
@@ -233,7 +237,8 @@ fn is_precise(
     };
     let answers_precise = |share: f64| {
         let mut downloads = analysis.downloads.iter();
-        downloads.all(|download| download.range_noise(&noise, share) <= MOST_ANSWER_NOISE)
+        let most = MOST_ANSWER_NOISE * stricter;
+        downloads.all(|download| download.range_noise(&noise, share) <= most)
     };
     share() > 0.0 && look_ups_precise(share()) && answers_precise(share())
 }

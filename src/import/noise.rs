@@ -40,11 +40,12 @@ pub fn widen(draft: &mut Draft, images: &Images, target: &Target) -> Result<Opti
             }
             Err(error) => return Err(error),
         };
+        let quiet: Vec<Program> = programs.iter().map(|p| without_answer_noise(p)).collect();
         let mut widened = false;
         for (index, portion) in images.portions().enumerate() {
             let noise = NoiseSeed((round << 32) | index as u64);
             let input = integer_rows(portion, images.element_count);
-            for program in &programs {
+            for program in &quiet {
                 for (node, seen) in observe(program, input.clone(), noise) {
                     widened |= widen_node(&mut draft.model.nodes[node].operation, &seen);
                 }
@@ -55,6 +56,16 @@ pub fn widen(draft: &mut Draft, images: &Images, target: &Target) -> Result<Opti
         }
     }
     Ok(None)
+}
+
+/// Returns a program whose answers are read without noise of their own, which no range is to hold: a
+/// guard band does.
+fn without_answer_noise(program: &Program) -> Program {
+    let mut program = program.clone();
+    for download in &mut program.interface.downloads {
+        download.noise_std.fill(0.0);
+    }
+    program
 }
 
 /// Returns what noise makes of values in front of look-ups, and of answers: by the index of the node
