@@ -28,10 +28,13 @@ fn main() {
 fn bench_splits(criterion: &mut Criterion) -> splitbench::Result<()> {
     let file =
         std::env::var_os("SPLITBENCH_SPLITS").map_or("splits/bench.json".into(), PathBuf::from);
-    let (settings, model) = Settings::resolve(Overrides {
-        splits: Some(file),
-        ..Overrides::default()
-    })?;
+    let (settings, model) = Settings::resolve(
+        Overrides {
+            splits: Some(file),
+            ..Overrides::default()
+        },
+        &|line| eprintln!("{line}"),
+    )?;
     let target = settings.target()?;
     let mut group = criterion.benchmark_group(&model.name);
     group.sampling_mode(SamplingMode::Flat);

@@ -270,15 +270,15 @@ fn resolve_one(arguments: ParamsArguments) -> Result<(Settings, Model, Placement
             "S".repeat(model.layer_count())
         }
     };
-    let (settings, model) = Settings::resolve(Overrides {
-        model: Some(arguments.model),
-        granularity: arguments.granularity,
-        placements: vec![letters.parse()?],
-        ..arguments.encryption.overrides()
-    })?;
-    if let Some(line) = settings.step_noise_line() {
-        tell(&line);
-    }
+    let (settings, model) = Settings::resolve(
+        Overrides {
+            model: Some(arguments.model),
+            granularity: arguments.granularity,
+            placements: vec![letters.parse()?],
+            ..arguments.encryption.overrides()
+        },
+        &tell,
+    )?;
     let placement = settings.placements[0].clone();
     Ok((settings, model, placement))
 }

@@ -324,7 +324,7 @@ mod tests {
             shard: Some("1/2".parse().expect("a shard")),
             ..Overrides::default()
         };
-        let (settings, _) = Settings::resolve(shard).expect("settings");
+        let (settings, _) = Settings::resolve(shard, &|_| {}).expect("settings");
         let length = |value: &Settings| serde_json::to_vec(value).expect("written").len();
         let job = Job::of(&settings, &settings.placements[0]);
         assert_eq!(settings.whole.len(), 256);

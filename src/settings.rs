@@ -22,7 +22,7 @@ use crate::placement::Placement;
 use crate::protection::Protection;
 use crate::select::Precision;
 use crate::shard::Shard;
-use crate::step_noise::{self, StepNoise};
+use crate::step_noise::{self, Decision, StepNoise};
 use crate::units;
 
 /// The most layers of a network whose placements beside the budget are listed as skipped.
@@ -178,9 +178,6 @@ pub struct Settings {
     pub seed: u64,
     pub parameters: String,
     pub step_noise: f64,
-    /// Why so much, where that was found and not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub step_noise_why: Option<String>,
     pub log2_p_fail_lookup: f64,
     pub download: Download,
     #[serde(default)]
@@ -229,13 +226,14 @@ impl SplitFile {
 }
 
 impl Settings {
-    /// Joins split file and command line, loads the model and checks one against the other.
+    /// Joins split file and command line, loads the model and checks one against the other; tells what
+    /// it finds that nobody has said.
     ///
     /// # Errors
     ///
     /// [`Error::Usage`] for a placement of the wrong length, more images than there are, or zero
     /// of anything, with the split file if one is named; otherwise what reading the files gives.
-    pub fn resolve(overrides: Overrides) -> Result<(Self, Model)> {
+    pub fn resolve(overrides: Overrides, tell: &dyn Fn(&str)) -> Result<(Self, Model)> {
         let named = overrides.splits.clone();
         let file = match (&overrides.splits, &overrides.model) {
             (None, Some(model)) => SplitFile::all_of(model),
@@ -268,7 +266,6 @@ impl Settings {
             seed: overrides.seed.unwrap_or(file.seed),
             parameters: overrides.parameters.unwrap_or(file.parameters),
             step_noise: DEFAULT_STEP_NOISE,
-            step_noise_why: None,
             download: overrides.download.unwrap_or(file.download),
             answer: overrides.answer.unwrap_or(file.answer),
             protect: overrides.protect.unwrap_or(file.protect),
@@ -293,7 +290,7 @@ impl Settings {
         match (settings.check(&model), named) {
             (Ok(()), _) => {
                 if step_noise == StepNoise::Auto && settings.parameters == auto() {
-                    settings.find_step_noise(&model);
+                    settings.find_step_noise(&model, tell);
                 }
                 Ok((settings.part(overrides.shard)?, model))
             }
@@ -306,16 +303,16 @@ impl Settings {
     }
 
     /// Finds how much noise look-ups may have.
-    fn find_step_noise(&mut self, model: &Model) {
+    fn find_step_noise(&mut self, model: &Model, tell: &dyn Fn(&str)) {
         let target = |share| Target {
             parameters: Choice::Cheapest(Precision::StepNoise(share), self.cost),
             log2_p_fail_lookup: self.log2_p_fail_lookup,
             download: self.download,
             ending: self.ending(),
         };
-        let decision = step_noise::decide(model, target);
-        self.step_noise = decision.share;
-        self.step_noise_why = Some(decision.why);
+        let Decision { share, why } = step_noise::decide(model, target);
+        tell(&format!("step noise {share}: {why}"));
+        self.step_noise = share;
     }
 
     /// Chooses the placements that a budget pays for; in a table of all that can be listed, the
@@ -442,15 +439,6 @@ impl Settings {
             download: self.download,
             ending: self.ending(),
         })
-    }
-
-    /// Returns how much noise look-ups have and why, where that was found and not said.
-    pub fn step_noise_line(&self) -> Option<String> {
-        let why = self.step_noise_why.as_ref()?;
-        let share = self.step_noise;
-        Some(format!(
-            "step noise {share}, of up to {DEFAULT_STEP_NOISE}: {why}"
-        ))
     }
 
     /// Returns over how many images accuracy is simulated.

@@ -443,10 +443,13 @@ fn wrong_split_files_are_named() {
     let resolve = || {
         catch_unwind(|| {
             let splits = Some(file.clone());
-            Settings::resolve(Overrides {
-                splits,
-                ..Overrides::default()
-            })
+            Settings::resolve(
+                Overrides {
+                    splits,
+                    ..Overrides::default()
+                },
+                &|_| {},
+            )
             .map(|_| ())
         })
     };

@@ -150,10 +150,7 @@ impl Task {
             repeats: Some(arguments.repeats),
             ..arguments.encryption.clone().overrides()
         };
-        let (settings, model) = Settings::resolve(overrides)?;
-        if let Some(line) = settings.step_noise_line() {
-            tell(&line);
-        }
+        let (settings, model) = Settings::resolve(overrides, &tell)?;
         let candidates = match layers {
             0..=MOST_LISTED_LAYERS => Placement::all(layers).collect(),
             _ => {

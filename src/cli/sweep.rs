@@ -102,25 +102,25 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
         .iter()
         .map(|text| text.parse())
         .collect();
-    let (settings, model) = Settings::resolve(Overrides {
-        splits: arguments.splits,
-        model: arguments.model,
-        granularity: arguments.granularity,
-        placements: placements?,
-        images: arguments.images,
-        repeats: arguments.repeats,
-        order: arguments.order,
-        seed: arguments.seed,
-        shard: arguments.shard.map(|text| text.parse()).transpose()?,
-        budget_s: arguments.budget,
-        accuracy_images: arguments.accuracy_images,
-        skip_party_memory: arguments.skip_party_memory,
-        spill_above_bytes: size("--spill-above", arguments.spill_above.as_deref())?,
-        ..arguments.encryption.overrides()
-    })?;
-    if let Some(line) = settings.step_noise_line() {
-        tell(&line);
-    }
+    let (settings, model) = Settings::resolve(
+        Overrides {
+            splits: arguments.splits,
+            model: arguments.model,
+            granularity: arguments.granularity,
+            placements: placements?,
+            images: arguments.images,
+            repeats: arguments.repeats,
+            order: arguments.order,
+            seed: arguments.seed,
+            shard: arguments.shard.map(|text| text.parse()).transpose()?,
+            budget_s: arguments.budget,
+            accuracy_images: arguments.accuracy_images,
+            skip_party_memory: arguments.skip_party_memory,
+            spill_above_bytes: size("--spill-above", arguments.spill_above.as_deref())?,
+            ..arguments.encryption.overrides()
+        },
+        &tell,
+    )?;
     let folder = arguments.out.unwrap_or_else(|| {
         let folder = Path::new("results").join(&settings.name);
         match settings.shard {
