@@ -311,7 +311,9 @@ impl Settings {
             ending: self.ending(),
         };
         let Decision { share, why } = step_noise::decide(model, target);
-        tell(&format!("step noise {share}: {why}"));
+        if let Some(why) = why {
+            tell(&format!("step noise {share}: {why}"));
+        }
         self.step_noise = share;
     }
 

@@ -38,8 +38,8 @@ pub enum StepNoise {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     pub share: f64,
-    /// One sentence.
-    pub why: String,
+    /// In words; none where there is nothing to find it on.
+    pub why: Option<String>,
 }
 
 impl FromStr for StepNoise {
@@ -104,22 +104,22 @@ impl<'de> Deserialize<'de> for StepNoise {
 /// is where there are no calibration images, or where they would take too long. `target` gives the
 /// target for a share.
 pub fn decide(model: &Model, target: impl Fn(f64) -> Target) -> Decision {
-    let default = |why: String| Decision {
+    let default = |why: Option<&str>| Decision {
         share: DEFAULT_STEP_NOISE,
-        why,
+        why: why.map(str::to_owned),
     };
     if model
         .layers
         .iter()
         .all(|layer| model.layer_bootstrap_count(layer) == 0)
     {
-        return default("nothing is looked up".into());
+        return default(None);
     }
     if !model.is_classifier() {
-        return default("the outputs are no classes".into());
+        return default(None);
     }
     let Some(calibrating) = model.on_calibration_images() else {
-        return default("the model folder has no calibration images to find it on".into());
+        return default(None);
     };
     let per_inference = model.multiplication_count().max(1) as f64;
     let affordable = |count: &usize| inference_count(*count) as f64 * per_inference <= MOST_WORK;
@@ -131,11 +131,13 @@ pub fn decide(model: &Model, target: impl Fn(f64) -> Target) -> Decision {
         .map(|count| count.min(available))
         .find(affordable)
     else {
-        return default("it would take long to find on this network: try --step-noise 0.3".into());
+        return default(Some(
+            "on a network of this size the most that keeps the accuracy is not looked for",
+        ));
     };
     let images: Vec<usize> = (0..count).collect();
     let placement = Placement::uniform(Party::Server, model.layer_count());
-    let mut decision = default("no parameters serve all layers on the server".into());
+    let mut decision = default(Some("no parameters serve all layers on the server"));
     let mut wanted = None;
     for share in SHARES {
         let accuracy = |ending: Ending| {
@@ -164,7 +166,10 @@ pub fn decide(model: &Model, target: impl Fn(f64) -> Target) -> Decision {
         let loss = *wanted.get_or_insert_with(of_logits) - found.simulated;
         let points = units::decimal(100.0 * loss.max(0.0), 2);
         let why = format!("noise costs {points} points on {count} calibration images");
-        decision = Decision { share, why };
+        decision = Decision {
+            share,
+            why: Some(why),
+        };
         if loss <= MOST_LOSS {
             break;
         }

@@ -33,7 +33,7 @@ const ZERO_ROW_INTEGER: f64 = 1024.0;
 /// By how much rounding a row of weights of eight bits may err, as a share of the range of its sums: a
 /// weight that far exceeds the others, on an input that hardly varies say, takes more than its bits.
 /// With each bit less it may err by twice as much.
-const MOST_ROW_ERROR: f64 = 1.0 / 256.0;
+const MOST_ROW_ERROR: f64 = 1.0 / 64.0;
 
 /// The weights in front of a look-up, before the steps of the sources are known.
 pub struct Filling {

@@ -56,7 +56,8 @@ mod tests {
 
     #[test]
     fn labels_become_indices_of_the_networks_classes() {
-        let table: [(&[f64], &[i64], std::result::Result<Vec<u32>, &str>); 7] = [
+        type Case<'a> = (&'a [f64], &'a [i64], std::result::Result<Vec<u32>, &'a str>);
+        let table: [Case<'_>; 7] = [
             (&[0.0, 2.0, 1.0], &[0, 1, 2], Ok(vec![0, 2, 1])),
             (&[10.0, 1.0], &[1, 5, 10], Ok(vec![2, 0])),
             (&[-1.0, 1.0], &[-1, 1], Ok(vec![0, 1])),

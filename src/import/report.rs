@@ -100,8 +100,11 @@ fn outcome_line(imported: &Imported) -> String {
 /// Returns what noise at the default parameters leaves of the accuracy.
 fn noise_line(losses: &Losses) -> String {
     let Decision { share, why } = &losses.step_noise;
+    let why = why
+        .as_ref()
+        .map_or(String::new(), |why| format!(" ({why})"));
     format!(
-        "over the first {} of them  integers {}, with noise {} at a step noise of {share} ({why}); {} of \
+        "over the first {} of them  integers {}, with noise {} at a step noise of {share}{why}; {} of \
          {} values out of range with noise, {} misread",
         losses.image_count,
         units::percent(losses.integers),

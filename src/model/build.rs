@@ -471,7 +471,8 @@ mod tests {
 
     #[test]
     fn classes_are_numbered_and_a_single_output_has_two_or_none() {
-        let table: [(Option<&[i64]>, usize, Checked<Vec<i64>>); 8] = [
+        type Case<'a> = (Option<&'a [i64]>, usize, Checked<Vec<i64>>);
+        let table: [Case<'_>; 8] = [
             (None, 3, Ok(vec![0, 1, 2])),
             (None, 1, Ok(vec![])),
             (Some(&[]), 3, Ok(vec![])),
