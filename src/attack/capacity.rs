@@ -66,12 +66,20 @@ impl Capacity {
     }
 }
 
-/// Returns the bits that a client allows a weight of the map.
+/// Returns the bits that a client allows a weight of the map: those of the widest, where a row needs
+/// more than others have.
 pub fn weight_bits(affine: &Affine<'_>) -> u32 {
-    match affine.composed {
+    let weights = affine
+        .map
+        .blocks
+        .iter()
+        .flat_map(|block| block.weights.iter());
+    let widest = weights.map(|&weight| (weight as i64).unsigned_abs()).max();
+    let widest = 1 + u64::BITS - widest.unwrap_or(0).leading_zeros();
+    widest.max(match affine.composed {
         true => COMPOSED_BITS,
         false => UPLOAD_BITS,
-    }
+    })
 }
 
 /// Returns how often each query has to be asked where look-ups stand first: 2zσ ÷ g, where g is what
