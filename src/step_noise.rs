@@ -99,7 +99,7 @@ impl<'de> Deserialize<'de> for StepNoise {
     }
 }
 
-/// Returns the largest share whose noise costs at most [`MOST_LOSS`] of the calibration images, all
+/// Returns the largest share whose noise costs at most 0.3 points of the calibration images, all
 /// layers on the server, where most look-ups meet; never more than [`DEFAULT_STEP_NOISE`], which it also
 /// is where there are no calibration images, or where they would take too long. `target` gives the
 /// target for a share.
