@@ -371,7 +371,7 @@ impl Analyst<'_> {
                 let alone = self.linear.weights_on_source(index + 1);
                 match alone.map(|(source, weights)| (source, weights.clone())) {
                     Some((source, weights)) => self.natural(index + 1, source, &weights),
-                    None => self.on_one_scale(index + 1),
+                    None => self.on_one_scale(index + 1, &[]),
                 }
             }
             Operation::Activation(activation) => self.activation(index, activation),

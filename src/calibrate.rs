@@ -64,6 +64,7 @@ pub fn client_s() -> Result<f64> {
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
         ending: Ending::default(),
+        own_step_noise: Vec::new(),
     };
     let session = Session::set_up(&model, &"CCCCS".parse()?, &target)?;
     let image = model.test.image(0);

@@ -34,6 +34,7 @@ use crate::placement::{Placement, Segment};
 use crate::program::{Action, LinearStep, Program, Step};
 use crate::protection::Protection;
 use crate::select::{Precision, select_all};
+use crate::step_noise::SegmentShare;
 
 /// The most variance that rounding a message may add, as a share of the noise that is there.
 const ROUNDING_SHARE: f64 = 1.0 / 64.0;
@@ -47,13 +48,15 @@ const LEAST_PROTECT_BITS: u32 = 2;
 const PACKED_FROM_INPUTS: usize = 64;
 
 /// What programs are compiled for.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Target {
     pub parameters: Choice,
     /// log2 of the failure probability that no single look-up may exceed.
     pub log2_p_fail_lookup: f64,
     pub download: Download,
     pub ending: Ending,
+    /// Segments whose look-ups may have other noise than `parameters` says.
+    pub own_step_noise: Vec<SegmentShare>,
 }
 
 impl Target {
@@ -65,6 +68,32 @@ impl Target {
             log2_p_fail_lookup: DEFAULT_LOG2_P_FAIL_LOOKUP,
             download: Download::Plain,
             ending: Ending::default(),
+            own_step_noise: Vec::new(),
+        }
+    }
+
+    /// Returns the target of one segment.
+    fn of(&self, segment: &Segment) -> Self {
+        let mut own = self.own_step_noise.iter();
+        let own = own.find(|own| own.layers == segment.layers);
+        let parameters = match (self.parameters, own) {
+            (Choice::Cheapest(Precision::StepNoise(_), cost), Some(own)) => {
+                Choice::Cheapest(Precision::StepNoise(own.share), cost)
+            }
+            (parameters, _) => parameters,
+        };
+        Self {
+            parameters,
+            own_step_noise: Vec::new(),
+            ..*self
+        }
+    }
+
+    /// Returns how precise look-ups must be, where that decides on the set.
+    fn precision(&self) -> Option<Precision> {
+        match self.parameters {
+            Choice::Cheapest(precision, _) => Some(precision),
+            Choice::Fixed(_) => None,
         }
     }
 
@@ -126,26 +155,28 @@ pub fn compile_placement(
     target: &Target,
 ) -> Result<Vec<Arc<Program>>> {
     let segments = placement.server_segments();
-    let analyse = |segment, bits| analyse_for(model, segment, target, bits);
-    let analyses = segments
-        .iter()
-        .map(|segment| analyse(segment, MOST_PROTECT_BITS));
+    let targets: Vec<Target> = segments.iter().map(|segment| target.of(segment)).collect();
+    let parts = || segments.iter().zip(&targets);
+    let analyse = |(segment, target), bits| analyse_for(model, segment, target, bits);
+    let analyses = parts().map(|part| analyse(part, MOST_PROTECT_BITS));
     let mut analyses: Vec<Analysis> = analyses.collect::<Result<_>>()?;
     let sets = match target.parameters {
         Choice::Fixed(parameters) => vec![parameters; analyses.len()],
-        Choice::Cheapest(precision, cost) => {
-            select_all(&analyses, target.log2_p_fail_lookup, precision, &cost)?
+        Choice::Cheapest(_, cost) => {
+            let precisions = targets.iter().filter_map(Target::precision);
+            let wanted: Vec<_> = analyses.iter().zip(precisions).collect();
+            select_all(&wanted, target.log2_p_fail_lookup, &cost)?
         }
     };
-    for ((analysis, parameters), segment) in analyses.iter_mut().zip(&sets).zip(&segments) {
-        let bits = protect_bits(analysis, parameters, target);
+    for ((analysis, parameters), part) in analyses.iter_mut().zip(&sets).zip(parts()) {
+        let bits = protect_bits(analysis, parameters, part.1);
         if bits < MOST_PROTECT_BITS {
-            *analysis = analyse(segment, bits)?;
+            *analysis = analyse(part, bits)?;
         }
     }
-    let programs = analyses.iter().zip(&sets);
+    let programs = analyses.iter().zip(&sets).zip(&targets);
     programs
-        .map(|(analysis, parameters)| compile(analysis, parameters, target).map(Arc::new))
+        .map(|((analysis, parameters), target)| compile(analysis, parameters, target).map(Arc::new))
         .collect()
 }
 

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use crate::data::{self, FittedSet, ImageSet, Part, Preprocessing, read_images, read_labels};
 use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::step_noise;
+use crate::step_noise::finder::Decision;
 use crate::units;
 use calibration::{Calibration, RangeMethod};
 use draft::Draft;
@@ -168,15 +168,16 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     };
     progress("calibrating with noise");
     let model = draft.settled(&test, &images)?;
-    let step_noise = step_noise::decide(&model, default_target).share;
+    let decision = Decision::of_whole(&model, None, default_target);
     notes.extend(noise::widen(
         &mut draft,
         &images,
-        &default_target(step_noise),
+        &default_target(decision.share),
     )?);
     // Other ranges make other integers.
     draft.clear_corrections();
     correction::correct(&mut draft, &images)?;
+    correction::correct_labels(&mut draft.model, &images);
     progress("testing");
     let accuracy = |outputs: &[Vec<f32>]| {
         let labels = images::labels_of(outputs);
@@ -188,7 +189,10 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     notes.extend(overflow_warning(&model, range_overflow_count)?);
     progress("testing with noise");
     // The estimate says why where no parameters serve.
-    let losses = is_classifier.then(|| Losses::of(&model).ok()).flatten();
+    let decision = Decision::of_whole(&model, Some(request.out.clone()), default_target);
+    let losses = is_classifier
+        .then(|| Losses::of(&model, decision).ok())
+        .flatten();
     Ok(Imported {
         network: draft.recipe.network,
         model,

@@ -43,6 +43,9 @@ pub struct Model {
     /// The number of each class, in the order of the outputs; two of a single output, of its
     /// negative and of its positive side; none where the outputs are no classes.
     pub classes: Vec<i64>,
+    /// Per output: added to the logits that are compared for a label, beside the corrections of layers;
+    /// weights on the one scale that comparisons need are rounded otherwise than those of logits.
+    pub label_correction: Vec<f32>,
     /// Share of test images that the float network classifies rightly before their values are
     /// rounded to integers, as the folder says.
     pub float_accuracy: Option<f64>,
@@ -155,6 +158,17 @@ impl Model {
         let classes = build::check_classes(raw.classes, nodes.last().map_or(0, Node::output_count))
             .map_err(|reason| Error::invalid(&place, reason))?;
         test.check_labels(classes.len(), source, &raw.test)?;
+        let outputs = nodes.last().map_or(0, Node::output_count);
+        let label_correction = match &raw.label_correction {
+            None => vec![0.0; outputs],
+            Some(name) => {
+                let found = tensors.get(name, [Some(outputs)]);
+                found
+                    .map_err(|reason| Error::invalid(&place, reason))?
+                    .0
+                    .to_vec()
+            }
+        };
         let calibration = match &raw.calibration {
             None => None,
             Some(raw) => {
@@ -172,6 +186,7 @@ impl Model {
             calibration,
             test,
             classes,
+            label_correction,
             float_accuracy: raw.float_accuracy,
             digest: hex_digest(&json),
         })

@@ -33,6 +33,16 @@ pub struct Segment {
     pub layers: Range<usize>,
 }
 
+impl Segment {
+    /// Returns the segment of all layers, on the server.
+    pub fn whole(layer_count: usize) -> Self {
+        Self {
+            party: Party::Server,
+            layers: 0..layer_count,
+        }
+    }
+}
+
 /// A boundary where an activation changes party.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crossing {

@@ -64,23 +64,25 @@ const DIMENSIONS: (usize, usize, usize) = (600, 1200, 8);
 /// evaluation key costs its bytes, its memory and the time to make it.
 const SHARED_SET_SURCHARGE: f64 = 0.05;
 
-/// Returns a set for each segment of a placement: one for all that have look-ups where that costs
+/// Returns a set for each segment of a placement, each as precise as it says: one for all that have look-ups where that costs
 /// hardly more, else the cheapest for each.
 ///
 /// # Errors
 ///
 /// As [`select`].
 pub fn select_all(
-    analyses: &[Analysis],
+    segments: &[(&Analysis, Precision)],
     log2_p_fail_lookup: f64,
-    precision: Precision,
     cost: &CostModel,
 ) -> Result<Vec<ParameterSet>> {
-    let sets = analyses
+    let sets = segments
         .iter()
-        .map(|analysis| select(analysis, log2_p_fail_lookup, precision, cost));
+        .map(|&(analysis, precision)| select(analysis, log2_p_fail_lookup, precision, cost));
     let mut sets: Vec<ParameterSet> = sets.collect::<Result<_>>()?;
-    let look_ups: Vec<usize> = analyses.iter().map(Analysis::look_up_count).collect();
+    let look_ups = segments
+        .iter()
+        .map(|(analysis, _)| analysis.look_up_count());
+    let look_ups: Vec<usize> = look_ups.collect();
     let total = |set_of: &dyn Fn(usize) -> ParameterSet| -> f64 {
         let segments = look_ups.iter().enumerate();
         segments
@@ -89,8 +91,9 @@ pub fn select_all(
     };
     let most = total(&|index| sets[index]) * (1.0 + SHARED_SET_SURCHARGE);
     let serves_all = |set: &ParameterSet| {
-        let mut analyses = analyses.iter();
-        analyses.all(|analysis| is_precise(analysis, set, log2_p_fail_lookup, precision))
+        let mut segments = segments.iter();
+        segments
+            .all(|&(analysis, precision)| is_precise(analysis, set, log2_p_fail_lookup, precision))
     };
     let candidates = sets.iter().zip(&look_ups).filter(|(_, count)| **count > 0);
     let shared = candidates
@@ -391,7 +394,11 @@ mod tests {
     fn segments_of_like_needs_share_a_set_and_its_key() {
         let analyses = analyses("digits-cnn", "CSCSC");
         let choose = |precision| {
-            select_all(&analyses, -64.0, precision, &CostModel::default()).expect("found")
+            let segments: Vec<_> = analyses
+                .iter()
+                .map(|analysis| (analysis, precision))
+                .collect();
+            select_all(&segments, -64.0, &CostModel::default()).expect("found")
         };
         let alone: Vec<ParameterSet> = analyses
             .iter()

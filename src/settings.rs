@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -15,14 +16,17 @@ use crate::cost::CostModel;
 use crate::ending::Ending;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
+use crate::model::source::Source;
 use crate::model::{Granularity, Model};
 use crate::order::Order;
 use crate::overhead::Runs;
-use crate::placement::Placement;
+use crate::placement::{Placement, Segment};
 use crate::protection::Protection;
 use crate::select::Precision;
 use crate::shard::Shard;
-use crate::step_noise::{self, Decision, StepNoise};
+use crate::step_noise::cache::Found;
+use crate::step_noise::finder::{Finder, Unsought, summary};
+use crate::step_noise::{SegmentShare, StepNoise};
 use crate::units;
 
 /// The most layers of a network whose placements beside the budget are listed as skipped.
@@ -178,6 +182,9 @@ pub struct Settings {
     pub seed: u64,
     pub parameters: String,
     pub step_noise: f64,
+    /// Server segments whose look-ups may have other noise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub own_step_noise: Vec<SegmentShare>,
     pub log2_p_fail_lookup: f64,
     pub download: Download,
     #[serde(default)]
@@ -266,6 +273,7 @@ impl Settings {
             seed: overrides.seed.unwrap_or(file.seed),
             parameters: overrides.parameters.unwrap_or(file.parameters),
             step_noise: DEFAULT_STEP_NOISE,
+            own_step_noise: Vec::new(),
             download: overrides.download.unwrap_or(file.download),
             answer: overrides.answer.unwrap_or(file.answer),
             protect: overrides.protect.unwrap_or(file.protect),
@@ -290,7 +298,7 @@ impl Settings {
         match (settings.check(&model), named) {
             (Ok(()), _) => {
                 if step_noise == StepNoise::Auto && settings.parameters == auto() {
-                    settings.find_step_noise(&model, tell);
+                    settings.find_step_noise(&model, tell)?;
                 }
                 Ok((settings.part(overrides.shard)?, model))
             }
@@ -302,19 +310,58 @@ impl Settings {
         }
     }
 
-    /// Finds how much noise look-ups may have.
-    fn find_step_noise(&mut self, model: &Model, tell: &dyn Fn(&str)) {
+    /// Finds how much noise the look-ups of each server segment may have.
+    fn find_step_noise(&mut self, model: &Model, tell: &dyn Fn(&str)) -> Result<()> {
+        let mut segments: Vec<Segment> = Vec::new();
+        for segment in self.placements.iter().flat_map(Placement::server_segments) {
+            if !segments.contains(&segment) {
+                segments.push(segment);
+            }
+        }
+        let folder = Source::find(&self.model)?.folder().map(Path::to_owned);
+        let mut finder = match Finder::new(model, folder) {
+            Ok(finder) => finder,
+            Err(Unsought::Nothing) => return Ok(()),
+            Err(unsought @ Unsought::TooLarge) => {
+                tell(&format!("step noise {DEFAULT_STEP_NOISE}: {unsought}"));
+                return Ok(());
+            }
+        };
+        let begin = Instant::now();
         let target = |share| Target {
             parameters: Choice::Cheapest(Precision::StepNoise(share), self.cost),
             log2_p_fail_lookup: self.log2_p_fail_lookup,
             download: self.download,
             ending: self.ending(),
+            own_step_noise: Vec::new(),
         };
-        let Decision { share, why } = step_noise::decide(model, target);
-        if let Some(why) = why {
-            tell(&format!("step noise {share}: {why}"));
+        let new = segments
+            .iter()
+            .filter(|segment| finder.takes_time(segment, target));
+        let count = new.count();
+        if count > 1 {
+            tell(&format!(
+                "looking for the most step noise that keeps the accuracy, of {count} server segments"
+            ));
         }
-        self.step_noise = share;
+        let found: Vec<(Segment, Found)> = segments
+            .into_iter()
+            .filter_map(|segment| finder.find(&segment, target).map(|found| (segment, found)))
+            .collect();
+        let all: Vec<Found> = found.iter().map(|(_, found)| *found).collect();
+        if let Some(summary) = summary(&all) {
+            let taken = units::seconds(begin.elapsed().as_secs_f64());
+            tell(&match count {
+                0 => summary,
+                _ => format!("{summary}, found in {taken}"),
+            });
+        }
+        self.own_step_noise = found
+            .into_iter()
+            .map(|(Segment { layers, .. }, Found { share, .. })| SegmentShare { layers, share })
+            .filter(|own| own.share != self.step_noise)
+            .collect();
+        Ok(())
     }
 
     /// Chooses the placements that a budget pays for; in a table of all that can be listed, the
@@ -440,6 +487,7 @@ impl Settings {
             log2_p_fail_lookup: self.log2_p_fail_lookup,
             download: self.download,
             ending: self.ending(),
+            own_step_noise: self.own_step_noise.clone(),
         })
     }
 

@@ -221,3 +221,62 @@ fn more_bits_are_never_worse_on_a_real_test_set() {
         before = Some(share);
     }
 }
+
+/// Returns what `params` says of a model with everything on the server.
+fn params(model: &Path, placement: &str, more: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_splitbench"))
+        .args(["params", "--placement", placement, "--model"])
+        .arg(model)
+        .args(more)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap()
+}
+
+/// Comparisons round weights otherwise than answers do: without a correction of their own, labels of
+/// logits that lie close are others than the logits'.
+#[test]
+fn labels_are_as_right_as_logits() {
+    let Some(folder) = cases() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let model = out.path().join("gap");
+    let arguments =
+        "m.onnx --calibrate x.npy --labels l.npy --test x.npy --test-labels l.npy --scale 1/255";
+    assert!(
+        run(&folder.join("label-answer/gap"), arguments, &model)
+            .status
+            .success()
+    );
+    let noiseless = |answer| {
+        let text = params(&model, "SSSS", &["--answer", answer]);
+        let (_, line) = text.split_once("accuracy over").unwrap();
+        percent_behind(line, "images").unwrap()
+    };
+    let (logits, label) = (noiseless("logits"), noiseless("label"));
+    assert!(label >= logits - 2.0, "label {label} %, logits {logits} %");
+}
+
+/// A share of step noise is found for each segment, kept beside the model, and found there again.
+#[test]
+fn step_noise_is_kept_beside_the_model() {
+    let Some(folder) = cases() else { return };
+    let out = tempfile::tempdir().unwrap();
+    let model = out.path().join("mlp");
+    let arguments = "sk_std_mlp.onnx --calibrate data/train.npz --test data/test.npz";
+    assert!(
+        run(&folder.join("tabular"), arguments, &model)
+            .status
+            .success()
+    );
+    let layers = std::fs::read_to_string(model.join("model.json")).unwrap();
+    let layers = layers.matches("\"op\"").count() - layers.matches("\"flatten\"").count();
+    let placement = format!("C{}", "S".repeat(layers - 1));
+    let first = params(&model, &placement, &[]);
+    assert!(first.contains("step noise 0."), "{first}");
+    assert!(first.contains("found in"), "{first}");
+    let second = params(&model, &placement, &[]);
+    assert!(!second.contains("found in"), "{second}");
+    let kept = std::fs::read_to_string(model.join("step-noise.json")).unwrap();
+    assert_eq!(kept.matches("share").count(), 2, "{kept}");
+}

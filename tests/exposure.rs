@@ -27,6 +27,7 @@ fn target(download: Download, protection: Protection) -> Target {
             protect: protection,
             ..Ending::default()
         },
+        own_step_noise: Vec::new(),
     }
 }
 

@@ -34,6 +34,7 @@ pub fn print_dense() -> Result<()> {
             log2_p_fail_lookup: -64.0,
             download,
             ending: Ending::default(),
+            own_step_noise: Vec::new(),
         };
         let session = Session::set_up(&model, &all_server(&model)?, &target)?;
         let inferences = (0..INFERENCES).map(|index| session.infer(&image(INPUTS, index)));

@@ -100,6 +100,7 @@ pub fn report(depth: usize) -> Result<()> {
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
         ending: Ending::default(),
+        own_step_noise: Vec::new(),
     };
     let sampler = PeakMemory::start().ok_or_else(unknown)?;
     let session = Session::set_up(&model, &all_server(&model)?, &target)?;

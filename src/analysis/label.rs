@@ -63,13 +63,15 @@ impl Analyst<'_> {
         }
     }
 
-    /// Returns a value whose elements all lie on one scale.
+    /// Returns logits on one scale, shifted to where rounding them to that leaves their means.
     fn comparable(&mut self, value: usize) -> Value {
         let is_uniform = |list: &[f64]| list.iter().all(|&one| one == list[0]);
         let known = self.values.get(&value);
         match known.filter(|known| is_uniform(&known.scales) && is_uniform(&known.offsets)) {
             Some(known) => known.clone(),
-            None => self.on_one_scale(value),
+            // As that of a layer, the correction is for inputs that look-ups have rounded.
+            None if self.linear.is_fresh(value) => self.on_one_scale(value, &[]),
+            None => self.on_one_scale(value, &self.model.label_correction),
         }
     }
 

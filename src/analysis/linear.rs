@@ -122,9 +122,16 @@ impl Analyst<'_> {
     }
 
     /// Makes a value whose channels all lie on one scale, a sum that further weights read say: all its
-    /// operands are brought to that.
-    pub(super) fn on_one_scale(&mut self, value: usize) -> Value {
-        let (slots, mut filling, ranges) = self.filling(value);
+    /// operands are brought to that, and `correction` is added, in reals.
+    pub(super) fn on_one_scale(&mut self, value: usize, correction: &[f32]) -> Value {
+        let (slots, mut filling, mut ranges) = self.filling(value);
+        let biases = filling.bias.iter_mut().zip(&mut ranges);
+        for ((bias, (low, high)), &correction) in biases.zip(correction) {
+            let correction = f64::from(correction);
+            *bias += correction;
+            *low += correction.min(0.0);
+            *high += correction.max(0.0);
+        }
         let ends = ranges.iter().map(|(low, high)| low.abs().max(high.abs()));
         let widest = ends.fold(f64::MIN_POSITIVE, f64::max);
         let scale = widest / SUM_INTEGER;

@@ -344,6 +344,7 @@ mod tests {
             log2_p_fail_lookup: -64.0,
             download: Download::Plain,
             ending: Ending::default(),
+            own_step_noise: Vec::new(),
         };
         let placement = placement.parse().expect("letters");
         let programs = compile_placement(&model, &placement, &target).expect("compiles");

@@ -73,7 +73,7 @@ pub fn expose(
                 let full = Target {
                     download: Download::Full,
                     ending: Ending::default(),
-                    ..*target
+                    ..target.clone()
                 };
                 let whole = Session::set_up(model, &alone, &full)?;
                 SegmentExposure {

@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use super::calibration::Calibration;
 use super::draft::Draft;
-use super::images::{Images, analyse_all, integer_rows};
+use super::images::{Images, analyse_all, analyse_all_to_labels, float_outputs, integer_rows};
+use crate::analysis::Purpose;
 use crate::error::Result;
 use crate::layer::Operation;
 use crate::linear_map::Row;
@@ -15,6 +16,9 @@ use crate::model::Model;
 
 /// Images that means are taken over.
 const MOST_IMAGES: usize = 500;
+/// Comparisons of logits that means are taken over, and the fewest images that are worth it.
+const MOST_COMPARISONS: usize = 10_000_000;
+const FEWEST_IMAGES: usize = 20;
 
 /// A shift of a node's channels, in reals.
 struct Shift {
@@ -82,6 +86,43 @@ fn find_shifts(model: &Model, float: &Calibration, images: &Images) -> Result<Ve
         });
     }
     Ok(shifts)
+}
+
+/// Corrects the logits that are compared for a label. Comparisons need weights on one scale, rounded
+/// otherwise than those of the logits that leave, whose corrections are not theirs. Where the server
+/// cannot tell labels, or compares too many, nothing is corrected.
+pub fn correct_labels(model: &mut Model, images: &Images) {
+    let outputs = model.element_count(model.nodes.len());
+    let pairs = outputs * outputs.saturating_sub(1) / 2;
+    let count = MOST_COMPARISONS / pairs.max(1);
+    if !model.is_classifier() || pairs == 0 || count < FEWEST_IMAGES {
+        return;
+    }
+    let images = images.take(count.min(MOST_IMAGES));
+    let Ok(analysis) = analyse_all_to_labels(model) else {
+        return;
+    };
+    let float = float_outputs(model, &images);
+    let float_mean = |output: usize| {
+        let values = float.iter().map(|outputs| f64::from(outputs[output]));
+        values.sum::<f64>() / float.len().max(1) as f64
+    };
+    let first = float_mean(0);
+    let input = integer_rows(images.pixels, images.element_count);
+    let mut shifts = vec![0.0; outputs];
+    analysis.run(&[input], &mut |_, look_up, rows| {
+        if look_up.purpose != Purpose::Comparison {
+            return;
+        }
+        // The first pairs compare the first output with each of the others.
+        let with_first = rows[..outputs - 1].iter().enumerate();
+        for (pair, row) in with_first {
+            let found = mean(std::slice::from_ref(row)) * look_up.channels[0].scale;
+            shifts[pair + 1] = found - (first - float_mean(pair + 1));
+        }
+    });
+    let corrections = model.label_correction.iter_mut().zip(shifts);
+    corrections.for_each(|(correction, shift)| *correction += shift as f32);
 }
 
 /// Returns the layer whose bias makes up for the shift of a node's output: itself, or an operand

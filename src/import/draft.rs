@@ -27,6 +27,7 @@ const FIRST_WEIGHT_BITS: u32 = 8;
 
 const MODEL: &str = "model.json";
 const WEIGHTS: &str = "weights.bin";
+const LABEL_CORRECTION: &str = "label_correction";
 /// Images and labels.
 const TEST: [&str; 2] = ["test-images.npy", "test-labels.npy"];
 const CALIBRATION: [&str; 2] = ["calibration-images.npy", "calibration-labels.npy"];
@@ -129,6 +130,7 @@ impl Draft {
                 linear.correction.fill(0.0);
             }
         }
+        self.model.label_correction.fill(0.0);
     }
 
     /// Sets the integers of all activations, and returns what a person should know of it.
@@ -275,6 +277,11 @@ impl Recipe {
             layers.push(raw.to_json());
             node += usize::from(!matches!(layer.operation, Operation::Flatten));
         }
+        let label_correction = model.map_or(&[][..], |model| &model.label_correction);
+        let label_correction = label_correction.iter().any(|&c| c != 0.0).then(|| {
+            let values = label_correction.iter().copied();
+            weights.put(LABEL_CORRECTION.into(), vec![values.len()], values)
+        });
         let mut files = BTreeMap::new();
         let mut put = |[images, labels]: [&str; 2], pixels: &[u8], of: &[u32]| {
             let shape = [&[of.len()], self.network.input_shape.as_slice()].concat();
@@ -311,6 +318,7 @@ impl Recipe {
             calibration,
             test,
             classes: self.classes(),
+            label_correction,
             float_accuracy: float_accuracy.map(|accuracy| (accuracy * 1e6).round() / 1e6),
         };
         let json = serde_json::to_vec_pretty(&raw).map_err(|error| {

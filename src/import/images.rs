@@ -2,16 +2,17 @@
 
 use rayon::prelude::*;
 
-use crate::analysis::{Analysis, BeforeLookUp, analyse};
+use crate::analysis::{
+    Analysis, BeforeLookUp, MOST_PROTECT_BITS, NoiseBound, analyse, analyse_to_end,
+};
+use crate::answer::Answer;
 use crate::data::FittedSet;
+use crate::ending::Ending;
 use crate::error::Result;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::{Party, Placement, Segment};
-use crate::simulation::{label_of, simulate_on};
-
-/// Images that are run at once.
-const PORTION: usize = 250;
+use crate::simulation::{PORTION, label_of, simulate_on};
 
 /// Images as the integers that the client starts from.
 pub struct Images<'a> {
@@ -35,6 +36,15 @@ impl<'a> Images<'a> {
             pixels: &set.images[..count * element_count],
             labels: set.labels.as_deref().map(|labels| &labels[..count]),
             element_count,
+        }
+    }
+
+    /// Returns a model's test images.
+    pub fn of_test(model: &'a Model) -> Self {
+        Self {
+            pixels: model.test.pixels(),
+            labels: Some(model.test.labels()),
+            element_count: model.element_count(0),
         }
     }
 
@@ -169,11 +179,27 @@ pub fn relative_error(right: &[Vec<f32>], found: &[Vec<f32>]) -> Option<f64> {
 ///
 /// As [`analyse`].
 pub fn analyse_all(model: &Model) -> Result<Analysis> {
-    let segment = Segment {
-        party: Party::Server,
-        layers: 0..model.layer_count(),
+    analyse(model, &Segment::whole(model.layer_count()))
+}
+
+/// As [`analyse_all`], of the network whose answer is the label.
+///
+/// # Errors
+///
+/// As [`analyse`].
+pub fn analyse_all_to_labels(model: &Model) -> Result<Analysis> {
+    let ending = Ending {
+        answer: Answer::Label,
+        ..Ending::default()
     };
-    analyse(model, &segment)
+    let noise = NoiseBound::default();
+    analyse_to_end(
+        model,
+        &Segment::whole(model.layer_count()),
+        ending,
+        MOST_PROTECT_BITS,
+        noise,
+    )
 }
 
 /// Returns what the integer network gives, all layers on the server, and how many values left their

@@ -6,18 +6,17 @@ use crate::compile::{Choice, Target, compile_placement};
 use crate::cost::CostModel;
 use crate::error::Result;
 use crate::layer::Operation;
-use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::program::{Action, NoiseSeed, Program};
 use crate::quantise::QuantParams;
 use crate::reads::Reads;
 use crate::select::Precision;
-use crate::simulation::{label_of, simulate};
-use crate::step_noise::{self, Decision};
+use crate::simulation::simulate;
+use crate::step_noise::finder::Decision;
 use crate::units;
 
-use super::images::analyse_all;
+use super::images::{Images, integer_labels};
 
 /// The share of images whose loss a person is warned of.
 const WARNED_LOSS: f64 = 0.01;
@@ -31,8 +30,6 @@ const DRAWS: usize = 5;
 const IMAGES: (usize, usize) = (100, 1000);
 /// Images that a layer is judged on.
 const JUDGED: usize = 500;
-/// Images that are run at once.
-const PORTION: usize = 250;
 
 /// Accuracies of a network, all layers on the server, on the first so many test images.
 #[derive(Debug, Clone)]
@@ -67,17 +64,16 @@ pub fn default_target(step_noise: f64) -> Target {
 }
 
 impl Losses {
-    /// Measures a model on its test images.
+    /// Measures a model on its test images, under that step noise.
     ///
     /// # Errors
     ///
     /// As [`compile_placement`], where no parameters serve all layers on the server.
-    pub fn of(model: &Model) -> Result<Self> {
+    pub fn of(model: &Model, step_noise: Decision) -> Result<Self> {
         let work = DRAWS * model.multiplication_count().max(1);
         let count = (MOST_WORK / work).clamp(IMAGES.0, IMAGES.1);
         let images: Vec<usize> = (0..model.test.len().min(count)).collect();
         let placement = Placement::uniform(Party::Server, model.layer_count());
-        let step_noise = step_noise::decide(model, default_target);
         let target = default_target(step_noise.share);
         let programs = compile_placement(model, &placement, &target)?;
         let all_client = Placement::uniform(Party::Client, model.layer_count());
@@ -99,7 +95,7 @@ impl Losses {
                 units::percent(losses.float),
                 units::percent(losses.integers)
             );
-            let costliest = costliest_in_bits(model, judged)?;
+            let costliest = costliest_in_bits(model, &Images::of_test(model).take(JUDGED))?;
             losses.warnings.push(warning(
                 &what,
                 costliest,
@@ -146,8 +142,11 @@ fn warning(what: &str, costliest: Option<Costliest>, otherwise: &str) -> String 
 }
 
 /// Returns the layer that gains most from having [`ALL_BITS`].
-fn costliest_in_bits(model: &Model, images: &[usize]) -> Result<Option<Costliest>> {
-    let before = integer_accuracy(model, images)?;
+fn costliest_in_bits(model: &Model, images: &Images) -> Result<Option<Costliest>> {
+    let accuracy = |model: &Model| -> Result<f64> {
+        Ok(images.share_right(&integer_labels(model, images)?.0))
+    };
+    let before = accuracy(model)?;
     let mut costliest: Option<Costliest> = None;
     for (index, node) in model.nodes.iter().enumerate() {
         let mut finer = model.clone();
@@ -171,7 +170,7 @@ fn costliest_in_bits(model: &Model, images: &[usize]) -> Result<Option<Costliest
             }
             _ => continue,
         };
-        let gain = integer_accuracy(&finer, images)? - before;
+        let gain = accuracy(&finer)? - before;
         if gain > costliest.as_ref().map_or(0.0, |known| known.gain) {
             costliest = Some(Costliest {
                 name: node.name.clone(),
@@ -223,28 +222,4 @@ fn costliest_in_noise(model: &Model, program: &Program, images: &[usize]) -> Opt
     quiet
         .filter(|layer| layer.gain > 0.0)
         .max_by(|a, b| a.gain.total_cmp(&b.gain))
-}
-
-/// Returns the share of test images that the integer network classifies rightly, all layers on the
-/// server.
-fn integer_accuracy(model: &Model, images: &[usize]) -> Result<f64> {
-    let analysis = analyse_all(model)?;
-    let mut right = 0;
-    for portion in images.chunks(PORTION) {
-        let row = |element: usize| -> Row<u64> {
-            let pixels = portion
-                .iter()
-                .map(|&image| model.test.image(image)[element]);
-            pixels.map(u64::from).collect()
-        };
-        let input = (0..model.element_count(0)).map(row).collect();
-        let outputs = analysis.run(&[input], &mut |_, _, _| {});
-        let scales = &analysis.downloads[0].scales;
-        for (column, &image) in portion.iter().enumerate() {
-            let rows = outputs[0].iter().zip(scales);
-            let logits = rows.map(|(row, scale)| (row[column] as i64 as f64 * scale) as f32);
-            right += usize::from(label_of(logits) == model.test.label(image));
-        }
-    }
-    Ok(right as f64 / images.len().max(1) as f64)
 }

@@ -17,7 +17,7 @@ use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::program::Program;
 use crate::projection::peak_bytes;
-use crate::step_noise::Decision;
+use crate::step_noise::finder::Decision;
 use crate::units;
 
 /// Returns the lines of the report.

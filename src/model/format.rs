@@ -30,6 +30,9 @@ pub struct RawModel {
     /// several outputs are classes from 0 on, and a single one is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub classes: Option<Vec<i64>>,
+    /// `[outputs]`: added to the logits that are compared for a label, beside the corrections of layers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub label_correction: Option<String>,
     /// Share of test images that the float network classifies rightly, before their values were
     /// rounded to integers; none where its outputs are no classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]

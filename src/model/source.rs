@@ -71,6 +71,14 @@ impl Source {
         })
     }
 
+    /// Returns the folder on disk, where it is one.
+    pub fn folder(&self) -> Option<&Path> {
+        match self {
+            Self::Folder(folder) => Some(folder),
+            Self::Embedded(_) | Self::Memory(_) => None,
+        }
+    }
+
     /// Returns how the file is named in messages.
     pub fn place(&self, file: &str) -> String {
         match self {

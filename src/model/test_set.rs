@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 /// Images as integers, with their labels.
 #[derive(Debug, Clone)]
 pub struct TestSet {
-    /// Integers 0..=max, one list of elements per image.
-    images: Vec<Vec<u8>>,
+    /// Integers 0..=max, image by image.
+    pixels: Vec<u8>,
     /// Indices among the network's classes.
     labels: Vec<u32>,
 }
@@ -42,7 +42,7 @@ impl TestSet {
             let reason = format!("value {value} is above input.max = {}", input.max);
             return Err(Error::invalid(&place, reason));
         }
-        let flat: Vec<u8> = images.iter().copied().collect();
+        let pixels: Vec<u8> = images.iter().copied().collect();
         let place = source.place(&raw.labels);
         let bytes = source.read_checked(&raw.labels, &raw.labels_sha256)?;
         let labels =
@@ -51,10 +51,7 @@ impl TestSet {
             let reason = format!("{} labels for {image_count} images", labels.len());
             return Err(Error::invalid(&place, reason));
         }
-        Ok(Self {
-            images: flat.chunks(element_count).map(<[u8]>::to_vec).collect(),
-            labels,
-        })
+        Ok(Self { pixels, labels })
     }
 
     /// Checks that every label is a class of the network.
@@ -79,17 +76,28 @@ impl TestSet {
 
     /// Returns the number of images.
     pub fn len(&self) -> usize {
-        self.images.len()
+        self.labels.len()
     }
 
     /// Returns whether there are no images; a set that was read holds at least one.
     pub fn is_empty(&self) -> bool {
-        self.images.is_empty()
+        self.labels.is_empty()
     }
 
     /// Returns the integers of an image.
     pub fn image(&self, index: usize) -> &[u8] {
-        &self.images[index]
+        let element_count = self.pixels.len() / self.len();
+        &self.pixels[index * element_count..][..element_count]
+    }
+
+    /// Returns the integers of all images, one after the other.
+    pub fn pixels(&self) -> &[u8] {
+        &self.pixels
+    }
+
+    /// Returns the class of each image.
+    pub fn labels(&self) -> &[u32] {
+        &self.labels
     }
 
     /// Returns the class of an image.

@@ -29,6 +29,7 @@ pub fn target(parameters: ParameterSet) -> Target {
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
         ending: Ending::default(),
+        own_step_noise: Vec::new(),
     }
 }
 
