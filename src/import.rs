@@ -74,8 +74,7 @@ pub struct Imported {
     /// as a share of those outputs' deviation; none where they do not deviate.
     pub relative_error: Option<f64>,
     pub range_overflow_count: u64,
-    /// What integers and noise cost; none where the outputs are no classes, or no parameters serve all
-    /// layers on the server.
+    /// What integers and noise cost; none where the outputs are no classes.
     pub losses: Option<Losses>,
     /// What `--bits auto` tried.
     pub trials: Vec<Trial>,
@@ -188,16 +187,17 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     let (integer, range_overflow_count) = images::integer_outputs(&model, &Images::all(&test))?;
     notes.extend(overflow_warning(&model, range_overflow_count)?);
     progress("testing with noise");
-    // The estimate says why where no parameters serve.
     let decision = Decision::of_whole(&model, Some(request.out.clone()), default_target);
-    let losses = is_classifier
-        .then(|| Losses::of(&model, decision).ok())
-        .flatten();
+    let integers = accuracy(&integer);
+    let losses = match accuracy(&untouched).zip(integers) {
+        Some((float, integers)) => Some(Losses::of(&model, float, integers, decision)?),
+        None => None,
+    };
     Ok(Imported {
         network: draft.recipe.network,
         model,
         rounded_accuracy: accuracy(&rounded).filter(|_| test.reals.is_some()),
-        integer_accuracy: accuracy(&integer),
+        integer_accuracy: integers,
         relative_error: images::relative_error(&untouched, &integer),
         range_overflow_count,
         losses,

@@ -131,13 +131,15 @@ pub fn untouched_outputs(model: &Model, set: &FittedSet) -> Outputs {
 fn outputs_of(model: &Model, portions: impl Iterator<Item = Vec<Row<f32>>>) -> Outputs {
     let all_client = Placement::uniform(Party::Client, model.layer_count());
     portions
-        .flat_map(|input| {
-            let logits = simulate_on(model, &all_client, &[], input, None).logits;
-            let images = logits.first().map_or(0, |row| row.len());
-            let of_image = |image: usize| logits.iter().map(|row| row[image]).collect();
-            (0..images).map(of_image).collect::<Outputs>()
-        })
+        .flat_map(|input| by_image(&simulate_on(model, &all_client, &[], input, None).logits))
         .collect()
+}
+
+/// Returns the outputs of each image, of `[outputs, images]`.
+pub fn by_image(logits: &[Row<f32>]) -> Outputs {
+    let images = logits.first().map_or(0, |row| row.len());
+    let of_image = |image: usize| logits.iter().map(|row| row[image]).collect();
+    (0..images).map(of_image).collect()
 }
 
 /// Returns the label of each image.

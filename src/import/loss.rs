@@ -1,6 +1,8 @@
 //! What integers and noise cost an imported network, and which layer costs most: found by giving one
 //! layer after the other what it lacks.
 
+use std::sync::Arc;
+
 use crate::accuracy::Accuracy;
 use crate::compile::{Choice, Target, compile_placement};
 use crate::cost::CostModel;
@@ -16,7 +18,7 @@ use crate::simulation::simulate;
 use crate::step_noise::finder::Decision;
 use crate::units;
 
-use super::images::{Images, integer_labels};
+use super::images::{Images, Outputs, by_image, float_outputs, integer_outputs, relative_error};
 
 /// The share of images whose loss a person is warned of.
 const WARNED_LOSS: f64 = 0.01;
@@ -28,30 +30,40 @@ const MOST_WORK: usize = 20_000_000_000;
 const DRAWS: usize = 5;
 /// Fewest and most test images.
 const IMAGES: (usize, usize) = (100, 1000);
-/// Images that a layer is judged on.
-const JUDGED: usize = 500;
+/// Images that a layer is judged on, at most, and their multiplications, about: a second of a core.
+const MOST_JUDGED: usize = 500;
+const MOST_JUDGING_WORK: usize = 2_000_000_000;
 
-/// Accuracies of a network, all layers on the server, on the first so many test images.
+/// What integers and noise cost a network, all layers on the server.
 #[derive(Debug, Clone)]
 pub struct Losses {
-    pub image_count: usize,
+    /// Accuracy over all test images: of the float network, and of the integers.
     pub float: f64,
     pub integers: f64,
-    /// With the noise of the default parameters.
-    pub noisy: f64,
-    /// How much noise that is.
-    pub step_noise: Decision,
-    /// What was read with it.
-    pub reads: Reads,
+    /// None where no parameters serve all layers on the server.
+    pub noise: Option<Noise>,
     /// One sentence each, with what to change.
     pub warnings: Vec<String>,
 }
 
-/// A layer that costs more than any other.
+/// What the noise of the default parameters costs, on the first so many test images.
+#[derive(Debug, Clone)]
+pub struct Noise {
+    pub image_count: usize,
+    /// Accuracy without noise, and with it.
+    pub integers: f64,
+    pub noisy: f64,
+    pub step_noise: Decision,
+    /// What was read with it.
+    pub reads: Reads,
+}
+
+/// A layer that brings in more error than any other.
 struct Costliest {
     name: String,
-    /// The share of images that are right again once it lacks nothing.
-    gain: f64,
+    /// How far the outputs lie from the right ones, as a share of their deviation: as things are, and
+    /// once this layer lacks nothing.
+    errors: (f64, f64),
     remedy: String,
 }
 
@@ -64,66 +76,80 @@ pub fn default_target(step_noise: f64) -> Target {
 }
 
 impl Losses {
-    /// Measures a model on its test images, under that step noise.
+    /// Measures a model whose accuracies over all test images are known, under that step noise.
     ///
     /// # Errors
     ///
-    /// As [`compile_placement`], where no parameters serve all layers on the server.
-    pub fn of(model: &Model, step_noise: Decision) -> Result<Self> {
-        let work = DRAWS * model.multiplication_count().max(1);
-        let count = (MOST_WORK / work).clamp(IMAGES.0, IMAGES.1);
-        let images: Vec<usize> = (0..model.test.len().min(count)).collect();
-        let placement = Placement::uniform(Party::Server, model.layer_count());
-        let target = default_target(step_noise.share);
-        let programs = compile_placement(model, &placement, &target)?;
-        let all_client = Placement::uniform(Party::Client, model.layer_count());
-        let accuracy = Accuracy::of(model, &placement, &programs, &images, 0);
-        let mut losses = Self {
-            image_count: images.len(),
-            float: simulate(model, &all_client, &[], &images, None).accuracy(model, &images),
-            integers: accuracy.noiseless,
-            noisy: accuracy.simulated,
-            step_noise,
-            reads: accuracy.noisy_reads.reads,
-            warnings: Vec::new(),
-        };
-        let judged = &images[..images.len().min(JUDGED)];
-        if losses.float - losses.integers > WARNED_LOSS {
+    /// As [`crate::analysis::analyse`].
+    pub fn of(model: &Model, float: f64, integers: f64, step_noise: Decision) -> Result<Self> {
+        let mut warnings = Vec::new();
+        if float - integers > WARNED_LOSS {
             let what = format!(
                 "integers lose {} points ({} of the float network, {} in integers)",
-                points(losses.float - losses.integers),
-                units::percent(losses.float),
-                units::percent(losses.integers)
+                points(float - integers),
+                units::percent(float),
+                units::percent(integers)
             );
-            let costliest = costliest_in_bits(model, &Images::of_test(model).take(JUDGED))?;
-            losses.warnings.push(warning(
-                &what,
-                costliest,
-                "give --bits or --weight-bits more",
-            ));
+            let costliest = costliest_in_bits(model)?;
+            let otherwise = "give --bits or --weight-bits more";
+            warnings.push(warning(&what, costliest, otherwise));
         }
-        if losses.integers - losses.noisy > WARNED_LOSS {
+        let placement = Placement::uniform(Party::Server, model.layer_count());
+        let target = default_target(step_noise.share);
+        // The estimate says why where no parameters serve.
+        let programs = compile_placement(model, &placement, &target).ok();
+        let noise = programs.map(|programs| Noise::of(model, &programs, step_noise));
+        if let Some((noise, program)) = &noise
+            && noise.loss() > WARNED_LOSS
+        {
             let what = format!(
                 "noise at the default parameters loses {} points ({} without, {} with it)",
-                points(losses.integers - losses.noisy),
-                units::percent(losses.integers),
-                units::percent(losses.noisy)
+                points(noise.loss()),
+                units::percent(noise.integers),
+                units::percent(noise.noisy)
             );
-            let costliest = programs
-                .first()
-                .and_then(|program| costliest_in_noise(model, program, judged));
-            losses.warnings.push(warning(
-                &what,
-                costliest,
-                "sweep with a smaller --step-noise",
-            ));
+            let costliest = costliest_in_noise(model, program);
+            let otherwise = "sweep with a smaller --step-noise";
+            warnings.push(warning(&what, costliest, otherwise));
         }
-        Ok(losses)
+        Ok(Self {
+            float,
+            integers,
+            noise: noise.map(|(noise, _)| noise),
+            warnings,
+        })
     }
 
     /// Returns the larger of the shares of images that integers and noise lose.
     pub fn largest(&self) -> f64 {
-        (self.float - self.integers).max(self.integers - self.noisy)
+        let noise = self.noise.as_ref().map_or(0.0, Noise::loss);
+        noise.max(self.float - self.integers)
+    }
+}
+
+impl Noise {
+    fn of(model: &Model, programs: &[Arc<Program>], step_noise: Decision) -> (Self, Arc<Program>) {
+        let work = DRAWS * model.multiplication_count().max(1);
+        let count = (MOST_WORK / work).clamp(IMAGES.0, IMAGES.1);
+        let images: Vec<usize> = (0..model.test.len().min(count)).collect();
+        let placement = Placement::uniform(Party::Server, model.layer_count());
+        let accuracy = Accuracy::of(model, &placement, programs, &images, 0);
+        let noise = Self {
+            image_count: images.len(),
+            integers: accuracy.noiseless,
+            noisy: accuracy.simulated,
+            step_noise,
+            reads: accuracy.noisy_reads.reads,
+        };
+        let [program] = programs else {
+            unreachable!("all layers on the server are one segment");
+        };
+        (noise, program.clone())
+    }
+
+    /// Returns the share of images that noise loses.
+    pub fn loss(&self) -> f64 {
+        self.integers - self.noisy
     }
 }
 
@@ -133,20 +159,32 @@ fn points(share: f64) -> String {
 
 fn warning(what: &str, costliest: Option<Costliest>, otherwise: &str) -> String {
     match costliest {
-        Some(Costliest { name, gain, remedy }) => format!(
-            "{what}, most of it in layer {name:?}, which alone costs {} points: {remedy}",
-            points(gain)
+        Some(Costliest {
+            name,
+            errors: (with, without),
+            remedy,
+        }) => format!(
+            "{what}, most of it in layer {name:?}, without which the outputs' error would be {} of their \
+             deviation, not {}: {remedy}",
+            units::percent(without),
+            units::percent(with)
         ),
         None => format!("{what}, in no layer alone: {otherwise}"),
     }
 }
 
-/// Returns the layer that gains most from having [`ALL_BITS`].
-fn costliest_in_bits(model: &Model, images: &Images) -> Result<Option<Costliest>> {
-    let accuracy = |model: &Model| -> Result<f64> {
-        Ok(images.share_right(&integer_labels(model, images)?.0))
+/// Returns the layer whose having [`ALL_BITS`] leaves the least error.
+///
+/// Errors of outputs tell layers apart where the accuracies on a few hundred images are alike.
+fn costliest_in_bits(model: &Model) -> Result<Option<Costliest>> {
+    let images = Images::of_test(model).take(judged(model));
+    let float = float_outputs(model, &images);
+    let error = |model: &Model| -> Result<Option<f64>> {
+        Ok(relative_error(&float, &integer_outputs(model, &images)?.0))
     };
-    let before = accuracy(model)?;
+    let Some(with) = error(model)? else {
+        return Ok(None);
+    };
     let mut costliest: Option<Costliest> = None;
     for (index, node) in model.nodes.iter().enumerate() {
         let mut finer = model.clone();
@@ -170,16 +208,22 @@ fn costliest_in_bits(model: &Model, images: &Images) -> Result<Option<Costliest>
             }
             _ => continue,
         };
-        let gain = accuracy(&finer)? - before;
-        if gain > costliest.as_ref().map_or(0.0, |known| known.gain) {
+        let least = costliest.as_ref().map_or(with, |known| known.errors.1);
+        if let Some(without) = error(&finer)?.filter(|without| *without < least) {
             costliest = Some(Costliest {
                 name: node.name.clone(),
-                gain,
+                errors: (with, without),
                 remedy,
             });
         }
     }
     Ok(costliest)
+}
+
+/// Returns on how many images a layer is judged.
+fn judged(model: &Model) -> usize {
+    let work = model.multiplication_count().max(1);
+    (MOST_JUDGING_WORK / work).clamp(IMAGES.0, MOST_JUDGED)
 }
 
 /// Returns as many integers as [`ALL_BITS`] give over the same range.
@@ -194,32 +238,31 @@ fn finer_levels(output: QuantParams) -> QuantParams {
     }
 }
 
-/// Returns the look-up that gains most from having no noise.
-fn costliest_in_noise(model: &Model, program: &Program, images: &[usize]) -> Option<Costliest> {
+/// Returns the look-up whose having no noise leaves the least error.
+fn costliest_in_noise(model: &Model, program: &Program) -> Option<Costliest> {
     let placement = Placement::uniform(Party::Server, model.layer_count());
-    let accuracy = |program: Program| {
+    let images: Vec<usize> = (0..judged(model).min(model.test.len())).collect();
+    let outputs = |program: Program, noise: Option<NoiseSeed>| -> Outputs {
         let programs = [program.into()];
-        let noisy = simulate(model, &placement, &programs, images, Some(NoiseSeed(0)));
-        noisy.accuracy(model, images)
+        by_image(&simulate(model, &placement, &programs, &images, noise).logits)
     };
-    let before = accuracy(program.clone());
-    let quiet = program
-        .steps
-        .iter()
-        .enumerate()
-        .filter_map(|(index, step)| {
-            let mut quiet = program.clone();
-            let Action::LookUp(look_up) = &mut quiet.steps[index].action else {
-                return None;
-            };
-            look_up.sigma.fill(0.0);
-            Some(Costliest {
-                name: model.nodes[step.node].name.clone(),
-                gain: accuracy(quiet) - before,
-                remedy: "sweep with a smaller --step-noise, or give it fewer --bits".into(),
-            })
-        });
+    let right = outputs(program.clone(), None);
+    let error = |program: Program| relative_error(&right, &outputs(program, Some(NoiseSeed(0))));
+    let with = error(program.clone())?;
+    let quiet = program.steps.iter().enumerate();
+    let quiet = quiet.filter_map(|(index, step)| {
+        let mut quiet = program.clone();
+        let Action::LookUp(look_up) = &mut quiet.steps[index].action else {
+            return None;
+        };
+        look_up.sigma.fill(0.0);
+        Some(Costliest {
+            name: model.nodes[step.node].name.clone(),
+            errors: (with, error(quiet)?),
+            remedy: "sweep with a smaller --step-noise, or give it fewer --bits".into(),
+        })
+    });
     quiet
-        .filter(|layer| layer.gain > 0.0)
-        .max_by(|a, b| a.gain.total_cmp(&b.gain))
+        .filter(|layer| layer.errors.1 < with)
+        .min_by(|a, b| a.errors.1.total_cmp(&b.errors.1))
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::images::analyse_all;
-use super::loss::{Losses, default_target};
+use super::loss::{Noise, default_target};
 use super::network::Tail;
 use super::search::Trial;
 use super::{Imported, Request};
@@ -49,11 +49,10 @@ pub fn report(imported: &Imported, request: &Request) -> Result<Vec<String>> {
         lines.push(String::new());
     }
     lines.push(outcome_line(imported));
-    lines.extend(imported.losses.as_ref().map(noise_line));
-    let step_noise = imported
-        .losses
-        .as_ref()
-        .map(|losses| losses.step_noise.share);
+    let noise = imported.losses.as_ref();
+    let noise = noise.and_then(|losses| losses.noise.as_ref());
+    lines.extend(noise.map(noise_line));
+    let step_noise = noise.map(|noise| noise.step_noise.share);
     let target = default_target(step_noise.unwrap_or(DEFAULT_STEP_NOISE));
     let placement = Placement::uniform(Party::Server, model.layer_count());
     match compile_placement(model, &placement, &target) {
@@ -98,20 +97,20 @@ fn outcome_line(imported: &Imported) -> String {
 }
 
 /// Returns what noise at the default parameters leaves of the accuracy.
-fn noise_line(losses: &Losses) -> String {
-    let Decision { share, why } = &losses.step_noise;
+fn noise_line(noise: &Noise) -> String {
+    let Decision { share, why } = &noise.step_noise;
     let why = why
         .as_ref()
         .map_or(String::new(), |why| format!(" ({why})"));
     format!(
         "over the first {} of them  integers {}, with noise {} at a step noise of {share}{why}; {} of \
          {} values out of range with noise, {} misread",
-        losses.image_count,
-        units::percent(losses.integers),
-        units::percent(losses.noisy),
-        losses.reads.out_of_range,
-        losses.reads.count,
-        losses.reads.misread,
+        noise.image_count,
+        units::percent(noise.integers),
+        units::percent(noise.noisy),
+        noise.reads.out_of_range,
+        noise.reads.count,
+        noise.reads.misread,
     )
 }
 
