@@ -2,7 +2,7 @@
 //! one that makes a large number of a channel that is always the same.
 //!
 //! What a value can reach follows from the functions before it, by interval arithmetic. A channel
-//! whose function has one value over all of that keeps its bias alone; one that is always the same
+//! whose function has one value over all of that becomes a bias; one that is always the same
 //! goes into the biases of the layers that read it. Otherwise its weights, far off those of the
 //! others, would set the integers of all. Nor do the scales of channels matter in front of a sign.
 
@@ -38,12 +38,20 @@ pub fn settle(draft: &mut Draft) {
         let mut reach = reach(&draft.steps[index], &reaches, draft.shape(inputs[0]));
         if let Some(functions) = functions {
             for (channel, reach) in reach.iter_mut().enumerate() {
-                if functions
+                if !functions
                     .iter()
                     .all(|function| is_one_value(function, *reach))
-                    && let Some(bias) = silence(&mut draft.steps[index], channel, are_of_sign)
                 {
-                    *reach = (bias, bias);
+                    continue;
+                }
+                // Any value that it reaches will do; its bias alone need not be one.
+                let value = match are_of_sign {
+                    true if reach.0 < 0.0 => -1.0,
+                    true => 1.0,
+                    false => reach.0 + (reach.1 - reach.0) / 2.0,
+                } as f32;
+                if silence(&mut draft.steps[index], channel, value) {
+                    *reach = (value.into(), value.into());
                 }
             }
         }
@@ -117,9 +125,8 @@ fn is_one_value(function: &Function, (low, high): Reach) -> bool {
         && function.value(low) as f32 == function.value(high) as f32
 }
 
-/// Sets the weights of an output channel to zero, and its bias to one with its sign where only that
-/// matters; returns the bias, if the step has weights.
-fn silence(step: &mut Step, channel: usize, only_sign_matters: bool) -> Option<f64> {
+/// Makes an output channel one value, and returns whether the step has weights, so that it can.
+fn silence(step: &mut Step, channel: usize, value: f32) -> bool {
     let bias = match &mut step.stage {
         Stage::Operation(Operation::Dense { weights, bias, .. }) => {
             weights.row_mut(channel).fill(0.0);
@@ -129,12 +136,10 @@ fn silence(step: &mut Step, channel: usize, only_sign_matters: bool) -> Option<f
             weights.index_axis_mut(Axis(0), channel).fill(0.0);
             &mut bias[channel]
         }
-        _ => return None,
+        _ => return false,
     };
-    if only_sign_matters {
-        *bias = if *bias < 0.0 { -1.0 } else { 1.0 };
-    }
-    Some((*bias).into())
+    *bias = value;
+    true
 }
 
 /// Moves input channels that are always the same into the bias of a linear layer.
@@ -352,6 +357,33 @@ mod tests {
             panic!("dense");
         };
         assert_eq!((weights, bias), (&array![[0.0, 1.0]], &array![-4.75]));
+    }
+
+    #[test]
+    fn a_channel_becomes_a_value_that_it_reaches_and_not_its_bias() {
+        let clip = |low, high| Operation::Activation(Function::Clip(Clip { low, high }));
+        let relu = || Operation::Activation(Function::Relu);
+        // Inputs of 1 to 2: the first sum lies between -1.1 and -0.1, its bias above zero.
+        for after in [relu, sign] {
+            let mut draft = Draft::new(&[2], 1000);
+            draft.steps = vec![
+                step(&[0], &[2], clip(1.0, 2.0)),
+                step(
+                    &[1],
+                    &[2],
+                    dense(array![[-1.0, 0.0], [1.0, 2.0]], array![0.9, -4.0]),
+                ),
+                step(&[2], &[2], after()),
+                step(&[3], &[1], dense(array![[5.0, 1.0]], array![0.25])),
+            ];
+            settle(&mut draft);
+            let Stage::Operation(Operation::Dense { weights, bias, .. }) = &draft.steps[1].stage
+            else {
+                panic!("dense");
+            };
+            assert_eq!(weights.row(0), array![0.0, 0.0]);
+            assert!((-1.2..-0.05).contains(&bias[0]), "{}", bias[0]);
+        }
     }
 
     #[test]
