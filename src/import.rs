@@ -131,8 +131,8 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
                 .into(),
         ));
     }
-    let (calibration, away) = match request.range {
-        RangeMethod::MinMax => (calibration, 0),
+    let (kept, away) = match request.range {
+        RangeMethod::MinMax => (calibration.clone(), 0),
         _ => without_runaways(&draft.model, &calibration, request.calibration_images),
     };
     if away > 0 {
@@ -140,15 +140,18 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
             "{away} calibration images are left out: their values run away from all others'"
         ));
     }
-    let images = Images::first(&calibration, request.calibration_images);
+    let all = Images::first(&calibration, request.calibration_images);
+    let images = Images::first(&kept, request.calibration_images);
     let calibrated = Calibration::measure(&draft.model, &images);
     draft.set_ranges(&calibrated);
     let trials = match &request.bits {
         Some(Bits::Auto) => {
             progress("searching bits");
             let mut trials = search::search(&mut draft, &calibrated, &images, request)?;
-            progress("correcting biases");
-            search::settle(&mut draft, &calibrated, &images, request, &mut trials)?;
+            progress("calibrating with noise");
+            let both = [&images, &all];
+            let note = search::settle(&mut draft, &calibrated, &test, both, request, &mut trials)?;
+            notes.extend(note);
             trials
         }
         chosen => {
@@ -160,34 +163,24 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
                 )));
             }
             notes.extend(draft.set_outputs(&calibrated, request.range, bits, DEFAULT_BITS));
-            progress("correcting biases");
-            correction::correct(&mut draft, &images)?;
+            progress("calibrating with noise");
+            notes.extend(noise::settle(&mut draft, &test, &images)?.1);
             Vec::new()
         }
     };
-    progress("calibrating with noise");
-    let model = draft.settled(&test, &images)?;
-    let decision = Decision::of_whole(&model, None, default_target);
-    notes.extend(noise::widen(
-        &mut draft,
-        &images,
-        &default_target(decision.share),
-    )?);
-    // Other ranges make other integers.
-    draft.clear_corrections();
-    correction::correct(&mut draft, &images)?;
-    correction::correct_labels(&mut draft.model, &images);
     progress("testing");
     let accuracy = |outputs: &[Vec<f32>]| {
         let labels = images::labels_of(outputs);
         is_classifier.then(|| Images::all(&test).share_right(&labels))
     };
-    let rounded = images::float_outputs(&draft.model, &Images::all(&test));
+    let is_rounded = test.reals.is_some();
+    let rounded = is_rounded.then(|| images::float_outputs(&draft.model, &Images::all(&test)));
     let model = draft.write(&request.out, &test, &images, accuracy(&untouched))?;
-    let (integer, range_overflow_count) = images::integer_outputs(&model, &Images::all(&test))?;
+    let decision = Decision::of_whole(&model, Some(request.out.clone()), default_target);
+    let (integer, range_overflow_count) =
+        images::integer_outputs(&model, &Images::all(&test), decision.share)?;
     notes.extend(overflow_warning(&model, range_overflow_count)?);
     progress("testing with noise");
-    let decision = Decision::of_whole(&model, Some(request.out.clone()), default_target);
     let integers = accuracy(&integer);
     let losses = match accuracy(&untouched).zip(integers) {
         Some((float, integers)) => Some(Losses::of(&model, float, integers, decision)?),
@@ -196,7 +189,7 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     Ok(Imported {
         network: draft.recipe.network,
         model,
-        rounded_accuracy: accuracy(&rounded).filter(|_| test.reals.is_some()),
+        rounded_accuracy: rounded.and_then(|rounded| accuracy(&rounded)),
         integer_accuracy: integers,
         relative_error: images::relative_error(&untouched, &integer),
         range_overflow_count,

@@ -339,15 +339,24 @@ impl Settings {
             .iter()
             .filter(|segment| finder.takes_time(segment, target));
         let count = new.count();
-        if count > 1 {
-            tell(&format!(
+        let too_many = count > finder.most_segments();
+        match count {
+            0 | 1 => {}
+            _ if too_many => tell(&format!(
+                "{count} server segments are too many to find the step noise of each: all take that of all \
+                 layers on the server"
+            )),
+            _ => tell(&format!(
                 "looking for the most step noise that keeps the accuracy, of {count} server segments"
-            ));
+            )),
         }
-        let found: Vec<(Segment, Found)> = segments
-            .into_iter()
-            .filter_map(|segment| finder.find(&segment, target).map(|found| (segment, found)))
-            .collect();
+        let whole = Segment::whole(model.layer_count());
+        segments.retain(|segment| finder.looks_up(segment));
+        let found = segments.into_iter().filter_map(|segment| {
+            let tried = if too_many { &whole } else { &segment };
+            finder.find(tried, target).map(|found| (segment, found))
+        });
+        let found: Vec<(Segment, Found)> = found.collect();
         let all: Vec<Found> = found.iter().map(|(_, found)| *found).collect();
         if let Some(summary) = summary(&all) {
             let taken = units::seconds(begin.elapsed().as_secs_f64());

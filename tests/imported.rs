@@ -131,7 +131,7 @@ fn networks_with_integers_of_their_own_keep_their_labels() {
             labels: None,
             element_count: model.element_count(0),
         };
-        let (integer, _) = integer_labels(model, &images).unwrap();
+        let integer = integer_labels(model, &images, 0.5).unwrap();
         let float = float_labels(model, &images);
         let equal = integer.iter().zip(float).filter(|(a, b)| **a == *b);
         let share = equal.count() as f64 / REFERENCES as f64;

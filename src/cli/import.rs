@@ -47,8 +47,8 @@ pub struct ImportArguments {
     /// How the range of an activation is chosen
     #[arg(long, value_enum, default_value = "mse")]
     range: RangeMethod,
-    /// With --bits auto: the share of the images that may be lost
-    #[arg(long, value_name = "SHARE", default_value_t = 0.01)]
+    /// With --bits auto: the share of the calibration images that may be lost, such as 1% or 0.01
+    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "1%")]
     max_loss: f64,
     /// Fail, with exit code 3, where integers or noise lose more than this share of the test images,
     /// such as 1% or 0.01; the folder is written all the same [default: warn above 1%]

@@ -7,6 +7,7 @@ use clap::Args;
 
 use super::scenario::ScenarioArguments;
 use super::{EncryptionArguments, listen, print, read_splits};
+use crate::analysis::DEFAULT_STEP_NOISE;
 use crate::budget::promising;
 use crate::error::{Error, Result};
 use crate::log::{self, Record};
@@ -24,6 +25,7 @@ use crate::row::{LayerRow, SplitRow};
 use crate::scenario::Scenario;
 use crate::settings::{Overrides, Settings};
 use crate::solver::{self, Request};
+use crate::step_noise::StepNoise;
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};
 use crate::units;
 use crate::watch::Limits;
@@ -142,22 +144,27 @@ impl Task {
         let layers = Model::load(&arguments.model)?
             .with_granularity(granularity)
             .layer_count();
-        // Any placement will do to check the settings by: there may be too many to list.
-        let overrides = Overrides {
+        let of = |placements, step_noise| Overrides {
             model: Some(arguments.model.clone()),
             granularity: arguments.granularity,
-            placements: vec!["S".repeat(layers).parse()?],
+            placements,
             repeats: Some(arguments.repeats),
+            step_noise,
             ..arguments.encryption.clone().overrides()
         };
-        let (settings, model) = Settings::resolve(overrides, &tell)?;
-        let candidates = match layers {
+        let candidates: Vec<Placement> = match layers {
             0..=MOST_LISTED_LAYERS => Placement::all(layers).collect(),
             _ => {
+                // There are too many to list, and any placement will do to check the settings by.
+                let any = vec!["S".repeat(layers).parse()?];
+                let usual = Some(StepNoise::Share(DEFAULT_STEP_NOISE));
+                let (settings, model) = Settings::resolve(of(any, usual), &|_| ())?;
                 let found = promising(&model, &settings.asked(&model)?)?;
                 found.into_iter().map(|found| found.placement).collect()
             }
         };
+        let asked = arguments.encryption.clone().overrides().step_noise;
+        let (settings, model) = Settings::resolve(of(candidates.clone(), asked), &tell)?;
         let folder = arguments.out.clone().unwrap_or_else(|| {
             let name = format!("{}-predicted", settings.name);
             Path::new("results").join(name)

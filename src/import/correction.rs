@@ -137,8 +137,15 @@ fn corrected_node(model: &Model, node: usize) -> Option<usize> {
         Operation::Add(_) => {
             let operands = model.nodes[node].inputs.iter();
             let before = operands.filter_map(|operand| operand.checked_sub(1));
-            let mut linear = before
-                .filter(|&before| matches!(model.nodes[before].operation, Operation::Linear(_)));
+            // What others read too has a shift of its own.
+            let is_read_once = |before: &usize| {
+                let readers = model.nodes.iter().flat_map(|node| &node.inputs);
+                readers.filter(|&&value| value == before + 1).count() == 1
+            };
+            let mut linear = before.filter(|before| {
+                let is_linear = matches!(model.nodes[*before].operation, Operation::Linear(_));
+                is_linear && is_read_once(before)
+            });
             linear.find_map(|before| corrected_node(model, before))
         }
         Operation::Activation(_) | Operation::MaxPool(_) => None,

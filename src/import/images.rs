@@ -2,16 +2,19 @@
 
 use rayon::prelude::*;
 
+use super::loss::default_target;
 use crate::analysis::{
     Analysis, BeforeLookUp, MOST_PROTECT_BITS, NoiseBound, analyse, analyse_to_end,
 };
 use crate::answer::Answer;
+use crate::compile::compile_placement;
 use crate::data::FittedSet;
 use crate::ending::Ending;
 use crate::error::Result;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::{Party, Placement, Segment};
+use crate::program::Program;
 use crate::simulation::{PORTION, label_of, simulate_on};
 
 /// Images as the integers that the client starts from.
@@ -204,13 +207,35 @@ pub fn analyse_all_to_labels(model: &Model) -> Result<Analysis> {
     )
 }
 
-/// Returns what the integer network gives, all layers on the server, and how many values left their
-/// calibrated range.
+/// Returns what the server computes without noise, all layers on it, under the set that a step noise
+/// asks for, and how many values left the range of a look-up; where no parameters serve, what the
+/// integers give with such values clipped.
 ///
 /// # Errors
 ///
 /// As [`analyse`].
-pub fn integer_outputs(model: &Model, images: &Images) -> Result<(Outputs, u64)> {
+pub fn integer_outputs(model: &Model, images: &Images, step_noise: f64) -> Result<(Outputs, u64)> {
+    let placement = Placement::uniform(Party::Server, model.layer_count());
+    match compile_placement(model, &placement, &default_target(step_noise)).as_deref() {
+        Ok([program]) => Ok(program_outputs(program, images)),
+        _ => analysis_outputs(model, images),
+    }
+}
+
+fn program_outputs(program: &Program, images: &Images) -> (Outputs, u64) {
+    let mut all = Vec::with_capacity(images.count());
+    let mut overflows = 0;
+    let scales = &program.interface.downloads[0].scales;
+    for portion in images.portions() {
+        let run = program.run_clear(&[integer_rows(portion, images.element_count)], None);
+        let reads = run.reads.iter().map(|(_, reads)| reads.out_of_range);
+        overflows += reads.sum::<u64>();
+        all.extend(reals_by_image(&run.outputs[0], scales));
+    }
+    (all, overflows)
+}
+
+fn analysis_outputs(model: &Model, images: &Images) -> Result<(Outputs, u64)> {
     let analysis = analyse_all(model)?;
     let mut all = Vec::with_capacity(images.count());
     let mut overflows = 0;
@@ -220,27 +245,29 @@ pub fn integer_outputs(model: &Model, images: &Images) -> Result<(Outputs, u64)>
             overflows += look_up.overflow_count(rows);
         });
         let outputs = analysis.run(&[input], &mut *count);
-        let scales = &analysis.downloads[0].scales;
-        let logits = |image: usize| {
-            let rows = outputs[0].iter().zip(scales);
-            rows.map(|(row, scale)| (row[image] as i64 as f64 * scale) as f32)
-                .collect()
-        };
-        let image_count = outputs[0].first().map_or(0, |row| row.len());
-        all.extend((0..image_count).map(logits));
+        all.extend(reals_by_image(&outputs[0], &analysis.downloads[0].scales));
     }
     Ok((all, overflows))
 }
 
-/// Returns the labels that the integer network gives, and how many values left their calibrated
-/// range.
+/// Returns integers `[outputs, images]` as the real outputs of each image.
+fn reals_by_image(rows: &[Row<u64>], scales: &[f64]) -> Outputs {
+    let real = |(row, scale): (&Row<u64>, &f64)| -> Row<f32> {
+        row.iter()
+            .map(|&integer| (integer as i64 as f64 * scale) as f32)
+            .collect()
+    };
+    let reals: Vec<Row<f32>> = rows.iter().zip(scales).map(real).collect();
+    by_image(&reals)
+}
+
+/// Returns the labels of [`integer_outputs`].
 ///
 /// # Errors
 ///
 /// As [`analyse`].
-pub fn integer_labels(model: &Model, images: &Images) -> Result<(Vec<usize>, u64)> {
-    let (outputs, overflows) = integer_outputs(model, images)?;
-    Ok((labels_of(&outputs), overflows))
+pub fn integer_labels(model: &Model, images: &Images, step_noise: f64) -> Result<Vec<usize>> {
+    Ok(labels_of(&integer_outputs(model, images, step_noise)?.0))
 }
 
 #[cfg(test)]

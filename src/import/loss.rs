@@ -1,14 +1,16 @@
 //! What integers and noise cost an imported network, and which layer costs most: found by giving one
 //! layer after the other what it lacks.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::accuracy::Accuracy;
+use crate::analysis::DEFAULT_STEP_NOISE;
 use crate::compile::{Choice, Target, compile_placement};
 use crate::cost::CostModel;
 use crate::error::Result;
 use crate::layer::Operation;
-use crate::model::Model;
+use crate::model::{Model, Node};
 use crate::placement::{Party, Placement};
 use crate::program::{Action, NoiseSeed, Program};
 use crate::quantise::QuantParams;
@@ -18,6 +20,7 @@ use crate::simulation::simulate;
 use crate::step_noise::finder::Decision;
 use crate::units;
 
+use super::DEFAULT_BITS;
 use super::images::{Images, Outputs, by_image, float_outputs, integer_outputs, relative_error};
 
 /// The share of images whose loss a person is warned of.
@@ -180,7 +183,10 @@ fn costliest_in_bits(model: &Model) -> Result<Option<Costliest>> {
     let images = Images::of_test(model).take(judged(model));
     let float = float_outputs(model, &images);
     let error = |model: &Model| -> Result<Option<f64>> {
-        Ok(relative_error(&float, &integer_outputs(model, &images)?.0))
+        Ok(relative_error(
+            &float,
+            &integer_outputs(model, &images, DEFAULT_STEP_NOISE)?.0,
+        ))
     };
     let Some(with) = error(model)? else {
         return Ok(None);
@@ -195,8 +201,7 @@ fn costliest_in_bits(model: &Model) -> Result<Option<Costliest>> {
                     continue;
                 }
                 activation.output = finer_levels(activation.output);
-                let bits = levels.ilog2() + 2;
-                format!("give it more by --bits {}={bits}", node.name)
+                format!("give it more by --bits {}", more_bits(model, node))
             }
             Operation::Linear(linear) if linear.weight_scale.is_none() => {
                 if linear.weight_bits >= ALL_BITS || node.parameter_count == 0 {
@@ -218,6 +223,30 @@ fn costliest_in_bits(model: &Model) -> Result<Option<Costliest>> {
         }
     }
     Ok(costliest)
+}
+
+/// Returns the bits to ask for, so that an activation has one more and the others stay as they are.
+fn more_bits(model: &Model, node: &Node) -> String {
+    let bits = |node: &Node| match &node.operation {
+        Operation::Activation(activation) => Some(bits_of(activation.output)),
+        _ => None,
+    };
+    let more = bits(node).unwrap_or(DEFAULT_BITS) + 1;
+    let mut counts = BTreeMap::new();
+    for bits in model.nodes.iter().filter_map(bits) {
+        *counts.entry(bits).or_insert(0) += 1;
+    }
+    let usual = counts.into_iter().max_by_key(|(_, count)| *count);
+    match usual {
+        Some((usual, _)) if usual != DEFAULT_BITS => format!("{usual},{}={more}", node.name),
+        _ => format!("{}={more}", node.name),
+    }
+}
+
+/// Returns how many bits hold an activation's integers.
+fn bits_of(output: QuantParams) -> u32 {
+    let levels = (output.high - output.low + 1).unsigned_abs();
+    levels.next_power_of_two().ilog2()
 }
 
 /// Returns on how many images a layer is judged.

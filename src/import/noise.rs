@@ -6,14 +6,18 @@
 
 use rayon::prelude::*;
 
+use super::correction::{correct, correct_labels};
 use super::draft::Draft;
 use super::images::{Images, integer_rows};
+use super::loss::default_target;
 use crate::compile::{Target, compile_placement};
+use crate::data::FittedSet;
 use crate::error::{Error, Result};
 use crate::layer::Operation;
 use crate::linear_map::Row;
 use crate::placement::{Party, Placement};
 use crate::program::{Action, NoiseSeed, Program};
+use crate::step_noise::finder::Decision;
 
 /// Compilations, each with the ranges that the one before has shown.
 const ROUNDS: u64 = 2;
@@ -21,13 +25,35 @@ const ROUNDS: u64 = 2;
 /// Smallest and largest real value of each channel.
 type Ranges = Vec<(f64, f64)>;
 
+/// Settles what follows from the integers of activations: ranges with noise, and biases. Returns how
+/// much noise that was, and what a person should know of it.
+///
+/// # Errors
+///
+/// As [`crate::analysis::analyse`].
+pub fn settle(
+    draft: &mut Draft,
+    test: &FittedSet,
+    images: &Images,
+) -> Result<(Decision, Option<String>)> {
+    draft.clear_corrections();
+    correct(draft, images)?;
+    let decision = Decision::of_whole(&draft.settled(test, images)?, None, default_target);
+    let note = widen(draft, images, &default_target(decision.share))?;
+    // Other ranges make other integers.
+    draft.clear_corrections();
+    correct(draft, images)?;
+    correct_labels(&mut draft.model, images);
+    Ok((decision, note))
+}
+
 /// Widens the ranges in front of look-ups, those of sums among them, and those of answers to what the
 /// all-server network shows with noise; returns what a person should know of it.
 ///
 /// # Errors
 ///
 /// As [`crate::analysis::analyse`].
-pub fn widen(draft: &mut Draft, images: &Images, target: &Target) -> Result<Option<String>> {
+fn widen(draft: &mut Draft, images: &Images, target: &Target) -> Result<Option<String>> {
     let placement = Placement::uniform(Party::Server, draft.model.layer_count());
     for round in 0..ROUNDS {
         let programs = match compile_placement(&draft.model, &placement, target) {

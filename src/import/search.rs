@@ -5,11 +5,12 @@ use std::str::FromStr;
 
 use super::Request;
 use super::calibration::Calibration;
-use super::correction::correct;
 use super::draft::Draft;
 use super::images::{Images, analyse_all, float_labels, integer_labels};
+use super::noise;
 use crate::analysis::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE};
 use crate::cost::CostModel;
+use crate::data::FittedSet;
 use crate::error::{Error, Result};
 use crate::select::{Precision, select};
 
@@ -163,8 +164,9 @@ pub fn search(
     Ok(search.trials)
 }
 
-/// Settles the last kept trial whose network, biases corrected, keeps its promise on all calibration
-/// images; those behind it are kept no longer.
+/// Settles the last kept trial whose network, as it is written, keeps its promise on `all` calibration
+/// images, of which `images` are those that calibrate; those behind it are kept no longer. Returns
+/// what a person should know of it.
 ///
 /// # Errors
 ///
@@ -172,26 +174,23 @@ pub fn search(
 pub fn settle(
     draft: &mut Draft,
     calibration: &Calibration,
-    images: &Images,
+    test: &FittedSet,
+    [images, all]: [&Images; 2],
     request: &Request,
     trials: &mut [Trial],
-) -> Result<()> {
-    let float = float_labels(&draft.model, images);
-    let labels = labels_of(images, &float);
+) -> Result<Option<String>> {
+    let float = float_labels(&draft.model, all);
+    let labels = labels_of(all, &float);
     let least = share_equal(&float, &labels) - request.most_loss;
     for trial in trials.iter_mut().rev().filter(|trial| trial.kept) {
         let bits: BTreeMap<&str, u32> = trial.bits.iter().map(|(n, b)| (n.as_str(), *b)).collect();
-        draft.set_outputs(
-            calibration,
-            request.range,
-            |name| bits.get(name).copied(),
-            MOST,
-        );
-        draft.clear_corrections();
-        correct(draft, images)?;
-        let (found, _) = integer_labels(&draft.model, images)?;
+        let of = |name: &str| bits.get(name).copied();
+        draft.set_ranges(calibration);
+        draft.set_outputs(calibration, request.range, of, MOST);
+        let (noise, note) = noise::settle(draft, test, images)?;
+        let found = integer_labels(&draft.model, all, noise.share)?;
         if share_equal(&found, &labels) >= least {
-            return Ok(());
+            return Ok(note);
         }
         trial.kept = false;
     }
@@ -224,7 +223,7 @@ impl Search<'_> {
     /// Tries bits and returns the accuracy.
     fn attempt(&mut self, bits: &BTreeMap<String, u32>) -> Result<f64> {
         self.set(bits);
-        let (found, _) = integer_labels(&self.draft.model, &self.images)?;
+        let found = integer_labels(&self.draft.model, &self.images, DEFAULT_STEP_NOISE)?;
         let accuracy = share_equal(&found, &self.labels);
         let analysis = analyse_all(&self.draft.model)?;
         let cost = CostModel::default();

@@ -24,6 +24,11 @@ const IMAGE_COUNTS: [usize; 4] = [1000, 500, 250, 100];
 /// Multiplications of one trial of a segment, about: a quarter of a minute of a core.
 const MOST_WORK: f64 = 2e10;
 
+/// Rises where what is found for the same model and target changes, so that nothing older is taken.
+const FINDING: u32 = 1;
+/// Multiplications of a trial of every segment that is new, about: a few minutes of two cores.
+const MOST_TOTAL_WORK: f64 = 4e11;
+
 /// Finds how much noise the look-ups of a model's server segments may have.
 pub struct Finder<'a> {
     model: &'a Model,
@@ -97,13 +102,21 @@ impl<'a> Finder<'a> {
         Some(found)
     }
 
+    /// Returns how many segments' shares are found in a few minutes.
+    pub fn most_segments(&self) -> usize {
+        let inferences = inference_count(self.images.len()) as f64;
+        let work = inferences * self.model.multiplication_count().max(1) as f64;
+        (MOST_TOTAL_WORK / work) as usize
+    }
+
     /// Returns whether a segment's share takes time to find.
     pub fn takes_time(&self, segment: &Segment, target: impl Fn(f64) -> Target) -> bool {
         let key = || self.key(segment, &target(DEFAULT_STEP_NOISE));
         self.looks_up(segment) && self.cache.get(&key()).is_none()
     }
 
-    fn looks_up(&self, segment: &Segment) -> bool {
+    /// Returns whether anything of a segment is looked up.
+    pub fn looks_up(&self, segment: &Segment) -> bool {
         let mut layers = self.model.layers[segment.layers.clone()].iter();
         layers.any(|layer| self.model.layer_bootstrap_count(layer) > 0)
     }
@@ -150,9 +163,9 @@ impl<'a> Finder<'a> {
 
     /// Returns what a share depends on.
     fn key(&self, segment: &Segment, target: &Target) -> String {
-        let (version, digest) = (env!("CARGO_PKG_VERSION"), &self.model.digest);
+        let digest = &self.model.digest;
         let (nodes, images) = (self.model.nodes_of(segment), self.images.len());
-        hex_digest(format!("{version} {digest} {nodes:?} {images} {target:?}").as_bytes())
+        hex_digest(format!("{FINDING} {digest} {nodes:?} {images} {target:?}").as_bytes())
     }
 }
 
