@@ -1,8 +1,10 @@
-//! Comparing two sweeps split by split: ratios with intervals, and whether they show a difference.
+//! Comparing two sweeps split by split: ratios of geometric means with intervals, and whether they show a
+//! difference.
 //!
-//! The interval of a ratio is that of the quotient of two resampled medians. A machine also changes
-//! between sweeps in ways that no sample of one sweep shows; how much, the calibration bootstraps
-//! tell, which do the same work in both. The verdict widens the interval by that.
+//! A visit of a split, with keys of its own, is one value: the geometric mean of its images' online times.
+//! Logarithms of few visits are compared by Student's t, chances over all splits by Holm's correction. A
+//! machine also changes between sweeps in ways that no sample of one sweep shows; how much, the
+//! calibration bootstraps tell, which do the same work in both: less than that is no difference.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -10,7 +12,10 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::results::{SAMPLES, SPLITS, read_csv};
 use crate::row::{SampleRow, SplitRow};
-use crate::statistics::{Interval, median, percentile_interval, resampled_medians, summarise};
+use crate::statistics::{
+    Interval, LogDifference, LogMean, log_mean, log_mean_of_groups, median, percentile_interval,
+    unlikely,
+};
 
 /// Chance that any of all the splits is said to differ though none does.
 const ERROR_RATE: f64 = 0.05;
@@ -23,6 +28,11 @@ pub struct Measured {
 }
 
 impl Measured {
+    /// Returns tables as a folder has them.
+    pub fn of(splits: Vec<SplitRow>, samples: Vec<SampleRow>) -> Self {
+        Self { splits, samples }
+    }
+
     /// Reads the tables of a folder.
     ///
     /// # Errors
@@ -42,17 +52,17 @@ impl Measured {
         })
     }
 
-    /// Returns the online times of a split, one list a round.
-    fn rounds(&self, placement: &str) -> Vec<Vec<f64>> {
-        let mut rounds: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
+    /// Returns the log mean of a split's visits, each the geometric mean of its images' online times.
+    fn visits(&self, placement: &str) -> Option<LogMean> {
+        let mut visits: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
         let samples = self.samples.iter();
         for sample in samples.filter(|sample| sample.placement == placement) {
-            rounds
+            visits
                 .entry(sample.repeat)
                 .or_default()
                 .push(sample.online_s);
         }
-        rounds.into_values().collect()
+        log_mean_of_groups(visits.into_values())
     }
 
     fn calibrations(&self) -> impl Iterator<Item = f64> {
@@ -81,13 +91,15 @@ fn different<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// What two sweeps say of one split.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Compared {
     pub placement: String,
-    /// Second online time ÷ first, of medians.
+    /// Visits of the first and of the second sweep.
+    pub visits: [usize; 2],
+    /// Second online time ÷ first, of geometric means over the visits.
     pub time_ratio: Option<f64>,
-    /// 95 % interval of that.
-    pub interval: Option<Interval>,
+    /// What the visits say of that; none where there are too few to tell.
+    pub difference: Option<LogDifference>,
     /// Whether the times differ; `None` where there are too few samples to tell.
     pub differs: Option<bool>,
     /// Second ÷ first peak of each party.
@@ -101,8 +113,8 @@ pub struct Comparison {
     pub splits: Vec<Compared>,
     /// Placements that only one of the two measured.
     pub unmatched: Vec<String>,
-    /// The share by which the machine itself changed, by its calibration bootstraps.
-    pub machine_change: f64,
+    /// What the machine itself did, by its calibration bootstraps.
+    pub machine: Machine,
     /// Whether the sweeps ran on one and the same host.
     pub is_one_host: bool,
 }
@@ -123,28 +135,42 @@ pub fn compare(first: &Measured, second: &Measured) -> Result<Comparison> {
         )));
     }
     let is_one_host = first.hosts() == second.hosts() && first.hosts().len() < 2;
-    let machine_change = machine_change(first, second, is_one_host);
+    let machine = Machine::of(first, second, is_one_host);
     let of_second: BTreeMap<&str, &SplitRow> = measured(second).collect();
     let of_first: BTreeMap<&str, &SplitRow> = measured(first).collect();
     let common: Vec<(&str, &SplitRow)> = measured(first)
         .filter(|(placement, _)| of_second.contains_key(placement))
         .collect();
-    // Bonferroni: each of m splits gets an m-th of the error rate.
-    let level = 1.0 - ERROR_RATE / common.len().max(1) as f64;
-    let splits = common.iter().map(|(placement, row)| {
-        let (rounds, others) = (first.rounds(placement), second.rounds(placement));
-        let ratios = resampled_ratios(&rounds, &others);
-        let wide = percentile_interval(ratios.clone(), level);
+    let means = common
+        .iter()
+        .map(|(placement, _)| [first, second].map(|sweep| sweep.visits(placement)));
+    let means: Vec<[Option<LogMean>; 2]> = means.collect();
+    let differences = means
+        .iter()
+        .map(|[a, b]| LogDifference::of(a.as_ref()?, b.as_ref()?));
+    let differences: Vec<Option<LogDifference>> = differences.collect();
+    let told = differences.iter().flatten();
+    let chances: Vec<f64> = told.map(|split| machine.chance(split)).collect();
+    let mut verdicts = unlikely(&chances, ERROR_RATE).into_iter();
+    let splits = common.iter().zip(&means).zip(&differences);
+    let splits = splits.map(|(((placement, row), means), difference)| {
         let ratio = |value: fn(&SplitRow) -> Option<u64>| {
             Some(value(of_second[placement])? as f64 / value(row)? as f64)
         };
+        let [Some(before), Some(after)] = means else {
+            return Compared {
+                placement: (*placement).to_owned(),
+                client_memory_ratio: ratio(|row| row.client_peak_rss_bytes),
+                server_memory_ratio: ratio(|row| row.server_peak_rss_bytes),
+                ..Compared::default()
+            };
+        };
         Compared {
             placement: (*placement).to_owned(),
-            time_ratio: quotient(median(others.concat()), median(rounds.concat())),
-            interval: percentile_interval(ratios, 0.95),
-            differs: wide.map(|wide| {
-                wide.low > 1.0 + machine_change || wide.high < 1.0 / (1.0 + machine_change)
-            }),
+            visits: [before.n, after.n],
+            time_ratio: Some((after.mean - before.mean).exp()),
+            difference: *difference,
+            differs: difference.and_then(|_| verdicts.next()),
             client_memory_ratio: ratio(|row| row.client_peak_rss_bytes),
             server_memory_ratio: ratio(|row| row.server_peak_rss_bytes),
         }
@@ -155,9 +181,30 @@ pub fn compare(first: &Measured, second: &Measured) -> Result<Comparison> {
     Ok(Comparison {
         splits,
         unmatched: unmatched.map(|&placement| placement.to_owned()).collect(),
-        machine_change,
+        machine,
         is_one_host,
     })
+}
+
+impl Compared {
+    /// Returns the 95 % interval of the ratio, for this split alone.
+    pub fn interval(&self) -> Option<Interval> {
+        Some(self.difference?.interval(0.95))
+    }
+}
+
+impl Comparison {
+    /// Returns the least share by which half of the splits would have to differ to be told; none where
+    /// there are too few visits to tell of any.
+    pub fn least_shown(&self) -> Option<f64> {
+        let told = self.splits.iter().filter_map(|split| split.difference);
+        let told: Vec<LogDifference> = told.collect();
+        let level = 1.0 - ERROR_RATE / told.len().max(1) as f64;
+        let least = told
+            .iter()
+            .map(|split| self.machine.least_shown(split, level));
+        median(least).map(|log| log.exp() - 1.0)
+    }
 }
 
 /// Returns the names of models as a person reads them.
@@ -176,44 +223,65 @@ fn measured(sweep: &Measured) -> impl Iterator<Item = (&str, &SplitRow)> {
     rows.map(|row| (row.placement.as_str(), row))
 }
 
-fn quotient(numerator: Option<f64>, denominator: Option<f64>) -> Option<f64> {
-    Some(numerator? / denominator.filter(|&value| value > 0.0)?)
+/// What the machine did while both sweeps ran, in logarithms of times.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Machine {
+    /// By how much calibrations stray within the sweeps, in 19 of 20 cases, or between them, whichever
+    /// is more.
+    change: f64,
+    /// Variance of what lies between them.
+    variance: f64,
 }
 
-/// Returns quotients of resampled medians; none where one side has fewer than two samples.
-fn resampled_ratios(first: &[Vec<f64>], second: &[Vec<f64>]) -> Vec<f64> {
-    let below = resampled_medians(first, 1);
-    let above = resampled_medians(second, 2);
-    let pairs = above.into_iter().zip(below);
-    pairs
-        .filter(|(_, below)| *below > 0.0)
-        .map(|(above, below)| above / below)
-        .collect()
-}
-
-/// Returns by what share calibrations stray within the sweeps, in 19 of 20 cases, or between them,
-/// whichever is more. Between different hosts they are meant to differ.
-fn machine_change(first: &Measured, second: &Measured, is_one_host: bool) -> f64 {
-    let paces = [first, second].map(|sweep| summarise(sweep.calibrations()));
-    let [Some(of_first), Some(of_second)] = paces else {
-        return 0.0;
-    };
-    let strays = |sweep: &Measured, pace: f64| {
-        let ratios: Vec<f64> = sweep.calibrations().map(|time| time / pace).collect();
-        let middle = percentile_interval(ratios, 0.95);
-        middle.map_or(0.0, |middle| change(middle.low).max(change(middle.high)))
-    };
-    let within = strays(first, of_first.median).max(strays(second, of_second.median));
-    if is_one_host {
-        within.max(change(of_second.median / of_first.median))
-    } else {
-        within
+impl Machine {
+    /// Reads the calibrations of two sweeps. Between different hosts they are meant to differ.
+    fn of(first: &Measured, second: &Measured, is_one_host: bool) -> Self {
+        let paces = [first, second].map(|sweep| log_mean(sweep.calibrations()));
+        let [Some(of_first), Some(of_second)] = paces else {
+            return Self {
+                change: 0.0,
+                variance: 0.0,
+            };
+        };
+        let strays = |sweep: &Measured, pace: &LogMean| {
+            let strays = sweep.calibrations().map(|time| time.ln() - pace.mean);
+            let middle = percentile_interval(strays.collect(), 0.95);
+            middle.map_or(0.0, |middle| middle.high.max(-middle.low))
+        };
+        let within = strays(first, &of_first).max(strays(second, &of_second));
+        let between = (of_second.mean - of_first.mean).abs();
+        let variance = |pace: &LogMean| pace.variance / pace.n as f64;
+        Self {
+            change: match is_one_host {
+                true => within.max(between),
+                false => within,
+            },
+            variance: variance(&of_first) + variance(&of_second),
+        }
     }
-}
 
-/// Returns by what share a ratio is larger than one, or its inverse.
-fn change(ratio: f64) -> f64 {
-    ratio.max(1.0 / ratio) - 1.0
+    /// Returns the share by which it changed.
+    pub fn change(&self) -> f64 {
+        self.change.exp() - 1.0
+    }
+
+    /// Returns the chance of a difference that large, where all that happened is what the machine did.
+    fn chance(&self, split: &LogDifference) -> f64 {
+        self.blurred(split).chance_beyond(self.change)
+    }
+
+    /// Returns the least difference that would be told at a confidence.
+    fn least_shown(&self, split: &LogDifference, level: f64) -> f64 {
+        self.change + self.blurred(split).reach(level)
+    }
+
+    /// Returns a difference that is known no better than what the machine did.
+    fn blurred(&self, split: &LogDifference) -> LogDifference {
+        LogDifference {
+            variance: split.variance + self.variance,
+            ..*split
+        }
+    }
 }
 
 #[cfg(test)]
@@ -275,7 +343,7 @@ mod tests {
         assert_eq!(different(&first, &slower), 50);
         assert_eq!(different(&slower, &first), 50);
         for split in compare(&first, &slower).expect("one model").splits {
-            let interval = split.interval.expect("five samples each");
+            let interval = split.interval().expect("five visits each");
             assert!(interval.low > 1.35 && interval.high < 1.65, "{split:?}");
             assert_eq!(split.client_memory_ratio, Some(1.0));
             assert_eq!(split.server_memory_ratio, None, "unknown");
@@ -289,7 +357,7 @@ mod tests {
         let second = sweep(2, 0.12, 0.02, 1.2e-3);
         assert_eq!(different(&first, &second), 0);
         let comparison = compare(&first, &second).expect("one model");
-        assert!((comparison.machine_change - 0.2).abs() < 0.03);
+        assert!((comparison.machine.change() - 0.2).abs() < 0.03);
         // On another host the same figures are a difference of hosts.
         let mut other = second;
         other

@@ -25,7 +25,7 @@ use crate::model::outline::LayerOutline;
 use crate::placement::Placement;
 use crate::row::{ExposureRow, LayerRow, SampleRow, SplitRow, Status};
 use crate::settings::Settings;
-use crate::statistics::{Summary, median_interval, outlier_count, summarise};
+use crate::statistics::{Interval, Summary, log_mean_of_groups, outlier_count, summarise};
 use crate::worker::{Finished, LayerDeviations, Sample};
 
 pub const SAMPLES: &str = "samples.csv";
@@ -205,7 +205,7 @@ impl Split<'_> {
         let server = self.over(|row| row.server_compute_s);
         let median_of = |value: fn(&SampleRow) -> f64| self.over(value).map(|s| s.median);
         let rounds: Vec<Vec<f64>> = self.visits.iter().map(online_times).collect();
-        let interval = median_interval(&rounds, settings.seed);
+        let interval = online.and_then(|online| interval_around(online.median, &rounds));
         let drift = pace.drift(&self.visits);
         let first = self.samples().next().map(|sample| &sample.row);
         let finished = self.finished();
@@ -336,6 +336,16 @@ impl Split<'_> {
         });
         rows.collect()
     }
+}
+
+/// Returns the 95 % interval of a split's online time, over visits with keys of their own; none where
+/// those are fewer than three. It is that of the geometric mean, widened where the median lies outside.
+fn interval_around(median: f64, visits: &[Vec<f64>]) -> Option<Interval> {
+    let interval = log_mean_of_groups(visits.iter().cloned())?.interval(0.95)?;
+    Some(Interval {
+        low: interval.low.min(median),
+        high: interval.high.max(median),
+    })
 }
 
 fn online_times(visit: &Visited<'_>) -> Vec<f64> {

@@ -1,8 +1,5 @@
 //! Summaries of a handful of measurements. Unknown is `None`, never zero.
 
-use rand::seq::IndexedRandom;
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 /// Median and spread over the samples of one quantity.
@@ -34,9 +31,6 @@ pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     summarise(values).map(|summary| summary.median)
 }
 
-/// Bootstrap resamples behind an interval.
-const RESAMPLES: usize = 2000;
-
 /// What a figure may be, at some confidence.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Interval {
@@ -44,29 +38,143 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// Returns medians of resamples of values that come in groups, rounds say: groups are drawn with
-/// replacement, then values within each, so that what the values of a group share widens the
-/// spread (the two-stage bootstrap of Davison and Hinkley 1997, section 3.8). None where there are
-/// fewer than two values.
-pub fn resampled_medians(groups: &[Vec<f64>], seed: u64) -> Vec<f64> {
-    let groups: Vec<&Vec<f64>> = groups.iter().filter(|group| !group.is_empty()).collect();
-    if groups.iter().map(|group| group.len()).sum::<usize>() < 2 {
-        return Vec::new();
-    }
-    let mut random = ChaCha8Rng::seed_from_u64(seed);
-    let resamples = (0..RESAMPLES).filter_map(|_| {
-        let mut values = Vec::new();
-        for _ in 0..groups.len() {
-            let group = groups.choose(&mut random)?;
-            values.extend((0..group.len()).map(|_| group[random.random_range(0..group.len())]));
-        }
-        median(values)
-    });
-    resamples.collect()
+/// The mean of the logarithms of values, times say, whose scatter is a share of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LogMean {
+    pub mean: f64,
+    /// Sample variance of a single logarithm; zero of a single value.
+    pub variance: f64,
+    pub n: usize,
 }
 
-/// Returns the interval that holds a share `level` of `values`, as much being left out at each end
-/// (the percentile interval of Efron and Tibshirani 1993, section 13.3, where they are resampled);
+/// Returns the mean of the logarithms of `values`; `None` where there are none, or one is not positive.
+pub fn log_mean(values: impl IntoIterator<Item = f64>) -> Option<LogMean> {
+    let logs = values
+        .into_iter()
+        .map(|value| (value > 0.0).then(|| value.ln()));
+    let logs: Vec<f64> = logs.collect::<Option<_>>()?;
+    let n = logs.len();
+    let mean = logs.iter().sum::<f64>() / n as f64;
+    let squares: f64 = logs.iter().map(|log| (log - mean).powi(2)).sum();
+    let variance = squares / (n.max(2) - 1) as f64;
+    (n > 0).then_some(LogMean { mean, variance, n })
+}
+
+/// Returns the log mean of groups, visits say, each of which counts once: as its geometric mean. `None`
+/// where one is empty, or holds a value that is not positive.
+pub fn log_mean_of_groups(groups: impl IntoIterator<Item = Vec<f64>>) -> Option<LogMean> {
+    let means = groups
+        .into_iter()
+        .map(|group| Some(log_mean(group)?.mean.exp()));
+    log_mean(means.collect::<Option<Vec<f64>>>()?)
+}
+
+impl LogMean {
+    /// Returns the interval of the geometric mean at a confidence (Student 1908, of logarithms); `None`
+    /// of fewer values than three, whose scatter two could say next to nothing of.
+    pub fn interval(&self, level: f64) -> Option<Interval> {
+        if self.n < 3 {
+            return None;
+        }
+        let freedom = (self.n - 1) as f64;
+        let reach = t_quantile(level, freedom) * (self.variance / self.n as f64).sqrt();
+        Some(Interval {
+            low: (self.mean - reach).exp(),
+            high: (self.mean + reach).exp(),
+        })
+    }
+}
+
+/// How far apart two log means lie.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct LogDifference {
+    /// Second less first.
+    pub difference: f64,
+    /// Variance of that, and the degrees of freedom of the variance.
+    pub variance: f64,
+    pub freedom: f64,
+}
+
+impl LogDifference {
+    /// Compares two log means: by a common scatter where both are of as many values (Student), which
+    /// their own scatters, should they differ, hardly mislead; by those where not (Welch 1947). `None`
+    /// where one is of a single value.
+    pub fn of(first: &LogMean, second: &LogMean) -> Option<Self> {
+        if first.n.min(second.n) < 2 {
+            return None;
+        }
+        let shares = [first, second].map(|mean| mean.variance / mean.n as f64);
+        let variance = shares[0] + shares[1];
+        let both = (first.n + second.n - 2) as f64;
+        let welch = || {
+            let parts = shares.iter().zip([first, second]);
+            let parts = parts.map(|(share, mean)| share.powi(2) / (mean.n - 1) as f64);
+            variance.powi(2) / parts.sum::<f64>()
+        };
+        let freedom = match first.n == second.n || variance == 0.0 {
+            true => both,
+            false => welch(),
+        };
+        Some(Self {
+            difference: second.mean - first.mean,
+            variance,
+            freedom,
+        })
+    }
+
+    /// Returns the interval of the quotient of the geometric means at a confidence.
+    pub fn interval(&self, level: f64) -> Interval {
+        let reach = self.reach(level);
+        Interval {
+            low: (self.difference - reach).exp(),
+            high: (self.difference + reach).exp(),
+        }
+    }
+
+    /// Returns by how much the difference may be off at a confidence.
+    pub fn reach(&self, level: f64) -> f64 {
+        t_quantile(level, self.freedom) * self.variance.sqrt()
+    }
+
+    /// Returns the chance of a difference that exceeds `most` by so much, or more, where the true one is
+    /// at most that.
+    pub fn chance_beyond(&self, most: f64) -> f64 {
+        let excess = self.difference.abs() - most;
+        match excess > 0.0 {
+            true if self.variance > 0.0 => t_tails(excess / self.variance.sqrt(), self.freedom),
+            true => 0.0,
+            false => 1.0,
+        }
+    }
+}
+
+/// Returns which of several chances are so small that in `rate` of cases at most any of them is, though
+/// all are chance (Holm 1979).
+pub fn unlikely(chances: &[f64], rate: f64) -> Vec<bool> {
+    let mut order: Vec<usize> = (0..chances.len()).collect();
+    order.sort_by(|&a, &b| chances[a].total_cmp(&chances[b]));
+    let mut unlikely = vec![false; chances.len()];
+    for (rank, &index) in order.iter().enumerate() {
+        if chances[index] > rate / (chances.len() - rank) as f64 {
+            break;
+        }
+        unlikely[index] = true;
+    }
+    unlikely
+}
+
+/// Returns the chance that Student's t lies further from zero than `t`.
+fn t_tails(t: f64, freedom: f64) -> f64 {
+    incomplete_beta(freedom / (freedom + t * t), freedom / 2.0, 0.5)
+}
+
+/// Returns the t that Student's lies nearer to zero than with a chance of `level`.
+fn t_quantile(level: f64, freedom: f64) -> f64 {
+    let x = beta_quantile(1.0 - level, freedom / 2.0, 0.5);
+    (freedom * (1.0 - x) / x).sqrt()
+}
+
+/// Returns the interval that holds a share `level` of `values`, as much being left out at each end;
 /// `None` where there are none.
 pub fn percentile_interval(mut values: Vec<f64>, level: f64) -> Option<Interval> {
     values.sort_by(f64::total_cmp);
@@ -77,12 +185,6 @@ pub fn percentile_interval(mut values: Vec<f64>, level: f64) -> Option<Interval>
         low: values[skipped],
         high: values[last - skipped],
     })
-}
-
-/// Returns the 95 % bootstrap interval of the median of grouped values; `None` where there are fewer
-/// than two.
-pub fn median_interval(groups: &[Vec<f64>], seed: u64) -> Option<Interval> {
-    percentile_interval(resampled_medians(groups, seed), 0.95)
 }
 
 /// Returns how many values lie more than one and a half interquartile ranges outside the quartiles
@@ -204,28 +306,56 @@ mod tests {
     }
 
     #[test]
-    fn intervals_of_few_values_match_hand_worked_answers() {
-        assert_eq!(median_interval(&[], 0), None);
-        assert_eq!(median_interval(&[vec![1.0]], 0), None, "one value");
-        let interval = |groups: &[Vec<f64>]| median_interval(groups, 7).map(|i| (i.low, i.high));
-        assert_eq!(interval(&[vec![2.0; 5]]), Some((2.0, 2.0)));
-        // Medians of two draws from {1, 3} are 1, 2 and 3 with chances 1/4, 1/2 and 1/4.
-        assert_eq!(interval(&[vec![1.0, 3.0]]), Some((1.0, 3.0)));
-        assert_eq!(interval(&[vec![1.0], vec![3.0]]), Some((1.0, 3.0)));
-        // Of 40 values the middle is known to within a few ranks: sd of the rank is √40 / 2.
-        let ranks = interval(&[(0..40).map(f64::from).collect()]);
-        assert!(ranks.is_some_and(|(low, high)| low > 10.0 && high < 29.0));
+    fn quantiles_of_student_match_his_table() {
+        for (level, freedom, t) in [
+            (0.95, 1.0, 12.7062),
+            (0.95, 2.0, 4.30265),
+            (0.95, 4.0, 2.77645),
+            (0.99, 8.0, 3.35539),
+            (0.999, 30.0, 3.64596),
+        ] {
+            let found = t_quantile(level, freedom);
+            assert!((found / t - 1.0).abs() < 1e-5, "{level} {freedom}: {found}");
+            assert!((t_tails(t, freedom) / (1.0 - level) - 1.0).abs() < 1e-4);
+        }
     }
 
     #[test]
-    fn what_a_round_shares_widens_the_interval() {
-        let rounds: Vec<Vec<f64>> = (0..5).map(|round| vec![f64::from(round); 20]).collect();
-        let pooled = vec![rounds.concat()];
-        let width = |groups: &[Vec<f64>]| {
-            let interval = median_interval(groups, 1).expect("many values");
-            interval.high - interval.low
-        };
-        assert!(width(&rounds) > 2.0 * width(&pooled));
+    fn intervals_of_geometric_means_match_hand_worked_answers() {
+        let interval = |values: &[f64]| log_mean(values.iter().copied())?.interval(0.95);
+        assert_eq!(interval(&[]), None);
+        assert_eq!(interval(&[1.0, 2.0]), None, "two");
+        assert_eq!(log_mean([1.0, 0.0]), None, "no logarithm");
+        let equal = interval(&[2.0; 3]).expect("three");
+        assert!((equal.low - 2.0).abs() < 1e-12 && (equal.high - 2.0).abs() < 1e-12);
+        // Logarithms -1, 0, 1: their deviation is 1, and 4.30265 / √3 is 2.48414.
+        let found = interval(&[-1.0f64, 0.0, 1.0].map(f64::exp)).expect("three");
+        assert!(
+            (found.high.ln() - 2.48414).abs() < 1e-4 && (found.low.ln() + 2.48414).abs() < 1e-4
+        );
+    }
+
+    #[test]
+    fn chances_are_cut_off_as_by_holm() {
+        let found = |chances: &[f64]| unlikely(chances, 0.05);
+        assert_eq!(found(&[]), [] as [bool; 0]);
+        // 0.01 is below 0.05 / 3, 0.02 below 0.05 / 2, 0.06 above 0.05.
+        assert_eq!(found(&[0.02, 0.06, 0.01]), [true, false, true]);
+        // The smallest fails, and so do all.
+        assert_eq!(found(&[0.02, 0.021, 0.022]), [false; 3]);
+    }
+
+    #[test]
+    fn differences_have_the_freedom_of_both_or_of_the_noisier() {
+        let of = |values: &[f64]| log_mean(values.iter().copied()).expect("positive");
+        let (few, many) = (of(&[1.0, 1.5]), of(&[1.0, 1.01, 0.99, 1.0]));
+        let freedom = |a, b| LogDifference::of(a, b).map(|difference| difference.freedom);
+        let one = of(&[1.0]);
+        assert_eq!(freedom(&few, &one), None);
+        assert_eq!(freedom(&many, &many), Some(6.0));
+        assert!(freedom(&few, &many).is_some_and(|freedom| (1.0..1.01).contains(&freedom)));
+        let same = LogDifference::of(&many, &many).expect("four");
+        assert_eq!(same.chance_beyond(0.0), 1.0);
     }
 
     #[test]

@@ -50,10 +50,16 @@ fn lines(comparison: &Comparison, first: &str, second: &str) -> Vec<String> {
     lines.push(format!(
         "the machine itself changed by up to {} between its calibration bootstraps: less is no \
          difference",
-        units::percent(comparison.machine_change)
+        units::percent(comparison.machine.change())
     ));
+    lines.extend(comparison.least_shown().map(|least| {
+        format!(
+            "with so many visits of so many splits, differences of less than about {} are not shown",
+            units::percent(least)
+        )
+    }));
     lines.push(format!(
-        "{:width$}  online  95 % interval   difference        client memory  server memory",
+        "{:width$}  visits  online  95 % interval   difference        client memory  server memory",
         "placement"
     ));
     lines.extend(comparison.splits.iter().map(|split| line(split, width)));
@@ -95,7 +101,7 @@ fn lines(comparison: &Comparison, first: &str, second: &str) -> Vec<String> {
 
 fn line(split: &Compared, width: usize) -> String {
     let ratio = |ratio: Option<f64>| ratio.map_or("-".into(), |ratio| units::decimal(ratio, 3));
-    let interval = split.interval.map_or("-".into(), |interval| {
+    let interval = split.interval().map_or("-".into(), |interval| {
         format!(
             "{} to {}",
             units::decimal(interval.low, 3),
@@ -109,8 +115,9 @@ fn line(split: &Compared, width: usize) -> String {
         (None, _) => "too few samples",
     };
     format!(
-        "{:width$}  {:>6}  {:14}  {:16}  {:>13}  {:>13}",
+        "{:width$}  {:>6}  {:>6}  {:14}  {:16}  {:>13}  {:>13}",
         split.placement,
+        format!("{}, {}", split.visits[0], split.visits[1]),
         ratio(split.time_ratio),
         interval,
         verdict,
