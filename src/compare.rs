@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::results::{SAMPLES, SPLITS, read_csv};
+use crate::results::{ENVIRONMENT, SAMPLES, SPLITS, read_csv};
 use crate::row::{SampleRow, SplitRow};
 use crate::statistics::{
     Interval, LogDifference, LogMean, log_mean, log_mean_of_groups, median, percentile_interval,
@@ -25,12 +25,18 @@ const ERROR_RATE: f64 = 0.05;
 pub struct Measured {
     splits: Vec<SplitRow>,
     samples: Vec<SampleRow>,
+    /// SHA-256 of the model, of its data and of its bits, where the folder tells.
+    model_digest: Option<String>,
 }
 
 impl Measured {
     /// Returns tables as a folder has them.
     pub fn of(splits: Vec<SplitRow>, samples: Vec<SampleRow>) -> Self {
-        Self { splits, samples }
+        Self {
+            splits,
+            samples,
+            model_digest: None,
+        }
     }
 
     /// Reads the tables of a folder.
@@ -49,6 +55,7 @@ impl Measured {
         Ok(Self {
             splits: read_csv(&folder.join(SPLITS))?,
             samples: read_csv(&folder.join(SAMPLES))?,
+            model_digest: model_digest(folder),
         })
     }
 
@@ -74,12 +81,48 @@ impl Measured {
         different(self.splits.iter().filter_map(|s| s.host.as_deref()))
     }
 
-    /// Returns the names of the models that the rows are of.
-    fn models(&self) -> Vec<&str> {
+    /// Returns what the sweep was of, in words: what has to agree for splits to compare.
+    fn subjects(&self) -> [(&'static str, String); 5] {
         let of_samples = self.samples.iter().map(|row| row.model.as_str());
         let of_splits = self.splits.iter().map(|row| row.model.as_str());
-        different(of_splits.chain(of_samples))
+        let of = |value: fn(&SplitRow) -> &str| {
+            let rows = self
+                .splits
+                .iter()
+                .filter(|row| row.online_s_median.is_some());
+            listed(&different(rows.map(value)))
+        };
+        [
+            ("model", listed(&different(of_splits.chain(of_samples)))),
+            (
+                "SHA-256 of the model, its data and bits",
+                self.model_digest
+                    .as_deref()
+                    .unwrap_or_default()
+                    .chars()
+                    .take(12)
+                    .collect(),
+            ),
+            ("answers that travel", of(|row| &row.download)),
+            ("answer", of(|row| &row.answer)),
+            ("protection", of(|row| &row.protect)),
+        ]
     }
+}
+
+/// Returns the SHA-256 of the model that a folder's description names, if it has one.
+fn model_digest(folder: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(folder.join(ENVIRONMENT)).ok()?;
+    let description: serde_json::Value = serde_json::from_str(&text).ok()?;
+    description["settings"]["model_digest"]
+        .as_str()
+        .map(str::to_owned)
+}
+
+/// Returns names as a person reads them.
+fn listed(names: &[&str]) -> String {
+    let quoted: Vec<String> = names.iter().map(|name| format!("{name:?}")).collect();
+    quoted.join(" and ")
 }
 
 /// Returns every name once, in order.
@@ -117,23 +160,13 @@ pub struct Comparison {
     pub machine: Machine,
     /// Whether the sweeps ran on one and the same host.
     pub is_one_host: bool,
+    /// In what the sweeps themselves differ, first and second: model, data, bits, parameters.
+    pub different: Vec<String>,
 }
 
-/// Compares the second sweep with the first.
-///
-/// # Errors
-///
-/// [`Error::Usage`] that names both models where they are not one: their splits have nothing in
-/// common but letters.
-pub fn compare(first: &Measured, second: &Measured) -> Result<Comparison> {
-    let (one, other) = (first.models(), second.models());
-    if one != other || one.len() > 1 {
-        return Err(Error::Usage(format!(
-            "the first folder is of {}, the second of {}: compare sweeps of one model",
-            named(&one),
-            named(&other)
-        )));
-    }
+/// Compares the second sweep with the first, whatever they are of.
+pub fn compare(first: &Measured, second: &Measured) -> Comparison {
+    let mut different = differing(first, second);
     let is_one_host = first.hosts() == second.hosts() && first.hosts().len() < 2;
     let machine = Machine::of(first, second, is_one_host);
     let of_second: BTreeMap<&str, &SplitRow> = measured(second).collect();
@@ -141,6 +174,10 @@ pub fn compare(first: &Measured, second: &Measured) -> Result<Comparison> {
     let common: Vec<(&str, &SplitRow)> = measured(first)
         .filter(|(placement, _)| of_second.contains_key(placement))
         .collect();
+    different.extend(common.iter().filter_map(|(placement, row)| {
+        let (one, other) = (&row.parameter_set, &of_second[placement].parameter_set);
+        (one != other).then(|| format!("parameters of {placement}: {one:?}, {other:?}"))
+    }));
     let means = common
         .iter()
         .map(|(placement, _)| [first, second].map(|sweep| sweep.visits(placement)));
@@ -178,12 +215,13 @@ pub fn compare(first: &Measured, second: &Measured) -> Result<Comparison> {
     let splits = splits.collect();
     let unmatched = of_first.keys().filter(|p| !of_second.contains_key(*p));
     let unmatched = unmatched.chain(of_second.keys().filter(|p| !of_first.contains_key(*p)));
-    Ok(Comparison {
+    Comparison {
         splits,
         unmatched: unmatched.map(|&placement| placement.to_owned()).collect(),
         machine,
         is_one_host,
-    })
+        different,
+    }
 }
 
 impl Compared {
@@ -207,13 +245,16 @@ impl Comparison {
     }
 }
 
-/// Returns the names of models as a person reads them.
-fn named(models: &[&str]) -> String {
-    let quoted: Vec<String> = models.iter().map(|model| format!("{model:?}")).collect();
-    match quoted[..] {
-        [] => "no model".into(),
-        _ => format!("model {}", quoted.join(" and ")),
-    }
+/// Returns in what the subjects of two sweeps differ, where both tell.
+fn differing(first: &Measured, second: &Measured) -> Vec<String> {
+    let pairs = first.subjects().into_iter().zip(second.subjects());
+    let different = pairs.filter(|((_, one), (_, other))| {
+        let both_tell = !one.is_empty() && !other.is_empty();
+        both_tell && (one != other || one.contains(" and "))
+    });
+    different
+        .map(|((name, one), (_, other))| format!("{name}: {one}, {other}"))
+        .collect()
 }
 
 /// Returns the splits with times, in the order of their table.
@@ -318,11 +359,11 @@ mod tests {
                 ..SplitRow::default()
             });
         }
-        Measured { splits, samples }
+        Measured::of(splits, samples)
     }
 
     fn different(first: &Measured, second: &Measured) -> usize {
-        let splits = compare(first, second).expect("one model").splits;
+        let splits = compare(first, second).splits;
         assert_eq!(splits.len(), 50);
         splits.iter().filter(|s| s.differs == Some(true)).count()
     }
@@ -342,7 +383,7 @@ mod tests {
         let slower = sweep(2, 0.15, 0.02, 1e-3);
         assert_eq!(different(&first, &slower), 50);
         assert_eq!(different(&slower, &first), 50);
-        for split in compare(&first, &slower).expect("one model").splits {
+        for split in compare(&first, &slower).splits {
             let interval = split.interval().expect("five visits each");
             assert!(interval.low > 1.35 && interval.high < 1.65, "{split:?}");
             assert_eq!(split.client_memory_ratio, Some(1.0));
@@ -356,7 +397,7 @@ mod tests {
         // All of it a fifth slower, calibrations too.
         let second = sweep(2, 0.12, 0.02, 1.2e-3);
         assert_eq!(different(&first, &second), 0);
-        let comparison = compare(&first, &second).expect("one model");
+        let comparison = compare(&first, &second);
         assert!((comparison.machine.change() - 0.2).abs() < 0.03);
         // On another host the same figures are a difference of hosts.
         let mut other = second;
@@ -364,7 +405,7 @@ mod tests {
             .splits
             .iter_mut()
             .for_each(|row| row.host = Some("two".into()));
-        assert!(!compare(&first, &other).expect("one model").is_one_host);
+        assert!(!compare(&first, &other).is_one_host);
         assert_eq!(different(&first, &other), 50);
     }
 
@@ -372,7 +413,7 @@ mod tests {
     fn one_sample_each_is_too_few_to_tell() {
         let mut first = sweep(1, 0.1, 0.02, 1e-3);
         first.samples.retain(|sample| sample.repeat == 0);
-        let comparison = compare(&first, &first).expect("one model");
+        let comparison = compare(&first, &first);
         let untold = comparison
             .splits
             .iter()
@@ -380,29 +421,37 @@ mod tests {
         assert_eq!(untold.count(), 50);
         let mut fewer = first.clone();
         fewer.splits.truncate(10);
-        let comparison = compare(&first, &fewer).expect("one model");
+        let comparison = compare(&first, &fewer);
         assert_eq!(comparison.unmatched.len(), 40);
     }
 
     #[test]
-    fn sweeps_of_two_models_are_not_compared() {
-        let of = |model: &str| {
+    fn what_sweeps_are_of_is_compared_too() {
+        let of = |model: &str, set: &str, digest: &str| {
             let mut sweep = sweep(1, 0.1, 0.02, 1e-3);
             let rows = sweep.splits.iter_mut().map(|row| &mut row.model);
             let names = rows.chain(sweep.samples.iter_mut().map(|row| &mut row.model));
             names.for_each(|name| *name = model.into());
+            sweep.splits[0].parameter_set = set.into();
+            sweep.model_digest = Some(digest.into());
             sweep
         };
-        assert!(compare(&of("lenet"), &of("lenet")).is_ok());
-        let refused = compare(&of("lenet"), &of("resnet")).expect_err("two models");
-        let text = refused.to_string();
-        assert!(
-            text.contains("\"lenet\"") && text.contains("\"resnet\""),
-            "{text}"
-        );
-        // Two in one folder are as bad.
-        let mut both = of("lenet");
-        both.splits.extend(of("resnet").splits);
-        assert!(compare(&both, &both).is_err());
+        let different = |one: &Measured, other: &Measured| compare(one, other).different;
+        let lenet = of("lenet", "fast", "ab12");
+        assert_eq!(different(&lenet, &lenet), [] as [&str; 0]);
+        let resnet = of("resnet", "fast", "ab12");
+        assert_eq!(different(&lenet, &resnet), ["model: \"lenet\", \"resnet\""]);
+        let finer = of("lenet", "accurate", "cd34");
+        let found = different(&lenet, &finer);
+        assert!(found[0].contains("ab12, cd34"), "{found:?}");
+        assert_eq!(found[1], "parameters of CCCCCC: \"fast\", \"accurate\"");
+        // Folders from before do not tell.
+        let mut silent = finer;
+        silent.model_digest = None;
+        assert_eq!(different(&lenet, &silent).len(), 1);
+        // Two models in one folder are no better.
+        let mut both = of("lenet", "fast", "ab12");
+        both.splits.extend(resnet.splits);
+        assert_eq!(different(&both, &both).len(), 1);
     }
 }

@@ -15,17 +15,31 @@ pub struct CompareArguments {
     first: PathBuf,
     /// The results folder that is compared
     second: PathBuf,
+    /// Compare though model, data, bits or parameters differ, and say so first
+    #[arg(long)]
+    anyway: bool,
 }
 
 /// Prints the second sweep's figures as ratios to the first's.
 ///
 /// # Errors
 ///
-/// What reading the tables gives; [`Error::Usage`] where they are of two models or no split is in
-/// both.
+/// What reading the tables gives; [`Error::Usage`] where no split is in both, or the sweeps are of
+/// different things, by name, and nobody asked for that.
 pub fn run(arguments: &CompareArguments) -> Result<()> {
     let (first, second) = (&arguments.first, &arguments.second);
-    let comparison = compare(&Measured::read(first)?, &Measured::read(second)?)?;
+    let comparison = compare(&Measured::read(first)?, &Measured::read(second)?);
+    if let Some(difference) = comparison.different.first().filter(|_| !arguments.anyway) {
+        let others = match comparison.different.len() - 1 {
+            0 => String::new(),
+            count => format!(", and {count} more"),
+        };
+        return Err(Error::Usage(format!(
+            "{} and {} differ in {difference}{others}; --anyway compares them and says so",
+            first.display(),
+            second.display()
+        )));
+    }
     if comparison.splits.is_empty() {
         return Err(Error::Usage(format!(
             "{} and {} have no measured split in common: compare sweeps of one model",
@@ -43,7 +57,12 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
 fn lines(comparison: &Comparison, first: &str, second: &str) -> Vec<String> {
     let width = comparison.splits.iter().map(|split| split.placement.len());
     let width = width.max().unwrap_or_default().max("placement".len());
-    let mut lines = vec![format!("ratios of {second} to {first}")];
+    let mut lines = Vec::new();
+    if !comparison.different.is_empty() {
+        let differences = comparison.different.join("; ");
+        lines.push(format!("compared though they differ: {differences}"));
+    }
+    lines.push(format!("ratios of {second} to {first}"));
     if !comparison.is_one_host {
         lines.push("the sweeps ran on different hosts".into());
     }

@@ -19,11 +19,11 @@ use crate::units;
 pub const SHARES: [f64; 5] = [DEFAULT_STEP_NOISE, 0.3, 0.18, 0.1, 0.05];
 /// The share of calibration images that noise may cost.
 const MOST_LOSS: f64 = 0.003;
-/// Numbers of calibration images, at most, of which the largest that can be afforded is taken.
-const IMAGE_COUNTS: [usize; 4] = [1000, 500, 250, 100];
-/// Multiplications of one trial of a segment, about: a quarter of a minute of a core.
-const MOST_WORK: f64 = 2e10;
-
+/// Numbers of calibration images, at most, of which the largest that can be afforded is taken: fewer would
+/// not tell a third of a point.
+const IMAGE_COUNTS: [usize; 2] = [1000, 500];
+/// Multiplications of one trial of a segment, about: half a minute of two cores.
+const MOST_WORK: f64 = 6e10;
 /// Rises where what is found for the same model and target changes, so that nothing older is taken.
 const FINDING: u32 = 1;
 /// Multiplications of a trial of every segment that is new, about: a few minutes of two cores.

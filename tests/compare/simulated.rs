@@ -102,7 +102,7 @@ impl Trial {
             });
             Measured::of(splits.collect(), samples)
         });
-        let comparison = compare(&sweeps[0], &sweeps[1]).unwrap();
+        let comparison = compare(&sweeps[0], &sweeps[1]);
         let splits = comparison.splits.iter();
         splits.map(|split| split.differs == Some(true)).collect()
     }
