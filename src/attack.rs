@@ -32,6 +32,9 @@ pub struct Outcome {
     /// Solving, and for chosen inputs the queries too.
     pub seconds: f64,
     pub method: String,
+    /// Share that was found when the attack was stopped, which is none of those.
+    #[serde(default)]
+    pub found: Option<f64>,
     /// Why a share is unknown.
     pub reason: Option<String>,
 }

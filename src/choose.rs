@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::exposure::{share, unknown_words};
+use crate::exposure::{gives_all_away, least_share, share, unknown_words};
 use crate::objective::Objective;
 use crate::pareto::{dominates, front_of};
 use crate::row::{SplitRow, Status};
@@ -26,7 +26,7 @@ pub struct Limits {
     pub max_server_memory: Option<u64>,
     pub max_exposure: Option<f64>,
     pub min_accuracy: Option<f64>,
-    /// Whether an exposure that is not known counts as what is handed over, the least that it can be.
+    /// Whether an exposure that is not known counts as the least that it can be.
     pub counts_handed_over: bool,
 }
 
@@ -53,6 +53,8 @@ pub struct Candidate<'a> {
 pub enum Reason {
     /// It breaks limits: which, in words, and by how much of the limit.
     Limits(Vec<Broken>),
+    /// It is known to give the whole model away, and no limit on exposure asks for such.
+    GivesAllAway,
     /// Another split within the limits is no worse in any criterion and better in these.
     Dominated { by: String, better: Vec<Objective> },
 }
@@ -96,6 +98,9 @@ pub fn choose<'a>(
         let measured = scenario.of_row(row);
         match measured.filter(|_| row.status == Status::Ok.word()) {
             None => choice.unmeasured.push(row),
+            Some(_) if limits.max_exposure.is_none() && gives_all_away(row) => {
+                choice.rejected.push((row, Reason::GivesAllAway));
+            }
             Some(modelled) => match limits.broken(row) {
                 broken if broken.is_empty() => choice.ranked.push(Candidate {
                     row,
@@ -186,8 +191,8 @@ fn server_memory(row: &SplitRow) -> Option<u64> {
 impl Limits {
     /// Returns the exposure of a row that counts; `None` where it is not known.
     fn exposure(&self, row: &SplitRow) -> Option<f64> {
-        let handed_over = row.client_weight_share.filter(|_| self.counts_handed_over);
-        share(row).or(handed_over)
+        let least = least_share(row).filter(|_| self.counts_handed_over);
+        share(row).or(least)
     }
 
     /// Returns the limits that a row breaks; one whose figure is not known counts as broken.
@@ -226,7 +231,10 @@ impl Limits {
                         Some(_) => {
                             format!("gives away {}, {allowed} allowed", units::percent(found))
                         }
-                        None => format!("hands over {}, {allowed} allowed", units::percent(found)),
+                        None => {
+                            let found = units::percent(found);
+                            format!("gives away at least {found}, {allowed} allowed")
+                        }
                     },
                     found - most,
                 ),
@@ -278,7 +286,7 @@ impl Choice<'_> {
             .iter()
             .filter_map(|(row, reason)| match reason {
                 Reason::Limits(broken) => Some((*row, broken.as_slice())),
-                Reason::Dominated { .. } => None,
+                Reason::GivesAllAway | Reason::Dominated { .. } => None,
             })
     }
 
@@ -289,6 +297,14 @@ impl Choice<'_> {
             *counts.entry(broken.limit).or_default() += 1;
         }
         counts
+    }
+
+    /// Returns how many splits are left out because they give the whole model away.
+    pub fn giving_all_away(&self) -> usize {
+        let rejected = self.rejected.iter();
+        rejected
+            .filter(|(_, reason)| *reason == Reason::GivesAllAway)
+            .count()
     }
 
     /// Returns how many splits the limit on exposure excludes because theirs is not known.
@@ -327,6 +343,7 @@ impl fmt::Display for Reason {
                 let words: Vec<&str> = broken.iter().map(|b| b.words.as_str()).collect();
                 formatter.write_str(&words.join("; "))
             }
+            Self::GivesAllAway => formatter.write_str("gives the whole model away"),
             Self::Dominated { by, better } => {
                 let words: Vec<&str> = better.iter().map(|worse| worse.worse()).collect();
                 write!(formatter, "dominated by {by}: {}", list(&words))

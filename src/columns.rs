@@ -195,7 +195,7 @@ mod tests {
     fn cells_are_what_the_row_holds() {
         let row = SplitRow {
             placement: "CS".into(),
-            client_weight_share: Some(0.25),
+            exposed_weight_share: Some(0.25),
             ..SplitRow::default()
         };
         let wanted = ["placement", "exposure", "online_s_median"].map(column);

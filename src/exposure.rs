@@ -3,6 +3,7 @@
 //!
 //! What no attack here recovers is not thereby safe.
 
+pub mod closed;
 pub mod ordinary;
 pub mod queries;
 pub mod segment;
@@ -12,20 +13,55 @@ use crate::row::{ExposureRow, SplitRow};
 use queries::Bound;
 use segment::{SegmentExposure, total_distance};
 
-/// Returns the share of all weights that the client ends up with; of those it was handed, where the row
-/// is of a table without exposure. `None` where it is not known.
-pub fn share(row: &SplitRow) -> Option<f64> {
-    match row.revealed_activations {
-        None => row.exposed_weight_share.or(row.client_weight_share),
-        Some(_) => row.exposed_weight_share,
+/// What stands behind a split's exposure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Knowledge {
+    /// Every server segment with weights is linear, and solved by algebra; or there is none.
+    ClosedForm,
+    /// Attacks were run to their end where no closed form tells.
+    AttackEnded,
+    /// One was stopped: what it had found is no measure of what it would have.
+    AttackStopped,
+    /// None was mounted on a segment that no closed form tells of.
+    NotMounted,
+}
+
+impl Knowledge {
+    /// Returns the word in the tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ClosedForm => "closed form",
+            Self::AttackEnded => "attack ended",
+            Self::AttackStopped => "attack stopped",
+            Self::NotMounted => "not mounted",
+        }
     }
+}
+
+/// Returns the share of all weights that the client ends up with; `None` where it is not known: only
+/// closed forms and attacks that ended tell.
+pub fn share(row: &SplitRow) -> Option<f64> {
+    row.exposed_weight_share
+}
+
+/// Returns the share of all weights that the client has at least, known or not: handed over, solved by
+/// closed forms, and found by attacks.
+pub fn least_share(row: &SplitRow) -> Option<f64> {
+    let least = row.exposed_weight_share_least.or(row.client_weight_share);
+    share(row).or(least)
+}
+
+/// Returns whether a split is known to give the whole model away.
+pub fn gives_all_away(row: &SplitRow) -> bool {
+    share(row).is_some_and(|share| share >= 1.0)
 }
 
 /// Returns why the exposure of a row is not known.
 pub fn unknown_words(row: &SplitRow) -> &'static str {
-    match row.revealed_activations {
-        None => "exposure unknown: the row does not tell",
-        Some(_) => "exposure unknown: an attack on a segment of it was not mounted to its end",
+    match row.exposure_is.as_str() {
+        "attack stopped" => "exposure unknown: an attack on a segment of it was stopped",
+        "not mounted" => "exposure unknown: no attack was mounted on a segment of it",
+        _ => "exposure unknown: the row does not tell",
     }
 }
 
@@ -44,6 +80,9 @@ pub struct Totals {
     pub mask_full: [Option<f64>; 3],
     pub attack_s: Option<f64>,
     pub exposed_weight_share: Option<f64>,
+    /// Handed over, solved by closed forms, and found by attacks, ended or not.
+    pub exposed_weight_share_least: Option<f64>,
+    pub knowledge: Option<Knowledge>,
     pub log2_flooding_distance: Option<f64>,
 }
 
@@ -69,6 +108,10 @@ impl Totals {
         } else {
             recovered
         };
+        let found = weighted(&weighty, |segment| Some(segment.least_share()));
+        let in_all =
+            |server: f64| client_weight_share.map(|client| client + (1.0 - client) * server);
+        let knowledge = weighty.iter().map(|segment| segment.knowledge()).max();
         let seconds = segments.iter().map(SegmentExposure::seconds);
         let flooding = segments
             .iter()
@@ -83,9 +126,9 @@ impl Totals {
             mask: shares(|segment| &segment.mask),
             mask_full: shares(|segment| &segment.mask_full),
             attack_s: (!weighty.is_empty()).then(|| seconds.sum()),
-            exposed_weight_share: client_weight_share
-                .zip(server)
-                .map(|(client, server)| client + (1.0 - client) * server),
+            exposed_weight_share: server.and_then(in_all),
+            exposed_weight_share_least: in_all(found.unwrap_or(0.0)),
+            knowledge: Some(knowledge.unwrap_or(Knowledge::ClosedForm)),
             log2_flooding_distance: total_distance(flooding),
         }
     }

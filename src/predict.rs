@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::compile::{Target, compile_placement};
 use crate::cost::CostModel;
 use crate::error::{Error, Result};
+use crate::exposure::closed::Closed;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::row::{LayerRow, SplitRow, Status};
@@ -59,6 +60,9 @@ pub struct PredictionRow {
     pub client_peak_rss_bytes: Option<u64>,
     pub server_peak_rss_bytes: Option<u64>,
     pub client_weight_share: Option<f64>,
+    /// By closed forms; none where those do not tell.
+    pub exposed_weight_share: Option<f64>,
+    pub exposed_weight_share_least: Option<f64>,
     pub calibrated: bool,
     pub measured_online_s: Option<f64>,
     pub online_error: Option<f64>,
@@ -249,12 +253,17 @@ fn measured_figures(row: &SplitRow, layers: &[LayerRow]) -> BTreeMap<Figure, f64
 /// What compiling it gives; where no parameter set carries it, the row says so.
 pub fn predict(counter: &Counter<'_>, fit: &Fit, placement: &Placement) -> Result<PredictionRow> {
     let model = counter.model;
+    let closed = Closed::of(model, placement, counter.target.ending);
     let row = PredictionRow {
         model: model.name.clone(),
         placement: placement.to_string(),
         rounds: placement.server_segments().len(),
         bootstrap_count: counter.target.ending.bootstrap_count(model, placement),
         client_weight_share: model.client_weight_share(placement),
+        exposed_weight_share: closed
+            .filter(|closed| closed.is_all)
+            .map(|closed| closed.least),
+        exposed_weight_share_least: closed.map(|closed| closed.least),
         ..PredictionRow::default()
     };
     let done = match counter.count(placement)? {

@@ -10,13 +10,14 @@ use serde::de::DeserializeOwned;
 mod exposed;
 mod failed;
 
-use exposed::with_exposure;
+use exposed::{with_closed_forms, with_exposure};
 use failed::with_failures;
 
 use crate::deviation::Deviations;
 use crate::drift::{NOISY, Pace};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::exposure::closed::Closed;
 use crate::exposure::queries::client_bits_share;
 use crate::history::{Visited, by_split};
 use crate::log::Record;
@@ -198,6 +199,7 @@ impl Split<'_> {
             client_bits_share: client_bits_share(model, placement),
             ..SplitRow::default()
         };
+        let row = with_closed_forms(row, Closed::of(model, placement, settings.ending()));
         let Some(first_visit) = self.visits.first() else {
             return row;
         };

@@ -103,6 +103,9 @@ pub struct SplitRow {
     pub client_weight_share: Option<f64>,
     pub client_bits_share: Option<f64>,
     pub exposed_weight_share: Option<f64>,
+    pub exposed_weight_share_least: Option<f64>,
+    #[serde(default)]
+    pub exposure_is: String,
     pub revealed_activations: Option<usize>,
     pub secret_keys: Option<usize>,
     pub log2_flooding_distance: Option<f64>,

@@ -143,7 +143,7 @@ mod tests {
             upload_bytes: Some(10),
             download_bytes: Some(5),
             rounds: Some(placement.matches('S').count()),
-            client_weight_share: Some(exposure),
+            exposed_weight_share: Some(exposure),
             ..SplitRow::default()
         }
     }
@@ -194,7 +194,7 @@ mod tests {
             row("SSC", 2.0, 20, 0.5),
             row("SSS", 3.0, 30, 0.5),
         ];
-        rows[1].client_weight_share = None;
+        rows[1].exposed_weight_share = None;
         let expected = [Standing::Front, Standing::Front, Standing::DominatedBy(0)];
         assert_eq!(standings(&rows), expected);
     }

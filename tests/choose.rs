@@ -46,12 +46,18 @@ const ROWS: [Figures; 7] = [
 ];
 
 fn with_rows() -> Desk {
+    with_rows_of_which(|_| true)
+}
+
+/// Returns a desk with the rows, of which the exposure of some is known.
+fn with_rows_of_which(known: fn(&str) -> bool) -> Desk {
     let desk = Desk::new();
     let header = "model,placement,status,host,parameter_set,images,repeats,online_s_median,\
         client_compute_s_median,encrypt_s_median,serialise_s_median,server_compute_s_median,\
         deserialise_s_median,decrypt_s_median,key_generation_s,key_transfer_s,upload_bytes,\
         download_bytes,evaluation_key_bytes,download,rounds,client_peak_rss_bytes,\
-        server_peak_rss_bytes,mem_method,client_weight_share,simulated_accuracy,reason";
+        server_peak_rss_bytes,mem_method,client_weight_share,exposed_weight_share,exposure_is,\
+        simulated_accuracy,reason";
     let mut table = format!("{header}\n");
     for (placement, status, online, client, up, down, keys, share, accuracy) in ROWS {
         let row = if status == "ok" {
@@ -59,14 +65,18 @@ fn with_rows() -> Desk {
             let key_s = if keys > 0 { "0.6,0.6" } else { "," };
             let server = if rounds > 0 { "200000000" } else { "" };
             let (client_s, server_s) = (online * 0.1, online * 0.9);
+            let exposure = match known(placement) {
+                true => format!("{share},closed form"),
+                false => ",attack stopped".into(),
+            };
             format!(
                 "toy,{placement},ok,one CPU,set,1,1,{online},{client_s},0,0,{server_s},0,0,{key_s},\
                  {up},{down},{keys},plain,{rounds},{client},{server},high_water_mark,{share},\
-                 {accuracy},"
+                 {exposure},{accuracy},"
             )
         } else {
             format!(
-                "toy,{placement},{status},one CPU,,1,1,,,,,,,,,,,,,plain,,,,,{share},,stopped \
+                "toy,{placement},{status},one CPU,,1,1,,,,,,,,,,,,,plain,,,,,{share},,,,stopped \
                  after 60 s"
             )
         };
@@ -105,20 +115,8 @@ fn nothing_left_names_limits_and_the_nearest_split() {
 }
 
 #[test]
-fn unknown_exposure_counts_as_what_is_handed_over_where_asked() {
-    let desk = with_rows();
-    let table = desk.read("toy/splits.csv");
-    let mut lines = table.lines();
-    let header = lines.next().expect("a header");
-    // No attack ran to its end on what lies behind two letters of CCSS and CSSC.
-    let rows = lines.map(
-        |line| match line.contains("CCSS") || line.contains("CSSC") {
-            true => format!("{line},64,\n"),
-            false => format!("{line},,\n"),
-        },
-    );
-    let header = format!("{header},revealed_activations,exposed_weight_share\n");
-    desk.write("toy/splits.csv", header + &rows.collect::<String>());
+fn unknown_exposure_counts_as_the_least_where_asked() {
+    let desk = with_rows_of_which(|placement| !["CCSS", "CSSC"].contains(&placement));
     let ran = desk.run("choose toy --max-exposure 40% --min-accuracy 0.95");
     assert_eq!(ran.code, Some(7), "{}", ran.stderr);
     assert!(ran.stdout.contains("exposure unknown"), "{}", ran.stdout);
@@ -128,6 +126,31 @@ fn unknown_exposure_counts_as_what_is_handed_over_where_asked() {
         desk.succeed("choose toy --max-exposure 40% --min-accuracy 0.95 --count-handed-over")
             .stdout
     );
+}
+
+#[test]
+fn splits_that_give_everything_away_are_taken_only_where_asked() {
+    let desk = with_rows();
+    let default = desk.succeed("choose toy").stdout;
+    assert!(
+        default.contains("without 1 that are known to give"),
+        "{default}"
+    );
+    assert!(
+        default.contains("CCCC   gives the whole model away"),
+        "{default}"
+    );
+    let asked = desk.succeed("choose toy --max-exposure 100%").stdout;
+    assert!(!asked.contains("whole model"), "{asked}");
+    let table = desk.read("toy/splits.csv");
+    let of_client: Vec<&str> = table
+        .lines()
+        .filter(|l| !l.contains(",ok,") || l.contains("CCCC,"))
+        .collect();
+    desk.write("toy/splits.csv", of_client.join("\n") + "\n");
+    let ran = desk.run("choose toy");
+    assert_eq!(ran.code, Some(7), "{}", ran.stderr);
+    assert!(ran.stderr.contains("--max-exposure 100%"), "{}", ran.stderr);
 }
 
 #[test]

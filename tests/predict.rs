@@ -66,6 +66,7 @@ fn the_example_is_predicted_from_some_of_its_splits() {
             "bootstrap_count",
             "parameter_set",
             "client_weight_share",
+            "exposed_weight_share_least",
         ] {
             of(column);
         }

@@ -5,9 +5,9 @@ const RANKING_TITLES = [
   "split", "exposure", "modelled time", "of it network", "of it keys", "measured online", "client memory", "up", "down", "rounds", "accuracy",
 ];
 
-// What the client ends up with, in words; where no attack ran to its end, what it was handed is known.
+// What the client ends up with, in words; where no attack ran to its end, the least of it.
 function exposed(split) {
-  if (split.exposure === null) return `unknown beyond the ${percent(split.value("client_weight_share"))} handed over`;
+  if (split.exposure === null) return split.leastExposure === null ? "unknown" : `unknown, at least ${percent(split.leastExposure)}`;
   return split.exposure === 0 ? `${percent(0)}, none recovered` : percent(split.exposure);
 }
 
@@ -46,7 +46,7 @@ function drawAnswer() {
 
 function drawRanking(ranked) {
   const rows = ranked.slice(0, BEST).map(({ split, total, added, keys }) => [
-    splitLink(split), split.exposure === null ? `≥ ${percent(split.value("client_weight_share"))}` : percent(split.exposure), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
+    splitLink(split), split.exposure === null ? `≥ ${percent(split.leastExposure)}` : percent(split.exposure), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
     bytes(split.up), bytes(split.down), String(split.rounds), percent(split.accuracy),
   ]);
   byId("ranking").replaceChildren(simpleTable(RANKING_TITLES, rows));
@@ -66,7 +66,7 @@ function unknowns(found, network, conditions) {
   if (conditions.exposure === null) return [];
   if (found?.split.exposure === null) return ["No attack on its server’s layers ran to its end, which is no sign of safety. "];
   const open = ranking(network, { ...conditions, exposure: null }).filter(({ split }) => split.exposure === null);
-  const best = open.find(({ split }) => split.value("client_weight_share") <= conditions.exposure);
+  const best = open.find(({ split }) => split.leastExposure <= conditions.exposure);
   if (!best || (found && best.total >= found.total)) return [];
   return [
     splitLink(best.split), ` would take ${seconds(best.total)}, but its exposure is ${exposed(best.split)}: no attack on its server’s `,

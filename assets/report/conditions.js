@@ -59,7 +59,7 @@ const modelled = (split, network, conditions) =>
 
 // The exposure that is held against the limit; null where it is not known.
 const countedExposure = (split, { withUnknown }) =>
-  split.exposure ?? (withUnknown ? split.value("client_weight_share") : null);
+  split.exposure ?? (withUnknown ? split.leastExposure : null);
 
 // Why a split is out of the question; null where it is not.
 function objection(split, conditions) {
@@ -68,10 +68,9 @@ function objection(split, conditions) {
   if (!withAllClient && split.serverLayers === 0) return "without a server";
   const known = countedExposure(split, conditions);
   if (exposure !== null && known === null) return "with exposure unknown";
-  // A rounded percentage that a person types is to let the split through that shows it.
-  if (!within(known, exposure === null ? null : exposure + (exposure > 0 ? 5e-4 : 0))) return `with exposure above ${percent(exposure)}`;
+  if (!within(known, exposure)) return `with exposure above ${percent(exposure)}`;
   if (!within(split.memory, memory)) return "with too large a client";
-  if (accuracy !== null && !(split.accuracy !== null && split.accuracy + 5e-4 >= accuracy)) return "not accurate enough";
+  if (accuracy !== null && !(split.accuracy !== null && split.accuracy >= accuracy)) return "not accurate enough";
   return null;
 }
 

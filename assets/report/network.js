@@ -35,7 +35,7 @@ function outOfRange(split) {
 // What the exposure is made of, and what solving the server's layers takes.
 function exposureFacts(split) {
   const [handed, all] = [split.value("client_weight_share"), split.value("exposed_weight_share")];
-  const recovered = handed === null || all === null ? "unknown: not every attack ran to its end" : percent(all - handed);
+  const recovered = handed === null || all === null ? "unknown: an attack was stopped, or none was mounted" : percent(all - handed);
   const queries = split.value("malicious_queries");
   const isEnough = split.value("malicious_queries_are") === "enough";
   return [

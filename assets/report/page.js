@@ -39,6 +39,8 @@ const splits = figures.rows.map((cells, index) => {
     keys: value("evaluation_key_bytes") ?? 0,
     rounds: value("rounds") ?? 0,
     exposure: value("exposure"),
+    // Known or not, it is no less than this.
+    leastExposure: value("exposed_weight_share_least") ?? value("client_weight_share"),
     accuracy: value("simulated_accuracy"),
     dominatedBy: figures.dominated_by[index],
     isOk: figures.dominated_by[index] !== null,

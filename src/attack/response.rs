@@ -87,16 +87,21 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
         open.retain(|query| !listener.settles(query));
     }
     let (share, used) = (listener.share(), listener.used);
-    if open.is_empty() || asked >= MOST_ANSWERS {
+    if open.is_empty() {
         outcome.all_queries = Some(used);
         for known in &mut outcome.shares {
             *known = known.or(Some(share));
         }
     } else {
-        outcome.reason = excess(attacker, used + open.len()).map(|excess| {
-            let found = percent(share);
-            format!("{found} found by {used} queries, not all of it settled: {excess}")
+        let stopped = excess(attacker, used + open.len()).unwrap_or_else(|| {
+            format!("{MOST_ANSWERS} answers to a weight and more do not settle the others")
         });
+        let found = percent(share);
+        outcome.found = Some(share);
+        outcome.shares = [None; 3];
+        outcome.reason = Some(format!(
+            "{found} found by {used} queries, not all of it settled: {stopped}"
+        ));
     }
     outcome.seconds = start.elapsed().as_secs_f64();
     Ok(outcome)

@@ -35,7 +35,7 @@ pub struct ChooseArguments {
     /// The most of the model that the client may end up with, such as 20% or 0.2
     #[arg(long, value_name = "SHARE", value_parser = share)]
     max_exposure: Option<f64>,
-    /// Where exposure is unknown, count what is handed over, the least that it can be
+    /// Where exposure is unknown, count the least that it can be: what is handed over, solved and found
     #[arg(long)]
     count_handed_over: bool,
     /// The least simulated accuracy, such as 95% or 0.95
@@ -123,6 +123,16 @@ fn lines(choice: &Choice<'_>, scenario: &Scenario, objective: Objective) -> Vec<
         format!("least {} first", objective.word()),
         String::new(),
     ];
+    if choice.giving_all_away() > 0 {
+        let count = choice.giving_all_away();
+        lines.insert(
+            2,
+            format!(
+                "without {count} that are known to give the whole model away; --max-exposure 100% takes \
+                 them in"
+            ),
+        );
+    }
     if let Some((best, others)) = choice.ranked.split_first() {
         let front =
             |candidate: &&Candidate<'_>| choice.front.contains(&candidate.row.placement.as_str());
@@ -186,13 +196,10 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
         true => format!("  {:>14.4}", candidate.modelled.money_per_1000),
         false => String::new(),
     };
-    let exposure = match (
-        exposure::share(candidate.row),
-        candidate.row.client_weight_share,
-    ) {
-        (Some(share), _) => units::percent(share),
-        (None, Some(handed_over)) => format!("≥ {}", units::percent(handed_over)),
-        (None, None) => unknown(),
+    let exposure = match exposure::share(candidate.row) {
+        Some(share) => units::percent(share),
+        None => exposure::least_share(candidate.row)
+            .map_or_else(unknown, |least| format!("≥ {}", units::percent(least))),
     };
     let accuracy = candidate.row.simulated_accuracy;
     let failure = candidate.row.log2_p_fail.map(units::power_of_two);
@@ -215,7 +222,13 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
 fn why_nothing(choice: &Choice<'_>) -> String {
     let total = choice.rejected.len();
     let Some((row, broken)) = choice.nearest() else {
-        return "no row is measured with status ok".into();
+        return match choice.giving_all_away() {
+            0 => "no row is measured with status ok".into(),
+            count => format!(
+                "all {count} measured splits are known to give the whole model away: --max-exposure 100% \
+                 takes them in"
+            ),
+        };
     };
     let counted = choice
         .excluded()
@@ -226,8 +239,8 @@ fn why_nothing(choice: &Choice<'_>) -> String {
     let unknown = match choice.of_unknown_exposure() {
         0 => String::new(),
         count => format!(
-            "; the exposure of {count} is not known, and --count-handed-over takes it for what is \
-             handed over"
+            "; the exposure of {count} is not known, and --count-handed-over takes it for the least \
+             that it can be"
         ),
     };
     format!(

@@ -10,6 +10,7 @@ use super::{EncryptionArguments, listen, print, read_splits};
 use crate::analysis::DEFAULT_STEP_NOISE;
 use crate::budget::promising;
 use crate::error::{Error, Result};
+use crate::exposure::closed::Closed;
 use crate::log::{self, Record};
 use crate::model::{Granularity, Model};
 use crate::objective::Objective;
@@ -285,6 +286,14 @@ fn front_lines(
         ..Request::default()
     };
     let front = solver::front(&oracle, &request)?;
+    // Nothing is attacked here: what closed forms do not tell is not known.
+    let exposure = |placement: &Placement, least: f64| {
+        let closed = Closed::of(counter.model, placement, counter.target.ending);
+        match closed {
+            Some(closed) if closed.is_all => units::percent(closed.least),
+            _ => format!("≥ {}", units::percent(least)),
+        }
+    };
     let width = layers.max("front".len());
     lines.push(format!(
         "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}",
@@ -299,7 +308,7 @@ fn front_lines(
             bytes(Objective::ClientMemory),
             bytes(Objective::ServerMemory),
             bytes(Objective::Bytes),
-            units::percent(solution.cost.exposure),
+            exposure(&solution.placement, solution.cost.exposure),
         )
     }));
     Ok(lines)

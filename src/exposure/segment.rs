@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Knowledge;
 use super::ordinary::ranks;
 use super::queries::{Kind, Queries};
 use crate::attack::{Outcome, chosen, mask};
@@ -127,6 +128,25 @@ impl SegmentExposure {
             // Masks behind a look-up are the client's no longer: that attack is a negative test.
             _ if self.chosen.shares[2].is_some() => most,
             _ => most.filter(|share| *share == 1.0),
+        }
+    }
+
+    /// Returns the share of its weights that a client has at least: also what attacks had found when they
+    /// were stopped.
+    pub fn least_share(&self) -> f64 {
+        let attacks = [&self.chosen, &self.mask];
+        let found = attacks.into_iter().flat_map(|of| [of.shares[2], of.found]);
+        let found = found.flatten().fold(0.0, f64::max);
+        self.share().unwrap_or(0.0).max(found)
+    }
+
+    /// Returns what stands behind its share.
+    pub fn knowledge(&self) -> Knowledge {
+        match self.share() {
+            _ if self.queries.kind.is_solvable() => Knowledge::ClosedForm,
+            Some(_) => Knowledge::AttackEnded,
+            None if self.chosen.found.is_some() => Knowledge::AttackStopped,
+            None => Knowledge::NotMounted,
         }
     }
 }

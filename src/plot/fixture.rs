@@ -72,6 +72,7 @@ pub(crate) fn finished(placement: &str) -> SplitRow {
         ),
         noiseless_accuracy: Some(0.973 - 0.0016 * f64::from(uploads)),
         client_weight_share: Some(0.5),
+        exposed_weight_share: Some(0.5),
         ..row(placement, "ok")
     }
 }

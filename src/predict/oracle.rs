@@ -10,6 +10,7 @@ use super::fit::{Fit, Work};
 use super::work::{Done, Figure, count};
 use crate::compile::compile_placement;
 use crate::error::{Error, Result};
+use crate::exposure::closed::solved_share;
 use crate::fhe::parameters::ParameterSet;
 use crate::placement::{Party, Placement};
 use crate::program::Program;
@@ -156,7 +157,12 @@ impl<'a> FittedOracle<'a> {
                 known.len() - 1
             })
         });
+        let segment = placement.server_segments();
+        let solved = segment
+            .iter()
+            .map(|segment| solved_share(model, segment, target.ending));
         let cost = Cost {
+            exposure: solved.sum(),
             client_memory: of(Figure::ClientMemory),
             server_memory: (of(Figure::ServerMemory) - at_rest as f64).max(0.0),
             ..self.priced(&Measured {

@@ -43,6 +43,7 @@ fn complete(row: &mut SplitRow) {
     let client = (0..parties.len()).filter(|&index| parties[index] == 'C');
     let share = client.clone().map(weight).sum::<usize>() as f64 / total as f64;
     row.client_weight_share = Some(share);
+    row.exposed_weight_share = Some(share);
     let Some(online_s) = row.online_s_median else {
         row.reason = Some("the worker was killed by signal 9".into());
         return;

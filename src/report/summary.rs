@@ -192,14 +192,14 @@ fn card(title: &str, row: &SplitRow) -> String {
     )
 }
 
-/// Says what the client ends up with; where no attack ran to its end, what it was handed is known.
+/// Says what the client ends up with; where no attack ran to its end, the least of it.
 fn exposed(row: &SplitRow) -> Option<String> {
-    match (exposure::share(row), row.client_weight_share) {
+    match (exposure::share(row), exposure::least_share(row)) {
         (Some(0.0), _) => Some(format!("exposure {}, none recovered", units::percent(0.0))),
         (Some(share), _) => Some(format!("exposure {}", units::percent(share))),
-        (None, Some(share)) => Some(format!(
-            "exposure unknown beyond the {} handed over",
-            units::percent(share)
+        (None, Some(least)) => Some(format!(
+            "exposure unknown, at least {}",
+            units::percent(least)
         )),
         (None, None) => None,
     }

@@ -1,7 +1,8 @@
 //! What a split gives away, as columns and rows.
 
 use super::Split;
-use crate::exposure::Totals;
+use crate::exposure::closed::Closed;
+use crate::exposure::{Knowledge, Totals};
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::row::{ExposureRow, SplitRow};
@@ -30,6 +31,22 @@ impl Split<'_> {
     }
 }
 
+/// Returns a split's row with what its layers alone say of its exposure, which holds measured or not.
+pub(super) fn with_closed_forms(row: SplitRow, closed: Option<Closed>) -> SplitRow {
+    let Some(closed) = closed else { return row };
+    SplitRow {
+        exposed_weight_share: closed.is_all.then_some(closed.least),
+        exposed_weight_share_least: Some(closed.least),
+        exposure_is: match closed.is_all {
+            true => Knowledge::ClosedForm,
+            false => Knowledge::NotMounted,
+        }
+        .word()
+        .into(),
+        ..row
+    }
+}
+
 /// Returns a split's row with what is known of its exposure.
 pub(super) fn with_exposure(row: SplitRow, finished: Option<&Finished>) -> SplitRow {
     // A log without exposure says nothing; a split without server segments has none to say.
@@ -45,6 +62,8 @@ pub(super) fn with_exposure(row: SplitRow, finished: Option<&Finished>) -> Split
     sets.retain(|set| !set.is_empty());
     SplitRow {
         exposed_weight_share: totals.exposed_weight_share,
+        exposed_weight_share_least: totals.exposed_weight_share_least,
+        exposure_is: totals.knowledge.map_or("", Knowledge::word).into(),
         revealed_activations: Some(revealed.sum()),
         secret_keys: Some(sets.len()),
         log2_flooding_distance: totals.log2_flooding_distance,

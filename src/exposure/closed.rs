@@ -1,0 +1,143 @@
+//! What of a split's exposure follows from its layers alone, whether it was run or not: what the client
+//! is handed, and the segments that any client can solve.
+
+use crate::ending::Ending;
+use crate::layer::Operation;
+use crate::model::{Layer, Model};
+use crate::placement::{Placement, Segment};
+
+/// What closed forms say of a split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Closed {
+    /// The share of all weights that the client ends up with, at least.
+    pub least: f64,
+    /// Whether that is all of it: no segment with weights is left that attacks would have to tell of.
+    pub is_all: bool,
+}
+
+impl Closed {
+    /// Returns what closed forms say of a placement whose server segments end that way; `None` of a
+    /// network without weights.
+    pub fn of(model: &Model, placement: &Placement, ending: Ending) -> Option<Self> {
+        let handed_over = model.client_weight_share(placement)?;
+        let segments = placement.server_segments();
+        let is_weighty = |segment: &&Segment| {
+            let mut layers = model.layers[segment.layers.clone()].iter();
+            layers.any(|layer| layer.parameter_count > 0)
+        };
+        let mut weighty = segments.iter().filter(is_weighty);
+        let is_all = weighty.all(|segment| is_solvable(model, segment, ending));
+        let solved = segments
+            .iter()
+            .map(|segment| solved_share(model, segment, ending));
+        let solved: f64 = solved.sum();
+        Some(Self {
+            // Everything is exactly one, however its parts round.
+            least: if is_all { 1.0 } else { handed_over + solved },
+            is_all,
+        })
+    }
+}
+
+/// Returns the share of all weights that closed forms solve in a server segment that ends that way.
+pub fn solved_share(model: &Model, segment: &Segment, ending: Ending) -> f64 {
+    let count = |layers: &[Layer]| -> usize { layers.iter().map(|l| l.parameter_count).sum() };
+    match is_solvable(model, segment, ending) {
+        true => {
+            let solved = count(&model.layers[segment.layers.clone()]);
+            solved as f64 / count(&model.layers).max(1) as f64
+        }
+        false => 0.0,
+    }
+}
+
+/// Returns whether a few chosen inputs solve a segment: it is linear, or linear behind one activation
+/// of what is uploaded, and nothing is looked up before its answers leave
+/// ([`super::queries::Kind::is_solvable`] of its program).
+fn is_solvable(model: &Model, segment: &Segment, ending: Ending) -> bool {
+    let nodes = model.nodes_of(segment);
+    let made = model.values_made(&nodes);
+    if made
+        .iter()
+        .any(|&value| ending.added(model, value).is_some())
+    {
+        return false;
+    }
+    let is_linear = |node: usize| {
+        let operation = &model.nodes[node].operation;
+        matches!(operation, Operation::Linear(_) | Operation::Add(_))
+    };
+    let first = nodes.start;
+    let mut rest = first + 1..nodes.end;
+    if is_linear(first) {
+        return rest.all(is_linear);
+    }
+    let leads = matches!(model.nodes[first].operation, Operation::Activation(_));
+    // What is uploaded passes through the activation and nowhere else.
+    let uploads = model.values_read(&nodes);
+    let passes_by = |node: usize| model.nodes[node].inputs.iter().any(|v| uploads.contains(v));
+    leads
+        && uploads.len() == 1
+        && !rest.is_empty()
+        && rest.all(|node| is_linear(node) && !passes_by(node))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compile::{Target, compile_placement};
+    use crate::exposure::queries::Queries;
+    use crate::protection::Protection;
+    use std::path::Path;
+
+    #[test]
+    fn closed_forms_are_those_of_the_programs() {
+        for name in ["digits-mlp", "digits-cnn"] {
+            let model = Model::load(Path::new(name)).expect("embedded");
+            for protect in [Protection::None, Protection::Bootstrap] {
+                let ending = Ending {
+                    protect,
+                    ..Ending::default()
+                };
+                let target = Target {
+                    ending,
+                    ..Target::usual()
+                };
+                for placement in Placement::all(model.layer_count()) {
+                    let programs = compile_placement(&model, &placement, &target);
+                    let programs = programs.expect("parameters serve");
+                    let segments = placement.server_segments();
+                    for (segment, program) in segments.iter().zip(&programs) {
+                        let kind = Queries::of(&model, program).kind;
+                        let solvable = is_solvable(&model, segment, ending);
+                        assert_eq!(solvable, kind.is_solvable(), "{name} {placement} {kind:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn linear_segments_count_whole_and_others_not_at_all() {
+        let model = Model::load(Path::new("digits-cnn")).expect("embedded");
+        let closed = |text: &str| {
+            let placement = text.parse().expect("letters");
+            Closed::of(&model, &placement, Ending::default()).expect("weights")
+        };
+        let handed_over = |text: &str| {
+            let placement: Placement = text.parse().expect("letters");
+            model.client_weight_share(&placement).expect("weights")
+        };
+        for text in ["CCCCC", "CCCCS", "SCSCS", "CCCSS"] {
+            let all = Closed {
+                least: 1.0,
+                is_all: true,
+            };
+            assert_eq!(closed(text), all, "{text}");
+        }
+        // conv1 is solved beside the dense layer that is handed over; relu1 and conv2 with relu2 are not.
+        let open = closed("SCSSC");
+        assert!(!open.is_all && open.least > handed_over("SCSSC"));
+        assert_eq!(closed("SSSSS").least, 0.0);
+    }
+}
