@@ -81,27 +81,23 @@ impl Measured {
         different(self.splits.iter().filter_map(|s| s.host.as_deref()))
     }
 
-    /// Returns what the sweep was of, in words: what has to agree for splits to compare.
-    fn subjects(&self) -> [(&'static str, String); 5] {
+    /// Returns what the sweep was of: what has to agree for splits to compare; nothing where it does not
+    /// tell.
+    fn subjects(&self) -> [(&'static str, Vec<&str>); 5] {
         let of_samples = self.samples.iter().map(|row| row.model.as_str());
         let of_splits = self.splits.iter().map(|row| row.model.as_str());
         let of = |value: fn(&SplitRow) -> &str| {
-            let rows = self
-                .splits
-                .iter()
-                .filter(|row| row.online_s_median.is_some());
-            listed(&different(rows.map(value)))
+            let rows = self.splits.iter();
+            let rows = rows.filter(|row| row.online_s_median.is_some());
+            different(rows.map(value))
         };
+        let digest = self.model_digest.as_deref();
+        let digest = digest.map(|digest| digest.get(..12).unwrap_or(digest));
         [
-            ("model", listed(&different(of_splits.chain(of_samples)))),
+            ("model", different(of_splits.chain(of_samples))),
             (
                 "SHA-256 of the model, its data and bits",
-                self.model_digest
-                    .as_deref()
-                    .unwrap_or_default()
-                    .chars()
-                    .take(12)
-                    .collect(),
+                different(digest.into_iter()),
             ),
             ("answers that travel", of(|row| &row.download)),
             ("answer", of(|row| &row.answer)),
@@ -125,9 +121,9 @@ fn listed(names: &[&str]) -> String {
     quoted.join(" and ")
 }
 
-/// Returns every name once, in order.
+/// Returns every name once, in order; an empty one tells nothing.
 fn different<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut names: Vec<&str> = names.collect();
+    let mut names: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
     names.sort_unstable();
     names.dedup();
     names
@@ -156,8 +152,9 @@ pub struct Comparison {
     pub splits: Vec<Compared>,
     /// Placements that only one of the two measured.
     pub unmatched: Vec<String>,
-    /// What the machine itself did, by its calibration bootstraps.
-    pub machine: Machine,
+    /// What the machine itself did, by its calibration bootstraps; `None` where a sweep has none, and
+    /// nothing is allowed for.
+    pub machine: Option<Machine>,
     /// Whether the sweeps ran on one and the same host.
     pub is_one_host: bool,
     /// In what the sweeps themselves differ, first and second: model, data, bits, parameters.
@@ -187,7 +184,8 @@ pub fn compare(first: &Measured, second: &Measured) -> Comparison {
         .map(|[a, b]| LogDifference::of(a.as_ref()?, b.as_ref()?));
     let differences: Vec<Option<LogDifference>> = differences.collect();
     let told = differences.iter().flatten();
-    let chances: Vec<f64> = told.map(|split| machine.chance(split)).collect();
+    let allowed = machine.unwrap_or_default();
+    let chances: Vec<f64> = told.map(|split| allowed.chance(split)).collect();
     let mut verdicts = unlikely(&chances, ERROR_RATE).into_iter();
     let splits = common.iter().zip(&means).zip(&differences);
     let splits = splits.map(|(((placement, row), means), difference)| {
@@ -238,9 +236,8 @@ impl Comparison {
         let told = self.splits.iter().filter_map(|split| split.difference);
         let told: Vec<LogDifference> = told.collect();
         let level = 1.0 - ERROR_RATE / told.len().max(1) as f64;
-        let least = told
-            .iter()
-            .map(|split| self.machine.least_shown(split, level));
+        let machine = self.machine.unwrap_or_default();
+        let least = told.iter().map(|split| machine.least_shown(split, level));
         median(least).map(|log| log.exp() - 1.0)
     }
 }
@@ -250,10 +247,10 @@ fn differing(first: &Measured, second: &Measured) -> Vec<String> {
     let pairs = first.subjects().into_iter().zip(second.subjects());
     let different = pairs.filter(|((_, one), (_, other))| {
         let both_tell = !one.is_empty() && !other.is_empty();
-        both_tell && (one != other || one.contains(" and "))
+        both_tell && (one != other || one.len() > 1)
     });
     different
-        .map(|((name, one), (_, other))| format!("{name}: {one}, {other}"))
+        .map(|((name, one), (_, other))| format!("{name}: {}, {}", listed(&one), listed(&other)))
         .collect()
 }
 
@@ -265,7 +262,7 @@ fn measured(sweep: &Measured) -> impl Iterator<Item = (&str, &SplitRow)> {
 }
 
 /// What the machine did while both sweeps ran, in logarithms of times.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Machine {
     /// By how much calibrations stray within the sweeps, in 19 of 20 cases, or between them, whichever
     /// is more.
@@ -276,14 +273,9 @@ pub struct Machine {
 
 impl Machine {
     /// Reads the calibrations of two sweeps. Between different hosts they are meant to differ.
-    fn of(first: &Measured, second: &Measured, is_one_host: bool) -> Self {
-        let paces = [first, second].map(|sweep| log_mean(sweep.calibrations()));
-        let [Some(of_first), Some(of_second)] = paces else {
-            return Self {
-                change: 0.0,
-                variance: 0.0,
-            };
-        };
+    fn of(first: &Measured, second: &Measured, is_one_host: bool) -> Option<Self> {
+        let of_first = log_mean(first.calibrations())?;
+        let of_second = log_mean(second.calibrations())?;
         let strays = |sweep: &Measured, pace: &LogMean| {
             let strays = sweep.calibrations().map(|time| time.ln() - pace.mean);
             let middle = percentile_interval(strays.collect(), 0.95);
@@ -292,13 +284,13 @@ impl Machine {
         let within = strays(first, &of_first).max(strays(second, &of_second));
         let between = (of_second.mean - of_first.mean).abs();
         let variance = |pace: &LogMean| pace.variance / pace.n as f64;
-        Self {
+        Some(Self {
             change: match is_one_host {
                 true => within.max(between),
                 false => within,
             },
             variance: variance(&of_first) + variance(&of_second),
-        }
+        })
     }
 
     /// Returns the share by which it changed.
@@ -398,7 +390,7 @@ mod tests {
         let second = sweep(2, 0.12, 0.02, 1.2e-3);
         assert_eq!(different(&first, &second), 0);
         let comparison = compare(&first, &second);
-        assert!((comparison.machine.change() - 0.2).abs() < 0.03);
+        assert!((comparison.machine.expect("calibrations").change() - 0.2).abs() < 0.03);
         // On another host the same figures are a difference of hosts.
         let mut other = second;
         other
@@ -443,12 +435,20 @@ mod tests {
         assert_eq!(different(&lenet, &resnet), ["model: \"lenet\", \"resnet\""]);
         let finer = of("lenet", "accurate", "cd34");
         let found = different(&lenet, &finer);
-        assert!(found[0].contains("ab12, cd34"), "{found:?}");
+        assert!(found[0].contains("\"ab12\", \"cd34\""), "{found:?}");
         assert_eq!(found[1], "parameters of CCCCCC: \"fast\", \"accurate\"");
         // Folders from before do not tell.
         let mut silent = finer;
         silent.model_digest = None;
         assert_eq!(different(&lenet, &silent).len(), 1);
+        let mut older = lenet.clone();
+        older
+            .splits
+            .iter_mut()
+            .for_each(|row| row.answer = "logits".into());
+        assert_eq!(different(&lenet, &older), [] as [&str; 0]);
+        let named = of("cats and dogs", "fast", "ab12");
+        assert_eq!(different(&named, &named), [] as [&str; 0]);
         // Two models in one folder are no better.
         let mut both = of("lenet", "fast", "ab12");
         both.splits.extend(resnet.splits);

@@ -169,7 +169,8 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
 /// Returns the share that `20%` or `0.2` says; from 0 to 1.
 pub fn parse_share(text: &str) -> Option<f64> {
     let share = match text.trim().strip_suffix('%') {
-        Some(percent) => number(percent)? / 100.0,
+        // Exactly the number that is written: 97.4 ÷ 100 is another one than 0.974.
+        Some(percent) => number(&format!("{}e-2", number(percent)?))?,
         None => number(text)?,
     };
     (share <= 1.0).then_some(share)
@@ -388,6 +389,14 @@ mod tests {
         assert_eq!(parse_bits_per_second("1.5Gbit"), Some(1.5e9));
         assert_eq!(parse_share("20%"), Some(0.2));
         assert_eq!(parse_share("0.95"), Some(0.95));
+        for thousandth in 0..=1000 {
+            let percent = format!("{}.{}%", thousandth / 10, thousandth % 10);
+            assert_eq!(
+                parse_share(&percent),
+                Some(f64::from(thousandth) / 1000.0),
+                "{percent}"
+            );
+        }
         for text in ["", "2", "GB", "-1GB", "2XB", "1e999GB", "nan GB", "1 2GB"] {
             assert_eq!(parse_bytes(text), None, "{text:?}");
         }

@@ -5,6 +5,8 @@ const RANKING_TITLES = [
   "split", "exposure", "modelled time", "of it network", "of it keys", "measured online", "client memory", "up", "down", "rounds", "accuracy",
 ];
 
+const leastWords = (split) => (split.leastExposure === null ? UNKNOWN : `≥ ${percent(split.leastExposure)}`);
+
 // What the client ends up with, in words; where no attack ran to its end, the least of it.
 function exposed(split) {
   if (split.exposure === null) return split.leastExposure === null ? "unknown" : `unknown, at least ${percent(split.leastExposure)}`;
@@ -46,7 +48,7 @@ function drawAnswer() {
 
 function drawRanking(ranked) {
   const rows = ranked.slice(0, BEST).map(({ split, total, added, keys }) => [
-    splitLink(split), split.exposure === null ? `≥ ${percent(split.leastExposure)}` : percent(split.exposure), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
+    splitLink(split), split.exposure === null ? leastWords(split) : percent(split.exposure), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
     bytes(split.up), bytes(split.down), String(split.rounds), percent(split.accuracy),
   ]);
   byId("ranking").replaceChildren(simpleTable(RANKING_TITLES, rows));
@@ -66,7 +68,7 @@ function unknowns(found, network, conditions) {
   if (conditions.exposure === null) return [];
   if (found?.split.exposure === null) return ["No attack on its server’s layers ran to its end, which is no sign of safety. "];
   const open = ranking(network, { ...conditions, exposure: null }).filter(({ split }) => split.exposure === null);
-  const best = open.find(({ split }) => split.leastExposure <= conditions.exposure);
+  const best = open.find(({ split }) => within(split.leastExposure, conditions.exposure));
   if (!best || (found && best.total >= found.total)) return [];
   return [
     splitLink(best.split), ` would take ${seconds(best.total)}, but its exposure is ${exposed(best.split)}: no attack on its server’s `,
@@ -93,15 +95,15 @@ function nearest(conditions) {
   return ["The nearest is ", splitLink(split), `: client ${bytes(split.memory)}, exposure ${exposed(split)}, accuracy ${percent(split.accuracy)}. `];
 }
 
-// The split that is known to give away least, or else to be handed least, at its time, and the settings
+// The split that gives away least, as far as is known, at its time, and the settings
 // that the sweep ran without.
 function hidesMore(split, network, conditions) {
   const others = ranking(network, { ...conditions, memory: null, exposure: null, accuracy: null });
-  const known = ({ split }) => split.exposure ?? split.value("client_weight_share") ?? 1;
+  const known = ({ split }) => split.exposure ?? split.leastExposure ?? 1;
   const less = others.filter((other) => known(other) < known({ split }));
   const least = less.sort((a, b) => known(a) - known(b) || a.total - b.total)[0];
   const words = least
-    ? [least.split.exposure === null ? "Hands over less: " : "Gives away less: ", splitLink(least.split), ` at ${seconds(least.total)}, exposure ${exposed(least.split)}. `]
+    ? [least.split.exposure === null ? "Gives away less, as far as is known: " : "Gives away less: ", splitLink(least.split), ` at ${seconds(least.total)}, exposure ${exposed(least.split)}. `]
     : ["No split of this sweep gives away less, as far as is known. "];
   const [answer, protect] = [split.value("answer"), split.value("protect")];
   const unused = [

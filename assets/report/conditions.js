@@ -22,9 +22,9 @@ function yourConditions() {
   return {
     factor: number("client-factor", 1),
     inferences: number("inferences", 1),
-    memory: limit("most-memory", 1e9),
-    exposure: limit("most-exposure", 1e-2),
-    accuracy: limit("least-accuracy", 1e-2),
+    memory: limit("most-memory", 9),
+    exposure: limit("most-exposure", -2),
+    accuracy: limit("least-accuracy", -2),
     withUnknown: byId("with-unknown").checked,
     withAllClient: byId("with-all-client").checked,
   };

@@ -24,9 +24,12 @@ const shown = new Set(DEFAULT_COLUMNS.filter((name) => !isEmpty(name)));
 const order = { name: "online_s_median", direction: 1 };
 let allRows = false;
 
-const limit = (id, scale) => {
+// A typed number times a power of ten: exactly what is written so, which a product is not.
+const limit = (id, exponent) => {
   const value = byId(id).valueAsNumber;
-  return Number.isFinite(value) ? value * scale : null;
+  if (!Number.isFinite(value)) return null;
+  const exact = Number(`${value}e${exponent}`);
+  return Number.isFinite(exact) ? exact : value * 10 ** exponent;
 };
 
 const within = (value, most) => most === null || (value !== null && value <= most);
@@ -41,7 +44,7 @@ function wantedPlacement() {
 // The splits of the table in its order.
 function shownSplits() {
   const [status, fits] = [byId("filter-status").value, wantedPlacement()];
-  const [online, memory, exposure] = [limit("filter-online", 1e-3), limit("filter-memory", 1e6), limit("filter-exposure", 1e-2)];
+  const [online, memory, exposure] = [limit("filter-online", -3), limit("filter-memory", 6), limit("filter-exposure", -2)];
   const hidesDominated = byId("hide-dominated").checked;
   const found = ofHost().filter(
     (split) =>

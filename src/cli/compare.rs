@@ -66,11 +66,18 @@ fn lines(comparison: &Comparison, first: &str, second: &str) -> Vec<String> {
     if !comparison.is_one_host {
         lines.push("the sweeps ran on different hosts".into());
     }
-    lines.push(format!(
-        "the machine itself changed by up to {} between its calibration bootstraps: less is no \
-         difference",
-        units::percent(comparison.machine.change())
-    ));
+    lines.push(match comparison.machine {
+        Some(machine) => format!(
+            "the machine itself changed by up to {} between its calibration bootstraps: less is no \
+             difference",
+            units::percent(machine.change())
+        ),
+        None => {
+            "without calibration bootstraps in both: what the machine itself did is not known, and \
+                 not allowed for"
+                .into()
+        }
+    });
     lines.extend(comparison.least_shown().map(|least| {
         format!(
             "with so many visits of so many splits, differences of less than about {} are not shown",

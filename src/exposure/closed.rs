@@ -51,9 +51,10 @@ pub fn solved_share(model: &Model, segment: &Segment, ending: Ending) -> f64 {
     }
 }
 
-/// Returns whether a few chosen inputs solve a segment: it is linear, or linear behind one activation
-/// of what is uploaded, and nothing is looked up before its answers leave
-/// ([`super::queries::Kind::is_solvable`] of its program).
+/// Returns whether a few chosen inputs solve a segment: it is linear, or one linear layer behind one
+/// activation of what is uploaded, and nothing is looked up before its answers leave. Of these
+/// [`super::queries::Kind::is_solvable`] is true too; of several linear layers behind an activation it
+/// may be, where their map is not too large to find.
 fn is_solvable(model: &Model, segment: &Segment, ending: Ending) -> bool {
     let nodes = model.nodes_of(segment);
     let made = model.values_made(&nodes);
@@ -76,10 +77,10 @@ fn is_solvable(model: &Model, segment: &Segment, ending: Ending) -> bool {
     // What is uploaded passes through the activation and nowhere else.
     let uploads = model.values_read(&nodes);
     let passes_by = |node: usize| model.nodes[node].inputs.iter().any(|v| uploads.contains(v));
-    leads
-        && uploads.len() == 1
-        && !rest.is_empty()
-        && rest.all(|node| is_linear(node) && !passes_by(node))
+    let leaves = made.contains(&(first + 1));
+    let is_one_map =
+        rest.len() == 1 && matches!(model.nodes[rest.start].operation, Operation::Linear(_));
+    leads && uploads.len() == 1 && !leaves && is_one_map && !passes_by(rest.start)
 }
 
 #[cfg(test)]
