@@ -191,8 +191,10 @@ fn server_memory(row: &SplitRow) -> Option<u64> {
 impl Limits {
     /// Returns the exposure of a row that counts; `None` where it is not known.
     fn exposure(&self, row: &SplitRow) -> Option<f64> {
-        let least = least_share(row).filter(|_| self.counts_handed_over);
-        share(row).or(least)
+        match self.counts_handed_over {
+            true => least_share(row),
+            false => share(row),
+        }
     }
 
     /// Returns the limits that a row breaks; one whose figure is not known counts as broken.

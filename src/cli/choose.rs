@@ -121,18 +121,14 @@ fn lines(choice: &Choice<'_>, scenario: &Scenario, objective: Objective) -> Vec<
     let mut lines = vec![
         format!("modelled from measured rows: {scenario}"),
         format!("least {} first", objective.word()),
-        String::new(),
     ];
-    if choice.giving_all_away() > 0 {
-        let count = choice.giving_all_away();
-        lines.insert(
-            2,
-            format!(
-                "without {count} that are known to give the whole model away; --max-exposure 100% takes \
-                 them in"
-            ),
-        );
+    let count = choice.giving_all_away();
+    if count > 0 {
+        lines.push(format!(
+            "without {count} that are known to give the whole model away; --max-exposure 100% takes them in"
+        ));
     }
+    lines.push(String::new());
     if let Some((best, others)) = choice.ranked.split_first() {
         let front =
             |candidate: &&Candidate<'_>| choice.front.contains(&candidate.row.placement.as_str());
