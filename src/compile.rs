@@ -297,8 +297,8 @@ impl Compiler<'_> {
                     packing: self.packed.get(&index).map(|(_, packing)| packing.clone()),
                 }),
                 PlannedAction::LookUp(look_up) => {
-                    let spread = self.spread(planned.inputs[0], look_up, unit);
-                    Action::LookUp(self.look_up(planned.node, look_up, spread, unit))
+                    let deviation = self.deviation(planned.inputs[0], look_up, unit);
+                    Action::LookUp(self.look_up(planned.node, look_up, deviation, unit))
                 }
             };
             steps.push(Step {
@@ -318,7 +318,7 @@ impl Compiler<'_> {
             steps,
             download_slots: analysis.downloads.iter().map(|d| d.slot).collect(),
             log2_p_fail_lookup: self.log2_p_fail_lookup,
-            log2_p_fail: noise::log2_sum(self.log2_p_fail.iter().copied()),
+            log2_p_fail: noise::log2_union(self.log2_p_fail.iter().copied()),
         })
     }
 

@@ -49,7 +49,7 @@ pub fn explain(
 /// Returns the failure probability, what simulated inferences say of it, and where values left their
 /// range.
 fn failures(model: &Model, programs: &[Arc<Program>], accuracy: &Accuracy) -> Vec<String> {
-    let computed = noise::log2_sum(programs.iter().map(|program| program.log2_p_fail));
+    let computed = noise::log2_union(programs.iter().map(|program| program.log2_p_fail));
     let seen = &accuracy.noisy_reads;
     let failure = seen.of_inference(computed);
     let told = match failure.is_observed {

@@ -425,6 +425,7 @@ mod tests {
                 let gain = Gain {
                     fresh: if index == 0 { gain * gain } else { 0.0 },
                     look_up: if index == 0 { 0.0 } else { gain * gain },
+                    ..Gain::default()
                 };
                 let channel = Channel {
                     scale: 1.0 / half_turn,

@@ -19,7 +19,7 @@ use crate::deviation::Deviations;
 use crate::ending::Added;
 use crate::error::{Error, Result};
 use crate::exposure::segment::{SegmentExposure, expose};
-use crate::fhe::noise::log2_sum;
+use crate::fhe::noise::log2_union;
 use crate::fhe::parameters::SECURITY_BITS;
 use crate::inference::Inference;
 use crate::memory::{PeakMemory, SAMPLING_PERIOD};
@@ -296,7 +296,7 @@ pub fn measure(
         noisy_reads: encrypted.then_some(accuracy.noisy_reads),
         no_label_share: answers_label(&model, placement, settings)
             .then_some(accuracy.no_label_share),
-        log2_p_fail: encrypted.then(|| log2_sum(programs.iter().map(|p| p.log2_p_fail))),
+        log2_p_fail: encrypted.then(|| log2_union(programs.iter().map(|p| p.log2_p_fail))),
         log2_p_fail_lookup: programs
             .iter()
             .filter_map(|program| program.log2_p_fail_lookup)

@@ -15,6 +15,9 @@ pub struct Gain {
     pub fresh: f64,
     /// On look-ups.
     pub look_up: f64,
+    /// On look-ups, each weight times the grid integers of its source's step: the factor on the
+    /// variance of independent step deviations.
+    pub steps: f64,
 }
 
 /// Returns the gain of each element of a slot, of which the steps before it are planned.
@@ -95,19 +98,25 @@ fn gain(
     // Weights on the elements of each slot, from the last slot back to the sources.
     let mut weights: BTreeMap<usize, Vec<(u32, f64)>> =
         BTreeMap::from([(slot, vec![(element, 1.0)])]);
+    let uploads = analysis.uploads.len();
     let mut gain = Gain::default();
     while let Some((slot, mut on_slot)) = weights.pop_last() {
         merge(&mut on_slot);
         let Some(places) = places.get(&slot) else {
             let squares: f64 = on_slot.iter().map(|(_, weight)| weight * weight).sum();
-            if slot < analysis.uploads.len() {
-                gain.fresh += squares;
-            } else {
-                gain.look_up += squares;
+            match slot
+                .checked_sub(uploads)
+                .map(|step| &analysis.steps[step].action)
+            {
+                Some(PlannedAction::LookUp(source)) => {
+                    gain.look_up += squares;
+                    gain.steps += squares * (source.output_step as f64).powi(2);
+                }
+                _ => gain.fresh += squares,
             }
             continue;
         };
-        let step = &analysis.steps[slot - analysis.uploads.len()];
+        let step = &analysis.steps[slot - uploads];
         let PlannedAction::Linear(linear) = &step.action else {
             unreachable!("only linear steps have places");
         };

@@ -377,6 +377,7 @@ impl Draft {
                 worst_gain: gains.iter().fold(Gain::default(), |worst, gain| Gain {
                     fresh: worst.fresh.max(gain.fresh),
                     look_up: worst.look_up.max(gain.look_up),
+                    steps: worst.steps.max(gain.steps),
                 }),
                 scale,
                 low: cover.low / scale,

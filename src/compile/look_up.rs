@@ -6,22 +6,19 @@ use crate::fhe::noise;
 use crate::program::LookUpStep;
 
 impl Compiler<'_> {
-    /// Returns the variance of the step deviations that reach a look-up of what stands in a slot, as
-    /// a share of the torus, for each squared weight on the look-ups before it; none where its range
-    /// has room for whatever they are.
+    /// Returns the variance of a step deviation of the look-ups that reach what stands in a slot, in
+    /// steps, at most; none where the slot's range has room for whatever they are.
     ///
     /// Of values that lie anywhere within a step, a deviation is the noise of s steps and the
     /// rounding errors of the value with it and without: s² + 1/12 + 1/12.
-    pub(super) fn spread(&self, slot: usize, look_up: &PlannedLookUp, unit: u64) -> Option<f64> {
+    pub(super) fn deviation(&self, slot: usize, look_up: &PlannedLookUp, unit: u64) -> Option<f64> {
         if look_up.log2_p_leave.is_some() {
             return None;
         }
         let share = unit as f64 / 2f64.powi(64);
         let sources = self.analysis.look_ups_behind(slot);
-        let variances = sources.map(|source| {
-            let noise = source.step_noise(&self.noise, share);
-            (source.output_step as f64 * share).powi(2) * (noise.powi(2) + 1.0 / 6.0)
-        });
+        let variances =
+            sources.map(|source| source.step_noise(&self.noise, share).powi(2) + 1.0 / 6.0);
         Some(variances.fold(0.0, f64::max))
     }
 
@@ -33,7 +30,7 @@ impl Compiler<'_> {
         &mut self,
         node: usize,
         look_up: &PlannedLookUp,
-        spread: Option<f64>,
+        deviation: Option<f64>,
         unit: u64,
     ) -> LookUpStep {
         let share = unit as f64 / 2f64.powi(64);
@@ -45,11 +42,11 @@ impl Compiler<'_> {
         for (element, sigma) in sigma.iter().enumerate() {
             let channel = &look_up.channels[element / look_up.elements_per_table];
             let guard = channel.guard(unit);
-            let leaves = match (look_up.log2_p_leave, spread) {
+            let leaves = match (look_up.log2_p_leave, deviation) {
                 (Some(log2_p_leave), _) => log2_p_leave,
                 (None, None | Some(0.0)) => f64::NEG_INFINITY,
-                (None, Some(spread)) => {
-                    let deviations = look_up.gains[element].look_up * spread;
+                (None, Some(deviation)) => {
+                    let deviations = look_up.gains[element].steps * share.powi(2) * deviation;
                     let room = guard + channel.margin() * share;
                     noise::log2_two_sided_tail(room / (sigma.powi(2) + deviations).sqrt())
                 }

@@ -9,7 +9,7 @@ use crate::attack::{Outcome, chosen, mask};
 use crate::compile::{Download, Target};
 use crate::ending::Ending;
 use crate::error::Result;
-use crate::fhe::noise::log2_sum;
+use crate::fhe::noise::log2_union;
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::session::Session;
@@ -103,7 +103,7 @@ pub fn expose(
 pub fn total_distance(log2_distances: impl Iterator<Item = f64>) -> Option<f64> {
     let mut distances = log2_distances.peekable();
     distances.peek()?;
-    Some(log2_sum(distances).min(0.0))
+    Some(log2_union(distances))
 }
 
 impl SegmentExposure {

@@ -1,6 +1,6 @@
 //! A residual network with a max pool: crossings by hand, and placements on trivial ciphertexts.
 
-use splitbench::compile::compile_placement;
+use splitbench::compile::{Target, compile_placement};
 use splitbench::layer::Function;
 use splitbench::model::{Granularity, Model};
 
@@ -126,5 +126,32 @@ fn ciphertexts_that_wait_in_files_change_nothing() {
             assert_eq!(spilled > 0, waiting, "{text}: {spilled}");
             assert_eq!(spilled % size, 0);
         }
+    }
+}
+
+#[test]
+fn deviations_of_a_skip_reach_a_sum_with_their_own_step() {
+    // The convolution's weights on one source and the skip's step of another, multiplied with each
+    // other, would be noise that neither makes.
+    for seed in 0..6 {
+        let mut builder = Builder::new([1, 6, 6], COARSE, seed);
+        let first = builder.conv(0, 4, SAME);
+        let skip = builder.activation(first, Function::Relu, 4);
+        let inner = builder.conv(skip, 4, SAME);
+        let inner = builder.activation(inner, Function::Relu, 4);
+        let inner = builder.conv(inner, 4, SAME);
+        let sum = builder.add(inner, skip);
+        let last = builder.activation(sum, Function::Relu, 4);
+        builder.dense(last, 3);
+        let all = placement("SSSSSSSS");
+        let model = builder.model().with_granularity(Granularity::Layer);
+        let programs = compile_placement(&model, &all, &Target::usual()).unwrap();
+        let worst = programs[0].log2_p_fail_lookup.unwrap();
+        let look_ups = programs[0].bootstrap_count() as f64;
+        let failure = programs[0].log2_p_fail;
+        assert!(
+            failure <= worst + look_ups.log2() + 1.0,
+            "{seed}: {failure}"
+        );
     }
 }
