@@ -1,15 +1,21 @@
-//! Choosing a split from measured rows: the best within limits, the front, and the reason against
-//! each of the others. Nothing is run.
+//! Choosing a split from measured rows: the one definition of what can be compared, of limits, of
+//! dominance and of the front, which tables, charts and the report ask too. Nothing is run.
 
-use std::collections::BTreeMap;
+mod caveat;
+mod limits;
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use crate::exposure::{gives_all_away, least_share, share, unknown_words};
+pub use caveat::Caveat;
+pub use limits::{Broken, Limit, Limits};
+
+use crate::exposure::{gives_all_away, least_share};
 use crate::objective::Objective;
 use crate::pareto::{dominates, front_of};
 use crate::row::{SplitRow, Status};
 use crate::scenario::{Modelled, Scenario};
-use crate::units;
 
 /// The criteria of the front, to which the objective is added.
 const CRITERIA: [Objective; 4] = [
@@ -18,26 +24,6 @@ const CRITERIA: [Objective; 4] = [
     Objective::Bytes,
     Objective::Exposure,
 ];
-
-/// What a split must keep to.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Limits {
-    pub max_client_memory: Option<u64>,
-    pub max_server_memory: Option<u64>,
-    pub max_exposure: Option<f64>,
-    pub min_accuracy: Option<f64>,
-    /// Whether an exposure that is not known counts as the least that it can be.
-    pub counts_handed_over: bool,
-}
-
-/// One limit of [`Limits`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Limit {
-    ClientMemory,
-    ServerMemory,
-    Exposure,
-    Accuracy,
-}
 
 /// A split that can be chosen: measured, with status `ok`.
 #[derive(Debug, Clone)]
@@ -50,101 +36,119 @@ pub struct Candidate<'a> {
 
 /// Why a split cannot be chosen, or should not be.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Reason {
+pub enum Reason<'a> {
     /// It breaks limits: which, in words, and by how much of the limit.
     Limits(Vec<Broken>),
     /// It is known to give the whole model away, and no limit on exposure asks for such.
     GivesAllAway,
     /// Another split within the limits is no worse in any criterion and better in these.
-    Dominated { by: String, better: Vec<Objective> },
-}
-
-/// A limit that a split breaks.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Broken {
-    pub limit: Limit,
-    pub words: String,
-    /// As a share of the limit; of a share, the difference.
-    pub excess: f64,
+    Dominated {
+        by: &'a SplitRow,
+        better: Vec<Objective>,
+    },
 }
 
 /// What came of choosing.
 #[derive(Debug, Clone)]
 pub struct Choice<'a> {
-    /// Within the limits, best first: what has the smallest objective, ties by the other criteria.
+    /// What is made small.
+    pub objective: Objective,
+    /// The criteria of the front, the objective first, that are known of any split within the limits;
+    /// the others decide nothing.
+    pub criteria: Vec<Objective>,
+    /// Within the limits, best first: what has the smallest objective, ties by the other criteria, then
+    /// by the order of the table.
     pub ranked: Vec<Candidate<'a>>,
-    /// Of those, the placements that no other one dominates, best first.
-    pub front: Vec<&'a str>,
+    /// Of those, the splits that no other one dominates, best first. A criterion that is not known of a
+    /// split compares with none, so that it neither dominates nor is dominated.
+    pub front: Vec<&'a SplitRow>,
     /// In the order of the table.
-    pub rejected: Vec<(&'a SplitRow, Reason)>,
+    pub rejected: Vec<(&'a SplitRow, Reason<'a>)>,
     /// Rows without a measurement that counts, in the order of the table.
     pub unmeasured: Vec<&'a SplitRow>,
+    /// The best of those that would precede the best one, were their exposure the least that it can be.
+    pub kept_out: Option<Candidate<'a>>,
 }
 
-/// Chooses among rows.
+/// Chooses among rows of one host.
 pub fn choose<'a>(
-    rows: &'a [SplitRow],
+    rows: impl IntoIterator<Item = &'a SplitRow>,
     scenario: &Scenario,
     limits: &Limits,
     objective: Objective,
 ) -> Choice<'a> {
     let mut choice = Choice {
+        objective,
+        criteria: Vec::new(),
         ranked: Vec::new(),
         front: Vec::new(),
         rejected: Vec::new(),
         unmeasured: Vec::new(),
+        kept_out: None,
     };
-    for row in rows {
-        let measured = scenario.of_row(row);
-        match measured.filter(|_| row.status == Status::Ok.word()) {
-            None => choice.unmeasured.push(row),
-            Some(_) if limits.max_exposure.is_none() && gives_all_away(row) => {
-                choice.rejected.push((row, Reason::GivesAllAway));
-            }
-            Some(modelled) => match limits.broken(row) {
-                broken if broken.is_empty() => choice.ranked.push(Candidate {
-                    row,
-                    modelled,
-                    exposure: limits.exposure(row),
-                }),
-                broken => choice.rejected.push((row, Reason::Limits(broken))),
-            },
-        }
-    }
-    let criteria = criteria(objective);
-    choice.ranked.sort_by(|a, b| {
-        let (a, b) = (a.point(&criteria), b.point(&criteria));
-        let pairs = a.iter().zip(&b);
-        let mut orders = pairs.map(|(a, b)| a.total_cmp(b));
-        let first = orders.find(|order| order.is_ne());
-        first.unwrap_or(std::cmp::Ordering::Equal)
-    });
-    let points: Vec<Vec<f64>> = choice.ranked.iter().map(|c| c.point(&criteria)).collect();
-    let front = front_of(&points);
-    for (index, candidate) in choice.ranked.iter().enumerate() {
-        if front.contains(&index) {
-            choice.front.push(&candidate.row.placement);
+    let rows: Vec<&SplitRow> = rows.into_iter().collect();
+    let mut open = Vec::new();
+    for &row in &rows {
+        let Some(modelled) = measured(row, scenario) else {
+            choice.unmeasured.push(row);
+            continue;
+        };
+        let candidate = Candidate {
+            row,
+            modelled,
+            exposure: limits.exposure(row),
+        };
+        if limits.max_exposure.is_none() && gives_all_away(row) {
+            choice.rejected.push((row, Reason::GivesAllAway));
             continue;
         }
-        // The best-ranked of those that dominate it, so that the reason names the one to take.
-        let of_front = front.iter().copied();
-        let mut dominating = of_front.filter(|&other| dominates(&points[other], &points[index]));
-        let Some(other) = dominating.next() else {
-            unreachable!("what is not on the front is dominated by a point on it");
-        };
-        let compared = criteria
-            .iter()
-            .zip(points[other].iter().zip(&points[index]));
-        let better = compared.filter(|(_, (left, right))| left < right);
-        let reason = Reason::Dominated {
-            by: choice.ranked[other].row.placement.clone(),
-            better: better.map(|(criterion, _)| *criterion).collect(),
-        };
-        choice.rejected.push((candidate.row, reason));
+        let broken = limits.broken(row);
+        match broken.as_slice() {
+            [] => choice.ranked.push(candidate),
+            broken => {
+                let least = least_share(row);
+                let open_one = Candidate {
+                    exposure: least,
+                    ..candidate
+                };
+                open.extend(limits.may_keep(row).then_some(open_one));
+                choice.rejected.push((row, Reason::Limits(broken.to_vec())));
+            }
+        }
     }
-    let position = |row: &SplitRow| rows.iter().position(|other| std::ptr::eq(other, row));
-    choice.rejected.sort_by_key(|(row, _)| position(row));
+    let all = criteria(objective);
+    choice.ranked.sort_by(|a, b| a.order(b, &all));
+    choice.criteria = all.clone();
+    let known = |criterion: &Objective| choice.ranked.iter().any(|c| c.value(*criterion).is_some());
+    choice.criteria.retain(known);
+    choice.judge();
+    let at = positions(rows);
     choice
+        .rejected
+        .sort_by_key(|(row, _)| at[&std::ptr::from_ref(*row)]);
+    let best = choice.ranked.first();
+    open.sort_by(|a, b| a.order(b, &all));
+    open.truncate(1);
+    open.retain(|open| best.is_none_or(|best| open.order(best, &[objective]).is_lt()));
+    choice.kept_out = open.pop();
+    choice
+}
+
+/// Returns where each row stands in a table.
+pub fn positions<'a>(
+    rows: impl IntoIterator<Item = &'a SplitRow>,
+) -> HashMap<*const SplitRow, usize> {
+    let rows = rows.into_iter().enumerate();
+    rows.map(|(at, row)| (std::ptr::from_ref(row), at))
+        .collect()
+}
+
+/// Returns what an inference of a split costs; `None` where it has no measurement that counts.
+pub fn measured(row: &SplitRow, scenario: &Scenario) -> Option<Modelled> {
+    let modelled = scenario
+        .of_row(row)
+        .filter(|_| row.status == Status::Ok.word());
+    modelled.filter(|modelled| modelled.time_s.is_finite())
 }
 
 /// Returns the criteria of the front, the objective first.
@@ -159,129 +163,58 @@ impl Candidate<'_> {
         match objective {
             Objective::Time => Some(self.modelled.time_s),
             Objective::ClientMemory => self.row.client_peak_rss_bytes.map(|bytes| bytes as f64),
-            Objective::ServerMemory => server_memory(self.row).map(|bytes| bytes as f64),
+            Objective::ServerMemory => limits::server_memory(self.row).map(|bytes| bytes as f64),
             Objective::Bytes => Some(self.modelled.bytes),
             Objective::Exposure => self.exposure,
             Objective::Money => Some(self.modelled.money_per_1000),
         }
     }
 
-    /// Returns the values of criteria; unknown ones are as bad as can be, but for exposure, of which
-    /// nothing can be said: it compares with none.
+    /// Returns the values of criteria; an unknown one is no number, which compares with none.
     fn point(&self, criteria: &[Objective]) -> Vec<f64> {
-        let value = |&criterion: &Objective| {
-            let unknown = match criterion {
-                Objective::Exposure => f64::NAN,
-                _ => f64::INFINITY,
+        let criteria = criteria.iter();
+        criteria
+            .map(|&criterion| self.value(criterion).unwrap_or(f64::NAN))
+            .collect()
+    }
+
+    /// Returns which of two comes first by criteria; what is unknown comes last.
+    fn order(&self, other: &Self, criteria: &[Objective]) -> Ordering {
+        let (points, others) = (self.point(criteria), other.point(criteria));
+        let mut orders = points.iter().zip(&others).map(|(a, b)| a.total_cmp(b));
+        let first = orders.find(|order| order.is_ne());
+        first.unwrap_or(Ordering::Equal)
+    }
+}
+
+impl<'a> Choice<'a> {
+    /// Finds the front, and what dominates each of the others.
+    fn judge(&mut self) {
+        let points = self.ranked.iter().map(|c| c.point(&self.criteria));
+        let points: Vec<Vec<f64>> = points.collect();
+        let front = front_of(&points);
+        for (index, candidate) in self.ranked.iter().enumerate() {
+            if front.contains(&index) {
+                self.front.push(candidate.row);
+                continue;
+            }
+            // The best-ranked of those that dominate it, so that the reason names the one to take.
+            let of_front = front.iter().copied();
+            let mut dominating = of_front.filter(|&at| dominates(&points[at], &points[index]));
+            let Some(other) = dominating.next() else {
+                unreachable!("what is not on the front is dominated by a point on it");
             };
-            self.value(criterion).unwrap_or(unknown)
-        };
-        criteria.iter().map(value).collect()
-    }
-}
-
-/// Returns the server's peak; zero where nothing runs on it.
-fn server_memory(row: &SplitRow) -> Option<u64> {
-    match row.rounds {
-        Some(0) => Some(0),
-        _ => row.server_peak_rss_bytes,
-    }
-}
-
-impl Limits {
-    /// Returns the exposure of a row that counts; `None` where it is not known.
-    fn exposure(&self, row: &SplitRow) -> Option<f64> {
-        match self.counts_handed_over {
-            true => least_share(row),
-            false => share(row),
+            let compared = points[other].iter().zip(&points[index]);
+            let better = self.criteria.iter().zip(compared);
+            let better = better.filter(|(_, (left, right))| left < right);
+            let reason = Reason::Dominated {
+                by: self.ranked[other].row,
+                better: better.map(|(criterion, _)| *criterion).collect(),
+            };
+            self.rejected.push((candidate.row, reason));
         }
     }
 
-    /// Returns the limits that a row breaks; one whose figure is not known counts as broken.
-    fn broken(&self, row: &SplitRow) -> Vec<Broken> {
-        let memory = |limit, found: Option<u64>, most: Option<u64>, party: &str| {
-            let most = most?;
-            let bytes = units::decimal_bytes;
-            let (words, excess) = match found {
-                Some(found) if found <= most => return None,
-                Some(found) => (
-                    format!(
-                        "needs {} on the {party}, {} allowed",
-                        bytes(found),
-                        bytes(most)
-                    ),
-                    found as f64 / most.max(1) as f64 - 1.0,
-                ),
-                None => (
-                    format!("its memory on the {party} is not known"),
-                    f64::INFINITY,
-                ),
-            };
-            Some(Broken {
-                limit,
-                words,
-                excess,
-            })
-        };
-        let exposure = self.max_exposure.and_then(|most| {
-            let found = self.exposure(row);
-            let allowed = units::percent(most);
-            let (words, excess) = match found {
-                Some(found) if found <= most => return None,
-                Some(found) => (
-                    match share(row) {
-                        Some(_) => {
-                            format!("gives away {}, {allowed} allowed", units::percent(found))
-                        }
-                        None => {
-                            let found = units::percent(found);
-                            format!("gives away at least {found}, {allowed} allowed")
-                        }
-                    },
-                    found - most,
-                ),
-                None => (unknown_words(row).into(), f64::INFINITY),
-            };
-            Some(Broken {
-                limit: Limit::Exposure,
-                words,
-                excess,
-            })
-        });
-        let accuracy = self.min_accuracy.and_then(|least| {
-            let wanted = units::percent(least);
-            let (words, excess) = match row.simulated_accuracy {
-                Some(share) if share >= least => return None,
-                Some(share) => (
-                    format!("is right in {}, {wanted} wanted", units::percent(share)),
-                    least - share,
-                ),
-                None => ("its accuracy is not known".into(), f64::INFINITY),
-            };
-            Some(Broken {
-                limit: Limit::Accuracy,
-                words,
-                excess,
-            })
-        });
-        let client = memory(
-            Limit::ClientMemory,
-            row.client_peak_rss_bytes,
-            self.max_client_memory,
-            "client",
-        );
-        let server = memory(
-            Limit::ServerMemory,
-            server_memory(row),
-            self.max_server_memory,
-            "server",
-        );
-        let broken = [client, server, exposure, accuracy].into_iter();
-        broken.flatten().collect()
-    }
-}
-
-impl Choice<'_> {
     /// Returns the splits that break limits, and which.
     fn over(&self) -> impl Iterator<Item = (&SplitRow, &[Broken])> {
         self.rejected
@@ -326,19 +259,7 @@ impl Choice<'_> {
     }
 }
 
-impl fmt::Display for Limit {
-    /// Writes the option that sets the limit.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(match self {
-            Self::ClientMemory => "--max-client-memory",
-            Self::ServerMemory => "--max-server-memory",
-            Self::Exposure => "--max-exposure",
-            Self::Accuracy => "--min-accuracy",
-        })
-    }
-}
-
-impl fmt::Display for Reason {
+impl fmt::Display for Reason<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Limits(broken) => {
@@ -348,7 +269,7 @@ impl fmt::Display for Reason {
             Self::GivesAllAway => formatter.write_str("gives the whole model away"),
             Self::Dominated { by, better } => {
                 let words: Vec<&str> = better.iter().map(|worse| worse.worse()).collect();
-                write!(formatter, "dominated by {by}: {}", list(&words))
+                write!(formatter, "dominated by {}: {}", by.placement, list(&words))
             }
         }
     }

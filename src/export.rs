@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::columns::{self, Column, Kind};
 use crate::error::{Error, Result};
+use crate::exposure;
 use crate::provenance::{Provenance, read_environment};
 use crate::results::{self, read_csv};
 use crate::row::SplitRow;
@@ -97,9 +98,11 @@ fn chosen_columns(names: &[String], rows: &[&SplitRow]) -> Result<Vec<Column>> {
     }
     let mut columns = columns::named(&names)?;
     columns.retain(|column| {
-        let column = std::slice::from_ref(column);
-        rows.iter()
-            .any(|row| columns::cells(row, column) != [Value::Null])
+        let alone = std::slice::from_ref(column);
+        let is_known = |row: &&SplitRow| {
+            columns::cells(row, alone) != [Value::Null] || least_exposure(row, column).is_some()
+        };
+        rows.iter().any(is_known)
     });
     Ok(columns)
 }
@@ -111,7 +114,12 @@ fn chosen_rows(rows: &[SplitRow], front: bool) -> Result<Vec<&SplitRow>> {
     let shown = shown.filter(|(_, standing)| !front || **standing == Standing::Front);
     let mut shown: Vec<&SplitRow> = shown.map(|(row, _)| row).collect();
     if front && shown.is_empty() {
-        let reason = "--front: no split ran to the end with right answers, so that none is on it";
+        let reason = match rows.iter().any(is_ok) {
+            true => {
+                "--front: every split that was measured is known to give the whole model away, so that none is on it"
+            }
+            false => "--front: no split ran to the end with right answers, so that none is on it",
+        };
         return Err(Error::Usage(reason.into()));
     }
     let online = |row: &SplitRow| row.online_s_median.unwrap_or(f64::INFINITY);
@@ -127,7 +135,7 @@ fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Pro
             "{model}: the {} of {} splits on the front in {}",
             shown.len(),
             rows.len(),
-            standing::objectives_known(rows).join(", ")
+            standing::criteria(rows).join(", ")
         ),
         false => format!("{model}: {} splits", rows.len()),
     };
@@ -157,9 +165,13 @@ impl Table {
             .enumerate()
             .map(|(at, column)| Unit::of(column.kind, cells.iter().map(|row| &row[at])))
             .collect();
-        let text = |row: &Vec<Value>| {
-            let pairs = row.iter().zip(&units);
-            pairs.map(|(cell, unit)| unit.text(cell)).collect()
+        let text = |(row, cells): (&&SplitRow, &Vec<Value>)| {
+            let cells = cells.iter().zip(&units).zip(columns);
+            let texts = cells.map(|((cell, unit), column)| match least_exposure(row, column) {
+                Some(least) => format!("≥ {}, unknown", unit.text(&least.into())),
+                None => unit.text(cell),
+            });
+            texts.collect()
         };
         Self {
             caption: String::new(),
@@ -172,9 +184,15 @@ impl Table {
                 .iter()
                 .map(|column| column.kind != Kind::Text)
                 .collect(),
-            rows: cells.iter().map(text).collect(),
+            rows: rows.iter().zip(&cells).map(text).collect(),
         }
     }
+}
+
+/// Returns what an exposure that is not known is at least; none in other columns.
+fn least_exposure(row: &SplitRow, column: &Column) -> Option<f64> {
+    let is_unknown = column.name == columns::EXPOSURE && exposure::share(row).is_none();
+    exposure::least_share(row).filter(|_| is_unknown)
 }
 
 /// What the figures of a column are told in.

@@ -10,6 +10,7 @@ pub mod segment;
 
 use crate::attack::Outcome;
 use crate::row::{ExposureRow, SplitRow};
+use crate::units;
 use queries::Bound;
 use segment::{SegmentExposure, total_distance};
 
@@ -57,11 +58,27 @@ pub fn gives_all_away(row: &SplitRow) -> bool {
 }
 
 /// Returns why the exposure of a row is not known.
-pub fn unknown_words(row: &SplitRow) -> &'static str {
+pub fn why_unknown(row: &SplitRow) -> &'static str {
     match row.exposure_is.as_str() {
-        "attack stopped" => "exposure unknown: an attack on a segment of it was stopped",
-        "not mounted" => "exposure unknown: no attack was mounted on a segment of it",
-        _ => "exposure unknown: the row does not tell",
+        "attack stopped" => "an attack on a segment of it was stopped",
+        "not mounted" => "no attack was mounted on a segment of it",
+        _ => "the row does not tell",
+    }
+}
+
+/// Returns an unknown exposure as it stands in a sentence: `unknown (at least 12.5 %)`.
+pub fn unknown_words(row: &SplitRow) -> String {
+    match least_share(row) {
+        Some(least) => format!("unknown (at least {})", units::percent(least)),
+        None => "unknown".into(),
+    }
+}
+
+/// Returns an unknown exposure as a table tells it: `≥ 12.5 %, unknown`.
+pub fn unknown_share_words(row: &SplitRow) -> String {
+    match least_share(row) {
+        Some(least) => format!("≥ {}, unknown", units::percent(least)),
+        None => "unknown".into(),
     }
 }
 

@@ -26,8 +26,9 @@ const TEMPLATE: &str = include_str!("../assets/report/report.html");
 const STYLE: &str = include_str!("../assets/report/report.css");
 
 /// The script in the order in which its parts need each other.
-const SCRIPT: [&str; 11] = [
+const SCRIPT: [&str; 12] = [
     include_str!("../assets/report/format.js"),
+    include_str!("../assets/report/judge.js"),
     include_str!("../assets/report/page.js"),
     include_str!("../assets/report/axis.js"),
     include_str!("../assets/report/scatter.js"),

@@ -15,6 +15,9 @@ const BYTE_UNITS: [(f64, &str); 5] = [
     (1.0, "B"),
 ];
 
+/// Beyond these, two percentages that a person compares are the same.
+const MOST_DECIMALS_OF_PERCENT: usize = 12;
+
 /// Returns a time with three significant digits in the unit that suits it: `3.20 ms`, `1.24 s`.
 ///
 /// # Example
@@ -50,17 +53,6 @@ pub fn bytes(bytes: u64) -> String {
     format!("{} {name}", three_digits(bytes as f64 / unit_bytes))
 }
 
-/// Returns bytes with three significant digits in decimal units, as memory and traffic are sold:
-/// `2.00 GB`.
-pub fn decimal_bytes(bytes: u64) -> String {
-    let units = [(1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB")];
-    let found = units.iter().find(|(unit, _)| bytes as f64 >= *unit);
-    match found {
-        Some((unit, name)) => format!("{} {name}", three_digits(bytes as f64 / unit)),
-        None => format!("{bytes} B"),
-    }
-}
-
 /// Returns bytes without trailing zeros, as ticks of an axis carry them: `32 KiB`, `1 MiB`.
 pub fn bytes_tick(value_bytes: u64) -> String {
     without_trailing_zeros(&bytes(value_bytes))
@@ -69,6 +61,17 @@ pub fn bytes_tick(value_bytes: u64) -> String {
 /// Returns a share of one as a percentage with one decimal: `percent(0.973)` is `97.3 %`.
 pub fn percent(share: f64) -> String {
     format!("{} %", decimal(share * 100.0, 1))
+}
+
+/// Returns two shares as percentages, with as many decimals more as tell them apart.
+pub fn percents_apart(left: f64, right: f64) -> (String, String) {
+    let words = |decimals| {
+        let word = |share: f64| format!("{} %", decimal(share * 100.0, decimals));
+        (word(left), word(right))
+    };
+    let mut all = (1..=MOST_DECIMALS_OF_PERCENT).map(words);
+    let apart = all.find(|(left, right)| left != right);
+    apart.unwrap_or_else(|| words(1))
 }
 
 /// Returns a probability by its base-2 logarithm: `power_of_two(-61.25)` is `2^−61.2`.
@@ -367,17 +370,11 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_decimal_where_limits_are() {
-        check(
-            decimal_bytes,
-            &[
-                (0, "0 B"),
-                (999, "999 B"),
-                (1000, "1.00 kB"),
-                (41_402_368, "41.4 MB"),
-                (2_000_000_000, "2.00 GB"),
-            ],
-        );
+    fn shares_that_differ_read_so() {
+        let apart = |left, right| percents_apart(left, right);
+        assert_eq!(apart(0.3, 0.25), ("30.0 %".into(), "25.0 %".into()));
+        assert_eq!(apart(0.04249, 0.042), ("4.25 %".into(), "4.20 %".into()));
+        assert_eq!(apart(0.5, 0.5), ("50.0 %".into(), "50.0 %".into()));
     }
 
     #[test]

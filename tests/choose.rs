@@ -92,6 +92,7 @@ fn a_choice_reads_as_it_should() {
     let desk = with_rows();
     let choose = |options: &str| desk.succeed(&format!("choose toy {options}")).stdout;
     insta::assert_snapshot!("choice", choose(""));
+    insta::assert_snapshot!("choice_and_why", choose("--why"));
     insta::assert_snapshot!(
         "choice_within_limits",
         choose("--network wan --max-client-memory 2GB --max-exposure 40% --min-accuracy 0.95")
@@ -108,7 +109,7 @@ fn a_choice_reads_as_it_should() {
 #[test]
 fn nothing_left_names_limits_and_the_nearest_split() {
     let desk = with_rows();
-    let ran = desk.run("choose toy --max-client-memory 10MB --max-exposure 10%");
+    let ran = desk.run("choose toy --max-client-memory 10MB --max-exposure 10% --why");
     assert_eq!(ran.code, Some(7), "{}", ran.stderr);
     insta::assert_snapshot!("nothing_left", ran.stderr);
     assert!(ran.stdout.contains("gives away 30.0 %, 10.0 % allowed"));
@@ -117,7 +118,7 @@ fn nothing_left_names_limits_and_the_nearest_split() {
 #[test]
 fn unknown_exposure_counts_as_the_least_where_asked() {
     let desk = with_rows_of_which(|placement| !["CCSS", "CSSC"].contains(&placement));
-    let ran = desk.run("choose toy --max-exposure 40% --min-accuracy 0.95");
+    let ran = desk.run("choose toy --max-exposure 40% --min-accuracy 0.95 --why");
     assert_eq!(ran.code, Some(7), "{}", ran.stderr);
     assert!(ran.stdout.contains("exposure unknown"), "{}", ran.stdout);
     assert!(ran.stderr.contains("--count-handed-over"), "{}", ran.stderr);
@@ -131,13 +132,13 @@ fn unknown_exposure_counts_as_the_least_where_asked() {
 #[test]
 fn splits_that_give_everything_away_are_taken_only_where_asked() {
     let desk = with_rows();
-    let default = desk.succeed("choose toy").stdout;
+    let default = desk.succeed("choose toy --why").stdout;
     assert!(
         default.contains("without 1 that are known to give"),
         "{default}"
     );
     assert!(
-        default.contains("CCCC   gives the whole model away"),
+        default.contains("CCCC  gives the whole model away"),
         "{default}"
     );
     let asked = desk.succeed("choose toy --max-exposure 100%").stdout;

@@ -37,9 +37,20 @@ fn tables_are_exported_to_standard_output_and_to_files() {
     lines.sort_unstable();
     assert_eq!(lines.len(), 4);
     assert!(lines[0].starts_with("CCC,0,100.0"), "{lines:?}");
-    let out = desk.succeed("export results --format latex --front --out table.tex");
+    // Linear segments are solved.
+    desk.refuse(
+        2,
+        "export results --format latex --front",
+        &["--front", "give the whole model away"],
+    );
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/results/example-digits-cnn");
+    let out = desk.succeed(&format!(
+        "export {example} --format latex --front --out table.tex"
+    ));
     assert_eq!(out.stdout, "");
-    assert!(desk.read("table.tex").ends_with("\\end{table}\n"));
+    let table = desk.read("table.tex");
+    assert!(table.ends_with("\\end{table}\n"));
+    assert!(table.contains("$\\geq$ 4.2, unknown"), "{table}");
 }
 
 #[test]

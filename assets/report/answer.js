@@ -1,11 +1,10 @@
 // The answer to the reader's conditions in words, and what else there is to weigh.
 
 const BEST = 5;
+const WITHOUT_LIMITS = { memory: null, exposure: null, accuracy: null };
 const RANKING_TITLES = [
   "split", "exposure", "modelled time", "of it network", "of it keys", "measured online", "client memory", "up", "down", "rounds", "accuracy",
 ];
-
-const leastWords = (split) => (split.leastExposure === null ? UNKNOWN : `≥ ${percent(split.leastExposure)}`);
 
 // What the client ends up with, in words; where no attack ran to its end, the least of it.
 function exposed(split) {
@@ -18,7 +17,7 @@ function limitWords({ memory, exposure, accuracy }) {
   const preset = (id) => (byId(id).value === byId(id).defaultValue ? " (preset)" : "");
   return [
     exposure === null ? null : `exposure at most ${percent(exposure)}${preset("most-exposure")}`,
-    memory === null ? null : `client memory at most ${threeDigits(memory / 1e9)}${NBSP}GB`,
+    memory === null ? null : `client memory at most ${bytes(memory)}`,
     accuracy === null ? null : `accuracy at least ${percent(accuracy)}`,
   ].filter(Boolean);
 }
@@ -26,10 +25,10 @@ function limitWords({ memory, exposure, accuracy }) {
 function drawAnswer() {
   const [network, conditions] = [yourNetwork(), yourConditions()];
   const limits = limitWords(conditions);
-  const ranked = ranking(network, conditions);
+  const ranked = ranking(usable(), network, conditions);
   byId("answer").classList.toggle("unmet", ranked.length === 0);
   if (ranked.length === 0) {
-    byId("answer").replaceChildren(`No split meets these conditions: ${limits.join(", ")}. `, ...unknowns(null, network, conditions), ...nearest(conditions), leftOut(conditions));
+    byId("answer").replaceChildren(`No split meets these conditions: ${limits.join(", ")}. `, ...caveatWords(network, conditions), ...nearestWords(conditions), leftOut(conditions));
     return [byId("ranking"), byId("hides-more")].forEach((part) => part.replaceChildren());
   }
   const [{ split, total, added, keys }] = ranked;
@@ -38,7 +37,7 @@ function drawAnswer() {
     splitLink(split),
     ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network and ${seconds(keys)} its share of the keys. `,
     `The client needs ${bytes(split.memory)}; exposure ${exposed(split)}; accuracy ${percent(split.accuracy)} (simulated). `,
-    ...unknowns(ranked[0], network, conditions),
+    ...caveatWords(network, conditions),
     ...withoutLimits(split, network, conditions, limits.length),
     leftOut(conditions),
   );
@@ -48,7 +47,7 @@ function drawAnswer() {
 
 function drawRanking(ranked) {
   const rows = ranked.slice(0, BEST).map(({ split, total, added, keys }) => [
-    splitLink(split), split.exposure === null ? leastWords(split) : percent(split.exposure), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
+    splitLink(split), exposureWords(split), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
     bytes(split.up), bytes(split.down), String(split.rounds), percent(split.accuracy),
   ]);
   byId("ranking").replaceChildren(simpleTable(RANKING_TITLES, rows));
@@ -56,41 +55,32 @@ function drawRanking(ranked) {
 
 // What the limits cost in time.
 function withoutLimits(split, network, conditions, count) {
-  const best = ranking(network, { ...conditions, memory: null, exposure: null, accuracy: null })[0];
+  const [best] = ranking(usable(), network, { ...conditions, ...WITHOUT_LIMITS });
   if (count === 0 || !best) return [];
   const limits = count === 1 ? "that limit" : "these limits";
   if (best.split === split) return [`It is the best without ${limits} too. `];
   return [`Without ${limits} `, splitLink(best.split), ` is best: ${seconds(best.total)}, exposure ${exposed(best.split)}. `];
 }
 
-// What an unknown exposure means: for the best split, or for a faster one that it keeps out.
-function unknowns(found, network, conditions) {
-  if (conditions.exposure === null) return [];
-  if (found?.split.exposure === null) return ["No attack on its server’s layers ran to its end, which is no sign of safety. "];
-  const open = ranking(network, { ...conditions, exposure: null }).filter(({ split }) => split.exposure === null);
-  const best = open.find(({ split }) => within(split.leastExposure, conditions.exposure));
-  if (!best || (found && best.total >= found.total)) return [];
-  return [
-    splitLink(best.split), ` would take ${seconds(best.total)}, but its exposure is ${exposed(best.split)}: no attack on its server’s `,
-    "layers ran to its end, which is no sign of safety. ",
-  ];
-}
+// Why an exposure is not known; what no attack found is not thereby safe.
+const WHY_UNKNOWN = {
+  "attack stopped": "an attack on a segment of it was stopped",
+  "not mounted": "no attack was mounted on a segment of it",
+};
+const whyUnknown = (split) => WHY_UNKNOWN[split.value("exposure_is")] ?? "the row does not tell";
 
-// By how much of each limit a split misses it, as `splitbench choose` adds them up.
-function excess(split, conditions) {
-  const { memory, exposure, accuracy } = conditions;
-  const over = (found, most, miss) => (most === null ? 0 : found === null ? Infinity : Math.max(0, miss(found, most)));
-  return (
-    over(split.memory, memory, (found, most) => found / Math.max(most, 1) - 1) +
-    over(countedExposure(split, conditions), exposure, (found, most) => found - most) +
-    over(split.accuracy, accuracy, (found, least) => least - found)
-  );
-}
+const CAVEATS = {
+  noisy: () => ["Its times are noisy: beside them a fixed batch of bootstraps strayed by more than a tenth. "],
+  single: () => [`Its time is one sample (n${NBSP}=${NBSP}1), which has no spread. `],
+  close: ({ split, slower }) => [splitLink(split), ` is ${percent(slower)} slower, which noisy or single samples do not tell apart. `],
+  unknown: ({ split }) => [`Its exposure is unknown, for ${whyUnknown(split)}; what was not found is not thereby safe. `],
+  "kept out": ({ split, total }) => [splitLink(split), ` would take ${seconds(total)}, but its exposure is ${exposed(split)}: ${whyUnknown(split)}. `],
+};
 
-function nearest(conditions) {
-  const candidates = allowed({ ...conditions, memory: null, exposure: null, accuracy: null });
-  const misses = candidates.map((split) => excess(split, conditions));
-  const split = candidates[misses.indexOf(Math.min(...misses))];
+const caveatWords = (network, conditions) => caveats(usable(), network, conditions).flatMap((caveat) => CAVEATS[caveat.kind](caveat));
+
+function nearestWords(conditions) {
+  const split = nearest(usable(), conditions);
   if (!split) return [];
   return ["The nearest is ", splitLink(split), `: client ${bytes(split.memory)}, exposure ${exposed(split)}, accuracy ${percent(split.accuracy)}. `];
 }
@@ -98,7 +88,7 @@ function nearest(conditions) {
 // The split that gives away least, as far as is known, at its time, and the settings
 // that the sweep ran without.
 function hidesMore(split, network, conditions) {
-  const others = ranking(network, { ...conditions, memory: null, exposure: null, accuracy: null });
+  const others = ranking(usable(), network, { ...conditions, ...WITHOUT_LIMITS });
   const known = ({ split }) => split.exposure ?? split.leastExposure ?? 1;
   const less = others.filter((other) => known(other) < known({ split }));
   const least = less.sort((a, b) => known(a) - known(b) || a.total - b.total)[0];

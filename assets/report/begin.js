@@ -5,7 +5,7 @@ function begin() {
   byId("host").append(...hosts);
   byId("host-choice").hidden = hosts.length < 2;
   const start = () => {
-    chosen.split = ranking(yourNetwork(), yourConditions())[0]?.split ?? usable()[0] ?? ofHost()[0] ?? null;
+    chosen.split = ranking(usable(), yourNetwork(), yourConditions())[0]?.split ?? usable()[0] ?? ofHost()[0] ?? null;
     drawAll();
   };
   byId("host").addEventListener("change", (event) => {

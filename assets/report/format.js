@@ -33,6 +33,12 @@ function percent(share) {
   return share === null ? UNKNOWN : `${decimal(share * 100, 1)}${NBSP}%`;
 }
 
+// What the client ends up with, in a table: where that is not known, the least of it.
+function exposureWords({ exposure, leastExposure }) {
+  if (exposure !== null) return percent(exposure);
+  return leastExposure === null ? UNKNOWN : `≥${NBSP}${percent(leastExposure)}, unknown`;
+}
+
 function plain(value) {
   if (value === null || value === "") return UNKNOWN;
   if (typeof value !== "number") return String(value);

@@ -14,7 +14,7 @@ const roundTrips = steps(LEAST_ROUND_TRIP, MOST_ROUND_TRIP, MAP_ROWS);
 function bestCells(candidates, conditions) {
   const terms = candidates.map((split) => ({
     split,
-    fixed: computing(split, conditions) + keyMaking(split, conditions),
+    fixed: modelled(split, null, conditions).total,
     bits: 8 * (split.up + split.down + split.keys / conditions.inferences),
     rounds: split.rounds + (split.keys > 0 ? 1 / conditions.inferences : 0),
   }));
@@ -34,7 +34,7 @@ function bestCells(candidates, conditions) {
 function drawMap() {
   const container = byId("map");
   const [conditions, own] = [yourConditions(), yourNetwork()];
-  const candidates = allowed(conditions);
+  const candidates = allowed(usable(), conditions);
   byId("map-words").textContent = "";
   if (candidates.length === 0) {
     byId("map-legend").replaceChildren();

@@ -20,33 +20,7 @@ const svg = (name, attributes = {}, ...children) =>
   fill(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 
 const figures = JSON.parse(byId("figures").textContent);
-const columnAt = new Map(figures.columns.map((column, index) => [column.name, index]));
-
-const splits = figures.rows.map((cells, index) => {
-  const value = (name) => cells[columnAt.get(name)] ?? null;
-  const [up, down] = [value("upload_bytes"), value("download_bytes")];
-  return {
-    index,
-    value,
-    placement: value("placement"),
-    status: value("status"),
-    host: value("host"),
-    online: value("online_s_median"),
-    memory: value("client_peak_rss_bytes"),
-    up,
-    down,
-    bytes: up === null || down === null ? null : up + down,
-    keys: value("evaluation_key_bytes") ?? 0,
-    rounds: value("rounds") ?? 0,
-    exposure: value("exposure"),
-    // Known or not, it is no less than this.
-    leastExposure: value("exposed_weight_share_least") ?? value("client_weight_share"),
-    accuracy: value("simulated_accuracy"),
-    dominatedBy: figures.dominated_by[index],
-    isOk: figures.dominated_by[index] !== null,
-    serverLayers: [...value("placement")].filter((letter) => letter === "S").length,
-  };
-});
+const splits = readSplits(figures);
 
 const chosen = { host: figures.hosts.length > 1 ? figures.hosts[0] : null, split: null };
 const ofHost = () => splits.filter((split) => chosen.host === null || split.host === chosen.host);
@@ -95,7 +69,7 @@ function describe(split) {
     `${seconds(split.online)} online`,
     `client ${bytes(split.memory)}`,
     `${bytes(split.up)} up, ${bytes(split.down)} down, ${count(split.rounds, "round")}`,
-    `exposure ${percent(split.exposure)}`,
+    `exposure ${exposureWords(split)}`,
   ];
 }
 

@@ -1,9 +1,9 @@
-// Online time against one more figure: every split a dot, the front larger, ringed, joined and named.
+// Online time against one more figure: every split a dot, the front larger, ringed and named.
 
 const SCATTERS = [
-  { id: "chart-memory", of: (split) => split.memory, front: "client_memory", format: bytes, base: 2, words: "client memory" },
-  { id: "chart-bytes", of: (split) => split.bytes, front: "bytes", format: bytes, isLog: true, words: "bytes up and down" },
-  { id: "chart-exposure", of: (split) => split.exposure, front: "exposure", format: percent, most: 1, words: "exposure" },
+  { id: "chart-memory", of: (split) => split.memory, format: bytes, base: 2, words: "client memory" },
+  { id: "chart-bytes", of: (split) => split.bytes, format: bytes, isLog: true, words: "bytes up and down" },
+  { id: "chart-exposure", of: (split) => split.exposure, format: percent, most: 1, words: "exposure" },
 ];
 
 const layerCount = figures.layers.length;
@@ -15,7 +15,7 @@ function serverColour(layers) {
   return `color-mix(in srgb, var(--${to}) ${Math.round(100 * part)}%, var(--${from}))`;
 }
 
-function drawScatter({ id, of, front: name, format, isLog, base, most, words }) {
+function drawScatter({ id, of, format, isLog, base, most, words }) {
   const container = byId(id);
   const points = usable().filter((split) => of(split) !== null && split.online > 0);
   if (points.length === 0) {
@@ -27,9 +27,9 @@ function drawScatter({ id, of, front: name, format, isLog, base, most, words }) 
   const x = logScale(Math.min(...times) / 1.5, Math.max(...times) * 1.5, left, right);
   const y = verticalScale(points.map(of), { isLog, base, most, top, bottom });
   const place = (split) => [x.at(split.online), y.at(of(split))];
-  const onFront = new Set(figures.fronts[name]);
-  const front = figures.fronts[name].map((index) => splits[index]).filter((split) => points.includes(split));
-  const dots = points.map((split) => dot(split, place(split), onFront.has(split.index)));
+  const isOnFront = (split) => split.dominatedBy === NOT_DOMINATED;
+  const front = points.filter(isOnFront).sort((a, b) => a.online - b.online);
+  const dots = points.map((split) => dot(split, place(split), isOnFront(split)));
   const title = `Online time against ${words} of ${count(points.length, "split")}; on the front: ${names(front)}`;
   const drawn = svg(
     "svg",
@@ -37,7 +37,6 @@ function drawScatter({ id, of, front: name, format, isLog, base, most, words }) 
     leftAxis(y, { left, right, format: (value) => (value === 0 ? "0" : tick(format(value))) }),
     bottomAxis(x, { top, bottom, format: (value) => tick(seconds(value)), title: "online time, logarithmic", middle: (left + right) / 2 }),
     svg("text", { class: "tick", x: 0, y: 12 }, isLog ? `${words}, logarithmic` : words),
-    svg("path", { class: "front", d: staircase(front.map(place)) }),
     svg("g", {}, ...dots.sort((a, b) => a.isFront - b.isFront).map((each) => each.node)),
     svg("g", {}, ...labels(front, place, points, { left, right, top, bottom })),
   );
@@ -69,17 +68,10 @@ function dot(split, [cx, cy], isFront) {
   return { node, isFront };
 }
 
-// Between two splits of the front nothing better than the left one is reached.
-function staircase(places) {
-  return places.map(([x, y], at) => (at === 0 ? `M${x},${y}` : `H${x}V${y}`)).join("");
-}
-
 // Names of the front and of the split without a server, each where it hides no other name.
 function labels(front, place, points, { left, right, top, bottom }) {
   const reference = points.filter((split) => split.serverLayers === 0);
-  const places = front.map(place);
-  const steps = places.slice(1).flatMap(([x, y], at) => [[places[at][0], places[at][1], x, places[at][1]], [x, places[at][1], x, y]]);
-  const taken = [...points.map(place).map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]), ...steps];
+  const taken = points.map(place).map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
   const found = [];
   // The ends of the front come first.
   for (const split of new Set([...reference, front[0], front.at(-1), ...front].filter(Boolean))) {
@@ -107,7 +99,7 @@ function scatterLegend() {
   const marks = most.map((layers) => key(swatch(serverColour(layers)), String(layers)));
   const ring = html("i", { class: "swatch ring" });
   const chosenRing = html("i", { class: "swatch ring chosen" });
-  marks.push(key(ring, "not dominated in the two figures"), key(chosenRing, "the split chosen"));
+  marks.push(key(ring, "the front: not dominated"), key(chosenRing, "the split chosen"));
   byId("scatter-legend").replaceChildren("layers on the server: ", ...marks);
 }
 

@@ -3,7 +3,7 @@
 const DEFAULT_COLUMNS = [
   "placement", "exposure", "status", "online_s_median", "client_peak_rss_bytes", "server_peak_rss_bytes", "upload_bytes",
   "download_bytes", "evaluation_key_bytes", "rounds", "bootstrap_count", "simulated_accuracy", "log2_p_fail",
-  "out_of_range_count",   "dominated_by", "reason",
+  "out_of_range_count", "dominated_by", "reason",
 ];
 const FEW_ROWS = 100;
 
@@ -17,22 +17,19 @@ const DOMINATED_BY = {
 const isFirst = (column) => ["placement", "exposure"].includes(column.name);
 const ordered = [...figures.columns].sort((a, b) => isFirst(b) - isFirst(a));
 const allColumns = [...ordered, DOMINATED_BY];
-// Instead of the index of the split that dominates.
-const [NOT_DOMINATED, FOR_COMPARISON] = [-1, -2];
 const isEmpty = (name) => name !== "dominated_by" && splits.every((split) => split.value(name) === null);
 const shown = new Set(DEFAULT_COLUMNS.filter((name) => !isEmpty(name)));
 const order = { name: "online_s_median", direction: 1 };
 let allRows = false;
 
-// A typed number times a power of ten: exactly what is written so, which a product is not.
-const limit = (id, exponent) => {
-  const value = byId(id).valueAsNumber;
-  if (!Number.isFinite(value)) return null;
-  const exact = Number(`${value}e${exponent}`);
-  return Number.isFinite(exact) ? exact : value * 10 ** exponent;
+// What is typed as a percentage is exactly what is written so, which a product is not.
+const typed = (id, exact) => (Number.isFinite(byId(id).valueAsNumber) ? exact(byId(id).valueAsNumber) : null);
+const hundredths = (value) => {
+  const exact = Number(`${value}e-2`);
+  return Number.isFinite(exact) ? exact : value / 100;
 };
-
-const within = (value, most) => most === null || (value !== null && value <= most);
+const milliseconds = (value) => value / 1e3;
+const mebibytes = (value) => value * 2 ** 20;
 
 function wantedPlacement() {
   const words = byId("filter-placement").value.trim().toUpperCase();
@@ -44,7 +41,9 @@ function wantedPlacement() {
 // The splits of the table in its order.
 function shownSplits() {
   const [status, fits] = [byId("filter-status").value, wantedPlacement()];
-  const [online, memory, exposure] = [limit("filter-online", -3), limit("filter-memory", 6), limit("filter-exposure", -2)];
+  const online = typed("filter-online", milliseconds);
+  const memory = typed("filter-memory", mebibytes);
+  const exposure = typed("filter-exposure", hundredths);
   const hidesDominated = byId("hide-dominated").checked;
   const found = ofHost().filter(
     (split) =>
@@ -85,7 +84,7 @@ function cell(split, column) {
   }
   const isStatus = column.name === "status";
   const isBad = isStatus && split.status !== "ok";
-  const words = isStatus ? statusWords(split) : FORMATS[column.kind](split.value(column.name));
+  const words = isStatus ? statusWords(split) : column.name === "exposure" ? exposureWords(split) : FORMATS[column.kind](split.value(column.name));
   return html("td", { class: isBad ? "bad" : column.kind === "text" ? null : "number" }, words);
 }
 

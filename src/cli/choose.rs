@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::scenario::ScenarioArguments;
 use super::{print, read_splits};
-use crate::choose::{Candidate, Choice, Limits, choose};
+use crate::choose::{Candidate, Choice, Limits, Reason, choose};
 use crate::error::{Error, Result};
 use crate::exposure;
 use crate::objective::Objective;
@@ -44,6 +44,9 @@ pub struct ChooseArguments {
     /// Only rows whose host holds these words: times of different hosts do not compare
     #[arg(long, value_name = "WORDS")]
     host: Option<String>,
+    /// Say of each of the other splits why it is not the one
+    #[arg(long)]
+    why: bool,
     #[command(flatten)]
     scenario: ScenarioArguments,
 }
@@ -72,7 +75,7 @@ pub fn run(arguments: &ChooseArguments) -> Result<()> {
         counts_handed_over: arguments.count_handed_over,
     };
     let choice = choose(&rows, &scenario, &limits, arguments.minimise);
-    print(lines(&choice, &scenario, arguments.minimise))?;
+    print(lines(&choice, &scenario, &limits, arguments.why))?;
     match choice.ranked.is_empty() {
         true => Err(Error::NothingLeft(why_nothing(&choice))),
         false => Ok(()),
@@ -107,76 +110,149 @@ fn of_host(rows: Vec<SplitRow>, arguments: &ChooseArguments) -> Result<Vec<Split
 }
 
 /// Returns what a person reads.
-fn lines(choice: &Choice<'_>, scenario: &Scenario, objective: Objective) -> Vec<String> {
-    let priced = scenario.prices != Prices::default();
-    let width = choice
-        .ranked
-        .iter()
-        .map(|candidate| candidate.row.placement.len())
-        .chain(choice.rejected.iter().map(|(row, _)| row.placement.len()))
-        .chain(choice.unmeasured.iter().map(|row| row.placement.len()))
-        .max()
-        .unwrap_or(0)
-        .max("split".len());
-    let mut lines = vec![
-        format!("modelled from measured rows: {scenario}"),
-        format!("least {} first", objective.word()),
-    ];
+fn lines(choice: &Choice<'_>, scenario: &Scenario, limits: &Limits, why: bool) -> Vec<String> {
+    let mut lines = vec![format!("modelled from measured rows: {scenario}")];
+    let words = limits.words();
+    if !words.is_empty() {
+        lines.push(format!("within {}", words.join(", ")));
+    }
+    lines.push(format!("least {} first", choice.objective.word()));
     let count = choice.giving_all_away();
     if count > 0 {
         lines.push(format!(
             "without {count} that are known to give the whole model away; --max-exposure 100% takes them in"
         ));
     }
-    lines.push(String::new());
-    if let Some((best, others)) = choice.ranked.split_first() {
-        let front =
-            |candidate: &&Candidate<'_>| choice.front.contains(&candidate.row.placement.as_str());
-        let table = |candidates: Vec<&Candidate<'_>>| {
-            let rows = candidates.into_iter();
-            rows.map(|candidate| row(candidate, width, priced))
-                .collect::<Vec<_>>()
-        };
-        lines.push(header("best", width, priced));
-        lines.extend(table(vec![best]));
-        let failure = best.row.failure_words();
-        lines.extend(failure.map(|words| format!("  {:width$}  {words}", "")));
-        if !others.is_empty() {
-            lines.push(String::new());
-            lines.push(header("runners-up", width, priced));
-            lines.extend(table(others.iter().take(RUNNERS_UP).collect()));
-        }
-        lines.push(String::new());
-        lines.push(header("front", width, priced));
-        lines.extend(table(choice.ranked.iter().filter(front).collect()));
+    if let Some(best) = choice.ranked.first() {
+        lines.extend([String::new(), recommendation(best, scenario)]);
     }
-    if !choice.rejected.is_empty() {
-        lines.push(String::new());
-        lines.push("rejected".into());
-        for (row, reason) in &choice.rejected {
-            lines.push(format!("  {:width$}  {reason}", row.placement));
+    let caveats = choice.caveats();
+    lines.extend(caveats.iter().map(|caveat| format!("  note: {caveat}")));
+    lines.extend(tables(choice, scenario.prices != Prices::default()));
+    lines.push(String::new());
+    lines.extend(match why {
+        true => reasons(choice),
+        false => others(choice),
+    });
+    lines
+}
+
+/// Returns the sentence that says which split to take.
+fn recommendation(best: &Candidate<'_>, scenario: &Scenario) -> String {
+    let bytes = |objective| {
+        let bytes = best.value(objective);
+        bytes.map(|bytes| units::bytes(bytes.round() as u64))
+    };
+    let figures = [
+        Some(format!(
+            "{} per inference",
+            units::seconds(best.modelled.time_s)
+        )),
+        bytes(Objective::ClientMemory).map(|bytes| format!("{bytes} at the client")),
+        bytes(Objective::ServerMemory).map(|bytes| format!("{bytes} at the server")),
+        bytes(Objective::Bytes).map(|bytes| format!("{bytes} sent and received")),
+        Some(match exposure::share(best.row) {
+            Some(share) => format!("exposure {}", units::percent(share)),
+            None => format!("exposure {}", exposure::unknown_words(best.row)),
+        }),
+        best.row
+            .simulated_accuracy
+            .map(|share| format!("accuracy {} (simulated)", units::percent(share))),
+        (scenario.prices != Prices::default())
+            .then(|| format!("{:.4} for 1,000", best.modelled.money_per_1000)),
+    ];
+    let figures: Vec<String> = figures.into_iter().flatten().collect();
+    format!("take {}: {}", best.row.placement, figures.join(", "))
+}
+
+/// Returns the runners-up and the front.
+fn tables(choice: &Choice<'_>, priced: bool) -> Vec<String> {
+    let placements = choice.ranked.iter().map(|c| c.row.placement.len());
+    let width = placements.max().unwrap_or(0).max("runners-up".len() - 2);
+    let mut lines = Vec::new();
+    let mut table = |title: &str, candidates: Vec<&Candidate<'_>>| {
+        if !candidates.is_empty() {
+            lines.extend([String::new(), header(title, width, priced)]);
+            lines.extend(candidates.into_iter().map(|c| row(c, width, priced)));
         }
+    };
+    let front = |candidate: &&Candidate<'_>| {
+        let mut front = choice.front.iter();
+        front.any(|row| std::ptr::eq(*row, candidate.row))
+    };
+    let others = choice.ranked.iter().skip(1);
+    table("best", choice.ranked.iter().take(1).collect());
+    table("runners-up", others.take(RUNNERS_UP).collect());
+    table("front", choice.ranked.iter().filter(front).collect());
+    let failure = choice
+        .ranked
+        .first()
+        .and_then(|best| best.row.failure_words());
+    lines.extend(failure.map(|words| format!("\nof the best: {words}")));
+    lines
+}
+
+/// Returns why each of the other splits is not the one.
+fn reasons(choice: &Choice<'_>) -> Vec<String> {
+    let rejected = choice.rejected.iter().map(|(row, _)| *row);
+    let rows = rejected.chain(choice.unmeasured.iter().copied());
+    let width = rows.map(|row| row.placement.len()).max().unwrap_or(0);
+    let mut lines = Vec::new();
+    if !choice.rejected.is_empty() {
+        lines.push("rejected".into());
+        let reasons = choice.rejected.iter();
+        lines.extend(reasons.map(|(row, reason)| format!("  {:width$}  {reason}", row.placement)));
     }
     if !choice.unmeasured.is_empty() {
-        lines.push(String::new());
         lines.push("not measured".into());
-        for row in &choice.unmeasured {
-            let reason = row.reason.as_deref().map(|reason| format!(": {reason}"));
-            let reason = reason.unwrap_or_default();
-            lines.push(format!(
-                "  {:width$}  {}{reason}",
-                row.placement, row.status
-            ));
-        }
     }
+    lines.extend(choice.unmeasured.iter().map(|row| {
+        let reason = row.reason.as_deref().map(|reason| format!(": {reason}"));
+        let reason = reason.unwrap_or_default();
+        format!("  {:width$}  {}{reason}", row.placement, row.status)
+    }));
     lines
+}
+
+/// Counts the other splits.
+fn others(choice: &Choice<'_>) -> Vec<String> {
+    let dominated =
+        |(_, reason): &&(&SplitRow, Reason<'_>)| matches!(reason, Reason::Dominated { .. });
+    let over = |(_, reason): &&(&SplitRow, Reason<'_>)| matches!(reason, Reason::Limits(_));
+    let counts = [
+        (
+            choice.rejected.iter().filter(over).count(),
+            "over the limits",
+        ),
+        (
+            choice.rejected.iter().filter(dominated).count(),
+            "dominated",
+        ),
+        (choice.unmeasured.len(), "not measured"),
+    ];
+    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
+    let words: Vec<String> = counts
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    match words.as_slice() {
+        [] => Vec::new(),
+        words => vec![format!("{}: --why says why", words.join(", "))],
+    }
+}
+
+/// Returns what the client ends up with; where that is not known, the least of it.
+fn exposure_words(candidate: &Candidate<'_>) -> String {
+    match exposure::share(candidate.row) {
+        Some(share) => units::percent(share),
+        None => exposure::unknown_share_words(candidate.row),
+    }
 }
 
 fn header(title: &str, width: usize, priced: bool) -> String {
     let price = if priced { "  money for 1000" } else { "" };
     let width = width + 2;
     format!(
-        "{title:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}  {:>8}  {:>9}  {:>12}{price}",
+        "{title:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>18}  {:>8}  {:>9}  {:>12}{price}",
         "time", "client", "server", "bytes", "given away", "accuracy", "failure", "out of range"
     )
 }
@@ -185,29 +261,24 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
     let unknown = || "-".to_owned();
     let value = |objective: Objective| candidate.value(objective);
     let bytes = |objective| {
-        let bytes = value(objective).map(|bytes| units::decimal_bytes(bytes.round() as u64));
+        let bytes = value(objective).map(|bytes| units::bytes(bytes.round() as u64));
         bytes.unwrap_or_else(unknown)
     };
     let price = match priced {
         true => format!("  {:>14.4}", candidate.modelled.money_per_1000),
         false => String::new(),
     };
-    let exposure = match exposure::share(candidate.row) {
-        Some(share) => units::percent(share),
-        None => exposure::least_share(candidate.row)
-            .map_or_else(unknown, |least| format!("≥ {}", units::percent(least))),
-    };
     let accuracy = candidate.row.simulated_accuracy;
     let failure = candidate.row.log2_p_fail.map(units::power_of_two);
     let out_of_range = candidate.row.out_of_range_count;
     format!(
-        "  {:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}  {:>8}  {:>9}  {:>12}{price}",
+        "  {:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>18}  {:>8}  {:>9}  {:>12}{price}",
         candidate.row.placement,
         units::seconds(candidate.modelled.time_s),
         bytes(Objective::ClientMemory),
         bytes(Objective::ServerMemory),
         bytes(Objective::Bytes),
-        exposure,
+        exposure_words(candidate),
         accuracy.map_or_else(unknown, units::percent),
         failure.unwrap_or_else(unknown),
         out_of_range.map_or_else(unknown, |count| count.to_string()),

@@ -300,7 +300,7 @@ fn front_lines(
         "front", "time", "client", "server", "bytes", "given away"
     ));
     lines.extend(front.iter().map(|solution| {
-        let bytes = |objective| units::decimal_bytes(solution.cost.value(objective).round() as u64);
+        let bytes = |objective| units::bytes(solution.cost.value(objective).round() as u64);
         format!(
             "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}",
             solution.placement,

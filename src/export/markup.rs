@@ -75,6 +75,7 @@ fn escape_latex(text: &str) -> String {
         match letter {
             '\\' => escaped.push_str("\\textbackslash{}"),
             '~' => escaped.push_str("\\textasciitilde{}"),
+            '≥' => escaped.push_str("$\\geq$"),
             '^' => escaped.push_str("\\textasciicircum{}"),
             '&' | '%' | '$' | '#' | '_' | '{' | '}' => escaped.extend(['\\', letter]),
             '<' | '>' | '|' => escaped.extend(['$', letter, '$']),

@@ -71,8 +71,10 @@ pub(crate) fn finished(placement: &str) -> SplitRow {
             0.971 - 0.0031 * f64::from(uploads) * wobble - 1e-5 * bootstraps as f64 * wobble,
         ),
         noiseless_accuracy: Some(0.973 - 0.0016 * f64::from(uploads)),
-        client_weight_share: Some(0.5),
-        exposed_weight_share: Some(0.5),
+        client_peak_rss_bytes: Some((42e6 + 7e8 * client_share * wobble) as u64),
+        rounds: Some(uploads as usize),
+        client_weight_share: Some(client_share),
+        exposed_weight_share: Some(if uploads == 0 { 1.0 } else { 0.5 }),
         ..row(placement, "ok")
     }
 }

@@ -1,4 +1,6 @@
-//! Online time against peak memory: every split a dot, the Pareto front marked and labelled.
+//! Online time against peak memory: every split a dot, the front marked and labelled.
+
+use std::collections::HashMap;
 
 use plotters::style::RGBColor;
 
@@ -12,8 +14,8 @@ use super::page::{
 };
 use super::palette::{BLUE, GREY, INK, VERMILLION, blend, tint};
 use super::scene::{Align, Area, Marker, Scene, Shape, Text};
-use crate::pareto;
 use crate::row::SplitRow;
+use crate::standing::{Standing, standings};
 use crate::units;
 
 /// Height of the panel.
@@ -37,7 +39,7 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     // The page has no lines, so all splits are drawn however many they are.
     let both = |row: &SplitRow| time_and_memory(row).map(|(online_s, _)| online_s);
     let listing = Listing::unlimited(rows, both);
-    let subtitle = "Down and to the left is better; no split that uses the server beats those on the line in both";
+    let subtitle = "Down and to the left is better; ringed is the front, which no split beats in time, client memory, bytes and exposure at once";
     let heading = Heading::new(rows, "time and memory", subtitle, Vec::new());
     let figures: Vec<(f64, f64)> = listing
         .drawn
@@ -72,15 +74,27 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
             colour: layer_colour(server_layers(row), most_layers),
         })
         .collect();
-    let (front, reference) = front_and_reference(&points, &figures);
-    let labelled: Vec<&Point> = front.iter().chain(&reference).copied().collect();
-    let placed = place_labels(&labelled, &front, &points, &panel);
+    let standing_of: HashMap<*const SplitRow, Standing> = rows
+        .iter()
+        .map(std::ptr::from_ref)
+        .zip(standings(rows))
+        .collect();
+    let standing = |wanted: Standing| -> Vec<&Point> {
+        let stands = |point: &&Point| standing_of[&std::ptr::from_ref(point.row)] == wanted;
+        points.iter().filter(stands).collect()
+    };
+    let (front, reference) = (standing(Standing::Front), standing(Standing::Reference));
+    let without_server = reference
+        .iter()
+        .filter(|point| server_layers(point.row) == 0);
+    let labelled: Vec<&Point> = front.iter().chain(without_server).copied().collect();
+    let placed = place_labels(&labelled, &points, &panel);
 
     let mut footnotes = listing.footnotes;
     footnotes.extend(unplaced_note(&labelled, &placed));
     if !reference.is_empty() {
         footnotes.push(
-            "The split without server layers is drawn for comparison; the front leaves it out, for it encrypts nothing."
+            "Splits that are known to give the whole model away are drawn for comparison; they are on no front."
                 .to_owned(),
         );
     }
@@ -106,30 +120,6 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     draw_labels(&mut scene, &labelled, &placed);
     draw_footnotes(&mut scene, &footnotes);
     scene
-}
-
-/// The Pareto front of the splits that use the server, and the splits that do not.
-///
-/// A split without server layers pays for no encryption and beats all others, so a front with it
-/// would tell nothing about them. Where no split uses the server, the front is that of all.
-fn front_and_reference<'a, 'b>(
-    points: &'b [Point<'a>],
-    figures: &[(f64, f64)],
-) -> (Vec<&'b Point<'a>>, Vec<&'b Point<'a>>) {
-    let (mut used, mut reference): (Vec<usize>, Vec<usize>) =
-        (0..points.len()).partition(|&index| server_layers(points[index].row) > 0);
-    if used.is_empty() {
-        std::mem::swap(&mut used, &mut reference);
-    }
-    let used_figures: Vec<(f64, f64)> = used.iter().map(|&index| figures[index]).collect();
-    let front = pareto::front(&used_figures)
-        .into_iter()
-        .map(|index| &points[used[index]])
-        .collect();
-    (
-        front,
-        reference.into_iter().map(|index| &points[index]).collect(),
-    )
 }
 
 /// Both figures; a time of zero has no place on a logarithmic axis.
@@ -190,11 +180,11 @@ fn draw_colour_key(scene: &mut Scene, y: f64, most: usize) {
         x += font::width(&count, Face::Sans, AXIS_EM) + 18.0;
     }
     scene.marker(Marker::Ring, (x + 4.0, y), 6.0, INK);
-    let words = "Pareto front";
+    let words = "front";
     scene.text(Text::new(words, (x + 16.0, y), AXIS_EM, Align::Left, INK).centred_at(y));
 }
 
-/// Draws the muted points, then the line of the front, then its points.
+/// Draws the muted points, then those of the front.
 fn draw_points(scene: &mut Scene, points: &[Point], front: &[&Point]) {
     for point in points {
         let (centre, radius) = (point.at, 3.4);
@@ -205,49 +195,19 @@ fn draw_points(scene: &mut Scene, points: &[Point], front: &[&Point]) {
         });
         scene.ring(centre, radius, 0.8, tint(point.colour, 0.8));
     }
-    scene.shapes.push(Shape::Path {
-        points: staircase(front),
-        width: 1.4,
-        colour: INK,
-    });
     for point in front {
         scene.marker(Marker::Dot, point.at, 5.4, point.colour);
         scene.ring(point.at, 6.0, 2.0, INK);
     }
 }
 
-/// The line of the front: between two splits nothing better than the left one's memory is reached.
-fn staircase(front: &[&Point]) -> Vec<(f64, f64)> {
-    let mut line: Vec<(f64, f64)> = Vec::new();
-    for point in front {
-        if let Some(&(_, y)) = line.last() {
-            line.push((point.at.0, y));
-        }
-        line.push(point.at);
-    }
-    line
-}
-
-fn place_labels(
-    labelled: &[&Point],
-    front: &[&Point],
-    points: &[Point],
-    panel: &Area,
-) -> Vec<Option<Placed>> {
+fn place_labels(labelled: &[&Point], points: &[Point], panel: &Area) -> Vec<Option<Placed>> {
     let at: Vec<(f64, f64)> = labelled.iter().map(|point| point.at).collect();
     let sizes: Vec<(f64, f64)> = labelled
         .iter()
         .map(|point| (placement_width(&label(point), LABEL_EM), LABEL_EM * 1.1))
         .collect();
-    let mut avoided: Vec<(f64, f64)> = points.iter().map(|point| point.at).collect();
-    for pair in staircase(front).windows(2) {
-        let ((x0, y0), (x1, y1)) = (pair[0], pair[1]);
-        avoided.extend(
-            (0..=20)
-                .map(|step| f64::from(step) / 20.0)
-                .map(|share| (x0 + share * (x1 - x0), y0 + share * (y1 - y0))),
-        );
-    }
+    let avoided: Vec<(f64, f64)> = points.iter().map(|point| point.at).collect();
     let frame = Area {
         left: panel.left + 3.0,
         top: panel.top - 12.0,
@@ -301,12 +261,16 @@ fn unplaced_note(labelled: &[&Point], placed: &[Option<Placed>]) -> Option<Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plot::fixture::{finished, row, sweep};
+    use crate::plot::fixture::{finished, sweep};
 
     fn at(placement: &str, online_s: f64, mebibytes: u64) -> SplitRow {
         SplitRow {
             online_s_median: Some(online_s),
             peak_rss_bytes: Some(mebibytes << 20),
+            client_peak_rss_bytes: Some(mebibytes << 20),
+            upload_bytes: Some(1000),
+            download_bytes: Some(1000),
+            evaluation_key_bytes: Some(0),
             ..finished(placement)
         }
     }
@@ -346,21 +310,6 @@ mod tests {
         scene.assert_texts_are_apart();
         let all = rows.iter().all(|row| scene.says(&row.placement));
         assert!(all);
-    }
-
-    #[test]
-    fn staircase_never_passes_below_a_point_of_the_front() {
-        let row = row("CS", "ok");
-        let point = |x, y| Point {
-            row: &row,
-            at: (x, y),
-            colour: INK,
-        };
-        let (left, right) = (point(0.0, 10.0), point(5.0, 30.0));
-        assert_eq!(
-            staircase(&[&left, &right]),
-            [(0.0, 10.0), (5.0, 10.0), (5.0, 30.0)]
-        );
     }
 
     #[test]

@@ -4,17 +4,16 @@ use serde_json::{Value, json};
 
 use super::{Contents, hosts};
 use crate::columns::{Column, cells, columns};
-use crate::exposure;
 use crate::model::outline::LayerOutline;
 use crate::network::Network;
 use crate::row::{LayerRow, SplitRow};
-use crate::standing::{self, Standing, front_against_time, standings};
+use crate::standing::{self, Standing, standings};
 
 /// Returns all figures of a report.
 ///
 /// Rows are lists in the order of `columns`. `dominated_by` holds for each row the index of a split
-/// that dominates it, -1 where none does, -2 where it uses no server and is there for comparison,
-/// and null where it is not compared.
+/// that dominates it, -1 where none does, -2 where it gives the whole model away and is there for
+/// comparison, and null where it is not compared.
 pub(crate) fn figures(contents: &Contents) -> Value {
     let Contents { splits, layers, .. } = contents;
     let columns: Vec<Column> = columns();
@@ -34,12 +33,7 @@ pub(crate) fn figures(contents: &Contents) -> Value {
         "columns": columns,
         "rows": rows,
         "dominated_by": dominated_by.collect::<Value>(),
-        "objectives": standing::objectives_known(splits),
-        "fronts": {
-            "client_memory": front_against_time(splits, standing::client_memory),
-            "bytes": front_against_time(splits, standing::bytes),
-            "exposure": front_against_time(splits, exposure::share),
-        },
+        "objectives": standing::criteria(splits),
         "layers": layer_outlines(contents),
         "layer_times": layer_times(splits, layers),
         "networks": Network::profiles().iter().map(network).collect::<Value>(),

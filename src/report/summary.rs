@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::hosts;
 use super::html::escape;
 use crate::exposure;
+use crate::objective::Objective;
 use crate::overhead::Further;
 use crate::placement::Placement;
 use crate::provenance::Provenance;
 use crate::row::{SplitRow, Status};
-use crate::standing::{self, Standing, is_ok, standings};
+use crate::standing::{self, Standing, is_ok, standings, unlimited};
 use crate::units;
 
 /// Returns the paragraphs and the cards of the splits that stand out.
@@ -117,34 +118,28 @@ fn noisy(rows: &[SplitRow]) -> Option<String> {
 
 /// Returns the cards of the splits that stand out among those of one host.
 fn cards(rows: &[&SplitRow]) -> String {
-    let ok = || rows.iter().copied().filter(|row| is_ok(row));
-    let with_server = || ok().filter(|row| row.rounds != Some(0));
-    let online = |row: &SplitRow| row.online_s_median.unwrap_or(f64::INFINITY);
-    // Of equals the fastest.
-    let least = |of: standing::Objective| {
-        let known = with_server().filter(move |row| of(row).is_some());
-        known.min_by(|a, b| {
-            let by_figure = of(a).unwrap_or(0.0).total_cmp(&of(b).unwrap_or(0.0));
-            by_figure.then(online(a).total_cmp(&online(b)))
-        })
+    let best = |objective: Objective| {
+        let choice = unlimited(rows.iter().copied(), objective);
+        let best = choice.ranked.into_iter().next();
+        best.filter(|best| best.value(objective).is_some())
     };
-    let least_exposed = match with_server().all(|row| exposure::share(row).is_some()) {
+    let compared = unlimited(rows.iter().copied(), Objective::Time).ranked;
+    let least_exposed = match compared.iter().all(|c| c.exposure.is_some()) {
         true => "Least exposed, fastest of these",
         false => "Least exposed of those known, fastest of these",
     };
+    let all_at = |other: char| {
+        let mut ok = rows.iter().filter(|row| is_ok(row));
+        ok.find(|row| !row.placement.contains(other)).copied()
+    };
+    let row = |objective| best(objective).map(|best| best.row);
     let found = [
-        ("Fastest with a server", least(|row| row.online_s_median)),
-        ("Smallest client", least(standing::client_memory)),
-        ("Fewest bytes", least(standing::bytes)),
-        (least_exposed, least(exposure::share)),
-        (
-            "Everything on the server",
-            ok().find(|row| !row.placement.contains('C')),
-        ),
-        (
-            "Everything on the client",
-            ok().find(|row| !row.placement.contains('S')),
-        ),
+        ("Fastest", row(Objective::Time)),
+        ("Smallest client", row(Objective::ClientMemory)),
+        ("Fewest bytes", row(Objective::Bytes)),
+        (least_exposed, row(Objective::Exposure)),
+        ("Everything on the server", all_at('C')),
+        ("Everything on the client, for comparison", all_at('S')),
     ];
     // A split that stands out in several ways has one card.
     let mut cards: Vec<(String, &SplitRow)> = Vec::new();
@@ -223,9 +218,14 @@ fn undominated(rows: &[SplitRow]) -> String {
     let front = standings.iter().filter(|at| **at == Standing::Front);
     let apart = [Standing::NotCompared, Standing::Reference];
     let compared = standings.iter().filter(|at| !apart.contains(at));
-    let objectives = standing::objectives_known(rows);
+    let objectives = standing::criteria(rows);
     let (last, others) = objectives.split_last().unwrap_or((&"", &[]));
     let (front, compared) = (front.count(), compared.count());
+    if compared == 0 {
+        return "Every split that was measured is known to give the whole model away: there is nothing to \
+                choose."
+            .into();
+    }
     if front == compared {
         return format!(
             "No split dominates another: each is better than any other in one of {} and {last}.",
@@ -261,7 +261,7 @@ mod tests {
         let mut contents = contents(2);
         contents.splits[3].host = Some("A <slower> one".into());
         let summary = summary(&contents.splits, &contents.environment);
-        assert_eq!(summary.matches("Fastest with a server").count(), 2);
+        assert_eq!(summary.matches("<h4>Fastest").count(), 2);
         assert!(
             summary.contains("<h3>A &lt;slower&gt; one</h3>"),
             "{summary}"

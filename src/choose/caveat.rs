@@ -1,0 +1,88 @@
+//! What a person should know of a recommendation before they take it.
+
+use std::fmt;
+
+use super::{Candidate, Choice};
+use crate::exposure::{share, unknown_words, why_unknown};
+use crate::objective::Objective;
+use crate::units;
+
+/// Times closer than this share are not told apart by a single sample or beside a noisy machine.
+const CLOSE: f64 = 0.1;
+
+/// One thing to know of the best split.
+#[derive(Debug, Clone)]
+pub enum Caveat<'a> {
+    /// The machine strayed beside its samples.
+    Noisy,
+    /// Its time is that of one sample.
+    Single,
+    /// What it gives away is not known.
+    Unknown(&'a Candidate<'a>),
+    /// The next one is that much slower, which its samples or the best one's do not show.
+    Close(&'a Candidate<'a>, f64),
+    /// That one would be better and may keep the limits, but its exposure is not known.
+    KeptOut(&'a Candidate<'a>),
+}
+
+impl Choice<'_> {
+    /// Returns what to know of the best split.
+    pub fn caveats(&self) -> Vec<Caveat<'_>> {
+        let Some(best) = self.ranked.first() else {
+            return self.kept_out.iter().map(Caveat::KeptOut).collect();
+        };
+        let is_noisy = |candidate: &Candidate<'_>| candidate.row.noisy == Some(true);
+        let is_single = |candidate: &Candidate<'_>| candidate.row.online_s_n == Some(1);
+        let is_unknown = share(best.row).is_none();
+        let next = self
+            .ranked
+            .get(1)
+            .filter(|_| self.objective == Objective::Time);
+        let close = next.and_then(|next| {
+            let slower = next.modelled.time_s / best.modelled.time_s - 1.0;
+            let doubtful = [best, next]
+                .into_iter()
+                .any(|c| is_noisy(c) || is_single(c));
+            (doubtful && slower < CLOSE).then_some(Caveat::Close(next, slower))
+        });
+        let caveats = [
+            is_noisy(best).then_some(Caveat::Noisy),
+            is_single(best).then_some(Caveat::Single),
+            close,
+            is_unknown.then_some(Caveat::Unknown(best)),
+            self.kept_out.as_ref().map(Caveat::KeptOut),
+        ];
+        caveats.into_iter().flatten().collect()
+    }
+}
+
+impl fmt::Display for Caveat<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Noisy => formatter.write_str(
+                "its times are noisy: beside them a fixed batch of bootstraps strayed by more than a tenth",
+            ),
+            Self::Single => formatter.write_str("its time is one sample (n = 1), which has no spread"),
+            Self::Unknown(best) => write!(
+                formatter,
+                "its exposure is {}: {}, and what was not found is not thereby safe",
+                unknown_words(best.row),
+                why_unknown(best.row),
+            ),
+            Self::Close(next, slower) => write!(
+                formatter,
+                "{} is {} slower, which noisy or single samples do not tell apart",
+                next.row.placement,
+                units::percent(*slower),
+            ),
+            Self::KeptOut(other) => write!(
+                formatter,
+                "{} would take {}, but its exposure is {}: {}",
+                other.row.placement,
+                units::seconds(other.modelled.time_s),
+                unknown_words(other.row),
+                why_unknown(other.row),
+            ),
+        }
+    }
+}

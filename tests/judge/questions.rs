@@ -1,0 +1,193 @@
+//! What people ask of the committed example, answered by `splitbench choose`, by the report's script and
+//! by the notebook.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value;
+use splitbench::choose::Limits;
+use splitbench::network::Network;
+use splitbench::results::{SPLITS, read_csv};
+use splitbench::row::SplitRow;
+use splitbench::scenario::Scenario;
+
+use super::page::{Page, Visit};
+use super::verdict::Conditions;
+
+const FOLDER: &str = "results/example-digits-cnn";
+const NOTEBOOK: &str = "examples/choosing.ipynb";
+
+/// Options of `choose`, and the same in the report's form; none where the form has no such wish.
+fn questions() -> Vec<(&'static str, Option<Limits>)> {
+    let limits = |client_memory: Option<u64>, exposure: Option<f64>, counts| Limits {
+        max_client_memory: client_memory,
+        max_exposure: exposure,
+        counts_handed_over: counts,
+        ..Limits::default()
+    };
+    vec![
+        (
+            "--network wan --max-client-memory 2GB",
+            Some(limits(Some(2_000_000_000), None, false)),
+        ),
+        (
+            "--network wan --max-exposure 50% --count-handed-over",
+            Some(limits(None, Some(0.5), true)),
+        ),
+        ("--network wan --minimise exposure", None),
+        (
+            "--network wan --max-client-memory 1MB",
+            Some(limits(Some(1_000_000), None, false)),
+        ),
+    ]
+}
+
+fn splitbench(options: &str) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_splitbench"));
+    let ran = command.args(options.split(' ')).output().unwrap();
+    let text = [ran.stdout, ran.stderr].concat();
+    String::from_utf8(text).unwrap()
+}
+
+/// Returns the split that an answer names, best or nearest.
+fn answer(text: &str) -> String {
+    let taken = text.lines().find_map(|line| line.strip_prefix("take "));
+    let taken = taken.and_then(|line| line.split_once(':'));
+    let near = text.split_once("the nearest is ");
+    let near = near.and_then(|(_, rest)| rest.split_once(','));
+    let found = taken.map(|(split, _)| ("take", split));
+    let found = found.or(near.map(|(split, _)| ("nearest", split)));
+    found.map_or(text.into(), |(word, split)| format!("{word} {split}"))
+}
+
+#[test]
+fn choose_and_the_report_answer_alike() {
+    let rows: Vec<SplitRow> = read_csv(&Path::new(FOLDER).join(SPLITS)).unwrap();
+    let page = Page::of(&rows);
+    for (options, limits) in questions() {
+        let chosen = answer(&splitbench(&format!("choose {FOLDER} {options}")));
+        let Some(limits) = limits else { continue };
+        let wan = Network::profiles().into_iter().find(|n| n.name == "wan");
+        let verdict = page.judge(&Conditions {
+            scenario: Scenario {
+                network: wan,
+                ..Scenario::default()
+            },
+            limits,
+        });
+        let of_page = match verdict.ranked.first() {
+            Some(best) => format!("take {best}"),
+            None => format!("nearest {}", verdict.nearest.unwrap()),
+        };
+        assert_eq!(chosen, of_page, "{options}");
+    }
+}
+
+#[test]
+fn the_form_of_the_page_answers_them_too() {
+    let page = std::fs::read_to_string(Path::new(FOLDER).join("report.html")).unwrap();
+    for (options, limits) in questions() {
+        let Some(limits) = limits else { continue };
+        let visit = Visit::to(&page);
+        visit.tick("with-unknown", limits.counts_handed_over);
+        let percent = limits.max_exposure.map(|share| (100.0 * share).to_string());
+        let mebibytes = limits
+            .max_client_memory
+            .map(|bytes| bytes as f64 / f64::from(1 << 20));
+        let mebibytes = mebibytes.map(|size| size.to_string());
+        visit.set("most-exposure", &percent.unwrap_or_default());
+        visit.set("most-memory", &mebibytes.unwrap_or_default());
+        let said = visit.said("answer");
+        let chosen = answer(&splitbench(&format!("choose {FOLDER} {options}")));
+        let (word, split) = chosen.split_once(' ').unwrap();
+        let expected = match word {
+            "take" => format!("{split} takes "),
+            _ => format!("The nearest is {split}"),
+        };
+        assert!(
+            said.contains(&expected),
+            "{options}: {expected:?} in {said}"
+        );
+    }
+}
+
+#[test]
+fn every_part_of_the_page_is_drawn() {
+    let page = std::fs::read_to_string(Path::new(FOLDER).join("report.html")).unwrap();
+    let visit = Visit::to(&page);
+    insta::assert_snapshot!("answer_of_the_page", visit.said("answer"));
+    for (id, words) in [
+        ("rows", "CCCCC"),
+        ("ranking", "modelled time"),
+        ("best-by-network", "exposure at most 50.0 %"),
+        ("map", "bandwidth up and down"),
+        ("network-view", "exposure"),
+        ("chart-memory", "online time"),
+        ("chart-bytes", "bytes up and down"),
+        ("chart-exposure", "exposure"),
+        ("chart-phases", "SSSSS"),
+        ("shown", "32 splits"),
+        ("hides-more", "--protect"),
+    ] {
+        let said = visit.said(id);
+        assert!(said.contains(words), "{id}: {words:?} in {said}");
+    }
+}
+
+#[test]
+fn least_exposure_is_what_the_summary_of_the_report_names() {
+    let (_, split) = answer(&splitbench(&format!("choose {FOLDER} --minimise exposure")))
+        .split_once(' ')
+        .map(|(word, split)| (word.to_owned(), split.to_owned()))
+        .unwrap();
+    let page = std::fs::read_to_string(Path::new(FOLDER).join("report.html")).unwrap();
+    let (_, card) = page
+        .split_once("least exposed")
+        .or(page.split_once("Least exposed"))
+        .unwrap();
+    let (_, rest) = card.split_once("<b class=\"placement\">").unwrap();
+    assert_eq!(rest.split_once('<').unwrap().0, split);
+}
+
+#[test]
+fn the_notebook_answers_as_choose_does() {
+    let notebook: Value =
+        serde_json::from_str(&std::fs::read_to_string(NOTEBOOK).unwrap()).unwrap();
+    let cells = notebook["cells"].as_array().unwrap().iter();
+    let code = cells.filter(|cell| cell["cell_type"] == "code");
+    let code: String = code
+        .flat_map(|cell| cell["source"].as_array().unwrap())
+        .map(|line| format!("{}\n", line.as_str().unwrap().trim_end_matches('\n')))
+        .collect();
+    let binary = Path::new(env!("CARGO_BIN_EXE_splitbench"))
+        .parent()
+        .unwrap();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let path = std::env::join_paths(
+        std::iter::once(binary.to_owned()).chain(std::env::split_paths(&path)),
+    );
+    let ran = Command::new("python3")
+        .args(["-c", &code])
+        .env("PATH", path.unwrap())
+        .output();
+    let Ok(ran) = ran else {
+        eprintln!("skipped: there is no python3 to run {NOTEBOOK}");
+        return;
+    };
+    let text = String::from_utf8(ran.stdout).unwrap();
+    assert!(
+        ran.status.success(),
+        "{}",
+        String::from_utf8_lossy(&ran.stderr)
+    );
+    let said: Vec<String> = text
+        .split("modelled from measured rows")
+        .skip(1)
+        .map(answer)
+        .collect();
+    let chosen: Vec<String> = questions()
+        .iter()
+        .map(|(options, _)| answer(&splitbench(&format!("choose {FOLDER} {options}"))))
+        .collect();
+    assert_eq!(said, chosen);
+}

@@ -1,0 +1,126 @@
+//! Random tables and wishes, whose figures are few so that ties and limits that are just met are common.
+
+use proptest::prelude::*;
+use splitbench::choose::Limits;
+use splitbench::network::Network;
+use splitbench::row::SplitRow;
+use splitbench::scenario::Scenario;
+
+use super::verdict::Conditions;
+
+const LAYERS: u32 = 4;
+const STATUSES: [&str; 4] = ["ok", "ok", "ok", "timeout"];
+const SECONDS: [f64; 5] = [0.01, 0.011, 0.1, 0.12, 3.0];
+const BYTES: [u64; 4] = [1000, 1024, 50_000, 2_000_000];
+const MEMORY: [u64; 4] = [8 << 20, (8 << 20) + 1, 2_000_000_000, 2 << 30];
+const SHARES: [f64; 7] = [0.0, 0.042, 0.0421, 0.3, 0.5, 0.999_999, 1.0];
+
+fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
+    prop::sample::select(all)
+}
+
+/// A value that a table lacks one time in so many.
+fn mostly<T: std::fmt::Debug>(
+    value: impl Strategy<Value = T>,
+    absent_of: u32,
+) -> impl Strategy<Value = Option<T>> {
+    (value, 0..absent_of).prop_map(|(value, draw)| (draw > 0).then_some(value))
+}
+
+fn any_row(index: u32) -> impl Strategy<Value = SplitRow> {
+    let placement: String = (0..LAYERS)
+        .map(|layer| if index >> layer & 1 == 1 { 'S' } else { 'C' })
+        .collect();
+    let figures = (
+        one_of(&STATUSES),
+        mostly(one_of(&SECONDS), 12),
+        mostly(one_of(&MEMORY), 5),
+        one_of(&BYTES),
+        one_of(&BYTES),
+        mostly(one_of(&BYTES), 3),
+    );
+    let verdicts = (
+        mostly(one_of(&SHARES), 2),
+        one_of(&SHARES),
+        mostly(one_of(&SHARES), 6),
+        mostly(any::<bool>(), 2),
+        1..4_usize,
+        0..4_usize,
+    );
+    (figures, verdicts).prop_map(move |(figures, verdicts)| {
+        let (status, online_s, memory, up, down, keys) = figures;
+        let (exposure, least, accuracy, noisy, samples, rounds) = verdicts;
+        let rounds = if placement.contains('S') {
+            rounds.max(1)
+        } else {
+            0
+        };
+        let part = |share: f64| online_s.map(|online_s| share * online_s);
+        SplitRow {
+            model: "toy".into(),
+            placement: placement.clone(),
+            status: status.into(),
+            host: Some("one CPU".into()),
+            online_s_median: online_s,
+            online_s_n: online_s.map(|_| samples),
+            client_compute_s_median: part(0.1),
+            encrypt_s_median: part(0.05),
+            decrypt_s_median: part(0.02),
+            serialise_s_median: part(0.01),
+            deserialise_s_median: part(0.03),
+            key_generation_s: keys.map(|_| 0.7),
+            key_transfer_s: keys.map(|_| 0.2),
+            upload_bytes: Some(up),
+            download_bytes: Some(down),
+            evaluation_key_bytes: Some(keys.unwrap_or(0)),
+            rounds: Some(rounds),
+            client_peak_rss_bytes: memory,
+            exposed_weight_share: exposure,
+            exposed_weight_share_least: Some(exposure.unwrap_or(least)),
+            exposure_is: exposure.map_or("attack stopped", |_| "closed form").into(),
+            simulated_accuracy: accuracy,
+            noisy,
+            ..SplitRow::default()
+        }
+    })
+}
+
+/// Tables of splits of one host in the order of their numbers.
+pub fn any_rows() -> impl Strategy<Value = Vec<SplitRow>> {
+    let all: Vec<u32> = (0..1 << LAYERS).collect();
+    let some = prop::sample::subsequence(all, 0..=1 << LAYERS);
+    some.prop_flat_map(|indices| indices.into_iter().map(any_row).collect::<Vec<_>>())
+}
+
+pub fn any_conditions() -> impl Strategy<Value = Conditions> {
+    let scenario = (
+        mostly(prop::sample::select(Network::profiles().to_vec()), 3),
+        one_of(&[1.0, 8.0, 0.5]),
+        one_of(&[1_u64, 1000]),
+    );
+    let limits = (
+        mostly(one_of(&MEMORY), 2),
+        mostly(one_of(&SHARES), 2),
+        mostly(one_of(&SHARES), 3),
+        any::<bool>(),
+    );
+    (scenario, limits).prop_map(|(scenario, limits)| {
+        let (network, client_slowdown, inferences) = scenario;
+        let (max_client_memory, max_exposure, min_accuracy, counts_handed_over) = limits;
+        Conditions {
+            scenario: Scenario {
+                network,
+                client_slowdown,
+                inferences,
+                ..Scenario::default()
+            },
+            limits: Limits {
+                max_client_memory,
+                max_exposure,
+                min_accuracy,
+                counts_handed_over,
+                ..Limits::default()
+            },
+        }
+    })
+}
