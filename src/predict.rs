@@ -5,6 +5,7 @@
 //! placement, bytes exactly. Look-ups of sets that differ only in n share a unit cost, in proportion
 //! to the cost model.
 
+pub mod calibration;
 pub mod fit;
 pub mod oracle;
 pub mod work;
@@ -16,12 +17,14 @@ use serde::{Deserialize, Serialize};
 use crate::compile::{Target, compile_placement};
 use crate::cost::CostModel;
 use crate::error::{Error, Result};
+use crate::exposure::Knowledge;
 use crate::exposure::closed::Closed;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
-use crate::row::{LayerRow, SplitRow, Status};
+use crate::row::SplitRow;
 use crate::scenario::Measured;
-use fit::{Fit, Observation, Work};
+use calibration::{Calibration, OutOfSample};
+use fit::{Fit, Work};
 use work::{Done, Figure, count};
 
 /// The file of predictions in a folder.
@@ -29,9 +32,6 @@ pub const PREDICTIONS: &str = "predictions.csv";
 /// The file of fitted unit costs in a folder.
 pub const UNITS: &str = "prediction-units.json";
 
-/// A figure that is a smaller share of the online time than this is fitted as if it were so large:
-/// microseconds need not be right to a percent beside seconds.
-const SMALLEST_SHARE: f64 = 0.02;
 /// Placements that each kind of work is measured in.
 const TIMES_MEASURED: usize = 2;
 /// The most placements that are measured for calibration.
@@ -63,9 +63,14 @@ pub struct PredictionRow {
     /// By closed forms; none where those do not tell.
     pub exposed_weight_share: Option<f64>,
     pub exposed_weight_share_least: Option<f64>,
+    /// As in `splits.csv`: nothing is attacked here.
+    pub exposure_is: String,
     pub calibrated: bool,
     pub measured_online_s: Option<f64>,
+    /// Out of sample, as the next two: of a calibration split, by a fit to the others.
     pub online_error: Option<f64>,
+    pub client_memory_error: Option<f64>,
+    pub server_memory_error: Option<f64>,
     pub reason: Option<String>,
 }
 
@@ -163,89 +168,6 @@ struct Candidate {
     names: BTreeSet<String>,
 }
 
-/// Returns unit costs fitted to measured rows with status `ok`; others are passed over.
-///
-/// # Errors
-///
-/// What compiling their placements gives.
-pub fn calibrate(counter: &Counter<'_>, splits: &[SplitRow], layers: &[LayerRow]) -> Result<Fit> {
-    let mut observations = Vec::new();
-    for row in splits.iter().filter(|row| row.status == Status::Ok.word()) {
-        let placement: Placement = row.placement.parse()?;
-        placement.check_length(counter.model.layer_count(), &counter.model.name)?;
-        let Ok(done) = counter.count(&placement)? else {
-            continue;
-        };
-        let figures = measured_figures(row, layers);
-        let online_s = row.online_s_median.unwrap_or(0.0);
-        for (figure, work) in done.work {
-            let Some(&measured) = figures.get(&figure) else {
-                continue;
-            };
-            let least = match figure {
-                Figure::KeyGeneration
-                | Figure::KeyTransfer
-                | Figure::ClientMemory
-                | Figure::ServerMemory => measured,
-                _ => SMALLEST_SHARE * online_s,
-            };
-            let scale = measured.max(least);
-            if scale > 0.0 {
-                observations.push(Observation {
-                    work,
-                    measured,
-                    scale,
-                });
-            }
-        }
-    }
-    Ok(Fit::of(&observations))
-}
-
-/// Returns what a row and its layers measured, by figure.
-fn measured_figures(row: &SplitRow, layers: &[LayerRow]) -> BTreeMap<Figure, f64> {
-    let layers = layers
-        .iter()
-        .filter(|layer| layer.placement == row.placement);
-    let layers: Vec<&LayerRow> = layers.collect();
-    let in_layers: f64 = layers
-        .iter()
-        .map(|layer| layer.server_compute_s_median)
-        .sum();
-    let server = row.server_compute_s_median;
-    let phases = [
-        (Figure::ClientCompute, row.client_compute_s_median),
-        (Figure::Encrypt, row.encrypt_s_median),
-        (Figure::Serialise, row.serialise_s_median),
-        (Figure::Messages, server.map(|s| (s - in_layers).max(0.0))),
-        (Figure::Deserialise, row.deserialise_s_median),
-        (Figure::Decrypt, row.decrypt_s_median),
-    ];
-    let sum = |phases: &[(Figure, Option<f64>)]| -> Option<f64> {
-        let seconds = phases.iter().map(|(_, seconds)| *seconds);
-        seconds.sum()
-    };
-    let between = row.online_s_median.zip(sum(&phases));
-    let between = between.map(|(online, sum)| (online - in_layers - sum).max(0.0));
-    let memory = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
-    let others = [
-        (Figure::Between, between),
-        (Figure::KeyGeneration, row.key_generation_s),
-        (Figure::KeyTransfer, row.key_transfer_s),
-        (Figure::ClientMemory, memory(row.client_peak_rss_bytes)),
-        (Figure::ServerMemory, memory(row.server_peak_rss_bytes)),
-    ];
-    let known = phases.into_iter().chain(others);
-    let known = known.filter_map(|(figure, value)| Some((figure, value?)));
-    let layers = layers.iter().map(|layer| {
-        (
-            Figure::Layer(layer.layer_index),
-            layer.server_compute_s_median,
-        )
-    });
-    known.chain(layers).collect()
-}
-
 /// Returns the predicted row of a placement.
 ///
 /// # Errors
@@ -264,6 +186,11 @@ pub fn predict(counter: &Counter<'_>, fit: &Fit, placement: &Placement) -> Resul
             .filter(|closed| closed.is_all)
             .map(|closed| closed.least),
         exposed_weight_share_least: closed.map(|closed| closed.least),
+        exposure_is: match closed {
+            Some(closed) if closed.is_all => Knowledge::ClosedForm.word().into(),
+            Some(_) => Knowledge::NotMounted.word().into(),
+            None => String::new(),
+        },
         ..PredictionRow::default()
     };
     let done = match counter.count(placement)? {
@@ -344,22 +271,56 @@ impl PredictionRow {
         })
     }
 
-    /// Sets what was measured beside what is predicted.
-    pub fn compare(&mut self, row: &SplitRow) {
-        let measured = row
-            .online_s_median
-            .filter(|_| row.status == Status::Ok.word());
-        self.measured_online_s = measured;
-        self.online_error = self
-            .online_s
-            .zip(measured)
-            .map(|(predicted, measured)| predicted / measured - 1.0);
+    /// Returns the figures that can be compared with measured ones.
+    fn figures(&self) -> OutOfSample {
+        let memory = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
+        OutOfSample {
+            online_s: self.online_s,
+            client_memory: memory(self.client_peak_rss_bytes),
+            server_memory: memory(self.server_peak_rss_bytes),
+        }
+    }
+
+    /// Sets what was measured beside what is predicted, and how far a prediction that the
+    /// measurement had no part in is from it.
+    pub fn compare(&mut self, calibration: &Calibration, row: Option<&SplitRow>) {
+        let left_out = calibration.left_out(&self.placement);
+        self.calibrated = left_out.is_some();
+        let other = row.map(|row| (self.figures(), OutOfSample::measured(row)));
+        let Some((predicted, measured)) = left_out.or(other) else {
+            return;
+        };
+        let error = |of: fn(&OutOfSample) -> Option<f64>| {
+            let pair = of(&predicted).zip(of(&measured));
+            pair.map(|(predicted, measured)| predicted / measured - 1.0)
+        };
+        self.measured_online_s = measured.online_s;
+        self.online_error = error(|figures| figures.online_s);
+        self.client_memory_error = error(|figures| figures.client_memory);
+        self.server_memory_error = error(|figures| figures.server_memory);
     }
 }
 
-/// Median and worst of the relative errors of rows, without their signs; `None` without any.
-pub fn errors<'a>(rows: impl IntoIterator<Item = &'a PredictionRow>) -> Option<(f64, f64)> {
-    let errors = rows.into_iter().filter_map(|row| row.online_error);
-    let summary = crate::statistics::summarise(errors.map(f64::abs))?;
-    Some((summary.median, summary.max))
+/// Errors without their signs.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Errors {
+    pub median: f64,
+    pub worst: f64,
+    pub n: usize,
+}
+
+impl Errors {
+    /// Returns those of rows; `None` without any.
+    pub fn of<'a>(
+        rows: impl IntoIterator<Item = &'a PredictionRow>,
+        error: fn(&PredictionRow) -> Option<f64>,
+    ) -> Option<Self> {
+        let errors: Vec<f64> = rows.into_iter().filter_map(error).map(f64::abs).collect();
+        let summary = crate::statistics::summarise(errors.iter().copied())?;
+        Some(Self {
+            median: summary.median,
+            worst: summary.max,
+            n: errors.len(),
+        })
+    }
 }

@@ -130,19 +130,24 @@ fn key_parts(parameters: &ParameterSet) -> (usize, usize) {
     (bootstrap, keyswitch)
 }
 
-/// Returns the projected peak of a split: the evaluation keys while the last is expanded, or at
-/// rest with the most ciphertexts that the server holds at once.
+/// Returns the projected peak of a split: that of a process and of what its server holds.
 pub fn peak_bytes(programs: &[Arc<Program>]) -> u64 {
-    let mut at_rest = 0;
-    let mut expanding = 0;
+    BASE_BYTES + held_bytes(programs)
+}
+
+/// Returns what a server holds at its peak: evaluation keys, each expanded beside those before it at
+/// rest, or all of them at rest with the most ciphertexts that it holds at once.
+pub fn held_bytes(programs: &[Arc<Program>]) -> u64 {
+    let (mut at_rest, mut expanding) = (0, 0);
     for parameters in key_parameters(programs) {
         let (bootstrap, keyswitch) = key_parts(&parameters);
         // Packing holds the standard key of eight bytes an element, its rounded copy of four and
         // the packed one of three; then comes the bootstrap key in both domains.
-        expanding = (15 * keyswitch).max(3 * keyswitch + 2 * bootstrap);
+        let this = (15 * keyswitch).max(3 * keyswitch + 2 * bootstrap);
+        expanding = expanding.max(at_rest + this);
         at_rest += key_bytes_at_rest(&parameters);
     }
     let ciphertexts = programs.iter().map(|p| p.most_ciphertext_bytes());
     let working = ciphertexts.max().unwrap_or(0);
-    BASE_BYTES + (expanding as u64).max(at_rest as u64 + working)
+    (expanding as u64).max(at_rest as u64 + working)
 }

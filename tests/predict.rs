@@ -88,7 +88,31 @@ fn the_example_is_predicted_from_some_of_its_splits() {
     errors.sort_by(f64::total_cmp);
     let median = errors[errors.len() / 2];
     assert!(median < 0.1, "{median}: {}", ran.stdout);
-    assert!(ran.stdout.contains("splits not in the calibration: median"));
+    let count = predicted
+        .iter()
+        .filter(|row| row["calibrated"] == "true")
+        .count();
+    for words in [
+        "online time over splits not fitted to: median".into(),
+        format!("n = {}", measured.len() - count),
+        "online time over those fitted to, each left out in turn: median".into(),
+        format!("n = {count}"),
+        "exposure      exact for".into(),
+        "accuracy      not known".into(),
+    ] {
+        assert!(ran.stdout.contains(&words), "{words:?}: {}", ran.stdout);
+    }
+    // What a split was fitted to says nothing of how well others are predicted: its own error is not that of
+    // the fit.
+    for row in predicted.iter().filter(|row| row["calibrated"] == "true") {
+        let of = |column: &str| row[column].parse::<f64>().unwrap();
+        let in_sample = of("online_s") / of("measured_online_s") - 1.0;
+        assert!(
+            (of("online_error") - in_sample).abs() > 1e-9,
+            "{}",
+            row["placement"]
+        );
+    }
     assert!(
         desk.read("example/prediction-units.json")
             .contains("look-ups")

@@ -15,10 +15,11 @@ use crate::log::{self, Record};
 use crate::model::{Granularity, Model};
 use crate::objective::Objective;
 use crate::placement::Placement;
+use crate::predict::calibration::Calibration;
 use crate::predict::fit::Fit;
 use crate::predict::oracle::FittedOracle;
 use crate::predict::{
-    Counter, PREDICTIONS, PredictionRow, UNITS, calibrate, calibration_placements, errors, predict,
+    Counter, Errors, PREDICTIONS, PredictionRow, UNITS, calibration_placements, predict,
 };
 use crate::progress::{Progress, tell};
 use crate::results::{LAYERS, read_csv, write_csv, write_json};
@@ -105,17 +106,13 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         true => task.rows_of(&chosen)?,
         false => task.measure(&chosen, arguments.repeats)?,
     };
-    let fit = calibrate(&counter, &splits, &layers)?;
+    let calibration = Calibration::of(&counter, &splits, &layers)?;
+    let fit = calibration.fit();
     let rows = task.candidates.iter().map(|placement| {
         let mut row = predict(&counter, &fit, placement)?;
-        row.calibrated = chosen.contains(placement);
-        if let Some(of) = task
-            .measured
-            .iter()
-            .find(|of| of.placement == row.placement)
-        {
-            row.compare(of);
-        }
+        let mut measured = task.measured.iter();
+        let of = measured.find(|of| of.placement == row.placement);
+        row.compare(&calibration, of);
         Ok(row)
     });
     let rows: Vec<PredictionRow> = rows.collect::<Result<_>>()?;
@@ -134,6 +131,7 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         Some(_) => comparison(&rows),
         None => front_lines(&counter, &fit, &scenario, &rows)?,
     };
+    lines.extend(standing_of_figures(&rows));
     let path = task.folder.join(PREDICTIONS);
     lines.push(format!("predictions  {}", path.display()));
     print(lines)
@@ -291,18 +289,18 @@ fn front_lines(
         let closed = Closed::of(counter.model, placement, counter.target.ending);
         match closed {
             Some(closed) if closed.is_all => units::percent(closed.least),
-            _ => format!("≥ {}", units::percent(least)),
+            _ => format!("≥ {}, unknown", units::percent(least)),
         }
     };
     let width = layers.max("front".len());
     lines.push(format!(
-        "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}",
+        "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>18}",
         "front", "time", "client", "server", "bytes", "given away"
     ));
     lines.extend(front.iter().map(|solution| {
         let bytes = |objective| units::bytes(solution.cost.value(objective).round() as u64);
         format!(
-            "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>11}",
+            "{:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>18}",
             solution.placement,
             units::seconds(solution.cost.time_s),
             bytes(Objective::ClientMemory),
@@ -338,19 +336,47 @@ fn comparison(rows: &[PredictionRow]) -> Vec<String> {
         );
         line.trim_end().to_owned()
     }));
-    let all = errors(rows);
-    let others = errors(rows.iter().filter(|row| !row.calibrated));
-    for (name, errors) in [
-        ("all splits", all),
-        ("splits not in the calibration", others),
-    ] {
-        if let Some((median, worst)) = errors {
-            lines.push(format!(
-                "error of online time over {name}: median {}, worst {}",
-                units::percent(median),
-                units::percent(worst)
-            ));
+    lines
+}
+
+/// Says of each figure whether it is predicted, exact or not known, and how far off it is.
+fn standing_of_figures(rows: &[PredictionRow]) -> Vec<String> {
+    let fitted = rows.iter().filter(|row| row.calibrated).count();
+    let solved = |row: &&PredictionRow| row.exposed_weight_share.is_some();
+    let solved = rows.iter().filter(solved).count();
+    let mut lines = vec![
+        String::new(),
+        format!("time, memory  predicted, by unit costs fitted to {fitted} measured splits"),
+    ];
+    let errors: [(&str, fn(&PredictionRow) -> Option<f64>); 3] = [
+        ("online time", |row| row.online_error),
+        ("client memory", |row| row.client_memory_error),
+        ("server memory", |row| row.server_memory_error),
+    ];
+    for (name, error) in errors {
+        for (sample, calibrated) in [
+            ("splits not fitted to", false),
+            ("those fitted to, each left out in turn", true),
+        ] {
+            let of_sample = rows.iter().filter(|row| row.calibrated == calibrated);
+            lines.extend(Errors::of(of_sample, error).map(|errors| {
+                let (median, worst) = (units::percent(errors.median), units::percent(errors.worst));
+                format!(
+                    "  error of {name} over {sample}: median {median}, worst {worst}, n = {}",
+                    errors.n
+                )
+            }));
         }
     }
+    lines.extend([
+        "bytes         exact, as are rounds, look-ups, parameter sets and shares of weights".into(),
+        format!(
+            "exposure      exact for {solved} of {} splits, by closed forms; of the others not known, \
+             for nothing is attacked: the least of it",
+            rows.len()
+        ),
+        "accuracy      not known: `splitbench params` simulates it".into(),
+        String::new(),
+    ]);
     lines
 }

@@ -301,10 +301,10 @@ impl Done {
         client.add("client-key-bytes", largest.unwrap_or(0) as f64, 2.0);
         client.add("client-message-bytes", messages, 2.0);
         if !programs.is_empty() {
-            let projected = projection::peak_bytes(programs) as f64;
+            let held = projection::held_bytes(programs) as f64;
             let server = self.of(Figure::ServerMemory);
-            server.add("server-process", 1.0, 1e6);
-            server.add("server-projected", projected, 0.8);
+            server.add("server-process", 1.0, 1e7);
+            server.add("server-held", held, 1.0);
             server.add("server-message-bytes", messages, 2.0);
         }
     }
