@@ -53,8 +53,8 @@ pub enum Reason<'a> {
 pub struct Choice<'a> {
     /// What is made small.
     pub objective: Objective,
-    /// The criteria of the front, the objective first, that are known of any split within the limits;
-    /// the others decide nothing.
+    /// The criteria of the front, the objective first. A memory that is known of no split within the
+    /// limits decides nothing; exposures that are not known are no reason to leave exposure out.
     pub criteria: Vec<Objective>,
     /// Within the limits, best first: what has the smallest objective, ties by the other criteria, then
     /// by the order of the table.
@@ -119,8 +119,10 @@ pub fn choose<'a>(
     let all = criteria(objective);
     choice.ranked.sort_by(|a, b| a.order(b, &all));
     choice.criteria = all.clone();
-    let known = |criterion: &Objective| choice.ranked.iter().any(|c| c.value(*criterion).is_some());
-    choice.criteria.retain(known);
+    let known = |criterion: Objective| choice.ranked.iter().any(|c| c.value(criterion).is_some());
+    choice
+        .criteria
+        .retain(|&criterion| criterion == Objective::Exposure || known(criterion));
     choice.judge();
     let at = positions(rows);
     choice
@@ -178,10 +180,18 @@ impl Candidate<'_> {
             .collect()
     }
 
-    /// Returns which of two comes first by criteria; what is unknown comes last.
+    /// Returns which of two comes first by criteria; what is unknown comes last, and where exposure is
+    /// the first of them, of unknown ones that of which the least is least.
     fn order(&self, other: &Self, criteria: &[Objective]) -> Ordering {
-        let (points, others) = (self.point(criteria), other.point(criteria));
-        let mut orders = points.iter().zip(&others).map(|(a, b)| a.total_cmp(b));
+        let key = |candidate: &Self| {
+            let mut key = candidate.point(criteria);
+            if criteria.first() == Some(&Objective::Exposure) {
+                key.insert(1, least_share(candidate.row).unwrap_or(f64::NAN));
+            }
+            key
+        };
+        let (key, others) = (key(self), key(other));
+        let mut orders = key.iter().zip(&others).map(|(a, b)| a.total_cmp(b));
         let first = orders.find(|order| order.is_ne());
         first.unwrap_or(Ordering::Equal)
     }
@@ -213,6 +223,11 @@ impl<'a> Choice<'a> {
             };
             self.rejected.push((candidate.row, reason));
         }
+    }
+
+    /// Returns how many splits break limits.
+    pub fn over_count(&self) -> usize {
+        self.over().count()
     }
 
     /// Returns the splits that break limits, and which.

@@ -39,7 +39,7 @@ use crate::placement::{Party, Placement};
 use crate::plot::{draw_results, hosts};
 use crate::progress::{INTERRUPTED, tell};
 use crate::protection::Protection;
-use crate::results::{self, Tables, read_csv};
+use crate::results::{self, Tables, read_splits};
 use crate::role;
 use crate::row::SplitRow;
 use crate::session::Session;
@@ -387,44 +387,4 @@ fn plot(folder: &Path) -> Result<()> {
     let rows = read_splits(folder)?;
     let paths = draw_results(&rows, folder)?;
     print(paths.iter().map(|path| path.display().to_string()))
-}
-
-/// Returns the rows of a results folder's splits.csv, checked.
-///
-/// # Errors
-///
-/// [`Error::Invalid`] that names the table.
-fn read_splits(folder: &Path) -> Result<Vec<SplitRow>> {
-    let table = folder.join(results::SPLITS);
-    if !table.is_file() {
-        let reason = "there is no such table: give a folder that a sweep wrote";
-        return Err(Error::invalid(table.display().to_string(), reason));
-    }
-    let rows: Vec<SplitRow> = read_csv(&table)?;
-    check_times(&rows, &table)?;
-    Ok(rows)
-}
-
-/// Checks that a table which a person may have edited holds times that an axis can show.
-fn check_times(rows: &[SplitRow], table: &Path) -> Result<()> {
-    let plausible = |seconds: f64| seconds == 0.0 || (1e-12..=1e12).contains(&seconds);
-    for row in rows {
-        let times = [
-            ("online_s_median", row.online_s_median),
-            ("client_compute_s_median", row.client_compute_s_median),
-            ("encrypt_s_median", row.encrypt_s_median),
-            ("serialise_s_median", row.serialise_s_median),
-            ("server_compute_s_median", row.server_compute_s_median),
-            ("deserialise_s_median", row.deserialise_s_median),
-            ("decrypt_s_median", row.decrypt_s_median),
-        ];
-        for (column, seconds) in times {
-            if let Some(seconds) = seconds.filter(|seconds| !plausible(*seconds)) {
-                let place = format!("{}: {} of {}", table.display(), column, row.placement);
-                let reason = format!("{seconds} s is no time between 10^-12 s and 10^12 s");
-                return Err(Error::invalid(place, reason));
-            }
-        }
-    }
-    Ok(())
 }

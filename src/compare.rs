@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::error::{Error, Result};
-use crate::results::{ENVIRONMENT, SAMPLES, SPLITS, read_csv};
+use crate::results::{ENVIRONMENT, SAMPLES, SPLITS, read_csv, read_splits};
 use crate::row::{SampleRow, SplitRow};
 use crate::statistics::{
     Interval, LogDifference, LogMean, log_mean, log_mean_of_groups, median, percentile_interval,
@@ -53,7 +53,7 @@ impl Measured {
             }
         }
         Ok(Self {
-            splits: read_csv(&folder.join(SPLITS))?,
+            splits: read_splits(folder)?,
             samples: read_csv(&folder.join(SAMPLES))?,
             model_digest: model_digest(folder),
         })

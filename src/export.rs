@@ -10,7 +10,7 @@ use crate::columns::{self, Column, Kind};
 use crate::error::{Error, Result};
 use crate::exposure;
 use crate::provenance::{Provenance, read_environment};
-use crate::results::{self, read_csv};
+use crate::results::read_splits;
 use crate::row::SplitRow;
 use crate::standing::{self, Standing, is_ok, standings};
 use crate::statistics::median;
@@ -68,12 +68,7 @@ struct Table {
 ///
 /// [`Error::Usage`] for columns that are none and for a front without splits; what reading gives.
 pub fn export(request: &Request) -> Result<String> {
-    let path = request.folder.join(results::SPLITS);
-    if !path.is_file() {
-        let reason = "there is no such table: give a folder that a sweep wrote";
-        return Err(Error::invalid(path.display().to_string(), reason));
-    }
-    let rows: Vec<SplitRow> = read_csv(&path)?;
+    let rows = read_splits(&request.folder)?;
     let shown = chosen_rows(&rows, request.front)?;
     let columns = chosen_columns(&request.columns, &shown)?;
     let provenance = Provenance::of(&read_environment(&request.folder)?);
@@ -245,6 +240,7 @@ impl Unit {
 mod tests {
     use super::*;
     use crate::report::fixture::contents;
+    use crate::results;
 
     /// A folder of eight splits, one of which failed.
     fn folder() -> tempfile::TempDir {

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::error::{Error, Result};
 use crate::plot::hosts;
 use crate::provenance::read_environment;
-use crate::results::{self, read_csv, write_whole};
+use crate::results::{self, read_csv, read_splits, write_whole};
 use crate::row::{LayerRow, SplitRow};
 
 mod environment;
@@ -64,7 +64,7 @@ pub fn write(folder: &Path) -> Result<PathBuf> {
         Err(Error::invalid(path.display().to_string(), reason))
     };
     let contents = Contents {
-        splits: read_csv(&table(results::SPLITS)?)?,
+        splits: read_splits(folder)?,
         layers: read_csv(&table(results::LAYERS)?)?,
         environment: read_environment(folder)?,
     };

@@ -9,9 +9,11 @@ use serde::de::DeserializeOwned;
 
 mod exposed;
 mod failed;
+mod splits;
 
 use exposed::{with_closed_forms, with_exposure};
 use failed::with_failures;
+pub use splits::read_splits;
 
 use crate::deviation::Deviations;
 use crate::drift::{NOISY, Pace};

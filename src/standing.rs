@@ -35,19 +35,35 @@ pub fn unlimited<'a>(
     choose(rows, &Scenario::default(), &Limits::default(), objective)
 }
 
-/// Returns the names of the criteria that decide on the fronts.
+/// Returns the rows to compare with each other, one list for each host that they name; where they name
+/// one, or none, all of them.
+pub fn by_host(rows: &[SplitRow]) -> Vec<Vec<&SplitRow>> {
+    let hosts: BTreeSet<Option<&str>> = rows.iter().map(|row| row.host.as_deref()).collect();
+    if hosts.iter().flatten().count() < 2 {
+        return vec![rows.iter().collect()];
+    }
+    let of_host = |host| rows.iter().filter(move |row| row.host.as_deref() == host);
+    let groups = hosts.into_iter().map(|host| of_host(host).collect());
+    groups.collect()
+}
+
+/// Returns the names of the criteria that decide on any of the fronts.
 pub fn criteria(rows: &[SplitRow]) -> Vec<&'static str> {
-    let criteria = unlimited(rows, Objective::Time).criteria.into_iter();
-    criteria.map(Objective::word).collect()
+    let choices = by_host(rows).into_iter();
+    let choices: Vec<Choice<'_>> = choices
+        .map(|rows| unlimited(rows, Objective::Time))
+        .collect();
+    let most = choices.iter().max_by_key(|choice| choice.criteria.len());
+    let criteria = most.map(|choice| choice.criteria.as_slice());
+    let criteria = criteria.unwrap_or_default().iter();
+    criteria.map(|criterion| criterion.word()).collect()
 }
 
 /// Returns how each split stands.
 pub fn standings(rows: &[SplitRow]) -> Vec<Standing> {
     let at = positions(rows);
     let mut standings = vec![Standing::NotCompared; rows.len()];
-    let hosts: BTreeSet<Option<&str>> = rows.iter().map(|row| row.host.as_deref()).collect();
-    for host in hosts {
-        let of_host = rows.iter().filter(|row| row.host.as_deref() == host);
+    for of_host in by_host(rows) {
         let choice = unlimited(of_host, Objective::Time);
         for &row in &choice.front {
             standings[at[&std::ptr::from_ref(row)]] = Standing::Front;
@@ -107,7 +123,15 @@ mod tests {
             row("SSS", 3.0, 30, 0.5),
         ];
         rows[0].status = "mismatch".into();
-        rows[1].host = Some("another".into());
+        rows[1].host = Some("one".into());
+        // Where one host is named, rows that name none are of it.
+        let expected = [
+            Standing::NotCompared,
+            Standing::Front,
+            Standing::DominatedBy(1),
+        ];
+        assert_eq!(standings(&rows), expected);
+        rows[2].host = Some("another".into());
         let expected = [Standing::NotCompared, Standing::Front, Standing::Front];
         assert_eq!(standings(&rows), expected);
     }

@@ -74,6 +74,26 @@ pub fn percents_apart(left: f64, right: f64) -> (String, String) {
     apart.unwrap_or_else(|| words(1))
 }
 
+/// Returns two counts of bytes in words that tell them apart, whole bytes where three digits do not.
+pub fn bytes_apart(left: u64, right: u64) -> (String, String) {
+    match (bytes(left), bytes(right)) {
+        (same, other) if same == other && left != right => {
+            (format!("{left} B"), format!("{right} B"))
+        }
+        apart => apart,
+    }
+}
+
+/// Returns a share that a person typed as a percentage, with all its digits: `4.15 %`, `50.0 %`.
+pub fn percent_as_typed(share: f64) -> String {
+    let decimals = (1..MOST_DECIMALS_OF_PERCENT).find(|&decimals| {
+        let scale = 10_f64.powi(decimals as i32);
+        let scaled = share * 100.0 * scale;
+        (scaled - scaled.round()).abs() < 1e-6
+    });
+    format!("{} %", decimal(share * 100.0, decimals.unwrap_or(1)))
+}
+
 /// Returns a probability by its base-2 logarithm: `power_of_two(-61.25)` is `2^−61.2`.
 pub fn power_of_two(log2: f64) -> String {
     format!("2^{}", decimal(log2, 1))
@@ -375,6 +395,14 @@ mod tests {
         assert_eq!(apart(0.3, 0.25), ("30.0 %".into(), "25.0 %".into()));
         assert_eq!(apart(0.04249, 0.042), ("4.25 %".into(), "4.20 %".into()));
         assert_eq!(apart(0.5, 0.5), ("50.0 %".into(), "50.0 %".into()));
+        assert_eq!(percent_as_typed(0.0415), "4.15 %");
+        assert_eq!(percent_as_typed(0.5), "50.0 %");
+        assert_eq!(
+            bytes_apart(1 << 20, 2 << 20),
+            ("1.00 MiB".into(), "2.00 MiB".into())
+        );
+        let close = bytes_apart(2_000_000_001, 2_000_000_000);
+        assert_eq!(close, ("2000000001 B".into(), "2000000000 B".into()));
     }
 
     #[test]

@@ -1,10 +1,18 @@
 // The answer to the reader's conditions in words, and what else there is to weigh.
 
 const BEST = 5;
-const WITHOUT_LIMITS = { memory: null, exposure: null, accuracy: null };
+// Where everything may be given away, that is not a limit to be lifted.
+const withoutLimits = (conditions) => ({ ...conditions, memory: null, accuracy: null, exposure: conditions.exposure >= 1 ? 1 : null });
 const RANKING_TITLES = [
   "split", "exposure", "modelled time", "of it network", "of it keys", "measured online", "client memory", "up", "down", "rounds", "accuracy",
 ];
+
+// What is known of a split besides its time.
+function figureWords(split) {
+  const memory = split.memory === null ? "What the client needs is not known" : `The client needs ${bytes(split.memory)}`;
+  const accuracy = split.accuracy === null ? "accuracy not known" : `accuracy ${percent(split.accuracy)} (simulated)`;
+  return `${memory}; exposure ${exposed(split)}; ${accuracy}`;
+}
 
 // What the client ends up with, in words; where no attack ran to its end, the least of it.
 function exposed(split) {
@@ -16,9 +24,9 @@ function exposed(split) {
 function limitWords({ memory, exposure, accuracy }) {
   const preset = (id) => (byId(id).value === byId(id).defaultValue ? " (preset)" : "");
   return [
-    exposure === null ? null : `exposure at most ${percent(exposure)}${preset("most-exposure")}`,
+    exposure === null ? null : `exposure at most ${percentAsTyped(exposure)}${preset("most-exposure")}`,
     memory === null ? null : `client memory at most ${bytes(memory)}`,
-    accuracy === null ? null : `accuracy at least ${percent(accuracy)}`,
+    accuracy === null ? null : `accuracy at least ${percentAsTyped(accuracy)}`,
   ].filter(Boolean);
 }
 
@@ -28,7 +36,8 @@ function drawAnswer() {
   const ranked = ranking(usable(), network, conditions);
   byId("answer").classList.toggle("unmet", ranked.length === 0);
   if (ranked.length === 0) {
-    byId("answer").replaceChildren(`No split meets these conditions: ${limits.join(", ")}. `, ...caveatWords(network, conditions), ...nearestWords(conditions), leftOut(conditions));
+    const words = usable().length === 0 ? "No split is measured with status ok." : limits.length === 0 ? "No split is left." : `No split meets these conditions: ${limits.join(", ")}.`;
+    byId("answer").replaceChildren(`${words} `, ...caveatWords(network, conditions), ...nearestWords(conditions), leftOut(conditions));
     return [byId("ranking"), byId("hides-more")].forEach((part) => part.replaceChildren());
   }
   const [{ split, total, added, keys }] = ranked;
@@ -36,9 +45,9 @@ function drawAnswer() {
     `On ${networkWords(network)}${limits.map((words) => `, ${words}`).join("")}: `,
     splitLink(split),
     ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network and ${seconds(keys)} its share of the keys. `,
-    `The client needs ${bytes(split.memory)}; exposure ${exposed(split)}; accuracy ${percent(split.accuracy)} (simulated). `,
+    `${figureWords(split)}. `,
     ...caveatWords(network, conditions),
-    ...withoutLimits(split, network, conditions, limits.length),
+    ...costOfLimits(split, network, conditions, limits.length),
     leftOut(conditions),
   );
   byId("hides-more").replaceChildren(...hidesMore(split, network, conditions));
@@ -54,8 +63,8 @@ function drawRanking(ranked) {
 }
 
 // What the limits cost in time.
-function withoutLimits(split, network, conditions, count) {
-  const [best] = ranking(usable(), network, { ...conditions, ...WITHOUT_LIMITS });
+function costOfLimits(split, network, conditions, count) {
+  const [best] = ranking(usable(), network, withoutLimits(conditions));
   if (count === 0 || !best) return [];
   const limits = count === 1 ? "that limit" : "these limits";
   if (best.split === split) return [`It is the best without ${limits} too. `];
@@ -73,7 +82,7 @@ const CAVEATS = {
   noisy: () => ["Its times are noisy: beside them a fixed batch of bootstraps strayed by more than a tenth. "],
   single: () => [`Its time is one sample (n${NBSP}=${NBSP}1), which has no spread. `],
   close: ({ split, slower }) => [splitLink(split), ` is ${percent(slower)} slower, which noisy or single samples do not tell apart. `],
-  unknown: ({ split }) => [`Its exposure is unknown, for ${whyUnknown(split)}; what was not found is not thereby safe. `],
+  unknown: ({ split }) => [`Its exposure is unknown: ${whyUnknown(split)}, and what was not found is not thereby safe. `],
   "kept out": ({ split, total }) => [splitLink(split), ` would take ${seconds(total)}, but its exposure is ${exposed(split)}: ${whyUnknown(split)}. `],
 };
 
@@ -82,13 +91,13 @@ const caveatWords = (network, conditions) => caveats(usable(), network, conditio
 function nearestWords(conditions) {
   const split = nearest(usable(), conditions);
   if (!split) return [];
-  return ["The nearest is ", splitLink(split), `: client ${bytes(split.memory)}, exposure ${exposed(split)}, accuracy ${percent(split.accuracy)}. `];
+  return ["The nearest is ", splitLink(split), `. ${figureWords(split)}. `];
 }
 
 // The split that gives away least, as far as is known, at its time, and the settings
 // that the sweep ran without.
 function hidesMore(split, network, conditions) {
-  const others = ranking(usable(), network, { ...conditions, ...WITHOUT_LIMITS });
+  const others = ranking(usable(), network, withoutLimits(conditions));
   const known = ({ split }) => split.exposure ?? split.leastExposure ?? 1;
   const less = others.filter((other) => known(other) < known({ split }));
   const least = less.sort((a, b) => known(a) - known(b) || a.total - b.total)[0];

@@ -1,6 +1,6 @@
 // Which split is best under conditions that a reader sets: all times here are modelled.
 
-// The most that a split may expose; null where that does not matter.
+// The most that a split may expose; null without a limit, where what is known to give everything away is left out.
 const EXPOSURE_STEPS = [null, 0.75, 0.5, 0.25, 0.1, 0];
 
 const number = (id, otherwise) => {
@@ -21,7 +21,7 @@ function yourNetwork() {
 function yourConditions() {
   return {
     factor: number("client-factor", 1),
-    inferences: number("inferences", 1),
+    inferences: number("inferences", 1000),
     memory: typed("most-memory", mebibytes),
     exposure: typed("most-exposure", hundredths),
     accuracy: typed("least-accuracy", hundredths),
@@ -60,7 +60,7 @@ function drawBestByNetwork() {
     });
     return [networkWords(network), ...cells];
   });
-  const title = (share) => (share === null ? "any exposure" : share === 0 ? "none recovered" : `exposure at most ${percent(share)}`);
+  const title = (share) => (share === null ? "not all given away" : share === 0 ? "none recovered" : `exposure at most ${percent(share)}`);
   byId("best-by-network").replaceChildren(simpleTable(["network", ...EXPOSURE_STEPS.map(title)], rows));
 }
 

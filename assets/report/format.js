@@ -26,11 +26,17 @@ function bytes(value) {
   if (value === null) return UNKNOWN;
   const units = [[2 ** 40, "TiB"], [2 ** 30, "GiB"], [2 ** 20, "MiB"], [2 ** 10, "KiB"]];
   const found = units.find(([size]) => Math.round((value / size) * 1024) >= 1024);
-  return found ? `${threeDigits(value / found[0])}${NBSP}${found[1]}` : `${value}${NBSP}B`;
+  return found ? `${threeDigits(value / found[0])}${NBSP}${found[1]}` : `${Math.round(value)}${NBSP}B`;
 }
 
 function percent(share) {
   return share === null ? UNKNOWN : `${decimal(share * 100, 1)}${NBSP}%`;
+}
+
+// A share that a person typed, with all its digits.
+function percentAsTyped(share) {
+  const value = Number((100 * share).toPrecision(12));
+  return `${Number.isInteger(value * 10) ? decimal(value, 1) : String(value)}${NBSP}%`;
 }
 
 // What the client ends up with, in a table: where that is not known, the least of it.

@@ -90,15 +90,16 @@ function byFigures(left, right) {
   return 0;
 }
 
-// What meets the conditions, the best first: the fastest, of equals the one with the smaller client, fewer
-// bytes, less exposure.
+// Of splits that are equally fast the one with the smaller client comes first, then fewer bytes, less exposure.
+const tieBreakers = (split, conditions) => [
+  split.memory,
+  split.bytes + split.keys / conditions.inferences,
+  countedExposure(split, conditions),
+];
+
+// What meets the conditions, the fastest first.
 function ranking(splits, network, conditions) {
-  const figures = ({ split, total }) => [
-    total,
-    split.memory,
-    split.bytes + split.keys / conditions.inferences,
-    countedExposure(split, conditions),
-  ];
+  const figures = ({ split, total }) => [total, ...tieBreakers(split, conditions)];
   const costs = allowed(splits, conditions).map((split) => modelled(split, network, conditions));
   return costs.sort((a, b) => byFigures(figures(a), figures(b)));
 }

@@ -35,6 +35,8 @@ function drawMap() {
   const container = byId("map");
   const [conditions, own] = [yourConditions(), yourNetwork()];
   const candidates = allowed(usable(), conditions);
+  // Of equals the first one wins a cell.
+  candidates.sort((a, b) => byFigures(tieBreakers(a, conditions), tieBreakers(b, conditions)));
   byId("map-words").textContent = "";
   if (candidates.length === 0) {
     byId("map-legend").replaceChildren();

@@ -18,6 +18,7 @@ function serverColour(layers) {
 function drawScatter({ id, of, format, isLog, base, most, words }) {
   const container = byId(id);
   const points = usable().filter((split) => of(split) !== null && split.online > 0);
+  const missing = usable().length - points.length;
   if (points.length === 0) {
     return container.replaceChildren(html("p", { class: "note" }, "No finished splits with these figures."));
   }
@@ -40,7 +41,8 @@ function drawScatter({ id, of, format, isLog, base, most, words }) {
     svg("g", {}, ...dots.sort((a, b) => a.isFront - b.isFront).map((each) => each.node)),
     svg("g", {}, ...labels(front, place, points, { left, right, top, bottom })),
   );
-  container.replaceChildren(drawn);
+  const note = missing === 0 ? "" : `${count(missing, "split")} without ${id === "chart-exposure" ? "known " : ""}figures ${missing === 1 ? "is" : "are"} not drawn.`;
+  container.replaceChildren(drawn, html("p", { class: "note" }, note));
 }
 
 function verticalScale(values, { isLog, base, most, top, bottom }) {

@@ -21,15 +21,18 @@ pub enum Caveat<'a> {
     Unknown(&'a Candidate<'a>),
     /// The next one is that much slower, which its samples or the best one's do not show.
     Close(&'a Candidate<'a>, f64),
-    /// That one would be better and may keep the limits, but its exposure is not known.
-    KeptOut(&'a Candidate<'a>),
+    /// The exposure of so many others is not known, and may be less.
+    OthersUnknown(usize),
+    /// That one would come before it by the objective and may keep the limits, but its exposure is not
+    /// known.
+    KeptOut(&'a Candidate<'a>, Objective),
 }
 
 impl Choice<'_> {
     /// Returns what to know of the best split.
     pub fn caveats(&self) -> Vec<Caveat<'_>> {
         let Some(best) = self.ranked.first() else {
-            return self.kept_out.iter().map(Caveat::KeptOut).collect();
+            return self.kept_out_caveat().into_iter().collect();
         };
         let is_noisy = |candidate: &Candidate<'_>| candidate.row.noisy == Some(true);
         let is_single = |candidate: &Candidate<'_>| candidate.row.online_s_n == Some(1);
@@ -50,9 +53,22 @@ impl Choice<'_> {
             is_single(best).then_some(Caveat::Single),
             close,
             is_unknown.then_some(Caveat::Unknown(best)),
-            self.kept_out.as_ref().map(Caveat::KeptOut),
+            self.others_unknown(),
+            self.kept_out_caveat(),
         ];
         caveats.into_iter().flatten().collect()
+    }
+
+    fn others_unknown(&self) -> Option<Caveat<'_>> {
+        let others = self.ranked.iter().skip(1);
+        let unknown = others.filter(|other| share(other.row).is_none()).count();
+        let bears = self.objective == Objective::Exposure && unknown > 0;
+        bears.then_some(Caveat::OthersUnknown(unknown))
+    }
+
+    fn kept_out_caveat(&self) -> Option<Caveat<'_>> {
+        let other = self.kept_out.as_ref();
+        other.map(|other| Caveat::KeptOut(other, self.objective))
     }
 }
 
@@ -75,14 +91,21 @@ impl fmt::Display for Caveat<'_> {
                 next.row.placement,
                 units::percent(*slower),
             ),
-            Self::KeptOut(other) => write!(
+            Self::OthersUnknown(count) => write!(
                 formatter,
-                "{} would take {}, but its exposure is {}: {}",
-                other.row.placement,
-                units::seconds(other.modelled.time_s),
-                unknown_words(other.row),
-                why_unknown(other.row),
+                "this is the least as far as is known: the exposure of {count} others is not, and may be less",
             ),
+            Self::KeptOut(other, objective) => {
+                write!(formatter, "{} would ", other.row.placement)?;
+                match objective {
+                    Objective::Time => {
+                        write!(formatter, "take {}", units::seconds(other.modelled.time_s))?;
+                    }
+                    other => write!(formatter, "come first by {}", other.word())?,
+                }
+                let (words, why) = (unknown_words(other.row), why_unknown(other.row));
+                write!(formatter, ", but its exposure is {words}: {why}")
+            }
         }
     }
 }

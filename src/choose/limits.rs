@@ -109,10 +109,14 @@ impl Limits {
                 true => " (unknown counted as the least that it can be)",
                 false => "",
             };
-            format!("exposure at most {}{unknown}", units::percent(most))
+            format!(
+                "exposure at most {}{unknown}",
+                units::percent_as_typed(most)
+            )
         });
         let accuracy = self.min_accuracy;
-        let accuracy = accuracy.map(|least| format!("accuracy at least {}", units::percent(least)));
+        let accuracy =
+            accuracy.map(|least| format!("accuracy at least {}", units::percent_as_typed(least)));
         let words = [
             exposure,
             memory("client", self.max_client_memory),
@@ -136,7 +140,7 @@ fn memory(limit: Limit, party: &str, found: Option<u64>, most: u64) -> Option<Br
         let words = format!("its memory on the {party} is not known");
         return Some(Broken::unknown(limit, &words));
     };
-    let (needs, allowed) = (units::bytes(found), units::bytes(most));
+    let (needs, allowed) = units::bytes_apart(found, most);
     (found > most).then(|| Broken {
         limit,
         words: format!("needs {needs} on the {party}, {allowed} allowed"),

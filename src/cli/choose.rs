@@ -4,13 +4,14 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use super::print;
 use super::scenario::ScenarioArguments;
-use super::{print, read_splits};
 use crate::choose::{Candidate, Choice, Limits, Reason, choose};
 use crate::error::{Error, Result};
 use crate::exposure;
 use crate::objective::Objective;
 use crate::plot::hosts;
+use crate::results::read_splits;
 use crate::row::SplitRow;
 use crate::scenario::{Prices, Scenario};
 use crate::units;
@@ -287,7 +288,7 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
 
 /// Returns which limit excludes how many, and the split that is nearest to them.
 fn why_nothing(choice: &Choice<'_>) -> String {
-    let total = choice.rejected.len();
+    let total = choice.over_count();
     let Some((row, broken)) = choice.nearest() else {
         return match choice.giving_all_away() {
             0 => "no row is measured with status ok".into(),
@@ -311,7 +312,7 @@ fn why_nothing(choice: &Choice<'_>) -> String {
         ),
     };
     format!(
-        "{}; the nearest is {}, which {}{unknown}",
+        "{}; the nearest is {}: {}{unknown}",
         counted.join(", "),
         row.placement,
         words.join(" and ")

@@ -6,7 +6,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::scenario::ScenarioArguments;
-use super::{EncryptionArguments, listen, print, read_splits};
+use super::{EncryptionArguments, listen, print};
 use crate::analysis::DEFAULT_STEP_NOISE;
 use crate::budget::promising;
 use crate::error::{Error, Result};
@@ -22,7 +22,7 @@ use crate::predict::{
     Counter, Errors, PREDICTIONS, PredictionRow, UNITS, calibration_placements, predict,
 };
 use crate::progress::{Progress, tell};
-use crate::results::{LAYERS, read_csv, write_csv, write_json};
+use crate::results::{LAYERS, read_csv, read_splits, write_csv, write_json};
 use crate::row::{LayerRow, SplitRow};
 use crate::scenario::Scenario;
 use crate::settings::{Overrides, Settings};
@@ -339,6 +339,9 @@ fn comparison(rows: &[PredictionRow]) -> Vec<String> {
     lines
 }
 
+/// The error of a figure of a row.
+type FigureError = fn(&PredictionRow) -> Option<f64>;
+
 /// Says of each figure whether it is predicted, exact or not known, and how far off it is.
 fn standing_of_figures(rows: &[PredictionRow]) -> Vec<String> {
     let fitted = rows.iter().filter(|row| row.calibrated).count();
@@ -348,7 +351,7 @@ fn standing_of_figures(rows: &[PredictionRow]) -> Vec<String> {
         String::new(),
         format!("time, memory  predicted, by unit costs fitted to {fitted} measured splits"),
     ];
-    let errors: [(&str, fn(&PredictionRow) -> Option<f64>); 3] = [
+    let errors: [(&str, FigureError); 3] = [
         ("online time", |row| row.online_error),
         ("client memory", |row| row.client_memory_error),
         ("server memory", |row| row.server_memory_error),

@@ -15,7 +15,7 @@ use super::page::{
 use super::palette::{BLUE, GREY, INK, VERMILLION, blend, tint};
 use super::scene::{Align, Area, Marker, Scene, Shape, Text};
 use crate::row::SplitRow;
-use crate::standing::{Standing, standings};
+use crate::standing::{Standing, criteria, standings};
 use crate::units;
 
 /// Height of the panel.
@@ -39,8 +39,11 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     // The page has no lines, so all splits are drawn however many they are.
     let both = |row: &SplitRow| time_and_memory(row).map(|(online_s, _)| online_s);
     let listing = Listing::unlimited(rows, both);
-    let subtitle = "Down and to the left is better; ringed is the front, which no split beats in time, client memory, bytes and exposure at once";
-    let heading = Heading::new(rows, "time and memory", subtitle, Vec::new());
+    let subtitle = format!(
+        "Down and to the left is better; ringed is the front, which no split beats at once in {}",
+        criteria(rows).join(", ")
+    );
+    let heading = Heading::new(rows, "time and memory", &subtitle, Vec::new());
     let figures: Vec<(f64, f64)> = listing
         .drawn
         .iter()
@@ -91,7 +94,8 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     let placed = place_labels(&labelled, &points, &panel);
 
     let mut footnotes = listing.footnotes;
-    footnotes.extend(unplaced_note(&labelled, &placed));
+    let of_front = &labelled[..front.len()];
+    footnotes.extend(unplaced_note(of_front, &placed));
     if !reference.is_empty() {
         footnotes.push(
             "Splits that are known to give the whole model away are drawn for comparison; they are on no front."

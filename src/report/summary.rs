@@ -151,7 +151,10 @@ fn cards(rows: &[&SplitRow]) -> String {
         }
     }
     let cards = cards.iter().map(|(title, row)| card(title, row));
-    format!("<ul class=\"cards\">\n{}</ul>\n", cards.collect::<String>())
+    match cards.collect::<String>() {
+        cards if cards.is_empty() => cards,
+        cards => format!("<ul class=\"cards\">\n{cards}</ul>\n"),
+    }
 }
 
 fn card(title: &str, row: &SplitRow) -> String {
@@ -215,33 +218,44 @@ fn unbroken(words: &str) -> String {
 /// Says how many splits are left when the dominated ones are gone.
 fn undominated(rows: &[SplitRow]) -> String {
     let standings = standings(rows);
-    let front = standings.iter().filter(|at| **at == Standing::Front);
     let apart = [Standing::NotCompared, Standing::Reference];
-    let compared = standings.iter().filter(|at| !apart.contains(at));
+    let compared = rows.iter().zip(&standings);
+    let compared: Vec<_> = compared.filter(|(_, at)| !apart.contains(at)).collect();
+    let front = compared.iter().filter(|(_, at)| **at == Standing::Front);
+    let unknown = compared
+        .iter()
+        .filter(|(row, _)| exposure::share(row).is_none());
+    let (front, unknown) = (front.count(), unknown.count());
     let objectives = standing::criteria(rows);
     let (last, others) = objectives.split_last().unwrap_or((&"", &[]));
-    let (front, compared) = (front.count(), compared.count());
-    if compared == 0 {
-        return "Every split that was measured is known to give the whole model away: there is nothing to \
-                choose."
-            .into();
+    let figures = format!("{} and {last}", others.join(", "));
+    let words = match compared.len() {
+        0 => {
+            return "Every split that was measured is known to give the whole model away: there is \
+                    nothing to choose."
+                .into();
+        }
+        1 => return "One split is compared.".into(),
+        compared if front == compared => {
+            format!("Of the {compared} splits compared none dominates another in {figures}.")
+        }
+        compared => format!(
+            "Of the {} compared, {} not dominated: for each of the others there is one that is no worse \
+             in {figures}, and better in one of them.",
+            count(compared, "split"),
+            match front {
+                1 => "one is".to_owned(),
+                many => format!("{many} are"),
+            },
+        ),
+    };
+    match unknown {
+        0 => words,
+        1 => format!("{words} The exposure of one of them is not known: it compares with none."),
+        many => {
+            format!("{words} The exposure of {many} of them is not known: these compare with none.")
+        }
     }
-    if front == compared {
-        return format!(
-            "No split dominates another: each is better than any other in one of {} and {last}.",
-            others.join(", ")
-        );
-    }
-    format!(
-        "Of the {} compared, {} not dominated: for each of the others there is one that is no worse \
-         in {} and {last}, and better in one of them.",
-        count(compared, "split"),
-        match front {
-            1 => "one is".to_owned(),
-            many => format!("{many} are"),
-        },
-        others.join(", "),
-    )
 }
 
 #[cfg(test)]

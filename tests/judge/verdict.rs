@@ -69,7 +69,8 @@ impl Verdict {
                 Caveat::Single => ("single", best.unwrap()),
                 Caveat::Unknown(best) => ("unknown", best.row.placement.as_str()),
                 Caveat::Close(next, _) => ("close", next.row.placement.as_str()),
-                Caveat::KeptOut(other) => ("kept out", other.row.placement.as_str()),
+                Caveat::OthersUnknown(_) => unreachable!("the fastest is asked for"),
+                Caveat::KeptOut(other, _) => ("kept out", other.row.placement.as_str()),
             };
             format!("{kind} {split}")
         });
