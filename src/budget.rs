@@ -6,11 +6,12 @@ use std::collections::{HashSet, VecDeque};
 use crate::cost::CostModel;
 use crate::ending::Ending;
 use crate::error::Result;
+use crate::exposure::closed::solved_share;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
 use crate::objective::Objective;
 use crate::overhead::Runs;
-use crate::placement::Placement;
+use crate::placement::{Party, Placement, Segment};
 use crate::scenario::Scenario;
 use crate::solver::shapes::{ShapeOracle, Stack};
 use crate::solver::{Cost, Request, Solution, cost_of, front, neighbours};
@@ -77,7 +78,12 @@ pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
     let scenario = Scenario::default();
     let cores = rayon::current_num_threads();
     let (parameters, ending) = (asked.parameters, asked.ending);
+    let solved = |layers| {
+        let party = Party::Server;
+        solved_share(model, &Segment { party, layers }, ending)
+    };
     let oracle = ShapeOracle::new(&stack, &scenario, parameters, &asked.cost, cores);
+    let oracle = oracle.with_solved(&solved);
     let request = Request {
         objectives: CRITERIA.to_vec(),
         tolerance: TOLERANCE,

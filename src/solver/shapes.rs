@@ -66,7 +66,11 @@ pub struct ShapeOracle<'a> {
     look_up_s: f64,
     cores: f64,
     parameter_count: f64,
+    solved: Option<Solved<'a>>,
 }
+
+/// Returns the share of all weights that closed forms solve in a run of layers on the server.
+pub type Solved<'a> = &'a dyn Fn(Range<usize>) -> f64;
 
 impl Stack {
     /// Returns the shapes of a model.
@@ -118,6 +122,15 @@ impl<'a> ShapeOracle<'a> {
             parameter_count: stack
                 .total(0..stack.nodes.len(), |node| node.parameters)
                 .max(1) as f64,
+            solved: None,
+        }
+    }
+
+    /// Counts as exposed what closed forms solve; without that, what is handed over alone.
+    pub fn with_solved(self, solved: Solved<'a>) -> Self {
+        Self {
+            solved: Some(solved),
+            ..self
         }
     }
 
@@ -169,6 +182,7 @@ impl Oracle for ShapeOracle<'_> {
 
     fn server(&self, layers: Range<usize>) -> Result<Option<Segment>> {
         let Stack { layers: all, .. } = self.stack;
+        let exposure = self.solved.map_or(0.0, |solved| solved(layers.clone()));
         let nodes = all[layers.start].start..all[layers.end - 1].end;
         let inputs = |node: usize| &self.stack.nodes[node].inputs;
         let size = self.parameters.literal().polynomial_size;
@@ -198,6 +212,7 @@ impl Oracle for ShapeOracle<'_> {
         let working = 8 * self.parameters.big_size() * widest.max().unwrap_or(0);
         let messages = (upload_bytes + download_bytes) as f64;
         let cost = Cost {
+            exposure,
             client_memory: BASE_BYTES + messages * 8.0 / COEFFICIENT_BYTES as f64,
             server_memory: BASE_BYTES + working as f64,
             ..self.priced(&Measured {
