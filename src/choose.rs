@@ -16,6 +16,7 @@ use crate::objective::Objective;
 use crate::pareto::{dominates, front_of};
 use crate::row::{SplitRow, Status};
 use crate::scenario::{Modelled, Scenario};
+use crate::units;
 
 /// The criteria of the front, to which the objective is added.
 const CRITERIA: [Objective; 4] = [
@@ -119,10 +120,12 @@ pub fn choose<'a>(
     let all = criteria(objective);
     choice.ranked.sort_by(|a, b| a.order(b, &all));
     choice.criteria = all.clone();
-    let known = |criterion: Objective| choice.ranked.iter().any(|c| c.value(criterion).is_some());
-    choice
-        .criteria
-        .retain(|&criterion| criterion == Objective::Exposure || known(criterion));
+    let ranked = &choice.ranked;
+    let known = |criterion| ranked.iter().any(|c| c.value(criterion).is_some());
+    choice.criteria.retain(|&criterion| match criterion {
+        Objective::ClientMemory | Objective::ServerMemory => ranked.is_empty() || known(criterion),
+        _ => true,
+    });
     choice.judge();
     let at = positions(rows);
     choice
@@ -284,17 +287,13 @@ impl fmt::Display for Reason<'_> {
             Self::GivesAllAway => formatter.write_str("gives the whole model away"),
             Self::Dominated { by, better } => {
                 let words: Vec<&str> = better.iter().map(|worse| worse.worse()).collect();
-                write!(formatter, "dominated by {}: {}", by.placement, list(&words))
+                write!(
+                    formatter,
+                    "dominated by {}: {}",
+                    by.placement,
+                    units::listed(&words)
+                )
             }
         }
-    }
-}
-
-/// Returns `a`, `a and b`, or `a, b and c`.
-fn list(words: &[&str]) -> String {
-    match words {
-        [] => String::new(),
-        [word] => (*word).into(),
-        [first @ .., last] => format!("{} and {last}", first.join(", ")),
     }
 }

@@ -130,7 +130,7 @@ fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Pro
             "{model}: the {} of {} splits on the front in {}",
             shown.len(),
             rows.len(),
-            standing::criteria(rows).join(", ")
+            units::listed(&standing::criteria(rows))
         ),
         false => format!("{model}: {} splits", rows.len()),
     };

@@ -40,16 +40,21 @@ impl Knowledge {
 }
 
 /// Returns the share of all weights that the client ends up with; `None` where it is not known: only
-/// closed forms and attacks that ended tell.
+/// closed forms and attacks that ended tell, and whoever has all can get no more.
 pub fn share(row: &SplitRow) -> Option<f64> {
-    row.exposed_weight_share
+    let all = least_told(row).filter(|least| *least >= 1.0);
+    row.exposed_weight_share.or(all)
 }
 
 /// Returns the share of all weights that the client has at least, known or not: handed over, solved by
 /// closed forms, and found by attacks.
 pub fn least_share(row: &SplitRow) -> Option<f64> {
-    let least = row.exposed_weight_share_least.or(row.client_weight_share);
-    share(row).or(least)
+    share(row).or(least_told(row))
+}
+
+/// Returns what a row tells of the least; of earlier builds' rows, what is handed over.
+fn least_told(row: &SplitRow) -> Option<f64> {
+    row.exposed_weight_share_least.or(row.client_weight_share)
 }
 
 /// Returns whether a split is known to give the whole model away.

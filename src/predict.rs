@@ -67,6 +67,8 @@ pub struct PredictionRow {
     pub exposure_is: String,
     pub calibrated: bool,
     pub measured_online_s: Option<f64>,
+    /// By unit costs that the split had no part in.
+    pub out_of_sample_online_s: Option<f64>,
     /// Out of sample, as the next two: of a calibration split, by a fit to the others.
     pub online_error: Option<f64>,
     pub client_memory_error: Option<f64>,
@@ -292,9 +294,11 @@ impl PredictionRow {
         };
         let error = |of: fn(&OutOfSample) -> Option<f64>| {
             let pair = of(&predicted).zip(of(&measured));
+            let pair = pair.filter(|(_, measured)| *measured > 0.0);
             pair.map(|(predicted, measured)| predicted / measured - 1.0)
         };
         self.measured_online_s = measured.online_s;
+        self.out_of_sample_online_s = predicted.online_s;
         self.online_error = error(|figures| figures.online_s);
         self.client_memory_error = error(|figures| figures.client_memory);
         self.server_memory_error = error(|figures| figures.server_memory);

@@ -74,6 +74,15 @@ pub fn percents_apart(left: f64, right: f64) -> (String, String) {
     apart.unwrap_or_else(|| words(1))
 }
 
+/// Returns `a`, `a and b`, or `a, b and c`.
+pub fn listed(words: &[&str]) -> String {
+    match words {
+        [] => String::new(),
+        [word] => (*word).into(),
+        [first @ .., last] => format!("{} and {last}", first.join(", ")),
+    }
+}
+
 /// Returns two counts of bytes in words that tell them apart, whole bytes where three digits do not.
 pub fn bytes_apart(left: u64, right: u64) -> (String, String) {
     match (bytes(left), bytes(right)) {

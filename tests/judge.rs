@@ -66,6 +66,9 @@ proptest! {
         let mut chosen: Vec<String> = choice.front.iter().map(|row| row.placement.clone()).collect();
         chosen.sort_by_key(|placement| rows.iter().position(|row| row.placement == *placement));
         prop_assert_eq!(&chosen, &front);
+        let mut exported = page::exported_front(&rows);
+        exported.sort_by_key(|placement| rows.iter().position(|row| row.placement == *placement));
+        prop_assert_eq!(&exported, &front);
         // What is recommended without limits is on it.
         let best = choice.ranked.first().map(|best| best.row.placement.clone());
         prop_assert_eq!(best.is_some(), !front.is_empty());

@@ -1,17 +1,27 @@
 // The answer to the reader's conditions in words, and what else there is to weigh.
 
 const BEST = 5;
+const WITHOUT = { memory: null, exposure: null, accuracy: null };
 // Where everything may be given away, that is not a limit to be lifted.
-const withoutLimits = (conditions) => ({ ...conditions, memory: null, accuracy: null, exposure: conditions.exposure >= 1 ? 1 : null });
+const withoutLimits = (conditions) => ({ ...conditions, ...WITHOUT, exposure: conditions.exposure >= 1 ? 1 : null });
 const RANKING_TITLES = [
   "split", "exposure", "modelled time", "of it network", "of it keys", "measured online", "client memory", "up", "down", "rounds", "accuracy",
 ];
 
+// A figure in words, with more digits where a limit reads the same.
+function apart(figure, limit, words, exact) {
+  return limit !== null && figure !== limit && words(figure) === words(limit) ? exact(figure) : words(figure);
+}
+
 // What is known of a split besides its time.
-function figureWords(split) {
-  const memory = split.memory === null ? "What the client needs is not known" : `The client needs ${bytes(split.memory)}`;
-  const accuracy = split.accuracy === null ? "accuracy not known" : `accuracy ${percent(split.accuracy)} (simulated)`;
-  return `${memory}; exposure ${exposed(split)}; ${accuracy}`;
+function figureWords(split, limits = WITHOUT) {
+  const exactly = (size) => `${size}${NBSP}B`;
+  const size = split.memory === null ? null : apart(split.memory, limits.memory, bytes, exactly);
+  const memory = size === null ? "What the client needs is not known" : `The client needs ${size}`;
+  const share = split.exposure === null ? exposed(split) : apart(split.exposure, limits.exposure, percent, percentAsTyped);
+  const right = split.accuracy === null ? null : apart(split.accuracy, limits.accuracy, percent, percentAsTyped);
+  const accuracy = right === null ? "accuracy not known" : `accuracy ${right} (simulated)`;
+  return `${memory}; exposure ${share}; ${accuracy}`;
 }
 
 // What the client ends up with, in words; where no attack ran to its end, the least of it.
@@ -21,10 +31,10 @@ function exposed(split) {
 }
 
 // The limits in words, each with whether it is the one the form came with.
-function limitWords({ memory, exposure, accuracy }) {
+function limitWords({ memory, exposure, accuracy, withUnknown }) {
   const preset = (id) => (byId(id).value === byId(id).defaultValue ? " (preset)" : "");
   return [
-    exposure === null ? null : `exposure at most ${percentAsTyped(exposure)}${preset("most-exposure")}`,
+    exposure === null ? null : `exposure at most ${percentAsTyped(exposure)}${preset("most-exposure")}${withUnknown ? " where what is unknown counts as the least that it can be" : ""}`,
     memory === null ? null : `client memory at most ${bytes(memory)}`,
     accuracy === null ? null : `accuracy at least ${percentAsTyped(accuracy)}`,
   ].filter(Boolean);
@@ -47,7 +57,7 @@ function drawAnswer() {
     ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network and ${seconds(keys)} its share of the keys. `,
     `${figureWords(split)}. `,
     ...caveatWords(network, conditions),
-    ...costOfLimits(split, network, conditions, limits.length),
+    ...costOfLimits(split, network, conditions, limits.length - (conditions.exposure >= 1 ? 1 : 0)),
     leftOut(conditions),
   );
   byId("hides-more").replaceChildren(...hidesMore(split, network, conditions));
@@ -91,7 +101,7 @@ const caveatWords = (network, conditions) => caveats(usable(), network, conditio
 function nearestWords(conditions) {
   const split = nearest(usable(), conditions);
   if (!split) return [];
-  return ["The nearest is ", splitLink(split), `. ${figureWords(split)}. `];
+  return ["The nearest is ", splitLink(split), `. ${figureWords(split, conditions)}. `];
 }
 
 // The split that gives away least, as far as is known, at its time, and the settings

@@ -42,6 +42,7 @@ function leftOut(conditions) {
   for (const word of usable().flatMap((split) => objections(split, conditions))) {
     reasons.set(word, (reasons.get(word) ?? 0) + 1);
   }
+  if (usable().length === 0) return "";
   const words = [...reasons].map(([word, of]) => `${of}${NBSP}${OBJECTIONS[word]}`);
   return words.length === 0 ? "No split is left out." : `Left out: ${words.join(", ")}.`;
 }
@@ -60,7 +61,7 @@ function drawBestByNetwork() {
     });
     return [networkWords(network), ...cells];
   });
-  const title = (share) => (share === null ? "not all given away" : share === 0 ? "none recovered" : `exposure at most ${percent(share)}`);
+  const title = (share) => (share === null ? "no limit" : share === 0 ? "none recovered" : `exposure at most ${percent(share)}`);
   byId("best-by-network").replaceChildren(simpleTable(["network", ...EXPOSURE_STEPS.map(title)], rows));
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Candidate, Choice};
-use crate::exposure::{share, unknown_words, why_unknown};
+use crate::exposure::{least_share, share, unknown_words, why_unknown};
 use crate::objective::Objective;
 use crate::units;
 
@@ -61,7 +61,12 @@ impl Choice<'_> {
 
     fn others_unknown(&self) -> Option<Caveat<'_>> {
         let others = self.ranked.iter().skip(1);
-        let unknown = others.filter(|other| share(other.row).is_none()).count();
+        let known = self.ranked.first().and_then(|best| share(best.row));
+        let may_be_less = |other: &&Candidate<'_>| {
+            let least = least_share(other.row).unwrap_or(0.0);
+            share(other.row).is_none() && known.is_none_or(|known| least < known)
+        };
+        let unknown = others.filter(may_be_less).count();
         let bears = self.objective == Objective::Exposure && unknown > 0;
         bears.then_some(Caveat::OthersUnknown(unknown))
     }

@@ -15,6 +15,7 @@ use crate::log::{self, Record};
 use crate::model::{Granularity, Model};
 use crate::objective::Objective;
 use crate::placement::Placement;
+use crate::plot::hosts;
 use crate::predict::calibration::Calibration;
 use crate::predict::fit::Fit;
 use crate::predict::oracle::FittedOracle;
@@ -27,6 +28,7 @@ use crate::row::{LayerRow, SplitRow};
 use crate::scenario::Scenario;
 use crate::settings::{Overrides, Settings};
 use crate::solver::{self, Request};
+use crate::standing;
 use crate::step_noise::StepNoise;
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};
 use crate::units;
@@ -180,6 +182,11 @@ impl Task {
 
     fn of_results(folder: &Path) -> Result<Self> {
         let measured = read_splits(folder)?;
+        if hosts(&measured).len() > 1 {
+            let reason =
+                "it holds times of several hosts, which do not compare: give a folder of one";
+            return Err(Error::invalid(folder.display().to_string(), reason));
+        }
         let records = log::read(folder)?;
         let Some(Record::Settings(settings)) = records.first() else {
             let reason = "it has no log with settings: give a folder that a sweep wrote";
@@ -217,7 +224,7 @@ impl Task {
     fn is_measured(&self, placement: &Placement) -> bool {
         let name = placement.to_string();
         let mut rows = self.measured.iter();
-        rows.any(|row| row.placement == name && row.online_s_median.is_some())
+        rows.any(|row| row.placement == name && standing::is_ok(row))
     }
 
     /// Runs some placements, or goes on with what an earlier run left of them.
@@ -264,7 +271,10 @@ fn front_lines(
     rows: &[PredictionRow],
 ) -> Result<Vec<String>> {
     let layers = counter.model.layer_count();
-    let mut lines = vec![format!("predicted, modelled for {scenario}")];
+    let mut lines = vec![
+        format!("predicted, modelled for {scenario}"),
+        "exposure that is not known counts as the least that it can be".into(),
+    ];
     if layers > MOST_COMPILED_LAYERS {
         lines.push(format!(
             "{} splits that the front by shapes promises, and their neighbours",
@@ -319,7 +329,7 @@ fn comparison(rows: &[PredictionRow]) -> Vec<String> {
     let time = |seconds: Option<f64>| seconds.map_or("-".into(), units::seconds);
     let mut lines = vec![format!(
         "{:width$}  {:>9}  {:>9}  {:>8}  {}",
-        "split", "predicted", "measured", "error", "calibration"
+        "split", "predicted", "measured", "error", "of those fitted to"
     )];
     lines.extend(rows.iter().map(|row| {
         let error = row.online_error.map(|error| {
@@ -329,10 +339,10 @@ fn comparison(rows: &[PredictionRow]) -> Vec<String> {
         let line = format!(
             "{:width$}  {:>9}  {:>9}  {:>8}  {}",
             row.placement,
-            time(row.online_s),
+            time(row.out_of_sample_online_s.or(row.online_s)),
             time(row.measured_online_s),
             error.unwrap_or("-".into()),
-            if row.calibrated { "yes" } else { "" },
+            if row.calibrated { "left out" } else { "" },
         );
         line.trim_end().to_owned()
     }));
@@ -347,10 +357,11 @@ fn standing_of_figures(rows: &[PredictionRow]) -> Vec<String> {
     let fitted = rows.iter().filter(|row| row.calibrated).count();
     let solved = |row: &&PredictionRow| row.exposed_weight_share.is_some();
     let solved = rows.iter().filter(solved).count();
-    let mut lines = vec![
-        String::new(),
-        format!("time, memory  predicted, by unit costs fitted to {fitted} measured splits"),
-    ];
+    let costs = match fitted {
+        0 => "by built-in unit costs, for no split was measured".into(),
+        fitted => format!("by unit costs fitted to {fitted} measured splits"),
+    };
+    let mut lines = vec![String::new(), format!("time, memory  predicted, {costs}")];
     let errors: [(&str, FigureError); 3] = [
         ("online time", |row| row.online_error),
         ("client memory", |row| row.client_memory_error),
@@ -361,7 +372,11 @@ fn standing_of_figures(rows: &[PredictionRow]) -> Vec<String> {
             ("splits not fitted to", false),
             ("those fitted to, each left out in turn", true),
         ] {
-            let of_sample = rows.iter().filter(|row| row.calibrated == calibrated);
+            // Of one, the others are none.
+            let tells = !calibrated || fitted > 1;
+            let of_sample = rows
+                .iter()
+                .filter(|row| row.calibrated == calibrated && tells);
             lines.extend(Errors::of(of_sample, error).map(|errors| {
                 let (median, worst) = (units::percent(errors.median), units::percent(errors.worst));
                 format!(

@@ -41,7 +41,7 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     let listing = Listing::unlimited(rows, both);
     let subtitle = format!(
         "Down and to the left is better; ringed is the front, which no split beats at once in {}",
-        criteria(rows).join(", ")
+        units::listed(&criteria(rows))
     );
     let heading = Heading::new(rows, "time and memory", &subtitle, Vec::new());
     let figures: Vec<(f64, f64)> = listing

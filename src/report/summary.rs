@@ -226,9 +226,7 @@ fn undominated(rows: &[SplitRow]) -> String {
         .iter()
         .filter(|(row, _)| exposure::share(row).is_none());
     let (front, unknown) = (front.count(), unknown.count());
-    let objectives = standing::criteria(rows);
-    let (last, others) = objectives.split_last().unwrap_or((&"", &[]));
-    let figures = format!("{} and {last}", others.join(", "));
+    let figures = units::listed(&standing::criteria(rows));
     let words = match compared.len() {
         0 => {
             return "Every split that was measured is known to give the whole model away: there is \

@@ -133,6 +133,7 @@ fn ciphertexts_that_wait_in_files_change_nothing() {
 fn deviations_of_a_skip_reach_a_sum_with_their_own_step() {
     // The convolution's weights on one source and the skip's step of another, multiplied with each
     // other, would be noise that neither makes.
+    let mut failures = Vec::new();
     for seed in 0..6 {
         let mut builder = Builder::new([1, 6, 6], COARSE, seed);
         let first = builder.conv(0, 4, SAME);
@@ -146,12 +147,11 @@ fn deviations_of_a_skip_reach_a_sum_with_their_own_step() {
         let all = placement("SSSSSSSS");
         let model = builder.model().with_granularity(Granularity::Layer);
         let programs = compile_placement(&model, &all, &Target::usual()).unwrap();
-        let worst = programs[0].log2_p_fail_lookup.unwrap();
-        let look_ups = programs[0].bootstrap_count() as f64;
-        let failure = programs[0].log2_p_fail;
-        assert!(
-            failure <= worst + look_ups.log2() + 1.0,
-            "{seed}: {failure}"
-        );
+        failures.push(programs[0].log2_p_fail);
     }
+    // With the largest step of all sources for each of them, seed 0 had 2^-12.8.
+    assert!(
+        failures.iter().all(|&log2_p| log2_p < -20.0),
+        "{failures:?}"
+    );
 }

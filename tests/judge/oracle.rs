@@ -7,8 +7,11 @@ use splitbench::scenario::Scenario;
 pub fn front(rows: &[SplitRow]) -> Vec<String> {
     let mut compared = Vec::new();
     for row in rows {
-        let known = row.status == "ok" && row.exposed_weight_share != Some(1.0);
-        let cost = Scenario::default().of_row(row).filter(|_| known);
+        let least = row.exposed_weight_share_least.or(row.client_weight_share);
+        let whole = least.filter(|least| *least == 1.0);
+        let exposure = row.exposed_weight_share.or(whole);
+        let counts = row.status == "ok" && exposure != Some(1.0);
+        let cost = Scenario::default().of_row(row).filter(|_| counts);
         compared.extend(cost.map(|cost| (row, cost)));
     }
     let memory = |row: &SplitRow| row.client_peak_rss_bytes.map(|bytes| bytes as f64);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rquickjs::{CatchResultExt, Context, Ctx, Runtime};
 use serde_json::Value;
+use splitbench::export::{Format, Request, export};
 use splitbench::report;
 use splitbench::results::{self, Tables};
 use splitbench::row::SplitRow;
@@ -30,6 +31,31 @@ const ASK: &str = "(conditions) => {
         nearest: nearest(splits, conditions)?.placement ?? null,
     });
 }";
+
+/// Writes a results folder of a table.
+fn folder_of(rows: &[SplitRow]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let tables = Tables {
+        splits: rows.to_vec(),
+        ..Tables::default()
+    };
+    tables.write(folder.path()).unwrap();
+    let environment = folder.path().join(results::ENVIRONMENT);
+    std::fs::write(environment, "{\"settings\": {}}").unwrap();
+    folder
+}
+
+/// Returns the placements that `splitbench export --front` writes, none where it refuses.
+pub fn exported_front(rows: &[SplitRow]) -> Vec<String> {
+    let table = export(&Request {
+        folder: folder_of(rows).path().into(),
+        format: Format::Csv,
+        columns: vec!["placement".into()],
+        front: true,
+    });
+    let table = table.unwrap_or_default();
+    table.lines().skip(1).map(str::to_owned).collect()
+}
 
 /// A page with its script loaded.
 pub struct Page {
@@ -90,14 +116,7 @@ impl Visit {
 impl Page {
     /// Writes the report of a table and loads what is in it.
     pub fn of(rows: &[SplitRow]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let tables = Tables {
-            splits: rows.to_vec(),
-            ..Tables::default()
-        };
-        tables.write(folder.path()).unwrap();
-        let environment = folder.path().join(results::ENVIRONMENT);
-        std::fs::write(environment, "{\"settings\": {}}").unwrap();
+        let folder = folder_of(rows);
         let page = std::fs::read_to_string(report::write(folder.path()).unwrap()).unwrap();
         assert!(
             page.contains(SCRIPT.trim()),
