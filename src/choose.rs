@@ -13,7 +13,7 @@ pub use limits::{Broken, Limit, Limits};
 
 use crate::exposure::{gives_all_away, least_share};
 use crate::objective::Objective;
-use crate::pareto::{dominates, front_of};
+use crate::pareto::dominators;
 use crate::row::{SplitRow, Status};
 use crate::scenario::{Modelled, Scenario};
 use crate::units;
@@ -205,17 +205,11 @@ impl<'a> Choice<'a> {
     fn judge(&mut self) {
         let points = self.ranked.iter().map(|c| c.point(&self.criteria));
         let points: Vec<Vec<f64>> = points.collect();
-        let front = front_of(&points);
-        for (index, candidate) in self.ranked.iter().enumerate() {
-            if front.contains(&index) {
-                self.front.push(candidate.row);
+        for (index, dominator) in dominators(&points).into_iter().enumerate() {
+            let row = self.ranked[index].row;
+            let Some(other) = dominator else {
+                self.front.push(row);
                 continue;
-            }
-            // The best-ranked of those that dominate it, so that the reason names the one to take.
-            let of_front = front.iter().copied();
-            let mut dominating = of_front.filter(|&at| dominates(&points[at], &points[index]));
-            let Some(other) = dominating.next() else {
-                unreachable!("what is not on the front is dominated by a point on it");
             };
             let compared = points[other].iter().zip(&points[index]);
             let better = self.criteria.iter().zip(compared);
@@ -224,7 +218,7 @@ impl<'a> Choice<'a> {
                 by: self.ranked[other].row,
                 better: better.map(|(criterion, _)| *criterion).collect(),
             };
-            self.rejected.push((candidate.row, reason));
+            self.rejected.push((row, reason));
         }
     }
 

@@ -9,8 +9,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::error::{Error, Result};
-use crate::results::{ENVIRONMENT, SAMPLES, SPLITS, read_csv, read_splits};
+use crate::error::Result;
+use crate::results::{ENVIRONMENT, SAMPLES, read_splits, read_table};
 use crate::row::{SampleRow, SplitRow};
 use crate::statistics::{
     Interval, LogDifference, LogMean, log_mean, log_mean_of_groups, median, percentile_interval,
@@ -43,18 +43,11 @@ impl Measured {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] that names the file.
+    /// [`crate::error::Error::Invalid`] that names the file.
     pub fn read(folder: &Path) -> Result<Self> {
-        for table in [SPLITS, SAMPLES] {
-            let path = folder.join(table);
-            if !path.is_file() {
-                let reason = "there is no such table: give a folder that a sweep wrote";
-                return Err(Error::invalid(path.display().to_string(), reason));
-            }
-        }
         Ok(Self {
             splits: read_splits(folder)?,
-            samples: read_csv(&folder.join(SAMPLES))?,
+            samples: read_table(folder, SAMPLES)?,
             model_digest: model_digest(folder),
         })
     }

@@ -15,8 +15,8 @@ pub fn front_of(points: &[impl AsRef<[f64]>]) -> Vec<usize> {
     front.map(|(index, _)| index).collect()
 }
 
-/// Returns for each point the index of one that dominates it and is itself on the front; `None` for
-/// points on the front. The coordinates are the same number for every point.
+/// Returns for each point the index of the first in lexicographic order that dominates it, which is
+/// itself on the front; `None` for points on the front. The coordinates are the same number for every point.
 ///
 /// Points are taken in lexicographic order, in which no point comes before one that dominates it;
 /// domination is transitive, so that each needs comparing with the front so far alone.

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::plot::hosts;
 use crate::provenance::read_environment;
-use crate::results::{self, read_csv, read_splits, write_whole};
+use crate::results::{self, read_splits, read_table, write_whole};
 use crate::row::{LayerRow, SplitRow};
 
 mod environment;
@@ -52,20 +52,12 @@ pub(crate) struct Contents {
 ///
 /// # Errors
 ///
-/// [`Error::Read`] and [`Error::Invalid`] where the folder is no results folder;
-/// [`Error::Write`], the old report then still stands.
+/// [`crate::error::Error::Read`] and [`crate::error::Error::Invalid`] where the folder is no results folder;
+/// [`crate::error::Error::Write`], the old report then still stands.
 pub fn write(folder: &Path) -> Result<PathBuf> {
-    let table = |name: &str| {
-        let path = folder.join(name);
-        if path.is_file() {
-            return Ok(path);
-        }
-        let reason = "there is no such table: give a folder that a sweep wrote";
-        Err(Error::invalid(path.display().to_string(), reason))
-    };
     let contents = Contents {
         splits: read_splits(folder)?,
-        layers: read_csv(&table(results::LAYERS)?)?,
+        layers: read_table(folder, results::LAYERS)?,
         environment: read_environment(folder)?,
     };
     let path = folder.join(results::REPORT);

@@ -426,6 +426,20 @@ pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
         .collect()
 }
 
+/// Reads a table of a results folder.
+///
+/// # Errors
+///
+/// As [`read_csv`], and where there is no such table.
+pub fn read_table<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
+    let path = folder.join(name);
+    if !path.is_file() {
+        let reason = "there is no such table: give a folder that a sweep wrote";
+        return Err(Error::invalid(path.display().to_string(), reason));
+    }
+    read_csv(&path)
+}
+
 /// Writes rows below a header that is there also without rows.
 ///
 /// # Errors

@@ -57,7 +57,7 @@ function drawAnswer() {
     ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network and ${seconds(keys)} its share of the keys. `,
     `${figureWords(split)}. `,
     ...caveatWords(network, conditions),
-    ...costOfLimits(split, network, conditions, limits.length - (conditions.exposure >= 1 ? 1 : 0)),
+    ...costOfLimits(split, network, conditions),
     leftOut(conditions),
   );
   byId("hides-more").replaceChildren(...hidesMore(split, network, conditions));
@@ -73,8 +73,10 @@ function drawRanking(ranked) {
 }
 
 // What the limits cost in time.
-function costOfLimits(split, network, conditions, count) {
-  const [best] = ranking(usable(), network, withoutLimits(conditions));
+function costOfLimits(split, network, conditions) {
+  const free = withoutLimits(conditions);
+  const [best] = ranking(usable(), network, free);
+  const count = Object.keys(WITHOUT).filter((limit) => conditions[limit] !== free[limit]).length;
   if (count === 0 || !best) return [];
   const limits = count === 1 ? "that limit" : "these limits";
   if (best.split === split) return [`It is the best without ${limits} too. `];

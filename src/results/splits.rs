@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{SPLITS, read_csv};
+use super::{SPLITS, read_table};
 use crate::error::{Error, Result};
 use crate::row::SplitRow;
 
@@ -12,14 +12,10 @@ use crate::row::SplitRow;
 ///
 /// [`Error::Invalid`] that names the table, and column and split where a figure cannot be.
 pub fn read_splits(folder: &Path) -> Result<Vec<SplitRow>> {
-    let table = folder.join(SPLITS);
-    if !table.is_file() {
-        let reason = "there is no such table: give a folder that a sweep wrote";
-        return Err(Error::invalid(table.display().to_string(), reason));
-    }
-    let rows: Vec<SplitRow> = read_csv(&table)?;
+    let rows: Vec<SplitRow> = read_table(folder, SPLITS)?;
     for row in &rows {
         check(row).map_err(|(column, reason)| {
+            let table = folder.join(SPLITS);
             let place = format!("{}: {column} of {}", table.display(), row.placement);
             Error::invalid(place, reason)
         })?;
