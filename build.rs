@@ -5,12 +5,19 @@ use std::fs;
 use std::process::Command;
 
 fn main() {
-    println!("cargo::rerun-if-changed=build.rs");
-    println!("cargo::rerun-if-changed=Cargo.lock");
-    for git in [".git/HEAD", ".git/index"] {
-        if fs::metadata(git).is_ok() {
-            println!("cargo::rerun-if-changed={git}");
-        }
+    for path in [
+        "build.rs",
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "assets",
+        "models",
+        "splits",
+    ] {
+        println!("cargo::rerun-if-changed={path}");
+    }
+    for path in commit_files() {
+        println!("cargo::rerun-if-changed={path}");
     }
     let set = |name: &str, value: &str| println!("cargo::rustc-env=SPLITBENCH_{name}={value}");
     let rustc = env::var("RUSTC").unwrap_or_else(|_| "rustc".into());
@@ -24,12 +31,29 @@ fn main() {
         &env::var("CARGO_CFG_TARGET_FEATURE").unwrap_or_default(),
     );
     set("COMMIT", &output("git", &["rev-parse", "HEAD"]));
-    let changed = output("git", &["status", "--porcelain", "--untracked-files=no"]);
+    let changed = [
+        "--no-optional-locks",
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+    ];
+    let changed = output("git", &changed);
     set("DIRTY", if changed.is_empty() { "false" } else { "true" });
     for name in ["tfhe", "tfhe-fft", "rayon"] {
         let variable = format!("VERSION_{}", name.replace('-', "_").to_uppercase());
         set(&variable, &locked_version(name));
     }
+}
+
+/// Returns the files that change with the commit. The index is none of them: `git status` writes it
+/// too, and each of its changes would build everything again. What is not there is left out, for
+/// cargo takes a missing file for a changed one.
+fn commit_files() -> Vec<String> {
+    let branch = output("git", &["symbolic-ref", "--quiet", "HEAD"]);
+    let names = ["HEAD", "packed-refs", &branch];
+    let names = names.into_iter().filter(|name| !name.is_empty());
+    let paths = names.map(|name| output("git", &["rev-parse", "--git-path", name]));
+    paths.filter(|path| fs::metadata(path).is_ok()).collect()
 }
 
 /// Returns what a command prints, on one line; empty where it fails.
