@@ -10,6 +10,7 @@ pub mod cipher;
 #[cfg(target_arch = "x86_64")]
 mod cmux;
 mod fourier;
+pub mod generator;
 pub mod keys;
 pub mod keyswitch;
 pub mod noise;

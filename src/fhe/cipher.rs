@@ -3,9 +3,11 @@
 //! A *phase* is what a ciphertext hides: a torus element, an integer modulo 2^64 that stands for
 //! that share of a full turn.
 
+use tfhe::core_crypto::commons::generators::EncryptionRandomGenerator;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
+use super::generator::BatchGenerator;
 use super::keys::SecretKey;
 use super::packed::extract;
 use super::parameters::ParameterSet;
@@ -43,12 +45,14 @@ pub fn encrypt(key: &SecretKey, phases: &[Vec<u64>]) -> SeededCiphertexts {
         Seed(seed.0).into(),
         CiphertextModulus::new_native(),
     );
-    encrypt_seeded_glwe_ciphertext_list(
+    let mut generator =
+        EncryptionRandomGenerator::<BatchGenerator>::new(ciphertexts.compression_seed(), seeder);
+    encrypt_seeded_glwe_ciphertext_list_with_pre_seeded_generator(
         &key.glwe,
         &mut ciphertexts,
         &PlaintextList::from_container(plaintexts),
         parameters.glwe_noise(),
-        seeder,
+        &mut generator,
     );
     let bodies = ciphertexts.into_container();
     let bodies = bodies.chunks_exact(size).zip(phases);
@@ -69,14 +73,24 @@ pub fn expand(parameters: &ParameterSet, seeded: &SeededCiphertexts) -> Vec<Row<
         .iter()
         .flat_map(|body| padded(body, size))
         .collect();
-    let ciphertexts = SeededGlweCiphertextList::from_container(
+    let compressed = SeededGlweCiphertextList::from_container(
         bodies,
         parameters.glwe_size(),
         parameters.polynomial_size(),
         Seed(seeded.seed).into(),
         CiphertextModulus::new_native(),
-    )
-    .decompress_into_glwe_ciphertext_list();
+    );
+    let mut ciphertexts = GlweCiphertextList::new(
+        0,
+        parameters.glwe_size(),
+        parameters.polynomial_size(),
+        compressed.glwe_ciphertext_count(),
+        CiphertextModulus::new_native(),
+    );
+    decompress_seeded_glwe_ciphertext_list::<_, _, _, BatchGenerator>(
+        &mut ciphertexts,
+        &compressed,
+    );
     let coefficients = ciphertexts.into_container();
     let ciphertexts = coefficients.chunks_exact(parameters.big_dimension() + size);
     ciphertexts.map(Into::into).collect()

@@ -1,13 +1,16 @@
 //! The client's secret key and the server's evaluation key, seeded on the wire.
 
 use super::fourier::pinned_fft;
+use super::generator::BatchGenerator;
 use super::keyswitch::PackedKeyswitchKey;
 use super::noise;
 use super::parameters::ParameterSet;
 use super::rotation::RotationKey;
 use crate::error::{Error, Result};
 use crate::linear_map::Row;
-use tfhe::core_crypto::commons::math::random::Seed;
+use rayon::prelude::*;
+use tfhe::core_crypto::commons::generators::EncryptionRandomGenerator;
+use tfhe::core_crypto::commons::math::random::{Seed, Uniform};
 use tfhe::core_crypto::prelude::*;
 
 /// What only the client holds. Seeded by tfhe's seeder (the CPU's RDSEED, else the operating
@@ -71,12 +74,26 @@ impl SecretKey {
             let seed = seeder.seed();
             let bodies = vec![0; lengths.bootstrap];
             let mut key = bootstrap_from_bodies(parameters, bodies, Seed(seed.0));
-            par_generate_seeded_lwe_bootstrap_key(
-                &self.small,
-                &self.glwe,
-                &mut key,
-                parameters.glwe_noise(),
+            let mut generator = EncryptionRandomGenerator::<BatchGenerator>::new(
+                key.compression_seed(),
                 seeder.as_mut(),
+            );
+            let noise = parameters.glwe_noise();
+            let fork = key.encryption_fork_config(Uniform, noise);
+            let Ok(generators) = generator.par_try_fork_from_config(fork) else {
+                unreachable!("a seed's stream is longer than any key");
+            };
+            let bits = self.small.as_ref().par_iter();
+            key.par_iter_mut().zip(bits).zip(generators).for_each(
+                |((mut of_bit, &bit), mut generator)| {
+                    encrypt_constant_seeded_ggsw_ciphertext_with_pre_seeded_generator(
+                        &self.glwe,
+                        &mut of_bit,
+                        Cleartext(bit),
+                        noise,
+                        &mut generator,
+                    );
+                },
             );
             (seed.0, key.into_container())
         };
@@ -85,12 +102,16 @@ impl SecretKey {
             let seed = seeder.seed();
             let bodies = vec![0; lengths.keyswitch];
             let mut key = keyswitch_from_bodies(parameters, bodies, Seed(seed.0));
-            generate_seeded_lwe_keyswitch_key(
+            let mut generator = EncryptionRandomGenerator::<BatchGenerator>::new(
+                key.compression_seed(),
+                seeder.as_mut(),
+            );
+            generate_seeded_lwe_keyswitch_key_with_pre_seeded_generator(
                 &self.glwe.as_lwe_secret_key(),
                 &self.small,
                 &mut key,
                 parameters.lwe_noise(),
-                seeder.as_mut(),
+                &mut generator,
             );
             (seed.0, key.into_container())
         };
@@ -230,16 +251,40 @@ impl EvaluationKey {
             seeded.keyswitch_bodies,
             Seed(seeded.keyswitch_seed),
         );
-        let keyswitch = PackedKeyswitchKey::pack(
-            &keyswitch.par_decompress_into_lwe_keyswitch_key(),
-            noise::key_bits(&parameters),
+        let mut expanded = LweKeyswitchKey::new(
+            0,
+            keyswitch.decomposition_base_log(),
+            keyswitch.decomposition_level_count(),
+            keyswitch.input_key_lwe_dimension(),
+            keyswitch.output_key_lwe_dimension(),
+            keyswitch.ciphertext_modulus(),
         );
-        let standard = bootstrap_from_bodies(
+        par_decompress_seeded_lwe_keyswitch_key::<_, _, _, BatchGenerator>(
+            &mut expanded,
+            &keyswitch,
+        );
+        drop(keyswitch);
+        let keyswitch = PackedKeyswitchKey::pack(&expanded, noise::key_bits(&parameters));
+        drop(expanded);
+        let bootstrap = bootstrap_from_bodies(
             &parameters,
             seeded.bootstrap_bodies,
             Seed(seeded.bootstrap_seed),
-        )
-        .par_decompress_into_lwe_bootstrap_key();
+        );
+        let mut standard = LweBootstrapKey::new(
+            0,
+            bootstrap.glwe_size(),
+            bootstrap.polynomial_size(),
+            bootstrap.decomposition_base_log(),
+            bootstrap.decomposition_level_count(),
+            bootstrap.input_lwe_dimension(),
+            bootstrap.ciphertext_modulus(),
+        );
+        par_decompress_seeded_lwe_bootstrap_key::<_, _, _, BatchGenerator>(
+            &mut standard,
+            &bootstrap,
+        );
+        drop(bootstrap);
         Self {
             parameters,
             bootstrap: RotationKey::new(&standard),

@@ -5,9 +5,11 @@
 //! bootstrap key does (circular security).
 
 use serde::Serialize;
+use tfhe::core_crypto::commons::generators::EncryptionRandomGenerator;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
+use super::generator::BatchGenerator;
 use super::keys::SecretKey;
 use super::noise;
 use super::parameters::ParameterSet;
@@ -87,12 +89,14 @@ impl SecretKey {
         let seed = seeder.seed().0;
         let zeros = vec![0; decomposition.body_count(parameters)];
         let mut key = decomposition.seeded(parameters, zeros, seed);
-        generate_seeded_lwe_packing_keyswitch_key(
+        let mut generator =
+            EncryptionRandomGenerator::<BatchGenerator>::new(key.compression_seed(), seeder);
+        generate_seeded_lwe_packing_keyswitch_key_with_pre_seeded_generator(
             &self.glwe.as_lwe_secret_key(),
             &self.glwe,
             &mut key,
             parameters.glwe_noise(),
-            seeder,
+            &mut generator,
         );
         SeededPackingKey {
             seed,
@@ -147,12 +151,25 @@ impl PackingKey {
         decomposition: PackingDecomposition,
     ) -> Self {
         let key = decomposition.seeded(&parameters, seeded.bodies, seeded.seed);
-        let key = key.decompress_into_lwe_packing_keyswitch_key();
+        let mut expanded = LwePackingKeyswitchKey::new(
+            0,
+            key.decomposition_base_log(),
+            key.decomposition_level_count(),
+            key.input_key_lwe_dimension(),
+            key.output_key_glwe_dimension(),
+            key.output_key_polynomial_size(),
+            key.ciphertext_modulus(),
+        );
+        decompress_seeded_lwe_packing_keyswitch_key::<_, _, _, BatchGenerator>(&mut expanded, &key);
         let size = parameters.big_dimension() + parameters.literal().polynomial_size;
         Self {
             parameters,
             decomposition,
-            rows: key.as_ref().chunks_exact(size).map(Into::into).collect(),
+            rows: expanded
+                .as_ref()
+                .chunks_exact(size)
+                .map(Into::into)
+                .collect(),
         }
     }
 

@@ -19,6 +19,7 @@ use tfhe::core_crypto::commons::math::random::RandomGenerator;
 use tfhe::core_crypto::prelude::*;
 
 use super::cipher::{SeededCiphertexts, encrypt, expand};
+use super::generator::BatchGenerator;
 use super::keys::SecretKey;
 use super::packed::extract;
 use super::parameters::ParameterSet;
@@ -77,7 +78,7 @@ impl PublicZeros {
 
     fn fresh(&self, flooding_std: f64) -> Vec<u64> {
         let size = self.parameters.literal().polynomial_size;
-        let mut generator = RandomGenerator::<DefaultRandomGenerator>::new(new_seeder().seed());
+        let mut generator = RandomGenerator::<BatchGenerator>::new(new_seeder().seed());
         let mut zero = vec![0u64; (self.parameters.literal().glwe_dimension + 1) * size];
         generator.fill_slice_with_random_from_distribution(&mut zero, self.parameters.glwe_noise());
         for row in &self.rows {
