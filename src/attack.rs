@@ -1,10 +1,13 @@
 //! Attacks on the server's model, mounted by a client on the very messages of a split.
 //!
 //! Each reads one server segment and says what it recovered. What it did not recover is not thereby
-//! safe: there are attacks that are not here.
+//! safe: there are attacks that are not here. Chosen inputs ask a simulation of the server, whose
+//! answers are distributed as the real one's, and send it a real message to confirm what was found;
+//! masks are read from real messages.
 
 pub mod affine;
 pub mod attacker;
+pub mod budget;
 pub mod capacity;
 pub mod chosen;
 pub mod composition;

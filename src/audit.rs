@@ -6,15 +6,17 @@
 //! in a table of the same cells with wide steps, decrypts that, and knows which output the
 //! inference went on with. From there on the clear value of the next layer's inputs is known too.
 
+use serde::{Deserialize, Serialize};
+
 use crate::deviation::Deviations;
 use crate::error::Result;
 use crate::fhe::bootstrap::look_up;
 use crate::linear_map::Row;
 use crate::program::{Action, LookUpStep, Program};
-use crate::session::Session;
+use crate::session::{Session, Transcript};
 
 /// Deviations of one look-up step.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LookUpAudit {
     /// Index of the node in the model.
     pub node: usize,
@@ -37,25 +39,30 @@ pub fn audit(session: &Session, uploads: &[Vec<Vec<i64>>]) -> Result<Vec<LookUpA
     let mut audits = Vec::new();
     for (segment, (program, uploaded)) in session.programs().iter().zip(uploads).enumerate() {
         if program.bootstrap_count() > 0 {
-            audits.extend(audit_segment(session, segment, program, uploaded)?);
+            audits.extend(audit_segment(session, segment, uploaded)?.0);
         }
     }
     Ok(audits)
 }
 
-fn audit_segment(
+/// Audits one server segment on the integers of its uploads; returns also what was exchanged.
+///
+/// # Errors
+///
+/// As [`audit`].
+pub fn audit_segment(
     session: &Session,
     segment: usize,
-    program: &Program,
     uploaded: &[Vec<i64>],
-) -> Result<Vec<LookUpAudit>> {
+) -> Result<(Vec<LookUpAudit>, Transcript)> {
+    let program: &Program = &session.programs()[segment];
     let columns = uploaded.iter().map(|integers| -> Vec<Row<u64>> {
         let integers = integers.iter();
         integers.map(|&v| vec![v as u64].into()).collect()
     });
     let mut slots = program.grid(&columns.collect::<Vec<_>>());
     let mut audits = Vec::new();
-    session.observe(segment, uploaded, &mut |index, step, rows| {
+    let transcript = session.observe(segment, uploaded, &mut |index, step, rows| {
         // The linear steps since the last look-up, on what that look-up has really given.
         for linear in &program.steps[slots.len() - uploaded.len()..index] {
             let inputs: Vec<&[Row<u64>]> = linear
@@ -87,7 +94,7 @@ fn audit_segment(
         audits.push(audit);
         Ok(())
     })?;
-    Ok(audits)
+    Ok((audits, transcript))
 }
 
 /// Returns the output integers that a look-up of these ciphertexts gives.

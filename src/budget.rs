@@ -2,6 +2,7 @@
 //! and their neighbours, until the projected time is used.
 
 use std::collections::{HashSet, VecDeque};
+use std::ops::Range;
 
 use crate::cost::CostModel;
 use crate::ending::Ending;
@@ -10,7 +11,7 @@ use crate::exposure::closed::solved_share;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
 use crate::objective::Objective;
-use crate::overhead::Runs;
+use crate::overhead::{Runs, Speed};
 use crate::placement::{Party, Placement, Segment};
 use crate::scenario::Scenario;
 use crate::solver::shapes::{ShapeOracle, Stack};
@@ -33,11 +34,22 @@ pub struct Asked {
     pub runs: Runs,
 }
 
+impl Asked {
+    /// Returns the speed of the machine that `cost` is of, where an exchange of keys takes so long.
+    fn speed(&self, key_s: f64) -> Speed {
+        let cores = rayon::current_num_threads() as f64;
+        Speed {
+            key_s,
+            look_up_s: self.cost.look_up_core_s(&self.parameters) / cores,
+        }
+    }
+}
+
 /// A placement that may be worth running.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Promising {
     pub placement: Placement,
-    /// Projected seconds of running it.
+    /// Projected seconds of running it, without the studies of its server segments.
     pub run_s: f64,
 }
 
@@ -58,10 +70,24 @@ pub struct Plan {
 /// As [`promising`].
 pub fn plan(model: &Model, asked: &Asked, budget_s: f64) -> Result<Plan> {
     let mut plan = Plan::default();
+    // A server segment is studied once, whatever splits it stands in.
+    let mut studied: HashSet<Range<usize>> = HashSet::new();
+    let speed = asked.speed(0.0);
     for candidate in promising(model, asked)? {
-        if plan.run_s + candidate.run_s <= budget_s {
-            plan.run_s += candidate.run_s;
+        let segments = candidate.placement.server_segments().into_iter();
+        let new: Vec<Range<usize>> = segments
+            .map(|segment| segment.layers)
+            .filter(|layers| !studied.contains(layers))
+            .collect();
+        let studies = new.iter().map(|layers| {
+            let alone = Placement::with_server(layers.clone(), model.layer_count());
+            speed.study_s(asked.ending.bootstrap_count(model, &alone))
+        });
+        let run_s = candidate.run_s + studies.sum::<f64>();
+        if plan.run_s + run_s <= budget_s {
+            plan.run_s += run_s;
             plan.placements.push(candidate.placement);
+            studied.extend(new);
         }
     }
     Ok(plan)
@@ -84,6 +110,7 @@ pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
     };
     let oracle = ShapeOracle::new(&stack, &scenario, parameters, &asked.cost, cores);
     let oracle = oracle.with_solved(&solved);
+    let speed = asked.speed(oracle.key_exchange_s());
     let request = Request {
         objectives: CRITERIA.to_vec(),
         tolerance: TOLERANCE,
@@ -115,14 +142,8 @@ pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
         let look_ups = ending.bootstrap_count(model, placement);
         // The shapes know nothing of what an ending adds.
         let added = look_ups - Ending::default().bootstrap_count(model, placement);
-        let look_up_s = asked.cost.look_up_core_s(&parameters) / cores as f64;
-        let key_s = if look_ups > 0 {
-            oracle.key_exchange_s()
-        } else {
-            0.0
-        };
-        let inference_s = cost.time_s + added as f64 * look_up_s;
-        asked.runs.seconds(look_ups, key_s, inference_s)
+        let inference_s = cost.time_s + added as f64 * speed.look_up_s;
+        asked.runs.seconds(look_ups, inference_s, &speed)
     };
     let promising = all.map(|Solution { placement, cost }| Promising {
         run_s: run_s(&placement, &cost),

@@ -364,6 +364,7 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
     let mut lines = Vec::new();
     lines.extend(fastest.map(|row| describe("fastest with a server ", row)));
     lines.extend(all_server.map(|row| describe("everything on a server", row)));
+    lines.extend(time_spent(tables));
     lines.push(format!(
         "tables  {}",
         folder.join(results::SPLITS).display()
@@ -381,6 +382,24 @@ fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
     let report = folder.join(results::REPORT);
     lines.push(format!("report  {}", report.display()));
     lines
+}
+
+/// Returns what the time of all visits went to, the longest stage first; nothing where that is unknown.
+fn time_spent(tables: &Tables) -> Option<String> {
+    let mut stages: BTreeMap<&str, f64> = BTreeMap::new();
+    for row in &tables.stages {
+        *stages.entry(&row.stage).or_default() += row.seconds;
+    }
+    let total: f64 = stages.values().sum();
+    let mut stages: Vec<(&str, f64)> = stages.into_iter().collect();
+    stages.sort_by(|(_, a), (_, b)| b.total_cmp(a));
+    let words = stages.iter().map(|(stage, seconds)| {
+        let share = (100.0 * seconds / total).round();
+        format!("{stage} {share} %")
+    });
+    let words: Vec<String> = words.collect();
+    let total = units::rough_seconds(total);
+    (!words.is_empty()).then(|| format!("time    {total}: {}", words.join(", ")))
 }
 
 fn plot(folder: &Path) -> Result<()> {

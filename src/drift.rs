@@ -66,6 +66,7 @@ mod tests {
             status: Status::Ok,
             reason: None,
             calibration_s,
+            stages: Vec::new(),
             finished: None,
         }
     }

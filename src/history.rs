@@ -139,6 +139,7 @@ mod tests {
             status,
             reason: None,
             calibration_s: None,
+            stages: Vec::new(),
             finished: None,
         }
     }

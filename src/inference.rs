@@ -9,7 +9,7 @@ use crate::model::Model;
 use crate::model::values::{Values, Wiring};
 use crate::placement::{Party, Placement};
 use crate::program::Program;
-use crate::server::{Advance, Server, StepTime};
+use crate::server::{Advance, Extent, Server, StepTime};
 use crate::wire::{self, Expected};
 
 /// What an inference passes through: all that the client needs to know of the whole network.
@@ -163,6 +163,7 @@ pub fn serve(
     program: &Program,
     uploads: &[Vec<u8>],
     times: &mut PhaseTimes,
+    extent: Extent,
     advance: &Advance<'_>,
 ) -> Result<Served> {
     let encodings = &program.interface.uploads;
@@ -184,7 +185,7 @@ pub fn serve(
     });
     let received = received.collect::<Result<Vec<_>>>()?;
     let (answers, step_times) = timed(&mut times.server_compute_s, || {
-        server.run(segment, &received, advance)
+        server.run(segment, &received, extent, advance)
     })?;
     let downloads = answers.into_iter().zip(&program.interface.downloads);
     let downloads = downloads.map(|(answer, download)| {

@@ -14,6 +14,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::row::Status;
 use crate::settings::Settings;
+use crate::stage::Stage;
 use crate::visit::Visit;
 use crate::worker::{Finished, Sample};
 
@@ -45,6 +46,9 @@ pub struct VisitEnd {
     pub reason: Option<String>,
     /// Seconds per look-up of the calibration bootstraps just before and just after.
     pub calibration_s: Option<[f64; 2]>,
+    /// Seconds of each stage of the visit, which share all of its time; none in earlier logs.
+    #[serde(default)]
+    pub stages: Vec<(Stage, f64)>,
     /// What the worker of a first round reported last; `None` where it did not get that far.
     pub finished: Option<Finished>,
 }

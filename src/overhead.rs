@@ -1,37 +1,47 @@
 //! What a split costs besides the inferences that are asked for.
 
-/// Seconds that a visit takes besides keys and inferences: start and calibration bootstraps.
-const PER_VISIT_S: f64 = 0.3;
-/// Seconds more on a split's first visit: its own probe, both parties' processes.
-const PER_SPLIT_S: f64 = 1.0;
+/// Seconds of a visit besides keys and look-ups: a process's start, reading and compiling.
+const PER_VISIT_S: f64 = 0.15;
+/// Seconds more on a split's first visit: both parties' processes.
+const PER_SPLIT_S: f64 = 0.3;
+/// Seconds of a server segment's study besides look-ups: attacks, ranks.
+const PER_SEGMENT_S: f64 = 0.5;
+/// Look-ups of the calibration batches around a visit.
+const VISIT_LOOK_UPS: f64 = 40.0;
+/// Look-ups of a split's first visit, where it has any, that warm up and tell the time of one.
+const SPLIT_LOOK_UPS: f64 = 96.0;
+/// How often a segment's look-ups are done for its study: twice for the audit, and by some attacks for
+/// a message that confirms them.
+const STUDY_INFERENCES: f64 = 2.3;
 /// Seconds of a multiplication in a simulation, with what goes with it, on all cores.
 const MULTIPLICATION_S: f64 = 1e-10;
 /// Look-ups above which an inference takes so long that none is spent on warming up or on an audit:
 /// page faults and cold caches are nothing beside it.
 const LONG_LOOK_UPS: usize = 20_000;
 
-/// Inferences of a split that are run besides the samples.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Further {
-    /// To warm up, in each visit.
-    pub per_visit: usize,
-    /// For the audit and for the memory of each party, in the first visit.
-    pub first: usize,
+/// Returns whether an inference with so many look-ups takes so long that no further one is spent on
+/// warming up or on an audit.
+pub fn is_long(look_up_count: usize) -> bool {
+    look_up_count > LONG_LOOK_UPS
 }
 
-impl Further {
-    /// Returns those of a split with so many look-ups.
-    pub fn of(look_up_count: usize) -> Self {
-        match look_up_count > LONG_LOOK_UPS {
-            true => Self {
-                per_visit: 0,
-                first: 1,
-            },
-            false => Self {
-                per_visit: 1,
-                first: 2,
-            },
-        }
+/// How fast a machine is.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Speed {
+    /// Seconds of making the keys of a split with look-ups, and handing them over.
+    pub key_s: f64,
+    /// Seconds per look-up on all cores.
+    pub look_up_s: f64,
+}
+
+impl Speed {
+    /// Returns the seconds of studying a server segment with so many look-ups.
+    pub fn study_s(&self, look_up_count: usize) -> f64 {
+        let look_ups = match is_long(look_up_count) {
+            true => 0.0,
+            false => STUDY_INFERENCES * look_up_count as f64,
+        };
+        PER_SEGMENT_S + look_ups * self.look_up_s
     }
 }
 
@@ -46,15 +56,35 @@ pub struct Runs {
 }
 
 impl Runs {
-    /// Returns the seconds of a split with so many look-ups, whose keys take `key_s` and an inference
-    /// `inference_s`.
-    pub fn seconds(&self, look_up_count: usize, key_s: f64, inference_s: f64) -> f64 {
-        let further = Further::of(look_up_count);
-        let inferences = (self.images + further.per_visit) as f64;
-        let visit_s = PER_VISIT_S + key_s + inferences * inference_s;
-        let inferences = (further.first - usize::from(self.skip_party_memory)) as f64;
+    /// Returns the seconds of all visits of a split with so many look-ups, one of whose inferences takes
+    /// `inference_s`; without the studies of its segments.
+    pub fn seconds(&self, look_up_count: usize, inference_s: f64, speed: &Speed) -> f64 {
+        (0..self.repeats)
+            .map(|repeat| self.visit_s(repeat, look_up_count, inference_s, speed))
+            .sum()
+    }
+
+    /// Returns the seconds of one of them, the first of which is number 0.
+    pub fn visit_s(
+        &self,
+        repeat: usize,
+        look_up_count: usize,
+        inference_s: f64,
+        speed: &Speed,
+    ) -> f64 {
+        let has_look_ups = f64::from(u8::from(look_up_count > 0));
+        let key_s = has_look_ups * speed.key_s;
+        let reference_s = VISIT_LOOK_UPS * speed.look_up_s;
+        let visit_s = PER_VISIT_S + reference_s + key_s + self.images as f64 * inference_s;
+        if repeat > 0 {
+            return visit_s;
+        }
         let simulation_s = self.simulated_multiplications * MULTIPLICATION_S;
-        let first_s = PER_SPLIT_S + simulation_s + key_s + inferences * inference_s;
-        self.repeats as f64 * visit_s + first_s
+        let batches_s = has_look_ups * SPLIT_LOOK_UPS * speed.look_up_s;
+        let parties_s = match self.skip_party_memory {
+            true => 0.0,
+            false => PER_SPLIT_S + key_s + inference_s,
+        };
+        visit_s + simulation_s + batches_s + parties_s
     }
 }

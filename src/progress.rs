@@ -3,11 +3,16 @@
 
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::advance::Advance;
 use crate::log::VisitEnd;
+use crate::projection::Expected;
+use crate::remaining::Remaining;
+use crate::stage::Begin;
 use crate::sweep::Observer;
 use crate::units;
 use crate::visit::Visit;
@@ -22,39 +27,88 @@ pub fn tell(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
+/// How often the remaining time is told anew on a terminal.
+const TICK: Duration = Duration::from_millis(500);
+
 /// Tells on standard error how a sweep comes along.
 pub struct Progress {
     total: usize,
     done: AtomicUsize,
+    expected: Expected,
+    remaining: Arc<Mutex<Running>>,
     bar: Option<ProgressBar>,
 }
 
+/// What is left, and since when the visit that is made runs.
+struct Running {
+    remaining: Remaining,
+    since: Instant,
+}
+
+impl Running {
+    fn left(&self) -> String {
+        let left_s = self.remaining.seconds(self.since.elapsed().as_secs_f64());
+        units::rough_seconds(left_s)
+    }
+}
+
 impl Progress {
-    /// Returns the progress of a sweep of `total` visits.
-    pub fn new(total: usize) -> Self {
+    /// Returns the progress of a sweep of so many splits, each visited in as many rounds.
+    pub fn new(splits: usize, rounds: usize, expected: Expected) -> Self {
+        let running = Running {
+            remaining: Remaining::default(),
+            since: Instant::now(),
+        };
+        let remaining = Arc::new(Mutex::new(running));
+        let total = splits * rounds;
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(total as u64);
-            let style =
-                ProgressStyle::with_template("{bar:32} {pos}/{len} visits, {eta} left  {msg}");
-            if let Ok(style) = style {
-                bar.set_style(style);
+            let unit = if rounds == 1 { "splits" } else { "visits" };
+            let template =
+                format!("{{bar:24}} {{pos}}/{{len}} {unit}, {{left}} left  {{wide_msg}}");
+            if let Ok(style) = ProgressStyle::with_template(&template) {
+                let remaining = Arc::clone(&remaining);
+                let left = move |_: &ProgressState, out: &mut dyn std::fmt::Write| {
+                    // A bar that cannot be written is no reason to stop.
+                    let _ = out.write_str(&locked(&remaining).left());
+                };
+                bar.set_style(style.with_key("left", left));
             }
+            bar.enable_steady_tick(TICK);
             bar
         });
         Self {
             total,
             done: AtomicUsize::new(0),
+            expected,
+            remaining,
             bar,
         }
     }
 }
 
+fn locked(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
+    running.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Observer for Progress {
+    fn start(&self, left: &[(usize, Visit)]) {
+        let visits = left.iter().map(|(_, visit)| visit);
+        locked(&self.remaining).remaining = Remaining::of(self.expected.seconds(visits));
+    }
+
     fn begin(&self, done: usize, visit: &Visit) {
         self.done.store(done, Ordering::Relaxed);
+        locked(&self.remaining).since = Instant::now();
         if let Some(bar) = &self.bar {
             bar.set_position(done as u64);
             bar.set_message(visit.placement.to_string());
+        }
+    }
+
+    fn stage(&self, visit: &Visit, begin: Begin) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{}  {begin}", visit.placement));
         }
     }
 
@@ -82,6 +136,13 @@ impl Observer for Progress {
     }
 
     fn end(&self, end: &VisitEnd, online_s: Option<f64>) {
+        let left = {
+            let mut running = locked(&self.remaining);
+            let taken_s = running.since.elapsed().as_secs_f64();
+            running.remaining.end(taken_s);
+            running.since = Instant::now();
+            running.left()
+        };
         let outcome = match (&end.reason, online_s) {
             (Some(reason), _) => format!("{}: {reason}", end.status.word()),
             (None, Some(seconds)) => units::seconds(seconds),
@@ -97,7 +158,7 @@ impl Observer for Progress {
             None => {
                 let (done, total) = (self.done.load(Ordering::Relaxed) + 1, self.total);
                 tell(&format!(
-                    "{}  {outcome}  ({done} of {total})",
+                    "{}  {outcome}  ({done} of {total}, {left} left)",
                     end.visit.placement
                 ));
             }

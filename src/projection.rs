@@ -1,5 +1,7 @@
 //! What a sweep will take on this machine, from one quick measurement and arithmetic.
 
+use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -7,13 +9,15 @@ use crate::compile::{Target, compile_placement};
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
+use crate::overhead::{Runs, Speed};
 use crate::placement::Placement;
 use crate::program::{Program, key_parameters};
 use crate::session::Session;
 use crate::settings::Settings;
+use crate::visit::Visit;
 
 /// Look-ups that the quick measurement runs.
-const PROBE_BATCH: usize = 64;
+const PROBE_BATCH: usize = 32;
 /// Placements whose memory is projected, the heaviest among them: compiling thousands of a large
 /// network takes longer than their look-ups' answer is worth.
 const COMPILED_PLACEMENTS: usize = 16;
@@ -21,13 +25,65 @@ const COMPILED_PLACEMENTS: usize = 16;
 const BASE_BYTES: u64 = 20 << 20;
 
 /// The cost of a sweep, projected.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
     pub inference_count: usize,
     pub bootstrap_count: usize,
-    pub seconds: f64,
     /// Of the worst split.
     pub peak_bytes: u64,
+    pub expected: Expected,
+}
+
+/// What visits are expected to take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Expected {
+    speed: Speed,
+    runs: Runs,
+    /// Look-ups of each placement's inference.
+    look_ups: HashMap<Placement, usize>,
+    /// Seconds of studying each server segment.
+    study_s: HashMap<Range<usize>, f64>,
+}
+
+impl Expected {
+    /// Returns what is expected of the placements of a sweep on a machine of that speed.
+    pub fn of(settings: &Settings, model: &Model, speed: Speed) -> Self {
+        let ending = settings.ending();
+        let count = |placement: &Placement| ending.bootstrap_count(model, placement);
+        let placements = settings.placements.iter();
+        let segments = placements.clone().flat_map(Placement::server_segments);
+        let mut study_s = HashMap::new();
+        for segment in segments {
+            study_s.entry(segment.layers).or_insert_with_key(|layers| {
+                let alone = Placement::with_server(layers.clone(), model.layer_count());
+                speed.study_s(count(&alone))
+            });
+        }
+        Self {
+            speed,
+            runs: settings.runs(model),
+            look_ups: placements
+                .map(|placement| (placement.clone(), count(placement)))
+                .collect(),
+            study_s,
+        }
+    }
+
+    /// Returns the expected seconds of visits that are made in that order: the first to reach a server
+    /// segment also studies it.
+    pub fn seconds<'a>(&self, visits: impl IntoIterator<Item = &'a Visit>) -> Vec<f64> {
+        let mut left = self.study_s.clone();
+        let seconds = visits.into_iter().map(|visit| {
+            let count = self.look_ups.get(&visit.placement).copied().unwrap_or(0);
+            let inference_s = count as f64 * self.speed.look_up_s;
+            let runs = &self.runs;
+            let visit_s = runs.visit_s(visit.repeat, count, inference_s, &self.speed);
+            let segments = visit.placement.server_segments();
+            let studies = segments.iter().filter_map(|of| left.remove(&of.layers));
+            visit_s + studies.sum::<f64>()
+        });
+        seconds.collect()
+    }
 }
 
 /// Measures keys and look-ups once if any split needs them, and projects the whole sweep.
@@ -40,7 +96,6 @@ pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> R
     let target = settings.target()?;
     let inferences_per_split = settings.images * settings.repeats;
     let ending = settings.ending();
-    let runs = settings.runs(model);
     let bootstraps = |placement: &Placement| ending.bootstrap_count(model, placement);
     let probes = settings
         .placements
@@ -56,20 +111,13 @@ pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> R
             break;
         }
     }
-    let (key_s, activation_s) = measured.unwrap_or_default();
+    let bootstrap_counts = settings.placements.iter().map(bootstraps);
     let mut projection = Projection {
         inference_count: settings.placements.len() * inferences_per_split,
-        bootstrap_count: 0,
-        seconds: 0.0,
+        bootstrap_count: inferences_per_split * bootstrap_counts.sum::<usize>(),
         peak_bytes: 0,
+        expected: Expected::of(settings, model, measured.unwrap_or_default()),
     };
-    for placement in &settings.placements {
-        let count = bootstraps(placement);
-        let inference_s = count as f64 * activation_s;
-        let key_s = if count > 0 { key_s } else { 0.0 };
-        projection.bootstrap_count += inferences_per_split * count;
-        projection.seconds += runs.seconds(count, key_s, inference_s);
-    }
     for placement in sampled(&settings.placements, &bootstraps) {
         if stop() {
             return Err(Error::Interrupted);
@@ -103,15 +151,13 @@ fn sampled<'a>(
     heaviest.into_iter().chain(placements.iter().step_by(step))
 }
 
-/// Returns the seconds of key generation and transfer, and those per look-up.
-fn measure(model: &Model, placement: &Placement, target: &Target) -> Result<(f64, f64)> {
+/// Measures keys and look-ups.
+fn measure(model: &Model, placement: &Placement, target: &Target) -> Result<Speed> {
     let start = Instant::now();
     let session = Session::set_up(model, placement, target)?;
     let key_s = start.elapsed().as_secs_f64();
-    Ok((
-        key_s,
-        session.activation_s(PROBE_BATCH)?.unwrap_or_default(),
-    ))
+    let look_up_s = session.activation_s(PROBE_BATCH)?.unwrap_or_default();
+    Ok(Speed { key_s, look_up_s })
 }
 
 /// Returns the resident bytes of an expanded evaluation key.

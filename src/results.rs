@@ -26,15 +26,17 @@ use crate::log::Record;
 use crate::model::Model;
 use crate::model::outline::LayerOutline;
 use crate::placement::Placement;
-use crate::row::{ExposureRow, LayerRow, SampleRow, SplitRow, Status};
+use crate::row::{ExposureRow, LayerRow, SampleRow, SplitRow, StageRow, Status};
 use crate::settings::Settings;
 use crate::statistics::{Interval, Summary, log_mean_of_groups, outlier_count, summarise};
+use crate::visit::Visit;
 use crate::worker::{Finished, LayerDeviations, Sample};
 
 pub const SAMPLES: &str = "samples.csv";
 pub const SPLITS: &str = "splits.csv";
 pub const LAYERS: &str = "layers.csv";
 pub const EXPOSURE: &str = "exposure.csv";
+pub const STAGES: &str = "stages.csv";
 pub const ENVIRONMENT: &str = "environment.json";
 pub const CHARTS: &str = "charts";
 pub const REPORT: &str = "report.html";
@@ -77,6 +79,7 @@ pub struct Tables {
     pub splits: Vec<SplitRow>,
     pub layers: Vec<LayerRow>,
     pub exposure: Vec<ExposureRow>,
+    pub stages: Vec<StageRow>,
 }
 
 impl Tables {
@@ -94,6 +97,7 @@ impl Tables {
             tables
                 .exposure
                 .extend(split.exposure_rows(model, placement));
+            tables.stages.extend(split.stage_rows(model));
         }
         let unvisited = Split {
             visits: Vec::new(),
@@ -116,7 +120,8 @@ impl Tables {
         write_csv(&folder.join(SAMPLES), &self.samples)?;
         write_csv(&folder.join(SPLITS), &self.splits)?;
         write_csv(&folder.join(LAYERS), &self.layers)?;
-        write_csv(&folder.join(EXPOSURE), &self.exposure)
+        write_csv(&folder.join(EXPOSURE), &self.exposure)?;
+        write_csv(&folder.join(STAGES), &self.stages)
     }
 }
 
@@ -180,6 +185,22 @@ impl Split<'_> {
                 calibration_s,
                 environment: environment.clone(),
                 ..sample.row.clone()
+            })
+        })
+    }
+
+    fn stage_rows(&self, model: &Model) -> impl Iterator<Item = StageRow> {
+        self.visits.iter().flat_map(move |visit| {
+            let environment = visit.environment.map(Environment::digest);
+            let Visit { placement, repeat } = &visit.end.visit;
+            let stages = visit.end.stages.iter();
+            stages.map(move |(stage, seconds)| StageRow {
+                model: model.name.clone(),
+                placement: placement.to_string(),
+                repeat: *repeat,
+                stage: stage.to_string(),
+                seconds: *seconds,
+                environment: environment.clone(),
             })
         })
     }

@@ -20,7 +20,7 @@ use crate::memory::HighWater;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::program::{Program, key_parameters, packings, zero_parameters};
-use crate::server::Server;
+use crate::server::{Extent, Server};
 use crate::settings::Settings;
 
 /// Environment variable that tells a role's process its job.
@@ -262,7 +262,10 @@ fn run_server(programs: &[Arc<Program>], spill_above: Option<u64>) -> Result<Rol
         let mut times = PhaseTimes::default();
         for (segment, program) in programs.iter().enumerate() {
             let uploads = read_frames(&mut input)?;
-            let served = serve(&server, segment, program, &uploads, &mut times, &|_, _| ())?;
+            let (extent, advance) = (Extent::Whole, |_, _| ());
+            let served = serve(
+                &server, segment, program, &uploads, &mut times, extent, &advance,
+            )?;
             let count = served.downloads.len() as u64;
             write_frame(&mut output, &count.to_le_bytes())?;
             for download in served.downloads {

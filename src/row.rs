@@ -243,6 +243,17 @@ pub struct ExposureRow {
     pub environment: Option<String>,
 }
 
+/// One stage of one visit: a line of `stages.csv`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageRow {
+    pub model: String,
+    pub placement: String,
+    pub repeat: usize,
+    pub stage: String,
+    pub seconds: f64,
+    pub environment: Option<String>,
+}
+
 /// How a split ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -58,6 +58,15 @@ pub type BeforeLookUp<'a> = dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result
 /// Hears the index of a look-up's node and how many more of its elements are done.
 pub type Advance<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
+/// How much of a segment is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    Whole,
+    /// Of each look-up step so many elements at most; the others stay as they are, so that answers
+    /// mean nothing.
+    Batch(usize),
+}
+
 /// The ciphertexts of each download.
 pub type Answers = Vec<Vec<Row<u64>>>;
 
@@ -158,7 +167,7 @@ impl Server {
             .ok_or_else(missing)
     }
 
-    /// Runs a segment on its uploads and returns the ciphertexts of each download with the time of
+    /// Runs a segment on its uploads, or so much of it, and returns the ciphertexts of each download with the time of
     /// each step.
     ///
     /// # Errors
@@ -169,13 +178,15 @@ impl Server {
         &self,
         segment: usize,
         uploads: &[SeededCiphertexts],
+        extent: Extent,
         advance: &Advance<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
         let parameters = &self.segments[segment].program.parameters;
         let uploads = uploads
             .iter()
             .map(|upload| cipher::expand(parameters, upload));
-        self.run_steps(segment, uploads.collect(), &mut |_, _, _| Ok(()), advance)
+        let uploads = uploads.collect();
+        self.run_steps(segment, uploads, extent, &mut |_, _, _| Ok(()), advance)
     }
 
     /// Runs a segment on the GLWE ciphertexts of its uploads, and shows each look-up to
@@ -190,13 +201,15 @@ impl Server {
         uploads: Vec<Vec<Row<u64>>>,
         before_look_up: &mut BeforeLookUp<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
-        self.run_steps(segment, uploads, before_look_up, &|_, _| ())
+        let extent = Extent::Whole;
+        self.run_steps(segment, uploads, extent, before_look_up, &|_, _| ())
     }
 
     fn run_steps(
         &self,
         segment: usize,
         uploads: Vec<Vec<Row<u64>>>,
+        extent: Extent,
         before_look_up: &mut BeforeLookUp<'_>,
         advance: &Advance<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
@@ -228,7 +241,11 @@ impl Server {
                     }
                     before_look_up(index, look_up, &rows)?;
                     let key = self.key(parameters)?;
-                    run_look_up(look_up, tables, key, &mut rows, advance);
+                    let count = match extent {
+                        Extent::Whole => rows.len(),
+                        Extent::Batch(most) => most.min(rows.len()),
+                    };
+                    run_look_up(look_up, tables, key, &mut rows[..count], advance);
                     Ciphertexts::Lwe(rows)
                 }
                 (Action::LookUp(_), _) => unreachable!("look-ups are prepared with tables"),

@@ -15,8 +15,12 @@ use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::program::{Program, key_parameters, packings, zero_parameters};
-use crate::server::{Advance, Answers, BeforeLookUp, Server};
+use crate::server::{Advance, Answers, BeforeLookUp, Extent, Server};
+use crate::statistics::measure_until_steady;
 use crate::wire::{self, Expected};
+
+/// Look-ups of each step that warm a session up.
+const WARM_UP_BATCH: usize = 16;
 
 /// A client and a server that have exchanged keys for one placement.
 pub struct Session {
@@ -61,6 +65,19 @@ impl Session {
     /// [`crate::Error::Parameters`] where the noise leaves no room for a layer.
     pub fn set_up(model: &Model, placement: &Placement, target: &Target) -> Result<Self> {
         let programs = compile_placement(model, placement, target)?;
+        Self::of_programs(model, placement, programs)
+    }
+
+    /// Generates keys for the programs of a placement and hands the evaluation key over.
+    ///
+    /// # Errors
+    ///
+    /// [`crate::Error::Message`] where a key does not conform.
+    pub fn of_programs(
+        model: &Model,
+        placement: &Placement,
+        programs: Vec<Arc<Program>>,
+    ) -> Result<Self> {
         let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
         let mut server = Server::new(&programs);
         let mut set_up = SetUp::default();
@@ -140,6 +157,21 @@ impl Session {
     ///
     /// As [`Self::infer`].
     pub fn infer_telling(&self, image: &[u8], advance: &Advance<'_>) -> Result<Inference> {
+        self.infer_to(image, Extent::Whole, advance)
+    }
+
+    /// Runs one image through all segments, but of each look-up step no more than a batch: what runs
+    /// after that finds caches, pages and cores as it will find them from then on.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::infer`].
+    pub fn warm_up(&self, image: &[u8]) -> Result<()> {
+        self.infer_to(image, Extent::Batch(WARM_UP_BATCH), &|_, _| ())
+            .map(drop)
+    }
+
+    fn infer_to(&self, image: &[u8], extent: Extent, advance: &Advance<'_>) -> Result<Inference> {
         let mut server_times = PhaseTimes::default();
         let mut step_times = Vec::new();
         let mut serve = |segment: usize, uploads: Vec<Vec<u8>>| {
@@ -150,6 +182,7 @@ impl Session {
                 program,
                 &uploads,
                 &mut server_times,
+                extent,
                 advance,
             )?;
             step_times.extend(served.step_times);
@@ -161,27 +194,6 @@ impl Session {
         Ok(inference)
     }
 
-    /// Encrypts integers for a server segment anew and runs it; `before_look_up` as in
-    /// [`Server::observe`].
-    ///
-    /// # Errors
-    ///
-    /// As [`Server::observe`].
-    pub fn observe(
-        &self,
-        segment: usize,
-        uploads: &[Vec<i64>],
-        before_look_up: &mut BeforeLookUp<'_>,
-    ) -> Result<()> {
-        let parameters = &self.programs[segment].parameters;
-        let uploads = uploads.iter().enumerate().map(|(index, integers)| {
-            cipher::expand(parameters, &self.client.encrypt(segment, index, integers))
-        });
-        self.server
-            .observe(segment, uploads.collect(), before_look_up)?;
-        Ok(())
-    }
-
     /// Runs one server segment on integers from message to message, and keeps all that the client
     /// gets to see.
     ///
@@ -189,6 +201,20 @@ impl Session {
     ///
     /// [`crate::Error::Message`] where a message does not conform.
     pub fn exchange(&self, segment: usize, integers: &[Vec<i64>]) -> Result<Transcript> {
+        self.observe(segment, integers, &mut |_, _, _| Ok(()))
+    }
+
+    /// As [`Self::exchange`]; `before_look_up` sees the server at work, as in [`Server::observe`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::exchange`], and what `before_look_up` returns.
+    pub fn observe(
+        &self,
+        segment: usize,
+        integers: &[Vec<i64>],
+        before_look_up: &mut BeforeLookUp<'_>,
+    ) -> Result<Transcript> {
         let Interface { uploads, downloads } = &self.programs[segment].interface;
         let parameters = &self.programs[segment].parameters;
         let sent = uploads.iter().zip(integers).enumerate();
@@ -202,7 +228,12 @@ impl Session {
             wire::read_upload(&wire::write_upload(&ciphertexts, upload.bytes), expected)
         });
         let sent = sent.collect::<Result<Vec<_>>>()?;
-        let (whole, _) = self.server.run(segment, &sent, &|_, _| ())?;
+        let expanded: Vec<_> = sent
+            .iter()
+            .map(|upload| cipher::expand(parameters, upload))
+            .collect();
+        let uploads = expanded.clone();
+        let (whole, _) = self.server.observe(segment, uploads, before_look_up)?;
         let received = whole.iter().zip(downloads).map(|(answer, download)| {
             let sizes = &download.ciphertext_sizes(parameters);
             let expected = Expected {
@@ -216,10 +247,7 @@ impl Session {
         let integers = integers.map(|(index, rows)| self.client.decrypt(segment, index, rows));
         Ok(Transcript {
             integers: integers.collect(),
-            uploads: sent
-                .iter()
-                .map(|upload| cipher::expand(parameters, upload))
-                .collect(),
+            uploads: expanded,
             whole,
             received,
         })
@@ -239,8 +267,8 @@ impl Session {
         self.client.decrypt_phases(segment, rows)
     }
 
-    /// Returns the seconds per activation of a batch of `count` look-ups on fresh ciphertexts, on
-    /// all cores, for the first segment that has look-ups; `None` where none has.
+    /// Returns the seconds per activation of batches of `count` look-ups, on all cores, for the first
+    /// segment that has look-ups; `None` where none has.
     ///
     /// # Errors
     ///
@@ -268,10 +296,13 @@ impl Session {
             .collect();
         let table = vec![0; parameters.literal().polynomial_size];
         let key = self.server.key(parameters)?;
-        let mut seconds = 0.0;
-        timed(&mut seconds, || {
-            look_up(key, &mut rows, |_| &table, &|_| ())
-        });
-        Ok(Some(seconds / count as f64))
+        let measured = measure_until_steady(|| -> Result<f64> {
+            let mut seconds = 0.0;
+            timed(&mut seconds, || {
+                look_up(key, &mut rows, |_| &table, &|_| ())
+            });
+            Ok(seconds / count as f64)
+        })?;
+        Ok(Some(measured.median))
     }
 }

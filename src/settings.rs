@@ -116,6 +116,11 @@ fn plain() -> Download {
     Download::Plain
 }
 
+/// Returns ten seconds, which is more than most attacks that end take.
+fn default_attack_budget() -> Option<f64> {
+    Some(10.0)
+}
+
 fn default_log2_p_fail() -> f64 {
     DEFAULT_LOG2_P_FAIL_LOOKUP
 }
@@ -141,6 +146,10 @@ pub struct Overrides {
     pub spill_above_bytes: Option<u64>,
     /// Leave out the inference that tells the memory of each party.
     pub skip_party_memory: bool,
+    /// Seconds that attacks on a server segment may take.
+    pub attack_budget_s: Option<f64>,
+    /// Mount none.
+    pub skip_attacks: bool,
     /// A file that `splitbench calibrate` wrote.
     pub calibration: Option<PathBuf>,
     /// Only this part of the placements.
@@ -200,6 +209,9 @@ pub struct Settings {
     /// Whether the inference that tells the memory of each party is left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_party_memory: bool,
+    /// Seconds that attacks on a server segment may take; `None` where none are mounted.
+    #[serde(default = "default_attack_budget")]
+    pub attack_budget_s: Option<f64>,
     /// What the choice of parameter sets is based on.
     pub cost: CostModel,
 }
@@ -280,6 +292,10 @@ impl Settings {
             accuracy_images: overrides.accuracy_images.or(file.accuracy_images),
             spill_above_bytes: overrides.spill_above_bytes.or(file.spill_above_bytes),
             skip_party_memory: overrides.skip_party_memory,
+            attack_budget_s: match overrides.skip_attacks {
+                true => None,
+                false => overrides.attack_budget_s.or(default_attack_budget()),
+            },
             cost: match overrides.calibration {
                 Some(path) => CostModel::read(&path)?,
                 None => CostModel::default(),

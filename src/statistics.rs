@@ -26,6 +26,31 @@ pub fn summarise(values: impl IntoIterator<Item = f64>) -> Option<Summary> {
     })
 }
 
+/// Share of the median within which measurements lie that agree.
+const STEADY: f64 = 0.03;
+/// Measurements after which none more is taken, whether they agree or not.
+const MOST_MEASUREMENTS: usize = 5;
+
+/// Measures until two in a row agree, or five times at most.
+///
+/// # Errors
+///
+/// What `measure` gives.
+pub fn measure_until_steady<E>(mut measure: impl FnMut() -> Result<f64, E>) -> Result<Summary, E> {
+    let mut values = vec![measure()?];
+    loop {
+        let (last, next) = (values[values.len() - 1], measure()?);
+        values.push(next);
+        let agree = (next - last).abs() <= STEADY * last.min(next);
+        if agree || values.len() >= MOST_MEASUREMENTS {
+            let Some(summary) = summarise(values) else {
+                unreachable!("there are values");
+            };
+            return Ok(summary);
+        }
+    }
+}
+
 /// Returns the median of `values`, or `None` where there are none.
 pub fn median(values: impl IntoIterator<Item = f64>) -> Option<f64> {
     summarise(values).map(|summary| summary.median)
@@ -288,6 +313,18 @@ mod tests {
     #[test]
     fn summaries_of_one_to_four_values_match_hand_worked_answers() {
         assert_eq!(summarise([]), None);
+    }
+
+    #[test]
+    fn measuring_ends_when_two_in_a_row_agree() {
+        let measured = |values: &[f64]| {
+            let mut values = values.iter().copied();
+            measure_until_steady(|| values.next().ok_or(())).map(|summary| summary.n)
+        };
+        assert_eq!(measured(&[1.0, 1.02, 9.0]), Ok(2));
+        assert_eq!(measured(&[2.0, 1.0, 1.01, 9.0]), Ok(3));
+        assert_eq!(measured(&[1.0, 2.0, 3.0, 4.0, 5.0, 5.0]), Ok(5));
+        assert_eq!(measured(&[1.0]), Err(()));
         for (values, median, min, max) in [
             (vec![3.0], 3.0, 3.0, 3.0),
             (vec![4.0, 1.0], 2.5, 1.0, 4.0),

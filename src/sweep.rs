@@ -12,6 +12,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::history::{Done, environments};
+use crate::learnt::Learnt;
 use crate::log::{self, Log, Record, VisitEnd};
 use crate::model::Model;
 use crate::plot::draw_results;
@@ -19,9 +20,10 @@ use crate::report;
 use crate::results::{self, Description, Tables};
 use crate::row::Status;
 use crate::settings::Settings;
+use crate::stage::{Begin, Stage, StageClock};
 use crate::statistics::median;
 use crate::visit::Visit;
-use crate::watch::{Ended, Limits, stay, watch};
+use crate::watch::{Ended, Limits, Listener, stay, watch};
 use crate::worker::{Finished, Job, Sample};
 use crate::yardstick::Yardstick;
 
@@ -57,9 +59,13 @@ impl Isolation {
 }
 
 /// What a sweep tells while it runs.
-pub trait Observer {
+pub trait Observer: Sync {
+    /// These visits are left to make, each with how many come before it in the schedule.
+    fn start(&self, left: &[(usize, Visit)]);
     /// So many visits are behind; this one begins.
     fn begin(&self, done: usize, visit: &Visit);
+    /// It is at this stage now.
+    fn stage(&self, visit: &Visit, begin: Begin);
     /// Its inference has come so far; told of long ones only.
     fn advance(&self, visit: &Visit, advance: &Advance);
     /// It ended so.
@@ -248,7 +254,7 @@ pub fn run(
 }
 
 /// Returns the visits of a sweep in the order of its rounds.
-fn schedule(settings: &Settings) -> impl Iterator<Item = Visit> {
+pub fn schedule(settings: &Settings) -> impl Iterator<Item = Visit> {
     (0..settings.repeats).flat_map(move |repeat| {
         let count = settings.placements.len();
         let order = settings.order.of_round(count, settings.seed, repeat);
@@ -267,6 +273,9 @@ fn make_visits(
     folder: &mut ResultsFolder,
 ) -> Result<()> {
     let mut yardstick = None;
+    let mut learnt = learnt(&folder.records);
+    let mut clock = StageClock::start(Stage::Reference);
+    observer.start(&left);
     // Further rounds of what did not end well would end alike.
     let mut broken = HashSet::new();
     for (index, visit) in left {
@@ -287,16 +296,33 @@ fn make_visits(
             }
         };
         folder.append(Record::Start(visit.clone()))?;
-        let mut samples: Vec<Sample> = Vec::new();
-        let ended = make(settings, &visit, isolation, observer, &mut |sample| {
-            folder.append(Record::Sample(sample.clone()))?;
-            samples.push(sample);
-            Ok(())
-        })?;
+        clock.begin(Stage::Start);
+        let segments = visit.placement.server_segments();
+        let segments: Vec<_> = segments.iter().map(|of| &of.layers).collect();
+        let job = Job {
+            settings: settings.clone(),
+            visit: visit.clone(),
+            known: learnt.of_layers(&segments),
+        };
+        let mut listener = VisitListener {
+            visit: &visit,
+            observer,
+            folder,
+            clock: &mut clock,
+            samples: Vec::new(),
+        };
+        let ended = match isolation {
+            Isolation::Worker { program, limits } => watch(program, &job, *limits, &mut listener)?,
+            Isolation::None => stay(&job, &mut listener)?,
+        };
+        let samples = listener.samples;
+        clock.begin(Stage::Reference);
+        observer.stage(&visit, Stage::Reference.into());
         // What follows a visit also precedes the next.
         let after = yardstick.look_up_s().median;
         let calibration_s = Some([*before, after]);
         *before = after;
+        clock.begin(Stage::Reference);
         let (status, reason, finished) = match ended {
             Ended::Stopped => return Err(Error::Interrupted),
             Ended::Broken { status, reason } => (status, Some(reason), None),
@@ -307,8 +333,11 @@ fn make_visits(
             status,
             reason,
             calibration_s,
+            stages: clock.take(),
             finished,
         };
+        let of_visit = end.finished.iter().map(|finished| finished.learnt.clone());
+        of_visit.for_each(|more| learnt.extend(more));
         if status != Status::Ok {
             broken.insert(end.visit.placement.clone());
         }
@@ -319,24 +348,42 @@ fn make_visits(
     Ok(())
 }
 
-fn make(
-    settings: &Settings,
-    visit: &Visit,
-    isolation: &Isolation,
-    observer: &dyn Observer,
-    on_sample: &mut dyn FnMut(Sample) -> Result<()>,
-) -> Result<Ended> {
-    let job = Job {
-        settings: settings.clone(),
-        visit: visit.clone(),
-    };
-    let stop = || observer.stop();
-    match isolation {
-        Isolation::Worker { program, limits } => {
-            let on_advance = |advance: &Advance| observer.advance(visit, advance);
-            watch(program, &job, *limits, &stop, on_sample, &on_advance)
-        }
-        Isolation::None => stay(&job, &stop, on_sample),
+/// Returns what visits that ended have learnt of server segments.
+fn learnt(records: &[Record]) -> Learnt {
+    let mut learnt = Learnt::default();
+    for finished in ends(records).filter_map(|end| end.finished.as_ref()) {
+        learnt.extend(finished.learnt.clone());
+    }
+    learnt
+}
+
+/// Keeps what a visit's worker tells, and passes it on.
+struct VisitListener<'a> {
+    visit: &'a Visit,
+    observer: &'a dyn Observer,
+    folder: &'a mut ResultsFolder,
+    clock: &'a mut StageClock,
+    samples: Vec<Sample>,
+}
+
+impl Listener for VisitListener<'_> {
+    fn sample(&mut self, sample: Sample) -> Result<()> {
+        self.folder.append(Record::Sample(sample.clone()))?;
+        self.samples.push(sample);
+        Ok(())
+    }
+
+    fn begin(&mut self, begin: Begin) {
+        self.clock.begin(begin.stage);
+        self.observer.stage(self.visit, begin);
+    }
+
+    fn advance(&mut self, advance: &Advance) {
+        self.observer.advance(self.visit, advance);
+    }
+
+    fn stop(&self) -> bool {
+        self.observer.stop()
     }
 }
 

@@ -33,6 +33,33 @@ pub fn seconds(seconds: f64) -> String {
     format!("{} {name}", three_digits(seconds / unit_s))
 }
 
+/// Returns a time as nobody needs it more precisely who waits for it: `40 s`, `12 min`, `3 h 20 min`,
+/// `2 d 5 h`.
+///
+/// # Example
+///
+/// ```
+/// assert_eq!(splitbench::units::rough_seconds(12_000.0), "3 h 20 min");
+/// ```
+pub fn rough_seconds(seconds: f64) -> String {
+    let whole = |unit_s: f64| (seconds / unit_s).round() as u64;
+    let two = |count: u64, size: u64, names: [&str; 2]| {
+        format!(
+            "{} {} {} {}",
+            count / size,
+            names[0],
+            count % size,
+            names[1]
+        )
+    };
+    match seconds {
+        ..100.0 => format!("{} s", whole(1.0)),
+        ..6000.0 => format!("{} min", whole(60.0)),
+        ..172_800.0 => two(whole(60.0), 60, ["h", "min"]),
+        _ => two(whole(3600.0), 24, ["d", "h"]),
+    }
+}
+
 /// Returns a time without trailing zeros, as ticks of an axis carry it: `200 µs`, `1 s`.
 pub fn seconds_tick(value_s: f64) -> String {
     without_trailing_zeros(&seconds(value_s))

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,7 @@ use crate::advance::Advance;
 use crate::error::{Error, Result};
 use crate::memory::Probe;
 use crate::row::Status;
+use crate::stage::Begin;
 use crate::units;
 use crate::worker::{Event, Finished, Job, Sample, measure};
 
@@ -38,19 +40,32 @@ pub enum Ended {
     Stopped,
 }
 
-/// Starts `program worker` on a job, hands each sample to `on_sample` and what it tells of long
-/// inferences to `on_advance`, and waits for its end.
+/// Hears what a worker tells.
+pub trait Listener {
+    /// A sample was measured.
+    ///
+    /// # Errors
+    ///
+    /// Whatever keeping it meets; the worker is then stopped.
+    fn sample(&mut self, sample: Sample) -> Result<()>;
+    /// A stage begins.
+    fn begin(&mut self, begin: Begin);
+    /// An inference has come so far; told of long ones only.
+    fn advance(&mut self, advance: &Advance);
+    /// Whether to stop.
+    fn stop(&self) -> bool;
+}
+
+/// Starts `program worker` on a job, hands on what it tells, and waits for its end.
 ///
 /// # Errors
 ///
-/// [`Error::Worker`] where the process cannot be started; what `on_sample` returns.
+/// [`Error::Worker`] where the process cannot be started; what the listener returns.
 pub fn watch(
     program: &Path,
     job: &Job,
     limits: Limits,
-    stop: &dyn Fn() -> bool,
-    on_sample: &mut dyn FnMut(Sample) -> Result<()>,
-    on_advance: &dyn Fn(&Advance),
+    listener: &mut dyn Listener,
 ) -> Result<Ended> {
     let mut worker = Worker::start(program, job)?;
     let mut memory = limits
@@ -63,8 +78,9 @@ pub fn watch(
     let mut finished = None;
     loop {
         match worker.events.recv_timeout(POLL) {
-            Ok(Event::Sample(sample)) => on_sample(*sample)?,
-            Ok(Event::Advance(advance)) => on_advance(&advance),
+            Ok(Event::Sample(sample)) => listener.sample(*sample)?,
+            Ok(Event::Begin(begin)) => listener.begin(begin),
+            Ok(Event::Advance(advance)) => listener.advance(&advance),
             Ok(Event::Finished(result)) => finished = Some(Ended::Finished(result)),
             Ok(Event::Failed(reason)) => {
                 let status = Status::Failed;
@@ -73,7 +89,7 @@ pub fn watch(
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if stop() {
+        if listener.stop() {
             return Ok(Ended::Stopped);
         }
         if deadline.is_some_and(|deadline| Instant::now() > deadline) {
@@ -102,27 +118,29 @@ pub fn watch(
 ///
 /// # Errors
 ///
-/// What `on_sample` returns.
-pub fn stay(
-    job: &Job,
-    stop: &dyn Fn() -> bool,
-    on_sample: &mut dyn FnMut(Sample) -> Result<()>,
-) -> Result<Ended> {
+/// What the listener returns.
+pub fn stay(job: &Job, listener: &mut (dyn Listener + Send)) -> Result<Ended> {
     let mut unheard = None;
+    let listener = Mutex::new(listener);
+    let heard = || listener.lock().unwrap_or_else(PoisonError::into_inner);
     let mut listen = |event| {
         if let Event::Sample(sample) = event {
-            on_sample(*sample).map_err(|error| {
+            heard().sample(*sample).map_err(|error| {
                 let reason = error.to_string();
                 unheard = Some(error);
                 Error::Worker(reason)
             })?;
         }
-        if stop() {
-            return Err(Error::Interrupted);
+        match heard().stop() {
+            true => Err(Error::Interrupted),
+            false => Ok(()),
         }
-        Ok(())
     };
-    let measured = measure(job, &mut listen, &|_| ());
+    let measured = measure(job, &mut listen, &|event| match event {
+        Event::Begin(begin) => heard().begin(begin),
+        Event::Advance(advance) => heard().advance(&advance),
+        Event::Sample(_) | Event::Finished(_) | Event::Failed(_) => {}
+    });
     match (unheard, measured) {
         (Some(error), _) => Err(error),
         (None, Ok(finished)) => Ok(Ended::Finished(finished)),

@@ -12,19 +12,20 @@ use std::thread;
 use serde::{Deserialize, Serialize};
 
 use crate::accuracy::Accuracy;
-use crate::advance::{Advance, Hear, Watch};
+use crate::advance::{Advance, Watch};
 use crate::agreement::within_error_model;
-use crate::audit::audit;
+use crate::compile::{Target, compile_placement};
 use crate::deviation::Deviations;
 use crate::ending::Added;
 use crate::error::{Error, Result};
-use crate::exposure::segment::{SegmentExposure, expose};
+use crate::exposure::segment::{Mounting, Subject};
 use crate::fhe::noise::log2_union;
 use crate::fhe::parameters::SECURITY_BITS;
 use crate::inference::Inference;
+use crate::learnt::Learnt;
 use crate::memory::{PeakMemory, SAMPLING_PERIOD};
 use crate::model::Model;
-use crate::overhead::Further;
+use crate::overhead::is_long;
 use crate::placement::{Party, Placement};
 use crate::program::{NoiseSeed, Program};
 use crate::reads::SimulatedReads;
@@ -35,19 +36,19 @@ use crate::session::Session;
 use crate::settings::Settings;
 use crate::simulation::{label_of, simulate};
 use crate::spill::Spill;
-use crate::statistics::median;
+use crate::stage::{Begin, Stage};
 use crate::visit::Visit;
 
 /// Look-ups of a batch that `activation_s` is measured on.
-const ACTIVATION_BATCH: usize = 64;
-/// Batches that `activation_s` is the median of.
-const ACTIVATION_BATCHES: usize = 3;
+const ACTIVATION_BATCH: usize = 32;
 
 /// What a worker is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Job {
     pub settings: Settings,
     pub visit: Visit,
+    /// What earlier visits learnt of the split's server segments.
+    pub known: Learnt,
 }
 
 /// What a worker reports.
@@ -55,6 +56,8 @@ pub struct Job {
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     Sample(Box<Sample>),
+    /// A stage begins.
+    Begin(Begin),
     /// How far an inference has come.
     Advance(Advance),
     /// All inferences are done; what else is known of the split comes with its first visit.
@@ -115,9 +118,9 @@ pub struct Finished {
     pub parameter_set: String,
     /// One per activation layer on the server.
     pub deviations: Vec<LayerDeviations>,
-    /// One per server segment.
-    #[serde(default)]
-    pub exposure: Vec<SegmentExposure>,
+    /// Of the server segments, in order.
+    #[serde(flatten)]
+    pub learnt: Learnt,
 }
 
 /// Step deviations of an activation layer.
@@ -148,7 +151,7 @@ pub fn run() -> Result<()> {
         std::process::exit(1);
     });
     // Nobody listening ends the worker with its next sample.
-    let hear = |advance| drop(report(Event::Advance(advance)));
+    let hear = |event| drop(report(event));
     match measure(&job, &mut report, &hear) {
         Ok(finished) => report(Event::Finished(finished)),
         Err(error) => report(Event::Failed(error.to_string())),
@@ -166,7 +169,11 @@ fn report(event: Event) -> Result<()> {
     written.map_err(|error| Error::Worker(format!("no one listens: {error}")))
 }
 
-/// Runs the inferences of a visit, hands each sample over, tells `hear` of long ones, and on a first visit returns the rest.
+/// Hears what a visit is at, from any thread.
+pub type Hear<'a> = dyn Fn(Event) + Sync + 'a;
+
+/// Runs the inferences of a visit, hands each sample over, tells `hear` what it is at, and on a first
+/// visit returns the rest.
 ///
 /// # Errors
 ///
@@ -176,8 +183,11 @@ pub fn measure(
     report: &mut dyn FnMut(Event) -> Result<()>,
     hear: &Hear<'_>,
 ) -> Result<Option<Box<Finished>>> {
-    let Job { settings, visit } = job;
+    let Job {
+        settings, visit, ..
+    } = job;
     let Visit { placement, repeat } = visit;
+    let begin = |stage: Stage| hear(Event::Begin(stage.into()));
     let memory = PeakMemory::start();
     let model = Model::load(&settings.model)?.with_granularity(settings.granularity);
     if model.digest != settings.model_digest {
@@ -186,19 +196,23 @@ pub fn measure(
             "the model changed while the sweep ran",
         ));
     }
-    let mut session = Session::set_up(&model, placement, &settings.target()?)?;
+    let target = settings.target()?;
+    let programs = compile_placement(&model, placement, &target)?;
+    begin(Stage::Keys);
+    let mut session = Session::of_programs(&model, placement, programs)?;
     session.spill_above(settings.spill_above_bytes);
+    begin(Stage::WarmUp);
     let images: Vec<usize> = (0..settings.images).collect();
     let clear = simulate(&model, placement, session.programs(), &images, None).labels();
-    let further = Further::of(bootstrap_count(session.programs()));
-    // The first inference pays for page faults and cold caches; it is not a sample.
-    // Its uploads are what the audit looks at.
-    let mut first = None;
-    if further.per_visit > 0 {
-        first = Some(session.infer(model.test.image(0))?);
+    // What runs first pays for page faults and cold caches; it is not a sample.
+    if !is_long(bootstrap_count(session.programs())) {
+        session.warm_up(model.test.image(0))?;
     }
+    begin(Stage::Inference);
+    let mut first = None;
+    let hear_advance = |advance| hear(Event::Advance(advance));
     for &image in &images {
-        let watch = Watch::of(&model, session.programs(), hear);
+        let watch = Watch::of(&model, session.programs(), &hear_advance);
         let advance = |node, count| watch.advance(node, count);
         let inference = session.infer_telling(model.test.image(image), &advance)?;
         let seed = NoiseSeed(settings.seed);
@@ -212,7 +226,7 @@ pub fn measure(
             row,
             layers: layer_times(&model, &inference.step_times),
         })))?;
-        first.get_or_insert(inference);
+        first.get_or_insert(inference.step_times);
     }
     let Some(first) = first else {
         return Err(Error::Worker("there are no images".into()));
@@ -221,26 +235,13 @@ pub fn measure(
     if *repeat > 0 {
         return Ok(None);
     }
-    let live_ciphertexts = live_ciphertexts(&model, &first.step_times);
-    let spills = first.step_times.iter().map(|time| time.spill);
+    let live_ciphertexts = live_ciphertexts(&model, &first);
+    let spills = first.iter().map(|time| time.spill);
     let spill = spills.fold(Spill::default(), Spill::plus);
-    let uploads: Vec<_> = first.exchanges.into_iter().map(|e| e.uploaded).collect();
-    // The memory of each party takes the other further inference.
-    let audits = match further.first > 1 {
-        true => audit(&session, &uploads)?,
-        false => Vec::new(),
-    };
-    let batches = (0..ACTIVATION_BATCHES).map(|_| session.activation_s(ACTIVATION_BATCH));
-    let batches: Vec<Option<f64>> = batches.collect::<Result<_>>()?;
-    let target = settings.target()?;
-    let exposure = expose(
-        &model,
-        placement,
-        &session,
-        &target,
-        &uploads,
-        settings.seed,
-    )?;
+    begin(Stage::LookUpTime);
+    let activation_s = session.activation_s(ACTIVATION_BATCH)?;
+    let learnt = learn(job, &model, &session, &target, hear)?;
+    begin(Stage::Accuracy);
     let set_up = session.set_up;
     let programs = session.into_programs();
     let accuracy_images: Vec<usize> = (0..settings.accuracy_image_count(&model)).collect();
@@ -251,19 +252,8 @@ pub fn measure(
         &accuracy_images,
         settings.seed,
     );
-    let mut deviations: BTreeMap<usize, LayerDeviations> = BTreeMap::new();
-    let audits = audits.into_iter().map(Some).chain(std::iter::repeat(None));
-    for (&(node, predicted), audit) in accuracy.deviations.iter().zip(audits) {
-        let layer = model.layer_of(node);
-        let of_layer = deviations.entry(layer).or_insert(LayerDeviations {
-            layer,
-            ..LayerDeviations::default()
-        });
-        of_layer.predicted = of_layer.predicted.plus(predicted);
-        if let Some(audit) = audit {
-            of_layer.measured = of_layer.measured.plus(audit.measured);
-        }
-    }
+    let deviations = layer_deviations(&model, &accuracy, &learnt);
+    begin(Stage::PartyMemory);
     let encrypted = !programs.is_empty();
     let roles = match settings.skip_party_memory {
         true => None,
@@ -302,11 +292,70 @@ pub fn measure(
             .filter_map(|program| program.log2_p_fail_lookup)
             .reduce(f64::max),
         security_bits: encrypted.then_some(SECURITY_BITS),
-        activation_s: median(batches.into_iter().flatten()),
+        activation_s,
         parameter_set: parameter_sets(&programs),
-        deviations: deviations.into_values().collect(),
-        exposure,
+        deviations,
+        learnt,
     })))
+}
+
+/// Returns what is known of each server segment of a visit's session, and learns what is not.
+fn learn(
+    job: &Job,
+    model: &Model,
+    session: &Session,
+    target: &Target,
+    hear: &Hear<'_>,
+) -> Result<Learnt> {
+    let Job {
+        settings,
+        visit,
+        known,
+    } = job;
+    let segments = visit.placement.server_segments();
+    let mut learnt = Learnt::default();
+    for (index, segment) in segments.iter().enumerate() {
+        let parameters = session.programs()[index].parameters.to_string();
+        if let Some(known) = known.about(&segment.layers, &parameters) {
+            learnt.extend(known);
+            continue;
+        }
+        let subject = Subject::new(model, session, index, segment, target);
+        let of_segment = |stage| {
+            hear(Event::Begin(Begin {
+                stage,
+                segment: Some((index + 1, segments.len())),
+            }));
+        };
+        let mounting = Mounting {
+            seed: settings.seed,
+            budget_s: settings.attack_budget_s,
+            hear: &of_segment,
+        };
+        learnt.extend(Learnt::of(&subject, mounting)?);
+    }
+    Ok(learnt)
+}
+
+/// Returns the step deviations of each activation layer on the server, in order.
+fn layer_deviations(model: &Model, accuracy: &Accuracy, learnt: &Learnt) -> Vec<LayerDeviations> {
+    let mut deviations: BTreeMap<usize, LayerDeviations> = BTreeMap::new();
+    let mut of_layer = |node: usize, predicted: Deviations, measured: Deviations| {
+        let layer = model.layer_of(node);
+        let tally = deviations.entry(layer).or_insert(LayerDeviations {
+            layer,
+            ..LayerDeviations::default()
+        });
+        tally.predicted = tally.predicted.plus(predicted);
+        tally.measured = tally.measured.plus(measured);
+    };
+    for &(node, predicted) in &accuracy.deviations {
+        of_layer(node, predicted, Deviations::default());
+    }
+    for audit in learnt.audits.iter().flat_map(|of| &of.look_ups) {
+        of_layer(audit.node, Deviations::default(), audit.measured);
+    }
+    deviations.into_values().collect()
 }
 
 fn bootstrap_count(programs: &[Arc<Program>]) -> usize {

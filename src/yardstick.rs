@@ -1,5 +1,6 @@
 //! A fixed batch of bootstraps that tells how fast the machine is at the moment.
 
+use std::convert::Infallible;
 use std::time::Instant;
 
 use crate::fhe::bootstrap::look_up;
@@ -8,10 +9,7 @@ use crate::fhe::keys::{EvaluationKey, SecretKey};
 use crate::fhe::packed::extract;
 use crate::fhe::parameters::ParameterSet;
 use crate::linear_map::Row;
-use crate::statistics::{Summary, summarise};
-
-/// Batches that a figure is the median of.
-const BATCHES: usize = 5;
+use crate::statistics::{Summary, measure_until_steady};
 
 /// Ciphertexts to bootstrap, with keys of their own.
 pub struct Yardstick {
@@ -52,19 +50,16 @@ impl Yardstick {
         })
     }
 
-    /// Returns the seconds per ciphertext of a batch, after one batch to warm up.
+    /// Returns the seconds per ciphertext of a batch.
     fn measure(&self, mut batch: impl FnMut()) -> Summary {
-        batch();
-        let times: Vec<f64> = (0..BATCHES)
-            .map(|_| {
-                let start = Instant::now();
-                batch();
-                start.elapsed().as_secs_f64() / self.rows.len() as f64
-            })
-            .collect();
-        let Some(summary) = summarise(times) else {
-            unreachable!("there are batches");
-        };
-        summary
+        let measured = measure_until_steady(|| -> Result<f64, Infallible> {
+            let start = Instant::now();
+            batch();
+            Ok(start.elapsed().as_secs_f64() / self.rows.len() as f64)
+        });
+        match measured {
+            Ok(summary) => summary,
+            Err(never) => match never {},
+        }
     }
 }

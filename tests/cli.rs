@@ -220,9 +220,13 @@ fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
     report.html
     samples.csv
     splits.csv
+    stages.csv
     ");
     let rows = |table: &str| desk.rows(&format!("results/digits-mlp/{table}")).len();
-    assert_eq!(TABLES.map(rows), [8, 2, 2, 2]);
+    let counts = TABLES.map(rows);
+    assert_eq!(counts[..4], [8, 2, 2, 2]);
+    // Two visits of two splits, each of several stages.
+    assert!(counts[4] > 4 * 4, "{counts:?}");
 
     desk.write(
         "results/copy/splits.csv",

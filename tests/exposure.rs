@@ -2,13 +2,18 @@
 
 use std::path::Path;
 
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use splitbench::agreement::within_error_model;
+use splitbench::attack::budget::Budget;
 use splitbench::attack::{Outcome, chosen, mask};
 use splitbench::compile::{Choice, Download, Target};
 use splitbench::ending::Ending;
+use splitbench::exposure::Knowledge;
 use splitbench::exposure::queries::{Bound, Queries};
-use splitbench::exposure::segment::expose;
+use splitbench::exposure::segment::{Mounting, SegmentExposure, Subject};
 use splitbench::fhe::parameters::ParameterSet;
+use splitbench::linear_map::Row;
 use splitbench::model::Model;
 use splitbench::placement::Placement;
 use splitbench::program::NoiseSeed;
@@ -30,6 +35,9 @@ fn target(download: Download, protection: Protection) -> Target {
         own_step_noise: Vec::new(),
     }
 }
+
+/// More than any attack takes that ends.
+const BUDGET_S: f64 = 600.0;
 
 /// A session of one server segment, and the integers of an ordinary inference.
 struct Fixture {
@@ -60,11 +68,17 @@ impl Fixture {
     }
 
     fn chosen(&self) -> Outcome {
-        chosen::attack(&self.session, 0, 0, &self.uploads[0]).expect("runs")
+        self.chosen_within(BUDGET_S)
+    }
+
+    fn chosen_within(&self, seconds: f64) -> Outcome {
+        let budget = Budget::start(seconds);
+        chosen::attack(&self.session, 0, 0, &self.uploads[0], budget).expect("runs")
     }
 
     fn masks(&self) -> Outcome {
-        mask::attack(&self.session, 0, &self.uploads[0], false, &mut Vec::new()).expect("runs")
+        let (budget, uploads) = (Budget::start(BUDGET_S), &self.uploads[0]);
+        mask::attack(&self.session, 0, uploads, false, &mut Vec::new(), budget).expect("runs")
     }
 }
 
@@ -127,7 +141,7 @@ fn responses_beyond_the_encoding_give_away_what_lies_in_front_of_a_look_up() {
         let fixture = Fixture::new("digits-cnn", placement, Download::Plain, protection);
         let found = fixture.chosen();
         println!("{placement} {}: {found:?}", protection.word());
-        assert_eq!(found.method, "response");
+        assert_eq!(found.method, "response, confirmed");
         assert!(found.shares[2] > Some(least), "{placement}: {found:?}");
         let floor = Queries::of(&fixture.model, &fixture.session.programs()[0]);
         let settled = floor.with_attacks(&found, &Outcome::default());
@@ -158,28 +172,96 @@ fn rerandomised_answers_show_nothing_in_their_masks_and_are_right() {
     }
 }
 
+/// What is learnt of a fixture's segment.
+fn exposure_of(fixture: &Fixture, budget_s: Option<f64>) -> SegmentExposure {
+    let Fixture {
+        model,
+        placement,
+        session,
+        target,
+        uploads,
+        ..
+    } = fixture;
+    let segment = &placement.server_segments()[0];
+    let subject = Subject::new(model, session, 0, segment, target);
+    assert_eq!(subject.ordinary, uploads[0]);
+    let mounting = Mounting {
+        seed: 0,
+        budget_s,
+        hear: &|_| (),
+    };
+    subject.expose(mounting, Vec::new()).expect("runs")
+}
+
 #[test]
 fn what_no_attack_was_mounted_on_is_unknown() {
-    for placement in ["SSC", "SSS"] {
-        let fixture = Fixture::new("digits-mlp", placement, Download::Plain, Protection::None);
-        let Fixture {
-            model,
-            placement,
-            session,
-            target,
-            uploads,
-            ..
-        } = &fixture;
-        let exposure = expose(model, placement, session, target, uploads, 0).expect("runs");
-        let [segment] = exposure.as_slice() else {
-            panic!("one segment")
-        };
-        assert_eq!(segment.chosen.shares, [None; 3]);
-        assert!(segment.chosen.reason.is_some());
-        // Of masks: there is no relation to find.
-        assert_eq!(segment.mask.shares, [Some(0.0); 3]);
-        assert_eq!(segment.share(), None);
-        assert_eq!(segment.queries.honest_are, Bound::Least);
-        assert_eq!(segment.queries.malicious, None);
+    let fixture = Fixture::new("digits-mlp", "SSS", Download::Plain, Protection::None);
+    let segment = exposure_of(&fixture, Some(BUDGET_S));
+    assert_eq!(segment.chosen.shares, [None; 3]);
+    assert!(segment.chosen.reason.is_some());
+    // Of masks: there is no relation to find.
+    assert_eq!(segment.mask.shares, [Some(0.0); 3]);
+    assert_eq!(segment.share(), None);
+    assert_eq!(segment.queries.honest_are, Bound::Least);
+    assert_eq!(segment.queries.malicious, None);
+}
+
+#[test]
+fn attacks_that_are_left_out_or_stopped_leave_the_exposure_unknown() {
+    let fixture = Fixture::new("digits-mlp", "SSC", Download::Plain, Protection::None);
+    for (budget_s, knowledge, reason) in [
+        (None, Knowledge::NotMounted, "left out"),
+        (Some(0.0), Knowledge::AttackStopped, "--attack-budget"),
+    ] {
+        let segment = exposure_of(&fixture, budget_s);
+        assert_eq!((segment.share(), segment.knowledge()), (None, knowledge));
+        let told = segment.chosen.reason.expect("told");
+        assert!(told.contains(reason), "{told}");
     }
+    let segment = exposure_of(&fixture, Some(BUDGET_S));
+    assert_eq!(segment.knowledge(), Knowledge::AttackEnded);
+    assert!(segment.share() > Some(0.95), "{segment:?}");
+}
+
+#[test]
+fn the_simulated_server_answers_questions_beyond_the_encoding_with_the_real_ones_noise() {
+    const MESSAGES: u64 = 6;
+    const WIDEST: i64 = 1 << 40;
+    let fixture = Fixture::new("digits-cnn", "SSCCC", Download::Plain, Protection::None);
+    let program = &fixture.session.programs()[0];
+    let mut generator = ChaCha8Rng::seed_from_u64(1);
+    let question: Vec<i64> = fixture.uploads[0][0]
+        .iter()
+        .map(|_| generator.random_range(-WIDEST..=WIDEST))
+        .collect();
+    let rows: Vec<Row<u64>> = question.iter().map(|&v| vec![v as u64].into()).collect();
+    let clear = |noise| {
+        let outputs = program
+            .run_clear(std::slice::from_ref(&rows), noise)
+            .outputs;
+        let outputs = outputs.into_iter().flatten();
+        outputs.map(|row| row[0] as i64).collect::<Vec<i64>>()
+    };
+    let noiseless = clear(None);
+    // How many answers noise moves, and how far.
+    let moved = |answers: Vec<i64>| {
+        let pairs = answers.into_iter().zip(&noiseless);
+        let moves = pairs.map(|(answer, clear)| (answer - clear).unsigned_abs());
+        moves.filter(|steps| *steps > 0).count()
+    };
+    let real = (0..MESSAGES).map(|_| {
+        let exchange = fixture.session.exchange(0, &[question.clone()]);
+        moved(exchange.expect("runs").integers.concat())
+    });
+    let real: usize = real.sum();
+    let simulated: usize = (0..MESSAGES)
+        .map(|seed| moved(clear(Some(NoiseSeed(seed)))))
+        .sum();
+    assert!(simulated > 0, "noise moves some answer");
+    // Both are counts of rare events: their difference has the variance of their sum.
+    let bound = 6.0 * ((real + simulated) as f64).sqrt();
+    assert!(
+        (real as f64 - simulated as f64).abs() <= bound,
+        "{real} and {simulated}"
+    );
 }

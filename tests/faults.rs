@@ -168,6 +168,7 @@ fn some_records() -> Vec<Record> {
             visit: visit("CSC"),
             status: Status::Failed,
             reason: Some("a \"reason\"\nof two lines".into()),
+            stages: Vec::new(),
             calibration_s: None,
             finished: None,
         }),

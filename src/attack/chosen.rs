@@ -7,12 +7,12 @@
 //! room for several weights, as many such queries are asked at once, raised by powers of 2^b, and
 //! read as digits. Look-ups that stand first do not protect: they are known functions of chosen
 //! integers, one element each, and what noise they add is averaged away. A last query with arbitrary
-//! integers tells whether the answers are those of the map that was found.
-
-use std::time::Instant;
+//! integers tells whether the answers are those of the map that was found, and a real one whether the
+//! server answers so.
 
 use super::affine::{Affine, LookedUp};
 use super::attacker::Attacker;
+use super::budget::Budget;
 use super::capacity::{Capacity, NOISE_QUANTILE};
 use super::found::Found;
 use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
@@ -20,11 +20,8 @@ use super::{Outcome, QUERIES, response};
 use crate::error::Result;
 use crate::linear_map::PADDING;
 use crate::session::Session;
+use crate::units;
 
-/// Look-ups that an attack may take: some twenty seconds on two cores.
-const MOST_LOOK_UPS: usize = 16_000;
-/// Queries that an attack may take.
-const MOST_QUERIES: usize = 1100;
 /// Standard deviations of a weight's estimate that must fit half a unit before queries end.
 const WEIGHT_QUANTILE: f64 = 4.0;
 
@@ -38,14 +35,10 @@ pub fn attack(
     segment: usize,
     seed: u64,
     ordinary: &[Vec<i64>],
+    budget: Budget,
 ) -> Result<Outcome> {
-    let program = &session.programs()[segment];
-    let attacker = Attacker {
-        session,
-        segment,
-        program,
-        seed,
-    };
+    let attacker = Attacker::new(session, segment, seed, budget);
+    let program = attacker.program;
     if let Some(affine) = Affine::of(program) {
         return Impulses::new(&attacker, &affine).solve();
     }
@@ -58,20 +51,6 @@ pub fn attack(
         false => "no attack here reads look-ups that are neither first nor last",
     };
     Ok(Outcome::untried(reason.into()))
-}
-
-/// Returns why a plan is not carried out, if it takes too much.
-pub fn excess(attacker: &Attacker<'_>, queries: usize) -> Option<String> {
-    let look_ups = queries * attacker.program.bootstrap_count();
-    if look_ups > MOST_LOOK_UPS {
-        Some(format!(
-            "{queries} queries take {look_ups} look-ups, more than {MOST_LOOK_UPS}"
-        ))
-    } else if queries > MOST_QUERIES && look_ups == 0 {
-        Some(format!("{queries} queries are more than {MOST_QUERIES}"))
-    } else {
-        None
-    }
 }
 
 /// The attack on an affine map.
@@ -119,7 +98,7 @@ impl<'a> Impulses<'a> {
     }
 
     fn solve(&self) -> Result<Outcome> {
-        let start = Instant::now();
+        let budget = self.attacker.budget;
         let map = &self.affine.map;
         if plan_cost(&map.blocks) > MOST_PLANNING {
             return Ok(Outcome::untried("the map is too large to plan for".into()));
@@ -127,9 +106,6 @@ impl<'a> Impulses<'a> {
         let plan = plan(&map.blocks, map.input_count);
         let digits = self.digits();
         let rounds: Vec<&[Query]> = plan.chunks(digits).collect();
-        if let Some(reason) = excess(self.attacker, rounds.len() + 2) {
-            return Ok(Outcome::untried(reason));
-        }
         let mut outcome = Outcome {
             method: if digits > 1 {
                 format!("impulses, {digits} weights an answer")
@@ -141,44 +117,65 @@ impl<'a> Impulses<'a> {
         let gains = self.gains(&self.low, &self.high);
         let mut found = Found::new(self.affine);
         let mut used = 0;
-        loop {
-            let base = self.attacker.ask(&self.low)?;
+        let (base, stopped) = 'passes: loop {
+            let base = self.attacker.ask(&self.low);
             used += 1;
             for round in &rounds {
+                if budget.is_over() {
+                    break 'passes (base, Some(budget.reason()));
+                }
                 mark(&mut outcome, used, || found.share());
-                let answer = self.attacker.ask(&self.raised(round))?;
+                let answer = self.attacker.ask(&self.raised(round));
                 used += 1;
                 self.read(&mut found, round, &base, &answer, &gains);
             }
             mark(&mut outcome, used, || found.share());
-            let enough = self.is_sure(&found);
-            let next = excess(self.attacker, used + rounds.len() + 2);
-            if !enough && next.is_none() {
-                continue;
+            match self.too_long(&found, used) {
+                None if !self.is_sure(&found) => {}
+                reason => break (base, reason),
             }
-            if self.predicts(&found, &base)? {
-                outcome.all_queries = Some(used);
-                outcome.method += ", checked";
-                let share = found.share();
-                outcome
-                    .shares
-                    .iter_mut()
-                    .for_each(|known| *known = known.or(Some(share)));
-                outcome.shares[2] = Some(share);
-            } else {
-                outcome.shares = [None; 3];
-                let noise = if enough {
-                    ""
-                } else {
-                    ": more would have to average the noise away"
-                };
-                outcome.reason = Some(format!(
-                    "the map found by {used} queries does not predict answers{noise}"
-                ));
+        };
+        let share = found.share();
+        let confirmation = match &stopped {
+            None if self.predicts(&found, &base) => {
+                self.attacker.confirmation(|index| match index {
+                    0 => self.attacker.arbitrary(2),
+                    index => self.raised(rounds[index % rounds.len()]),
+                })?
             }
-            outcome.seconds = start.elapsed().as_secs_f64();
-            return Ok(outcome);
+            _ => None,
+        };
+        if let Some(word) = confirmation {
+            outcome.all_queries = Some(used);
+            outcome.method += ", ";
+            outcome.method += word;
+            for known in &mut outcome.shares {
+                *known = known.or(Some(share));
+            }
+            outcome.shares[2] = Some(share);
+        } else {
+            outcome.shares = [None; 3];
+            outcome.found = stopped.is_some().then_some(share);
+            outcome.reason = Some(stopped.unwrap_or_else(|| {
+                format!("the map found by {used} queries does not predict answers")
+            }));
         }
+        outcome.seconds = self.attacker.used_s();
+        Ok(outcome)
+    }
+
+    /// Returns why noise is not averaged away within the budget, where queries in the number so far
+    /// tell that it would not be.
+    fn too_long(&self, found: &Found<'_>, used: usize) -> Option<String> {
+        let budget = self.attacker.budget;
+        // Noise falls with the root of the number of queries.
+        let more = self.uncertainty(found).powi(2) - 1.0;
+        let left_s = more * self.attacker.used_s();
+        (more > 0.0 && left_s > budget.left_s()).then(|| {
+            let queries = used as f64 * (1.0 + more);
+            let left = units::seconds(left_s);
+            format!("about {queries:.1e} queries would average the noise away, in {left} more")
+        })
     }
 
     /// Returns the integers of a round: its queries' elements raised by powers of 2^b.
@@ -239,6 +236,11 @@ impl<'a> Impulses<'a> {
 
     /// Returns whether noise leaves every weight that was shown a whole number.
     fn is_sure(&self, found: &Found<'_>) -> bool {
+        self.uncertainty(found) < 1.0
+    }
+
+    /// Returns by how much noise may move a weight that was shown, in halves of a unit.
+    fn uncertainty(&self, found: &Found<'_>) -> f64 {
         let noise = self
             .attacker
             .noise()
@@ -246,13 +248,13 @@ impl<'a> Impulses<'a> {
             .zip(self.attacker.download_steps());
         let noise = noise.map(|(noise, step)| noise * step).fold(0.0, f64::max);
         // A difference of two answers has twice the variance.
-        WEIGHT_QUANTILE * noise * (2.0 / found.least_squares()).sqrt() < 0.5
+        WEIGHT_QUANTILE * noise * (2.0 / found.least_squares()).sqrt() / 0.5
     }
 
     /// Returns whether the found map predicts the answer to an arbitrary query.
-    fn predicts(&self, found: &Found<'_>, base: &[i64]) -> Result<bool> {
+    fn predicts(&self, found: &Found<'_>, base: &[i64]) -> bool {
         let query = self.attacker.arbitrary(2);
-        let answer = self.attacker.ask(&query)?;
+        let answer = self.attacker.ask(&query);
         let gains = self.gains(&self.low, &query);
         let (noise, steps) = (self.attacker.noise(), self.attacker.download_steps());
         let blocks = self.affine.map.blocks.iter().enumerate();
@@ -273,11 +275,11 @@ impl<'a> Impulses<'a> {
             let predicted: Vec<(usize, f64)> = rows.zip(&block.outputs).map(predict).collect();
             predicted
         });
-        Ok(predictions.all(|(output, expected)| {
+        predictions.all(|(output, expected)| {
             let room = 2.0 * NOISE_QUANTILE * noise[output] + 1.5;
             let miss = (expected - answer[output] as f64) * steps[output];
             self.within_a_turn(miss).abs() <= room * steps[output]
-        }))
+        })
     }
 
     /// Returns by how many integers of the grid the weights' inputs grow between two queries.

@@ -10,9 +10,9 @@
 //! The attacker knows the architecture, the interface and the bits of the weights.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use super::affine::Affine;
+use super::budget::Budget;
 use super::capacity::weight_bits;
 use super::lattice::Noisy;
 use super::two_adic::{self, Solution};
@@ -68,7 +68,7 @@ struct Target {
 
 /// Mounts the attack on a segment with ordinary inferences on the integers of one; `whole` as if
 /// answers travelled without being rounded. What was exchanged is added to `transcripts`, and what
-/// is there already is used.
+/// is there already is used. The budget tells when to stop.
 ///
 /// # Errors
 ///
@@ -79,6 +79,7 @@ pub fn attack(
     integers: &[Vec<i64>],
     whole: bool,
     transcripts: &mut Vec<Transcript>,
+    budget: Budget,
 ) -> Result<Outcome> {
     let program = &session.programs()[segment];
     if program.bootstrap_count() > MOST_LOOK_UPS {
@@ -93,17 +94,18 @@ pub fn attack(
     let all = unknowns.unwrap_or(0) + 1;
     let mut outcome = Outcome::default();
     for (index, queries) in QUERIES.into_iter().chain([all]).enumerate() {
-        while transcripts.len() < queries {
+        while transcripts.len() < queries && !budget.is_over() {
             transcripts.push(session.exchange(segment, integers)?);
         }
-        let start = Instant::now();
+        let begun_s = budget.used_s();
         let attempt = Attempt {
             program,
-            transcripts: &transcripts[..queries],
+            transcripts: &transcripts[..queries.min(transcripts.len())],
             whole,
+            budget,
         };
         let found = attempt.solve(&groups);
-        outcome.seconds += start.elapsed().as_secs_f64();
+        outcome.seconds += budget.used_s() - begun_s;
         outcome.method = found.methods.join("+");
         let share = found.share();
         outcome.all_queries = share.map(|_| queries);
@@ -244,6 +246,7 @@ struct Attempt<'a> {
     program: &'a Program,
     transcripts: &'a [Transcript],
     whole: bool,
+    budget: Budget,
 }
 
 /// What an attempt found.
@@ -283,6 +286,11 @@ impl Attempt<'_> {
     fn solve(&self, groups: &[Group]) -> Found {
         let mut found = Found::default();
         for group in groups {
+            if self.budget.is_over() {
+                found.untried += group.targets.len();
+                found.reason = Some(self.budget.reason());
+                return found;
+            }
             self.solve_group(group, &mut found);
         }
         found

@@ -12,14 +12,13 @@
 //! [`super::likelihood::MOST_WEIGHT`] at either side of zero.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use rand::Rng;
 use rayon::prelude::*;
 
 use super::affine::LookedUp;
 use super::attacker::Attacker;
-use super::chosen::{excess, mark};
+use super::chosen::mark;
 use super::likelihood::{Channel, Heard, Read};
 use super::plan::{MOST_PLANNING, Query, fill, first_of_shared, plan, plan_cost, share_found};
 use super::{Outcome, QUERIES};
@@ -31,7 +30,7 @@ use crate::units::percent;
 const EMPTY_QUERIES: usize = 2;
 /// Answers to a weight before it is first solved for, and those after which it is given up.
 const LEAST_ANSWERS: usize = 8;
-const MOST_ANSWERS: usize = 20;
+const MOST_ANSWERS: usize = 400;
 /// Random phases are so many uploaded integers wide: many turns.
 const WIDEST: i64 = 1 << 40;
 
@@ -44,7 +43,7 @@ type Row = (usize, usize);
 ///
 /// As [`crate::session::Session::exchange`].
 pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -> Result<Outcome> {
-    let start = Instant::now();
+    let budget = attacker.budget;
     let map = &target.affine.map;
     if plan_cost(&map.blocks) > MOST_PLANNING {
         return Ok(Outcome::untried("the map is too large to plan for".into()));
@@ -53,49 +52,51 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
     fill(&mut plan, &map.blocks, map.input_count);
     let mut listener = Listener::new(attacker, target, ordinary);
     let rounds = LEAST_ANSWERS.div_ceil(listener.least_shown(&plan));
-    if let Some(reason) = excess(attacker, EMPTY_QUERIES + rounds * plan.len()) {
-        return Ok(Outcome::untried(reason));
-    }
     let mut outcome = Outcome {
         method: "response".into(),
         ..Outcome::default()
     };
     for _ in 0..EMPTY_QUERIES {
-        listener.ask(&Query::default(), &mut outcome)?;
+        listener.ask(&Query::default(), &mut outcome);
     }
     let mut open: Vec<&Query> = plan.iter().collect();
     let mut asked = 0;
-    while !open.is_empty() && asked < MOST_ANSWERS {
-        let wanted = if asked == 0 {
+    while !open.is_empty() && asked < MOST_ANSWERS && !budget.is_over() {
+        let more = if asked == 0 {
             rounds
         } else {
             rounds.div_ceil(2)
         };
-        let affordable =
-            |more: &usize| excess(attacker, listener.used + more * open.len()).is_none();
-        let Some(more) = (1..=wanted).rev().find(affordable) else {
-            break;
-        };
-        for query in open
-            .iter()
-            .flat_map(|query| std::iter::repeat_n(query, more))
-        {
-            listener.ask(query, &mut outcome)?;
+        let queries = open.iter();
+        let queries = queries.flat_map(|query| std::iter::repeat_n(query, more));
+        for query in queries.take_while(|_| !budget.is_over()) {
+            listener.ask(query, &mut outcome);
         }
         asked += more * LEAST_ANSWERS.div_ceil(rounds);
         listener.solve();
         open.retain(|query| !listener.settles(query));
     }
     let (share, used) = (listener.share(), listener.used);
-    if open.is_empty() {
+    let confirmation = match open.is_empty() {
+        true => attacker
+            .confirmation(|index| listener.phases_of(&plan[index % plan.len()], used + index))?,
+        false => None,
+    };
+    if let Some(word) = confirmation {
+        outcome.method += ", ";
+        outcome.method += word;
         outcome.all_queries = Some(used);
         for known in &mut outcome.shares {
             *known = known.or(Some(share));
         }
     } else {
-        let stopped = excess(attacker, used + open.len()).unwrap_or_else(|| {
-            format!("{MOST_ANSWERS} answers to a weight and more do not settle the others")
-        });
+        let stopped = match (open.is_empty(), budget.is_over()) {
+            (true, _) => "the server answers otherwise than its simulation".into(),
+            (false, true) => budget.reason(),
+            (false, false) => {
+                format!("{MOST_ANSWERS} answers to a weight and more do not settle the others")
+            }
+        };
         let found = percent(share);
         outcome.found = Some(share);
         outcome.shares = [None; 3];
@@ -103,7 +104,7 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
             "{found} found by {used} queries, not all of it settled: {stopped}"
         ));
     }
-    outcome.seconds = start.elapsed().as_secs_f64();
+    outcome.seconds = attacker.used_s();
     Ok(outcome)
 }
 
@@ -163,18 +164,24 @@ impl<'a> Listener<'a> {
         counts.into_values().min().unwrap_or(1)
     }
 
-    /// Asks a query with random phases, and notes what each weight that it shows answered.
-    fn ask(&mut self, query: &Query, outcome: &mut Outcome) -> Result<()> {
-        if QUERIES.contains(&self.used) {
-            self.solve();
-            mark(outcome, self.used, || self.share());
-        }
-        let mut generator = self.attacker.generator(self.used as u64);
+    /// Returns integers that raise the elements of a query to random phases, others for each number.
+    fn phases_of(&self, query: &Query, number: usize) -> Vec<i64> {
+        let mut generator = self.attacker.generator(number as u64);
         let mut integers = vec![0; self.phases.len()];
         for &element in &query.raised {
             integers[element as usize] = generator.random_range(-WIDEST..=WIDEST);
         }
-        let answer = self.attacker.ask(&integers)?;
+        integers
+    }
+
+    /// Asks a query with random phases, and notes what each weight that it shows answered.
+    fn ask(&mut self, query: &Query, outcome: &mut Outcome) {
+        if QUERIES.contains(&self.used) {
+            self.solve();
+            mark(outcome, self.used, || self.share());
+        }
+        let integers = self.phases_of(query, self.used);
+        let answer = self.attacker.ask(&integers);
         self.used += 1;
         if query.raised.is_empty() {
             for (index, block) in self.blocks.iter().enumerate() {
@@ -199,16 +206,17 @@ impl<'a> Listener<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     /// Solves for all weights from what was heard.
     fn solve(&mut self) {
+        let budget = self.attacker.budget;
         let channels: Vec<(&Row, &Channel<'_>)> = self.channels.iter().collect();
         let found = channels
             .into_par_iter()
+            .filter(|_| !budget.is_over())
             .map(|(row, channel)| (*row, channel.solve()));
-        self.found = found.collect::<Vec<_>>().into_iter().collect();
+        self.found.extend(found.collect::<Vec<_>>());
     }
 
     /// Returns whether all weights that a query shows stand out.

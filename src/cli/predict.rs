@@ -1,6 +1,7 @@
 //! `splitbench predict`.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use clap::Args;
@@ -22,7 +23,8 @@ use crate::predict::oracle::FittedOracle;
 use crate::predict::{
     Counter, Errors, PREDICTIONS, PredictionRow, UNITS, calibration_placements, predict,
 };
-use crate::progress::{Progress, tell};
+use crate::progress::{INTERRUPTED, Progress, tell};
+use crate::projection::project;
 use crate::results::{LAYERS, read_csv, read_splits, write_csv, write_json};
 use crate::row::{LayerRow, SplitRow};
 use crate::scenario::Scenario;
@@ -249,7 +251,9 @@ impl Task {
         let isolation = Isolation::workers(Limits::default())?;
         let results = ResultsFolder::open(&folder, &settings, Resume::Continue)?;
         listen()?;
-        let progress = Progress::new(chosen.len() * repeats);
+        let stop = || INTERRUPTED.load(Ordering::Relaxed);
+        let expected = project(&settings, &self.model, &stop)?.expected;
+        let progress = Progress::new(chosen.len(), repeats, expected);
         match sweep::run(results, &settings, &self.model, &isolation, &progress) {
             Ok(tables) => Ok((tables.splits, tables.layers)),
             // What did run is enough to fit to; the others' work follows its family.

@@ -50,7 +50,7 @@ pub struct SweepArguments {
     #[arg(long, value_name = "I/N")]
     shard: Option<String>,
     /// Only the splits of most promise, as many as are projected to take so long: 90s, 30m, 2h
-    #[arg(long, value_name = "TIME", value_parser = budget,
+    #[arg(long, value_name = "TIME", value_parser = seconds,
         conflicts_with_all = ["placement", "shard"])]
     budget: Option<f64>,
     /// Simulate accuracy over the first N test images only, for networks where all of them take long
@@ -64,6 +64,16 @@ pub struct SweepArguments {
     /// the time where an inference takes minutes
     #[arg(long)]
     skip_party_memory: bool,
+    /// How long attacks on a server segment may take before they are stopped, and what they would
+    /// have found is unknown: 10s, 5m [default: 10s]
+    #[arg(long, value_name = "TIME", value_parser = seconds, conflicts_with = "skip_attacks")]
+    attack_budget: Option<f64>,
+    /// Mount no attacks: what a split gives away is then known only where algebra tells
+    #[arg(long)]
+    skip_attacks: bool,
+    /// A first look: one round, without attacks and without the memory of each party
+    #[arg(long, conflicts_with_all = ["repeats", "attack_budget"])]
+    quick: bool,
     #[command(flatten)]
     encryption: EncryptionArguments,
     /// Where the results go [default: results/<name of the split file>, and in it
@@ -109,13 +119,18 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
             granularity: arguments.granularity,
             placements: placements?,
             images: arguments.images,
-            repeats: arguments.repeats,
+            repeats: match arguments.quick {
+                true => Some(1),
+                false => arguments.repeats,
+            },
             order: arguments.order,
             seed: arguments.seed,
             shard: arguments.shard.map(|text| text.parse()).transpose()?,
             budget_s: arguments.budget,
             accuracy_images: arguments.accuracy_images,
-            skip_party_memory: arguments.skip_party_memory,
+            skip_party_memory: arguments.skip_party_memory || arguments.quick,
+            attack_budget_s: arguments.attack_budget,
+            skip_attacks: arguments.skip_attacks || arguments.quick,
             spill_above_bytes: size("--spill-above", arguments.spill_above.as_deref())?,
             ..arguments.encryption.overrides()
         },
@@ -144,20 +159,25 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
     };
     let results = ResultsFolder::open(&folder, &settings, resume)?;
     listen()?;
+    announce(&settings, &model);
+    if arguments.quick {
+        tell("--quick leaves out: further rounds, attacks, the memory of each party");
+    }
     let projection = project(&settings, &model, &|| INTERRUPTED.load(Ordering::Relaxed))?;
-    announce(&settings, &model, &projection);
+    tell_projection(&settings, &projection);
     if !arguments.force {
         check_memory(&projection, limits.memory_bytes)?;
     }
     let outcome = {
-        let progress = Progress::new(settings.placements.len() * settings.repeats);
+        let (splits, rounds) = (settings.placements.len(), settings.repeats);
+        let progress = Progress::new(splits, rounds, projection.expected);
         sweep::run(results, &settings, &model, &isolation, &progress)
     };
     let tables = outcome?;
     print(summary(&tables, &folder))
 }
 
-fn budget(text: &str) -> std::result::Result<f64, String> {
+fn seconds(text: &str) -> std::result::Result<f64, String> {
     units::parse_seconds(text).ok_or_else(|| "give a time with its unit, such as 30m".into())
 }
 
@@ -172,15 +192,27 @@ fn size(option: &str, text: Option<&str>) -> Result<Option<u64>> {
     text.map(parse).transpose()
 }
 
-fn announce(settings: &Settings, model: &Model, projection: &Projection) {
+/// Tells what is about to be done, before anything that takes time.
+fn announce(settings: &Settings, model: &Model) {
     tell(&format!(
-        "{}: {} splits, {} inferences, {} bootstraps, parameter sets: {}; about {} and {} here",
+        "{}: {} splits of {} layers, {} images, {} rounds, parameter sets: {}; trying this machine",
         model.name,
         settings.placements.len(),
+        model.layer_count(),
+        settings.images,
+        settings.repeats,
+        settings.parameters,
+    ));
+}
+
+fn tell_projection(settings: &Settings, projection: &Projection) {
+    let visits: Vec<_> = sweep::schedule(settings).collect();
+    let seconds = projection.expected.seconds(&visits).into_iter().sum();
+    tell(&format!(
+        "{} inferences, {} bootstraps: about {} and {} here",
         projection.inference_count,
         projection.bootstrap_count,
-        settings.parameters,
-        units::seconds(projection.seconds),
+        units::rough_seconds(seconds),
         units::bytes(projection.peak_bytes),
     ));
 }

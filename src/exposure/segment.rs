@@ -1,24 +1,35 @@
 //! The exposure of each server segment of a split: closed forms, and the attacks, run.
 
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::Knowledge;
 use super::ordinary::ranks;
 use super::queries::{Kind, Queries};
+use crate::attack::budget::Budget;
 use crate::attack::{Outcome, chosen, mask};
 use crate::compile::{Download, Target};
 use crate::ending::Ending;
 use crate::error::Result;
 use crate::fhe::noise::log2_union;
+use crate::linear_map::Row;
 use crate::model::Model;
-use crate::placement::Placement;
-use crate::session::Session;
+use crate::placement::{Placement, Segment};
+use crate::program::Program;
+use crate::session::{Session, Transcript};
+use crate::simulation::observe_uploads;
+use crate::stage::Stage;
 
 /// What is known of a server segment's exposure.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SegmentExposure {
     /// Its first layer, and the one behind its last.
     pub layers: (usize, usize),
+    /// The parameter set that it was compiled for; of earlier logs not known.
+    #[serde(default)]
+    pub parameters: String,
     pub queries: Queries,
     /// Chosen inputs.
     pub chosen: Outcome,
@@ -30,73 +41,146 @@ pub struct SegmentExposure {
     pub log2_flooding_distance: Option<f64>,
 }
 
-/// Mounts the attacks on every server segment of a session; `uploads` are the integers of an ordinary
-/// inference.
-///
-/// # Errors
-///
-/// What compiling and running segments give.
-pub fn expose(
-    model: &Model,
-    placement: &Placement,
-    session: &Session,
-    target: &Target,
-    uploads: &[Vec<Vec<i64>>],
-    seed: u64,
-) -> Result<Vec<SegmentExposure>> {
-    let segments = placement.server_segments();
-    let programs = session.programs();
-    let queries: Vec<Queries> = programs.iter().map(|p| Queries::of(model, p)).collect();
-    let solvable = |index: usize| queries[index].kind.is_solvable();
-    let ranks = ranks(model, placement, programs, solvable);
-    let queries = queries.into_iter().zip(ranks);
-    let queries = queries.map(|(queries, rank)| queries.with_rank(rank));
-    let programs = programs.iter().zip(&segments).zip(queries).enumerate();
-    let exposures = programs.map(|(index, ((program, segment), queries))| {
-        let flooding = program
-            .interface
-            .downloads
-            .iter()
-            .filter_map(|download| download.flooding);
+/// A server segment of a session, with what an ordinary inference uploads to it.
+pub struct Subject<'a> {
+    pub model: &'a Model,
+    pub session: &'a Session,
+    /// Which of the session's segments it is.
+    pub index: usize,
+    pub layers: Range<usize>,
+    pub target: &'a Target,
+    pub ordinary: Vec<Vec<i64>>,
+}
+
+/// How attacks are mounted.
+#[derive(Clone, Copy)]
+pub struct Mounting<'a> {
+    pub seed: u64,
+    /// Seconds that all attacks on a segment may take; `None` where none is to be mounted.
+    pub budget_s: Option<f64>,
+    /// Hears which attack begins.
+    pub hear: &'a dyn Fn(Stage),
+}
+
+impl<'a> Subject<'a> {
+    /// Returns a segment of a session; an ordinary inference is that of the first test image, with
+    /// the layers before at the client, so that it is the same whatever placement the session has.
+    pub fn new(
+        model: &'a Model,
+        session: &'a Session,
+        index: usize,
+        segment: &Segment,
+        target: &'a Target,
+    ) -> Self {
+        let mut subject = Self {
+            model,
+            session,
+            index,
+            layers: segment.layers.clone(),
+            target,
+            ordinary: Vec::new(),
+        };
+        let (alone, program) = (subject.alone(), subject.program().clone());
+        observe_uploads(model, &alone, &[program], &[0], &mut |_, uploads| {
+            let integers = |rows: &Vec<Row<u64>>| rows.iter().map(|row| row[0] as i64).collect();
+            subject.ordinary = uploads.iter().map(integers).collect();
+            ControlFlow::Break(())
+        });
+        subject
+    }
+
+    /// Returns the placement that gives the server this segment alone.
+    fn alone(&self) -> Placement {
+        Placement::with_server(self.layers.clone(), self.model.layer_count())
+    }
+
+    /// Returns its program.
+    pub fn program(&self) -> &'a Arc<Program> {
+        &self.session.programs()[self.index]
+    }
+
+    /// Mounts the attacks; `transcripts` are ordinary exchanges with it, if there were any.
+    ///
+    /// # Errors
+    ///
+    /// What compiling and running segments give.
+    pub fn expose(
+        &self,
+        mounting: Mounting<'_>,
+        transcripts: Vec<Transcript>,
+    ) -> Result<SegmentExposure> {
+        let (model, program) = (self.model, self.program());
+        (mounting.hear)(Stage::Ranks);
+        let queries = Queries::of(model, program);
+        let solvable = |_| queries.kind.is_solvable();
+        let alone = [program.clone()];
+        let rank = ranks(model, &self.alone(), &alone, solvable).remove(0);
+        let downloads = program.interface.downloads.iter();
+        let flooding = downloads.filter_map(|download| download.flooding);
         let exposure = SegmentExposure {
-            layers: (segment.layers.start, segment.layers.end),
+            layers: (self.layers.start, self.layers.end),
+            parameters: program.parameters.to_string(),
             log2_flooding_distance: total_distance(flooding.map(|flooding| flooding.log2_distance)),
-            queries,
+            queries: queries.with_rank(rank),
             ..SegmentExposure::default()
         };
-        let masks = |session, segment, whole, transcripts: &mut _| {
-            mask::attack(session, segment, &uploads[index], whole, transcripts)
-        };
-        let exposure = match exposure.queries.kind {
-            Kind::Weightless => exposure,
-            Kind::Affine => {
-                let alone = Placement::with_server(segment.layers.clone(), model.layer_count());
-                let full = Target {
-                    download: Download::Full,
-                    ending: Ending::default(),
-                    ..target.clone()
-                };
-                let whole = Session::set_up(model, &alone, &full)?;
+        let exposure = match (exposure.queries.kind, mounting.budget_s) {
+            (Kind::Weightless, _) => exposure,
+            (_, None) => {
+                let untried = || Outcome::untried("attacks were left out".into());
                 SegmentExposure {
-                    chosen: chosen::attack(session, index, seed, &uploads[index])?,
-                    mask: masks(session, index, false, &mut Vec::new())?,
-                    mask_full: masks(&whole, 0, true, &mut Vec::new())?,
+                    chosen: untried(),
+                    mask: untried(),
+                    mask_full: untried(),
                     ..exposure
                 }
             }
-            Kind::ActivationThenAffine | Kind::AffineThenActivation | Kind::Deep => {
-                let mut transcripts = Vec::new();
-                SegmentExposure {
-                    chosen: chosen::attack(session, index, seed, &uploads[index])?,
-                    mask: masks(session, index, false, &mut transcripts)?,
-                    mask_full: masks(session, index, true, &mut transcripts)?,
-                    ..exposure
-                }
+            (_, Some(seconds)) => {
+                let budget = Budget::start(seconds);
+                self.attacked(exposure, mounting, budget, transcripts)?
             }
         };
         Ok(exposure.settled())
-    });
-    exposures.collect()
+    }
+
+    /// Mounts the attacks, those first that take the least time.
+    fn attacked(
+        &self,
+        exposure: SegmentExposure,
+        mounting: Mounting<'_>,
+        budget: Budget,
+        mut transcripts: Vec<Transcript>,
+    ) -> Result<SegmentExposure> {
+        let Self { session, index, .. } = *self;
+        let masks = |session, index, whole, transcripts: &mut _| {
+            (mounting.hear)(Stage::Masks);
+            mask::attack(session, index, &self.ordinary, whole, transcripts, budget)
+        };
+        let chosen = || {
+            (mounting.hear)(Stage::ChosenInputs);
+            chosen::attack(session, index, mounting.seed, &self.ordinary, budget)
+        };
+        if exposure.queries.kind != Kind::Affine {
+            return Ok(SegmentExposure {
+                mask: masks(session, index, false, &mut transcripts)?,
+                mask_full: masks(session, index, true, &mut transcripts)?,
+                chosen: chosen()?,
+                ..exposure
+            });
+        }
+        let full = Target {
+            download: Download::Full,
+            ending: Ending::default(),
+            ..self.target.clone()
+        };
+        let whole = Session::set_up(self.model, &self.alone(), &full)?;
+        Ok(SegmentExposure {
+            chosen: chosen()?,
+            mask_full: masks(&whole, 0, true, &mut Vec::new())?,
+            mask: masks(session, index, false, &mut transcripts)?,
+            ..exposure
+        })
+    }
 }
 
 /// Returns log2 of the sum of statistical distances, which is no more than one; none of none.

@@ -8,7 +8,7 @@ use super::hosts;
 use super::html::escape;
 use crate::exposure;
 use crate::objective::Objective;
-use crate::overhead::Further;
+use crate::overhead::is_long;
 use crate::placement::Placement;
 use crate::provenance::Provenance;
 use crate::row::{SplitRow, Status};
@@ -68,10 +68,10 @@ fn measured(rows: &[SplitRow], provenance: &Provenance) -> String {
         [] => String::new(),
         builds => format!(", by {}", escape(&builds.join("; "))),
     };
-    let is_warmed = |row: &SplitRow| Further::of(row.bootstrap_count.unwrap_or(0)).per_visit > 0;
+    let is_warmed = |row: &SplitRow| !is_long(row.bootstrap_count.unwrap_or(0));
     let warmed = match rows.iter().all(is_warmed) {
-        true => "after one that warms up",
-        false => "after one that warms up where they are short",
+        true => "after a warm-up",
+        false => "after a warm-up where they are short",
     };
     format!(
         "<b>{}</b> is a network of {}. This folder holds {}{all}, each measured over {samples} \

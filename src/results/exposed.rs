@@ -14,7 +14,7 @@ impl Split<'_> {
         let segments = self
             .finished()
             .into_iter()
-            .flat_map(|finished| &finished.exposure);
+            .flat_map(|finished| &finished.learnt.exposure);
         let rows = segments.enumerate().map(|(index, segment)| {
             let layers = &model.layers[segment.layers.0..segment.layers.1];
             let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
@@ -50,12 +50,12 @@ pub(super) fn with_closed_forms(row: SplitRow, closed: Option<Closed>) -> SplitR
 /// Returns a split's row with what is known of its exposure.
 pub(super) fn with_exposure(row: SplitRow, finished: Option<&Finished>) -> SplitRow {
     // A log without exposure says nothing; a split without server segments has none to say.
-    let Some(finished) = finished.filter(|f| f.exposure.len() == f.rounds) else {
+    let Some(finished) = finished.filter(|f| f.learnt.exposure.len() == f.rounds) else {
         return row;
     };
-    let totals = Totals::of(&finished.exposure, row.client_weight_share);
-    let revealed = finished
-        .exposure
+    let segments = &finished.learnt.exposure;
+    let totals = Totals::of(segments, row.client_weight_share);
+    let revealed = segments
         .iter()
         .map(|segment| segment.queries.revealed_activations);
     let mut sets: Vec<&str> = finished.parameter_set.split('+').collect();

@@ -7,10 +7,16 @@ use std::process::{Command, Output, Stdio};
 
 use tempfile::TempDir;
 
-pub const TABLES: [&str; 4] = ["samples.csv", "splits.csv", "layers.csv", "exposure.csv"];
+pub const TABLES: [&str; 5] = [
+    "samples.csv",
+    "splits.csv",
+    "layers.csv",
+    "exposure.csv",
+    "stages.csv",
+];
 
 /// Columns that differ from run to run besides times and memory.
-const MEASURED: [&str; 3] = ["environment", "calibration_drift", "noisy"];
+const MEASURED: [&str; 4] = ["environment", "calibration_drift", "noisy", "seconds"];
 
 /// An empty folder to run the program in.
 pub struct Desk(TempDir);
