@@ -39,6 +39,7 @@ pub mod import;
 pub mod inference;
 pub mod interface;
 pub mod layer;
+pub mod leftover;
 pub mod linear_map;
 pub mod log;
 pub mod memory;
