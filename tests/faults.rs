@@ -326,12 +326,13 @@ fn signals_that_ask_for_an_end_leave_no_split_as_failed() {
                 continue;
             }
             sleep(Duration::from_millis(random.random_range(0..60)));
-            let kill = format!("kill -{signal} -- {group}{id}");
+            let kill = format!("kill -{signal} {group}{id}");
             let mut shell = std::process::Command::new("sh");
-            if !shell.args(["-c", &kill]).status().unwrap().success() {
+            let is_sent = shell.args(["-c", &kill]).status().unwrap().success();
+            let ran = Ran::from(sweep.wait_with_output().unwrap());
+            if !is_sent {
                 continue;
             }
-            let ran = Ran::from(sweep.wait_with_output().unwrap());
             let statuses = desk.column(&folder, "status");
             let words = ["ok", "partial", "skipped"];
             let is_right = statuses.iter().all(|status| words.contains(&&**status));

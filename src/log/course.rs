@@ -139,7 +139,7 @@ impl Open {
         }
         if row.image_index != self.samples || self.samples == images {
             return Err(format!(
-                "image {} of {visit}, behind {} samples of {images}",
+                "a sample of image {} of {visit} behind {} of {images} samples",
                 row.image_index, self.samples
             ));
         }
