@@ -40,6 +40,7 @@ pub mod inference;
 pub mod interface;
 pub mod layer;
 pub mod learnt;
+pub mod leftover;
 pub mod linear_map;
 pub mod log;
 pub mod memory;

@@ -4,6 +4,7 @@
 //! are not read.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -41,13 +42,14 @@ pub struct Request {
     pub mix_hosts: bool,
 }
 
-/// Merges results folders into a new one, which appears whole or not at all.
+/// Merges results folders into a new one, which appears whole or not at all; tells what is missing
+/// where that may be.
 ///
 /// # Errors
 ///
 /// [`Error::Usage`] where the folders do not belong together or `out` is taken; what reading and
 /// writing give; after everything was written, [`Error::SplitsFailed`] and [`Error::Mismatch`].
-pub fn merge(request: &Request) -> Result<Tables> {
+pub fn merge(request: &Request, tell: &dyn Fn(&str)) -> Result<Tables> {
     check_free(&request.out)?;
     let parts = find_folders(&request.folders)?;
     let parts: Vec<Part> = parts
@@ -56,8 +58,11 @@ pub fn merge(request: &Request) -> Result<Tables> {
         .collect::<Result<_>>()?;
     let settings = common_settings(&parts)?;
     let visits = gather(&parts)?;
-    if !request.partial {
-        check_complete(&settings, &visits, &parts)?;
+    if let Some(missing) = Missing::of(&settings, &visits) {
+        if !request.partial {
+            return Err(missing.refusal(&parts));
+        }
+        tell(&format!("merging without the rest: {missing}"));
     }
     if !request.mix_hosts {
         check_one_host(&parts)?;
@@ -223,46 +228,69 @@ fn gather(parts: &[Part]) -> Result<HashMap<&Visit, Visited<'_>>> {
         .collect())
 }
 
-/// Refuses a sweep with visits left to make.
-fn check_complete(
-    settings: &Settings,
-    visits: &HashMap<&Visit, Visited<'_>>,
-    parts: &[Part],
-) -> Result<()> {
-    let done = Done::of(visits.values().map(|visited| visited.end));
-    let missing = settings.placements.iter();
-    let missing: Vec<&Placement> = missing
-        .filter(|placement| !done.is_over(placement, settings.repeats))
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
+/// The visits of a sweep that are left to make.
+struct Missing<'a> {
+    settings: &'a Settings,
+    /// Each placement with its rounds.
+    visits: Vec<(&'a Placement, Vec<usize>)>,
+}
+
+impl<'a> Missing<'a> {
+    /// Returns what is missing of a sweep; none where that is nothing.
+    fn of(settings: &'a Settings, visits: &HashMap<&Visit, Visited<'_>>) -> Option<Self> {
+        let done = Done::of(visits.values().map(|visited| visited.end));
+        let missing = settings.placements.iter().filter_map(|placement| {
+            let repeats = (0..settings.repeats).filter(|&repeat| {
+                let placement = placement.clone();
+                !done.covers(&Visit { placement, repeat })
+            });
+            let repeats: Vec<usize> = repeats.collect();
+            (!repeats.is_empty()).then_some((placement, repeats))
+        });
+        let visits: Vec<_> = missing.collect();
+        (!visits.is_empty()).then_some(Self { settings, visits })
     }
-    let names: Vec<String> = missing
-        .iter()
-        .take(MOST_NAMED)
-        .map(|p| p.to_string())
-        .collect();
-    let more = match missing.len().saturating_sub(MOST_NAMED) {
-        0 => String::new(),
-        count => format!(" and {count} more"),
-    };
-    let unfinished = parts.iter().filter(|part| {
-        let mut own = part.settings.placements.iter();
-        own.any(|placement| missing.contains(&placement))
-    });
-    let unfinished: Vec<String> = unfinished
-        .map(|part| part.path.display().to_string())
-        .collect();
-    let advice = match unfinished.as_slice() {
-        [] => "name the folders of the other shards".into(),
-        folders => format!("go on with {} by --resume", folders.join(", ")),
-    };
-    Err(Error::Usage(format!(
-        "{} of {} placements have not ended: {}{more}: {advice}, or add --partial",
-        missing.len(),
-        settings.placements.len(),
-        names.join(", ")
-    )))
+
+    /// Returns the error that says so, and what to do.
+    fn refusal(&self, parts: &[Part]) -> Error {
+        let is_missing = |placement| self.visits.iter().any(|(missing, _)| *missing == placement);
+        let unfinished = parts
+            .iter()
+            .filter(|part| part.settings.placements.iter().any(is_missing));
+        let unfinished: Vec<String> = unfinished
+            .map(|part| part.path.display().to_string())
+            .collect();
+        let advice = match unfinished.as_slice() {
+            [] => "name the folders of the other shards".into(),
+            folders => format!("go on with {} by --resume", folders.join(", ")),
+        };
+        Error::Usage(format!("{self}: {advice}, or add --partial"))
+    }
+}
+
+impl fmt::Display for Missing<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let rounds = self.settings.repeats;
+        let name = |(placement, repeats): &(&Placement, Vec<usize>)| match repeats.len() {
+            all if all == rounds => placement.to_string(),
+            1 => format!("{placement} (repeat {})", repeats[0]),
+            _ => {
+                let repeats: Vec<String> = repeats.iter().map(usize::to_string).collect();
+                format!("{placement} (repeats {})", repeats.join(" "))
+            }
+        };
+        let names: Vec<String> = self.visits.iter().take(MOST_NAMED).map(name).collect();
+        let (count, total) = (self.visits.len(), self.settings.placements.len());
+        let names = names.join(", ");
+        write!(
+            formatter,
+            "{count} of {total} placements have not ended: {names}"
+        )?;
+        match count.saturating_sub(MOST_NAMED) {
+            0 => Ok(()),
+            more => write!(formatter, " and {more} more"),
+        }
+    }
 }
 
 /// Refuses visits on several hosts, whose times do not compare.

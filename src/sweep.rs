@@ -13,6 +13,8 @@ use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::history::{Done, environments};
 use crate::learnt::Learnt;
+use crate::leftover::{is_draft, remove_drafts};
+use crate::log::recover::{Damage, Dropped};
 use crate::log::{self, Log, Record, VisitEnd};
 use crate::model::Model;
 use crate::plot::draw_results;
@@ -103,20 +105,16 @@ impl ResultsFolder {
     /// [`Error::Usage`] where the folder belongs to something else, is in use, or would have to
     /// be resumed; [`Error::Write`].
     pub fn open(path: &Path, settings: &Settings, resume: Resume) -> Result<Self> {
-        let write_error = |error: std::io::Error| Error::Write {
-            path: path.to_owned(),
-            source: std::io::Error::new(
-                error.kind(),
-                format!("{error}: choose another folder with --out"),
-            ),
-        };
+        let write_error = |error| cannot_write(path, error);
         let shown = path.display();
         let is_new = match fs::read_dir(path) {
             Ok(mut entries) => {
                 let is_torn = log::is_torn_beginning(path, settings);
                 entries.all(|entry| {
                     entry.is_ok_and(|entry| {
-                        entry.file_name() == LOCK || is_torn && entry.file_name() == log::FILE_NAME
+                        let name = entry.file_name();
+                        let is_left = name == LOCK || is_draft(&name.to_string_lossy());
+                        is_left || is_torn && name == log::FILE_NAME
                     })
                 })
             }
@@ -142,12 +140,8 @@ impl ResultsFolder {
             }
         }
         fs::create_dir_all(path).map_err(write_error)?;
-        let lock = fs::File::create(path.join(LOCK)).map_err(write_error)?;
-        if !FileExt::try_lock_exclusive(&lock).map_err(write_error)? {
-            let reason =
-                format!("{shown} is being written by another sweep: wait, or choose another --out");
-            return Err(Error::Usage(reason));
-        }
+        let lock = lock(path)?;
+        remove_drafts(path);
         let (log, records) = if is_new {
             log::remove_torn_beginning(path, settings)?;
             (Log::create(path, settings)?, Vec::new())
@@ -161,6 +155,29 @@ impl ResultsFolder {
             resume,
             _lock: lock,
         })
+    }
+
+    /// Mends the log of a folder that a sweep with the same settings left, and returns what that dropped;
+    /// none where the log is sound or there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open`].
+    pub fn recover(path: &Path, settings: &Settings) -> Result<Option<Dropped>> {
+        let find = || -> Result<Option<Damage>> {
+            let damage = Damage::find(path)?;
+            // Where nothing is sound, nothing tells whose it is.
+            if let Some(damage) = damage.as_ref().filter(|damage| !damage.records.is_empty()) {
+                check_same(path, &damage.records, settings)?;
+            }
+            Ok(damage)
+        };
+        if find()?.is_none() {
+            return Ok(None);
+        }
+        let _lock = lock(path)?;
+        // Another sweep may have mended it meanwhile.
+        find()?.map(|damage| damage.mend(settings)).transpose()
     }
 
     /// Returns the visits that have not ended and are worth making, each with how many come before it
@@ -178,6 +195,27 @@ impl ResultsFolder {
         self.log.append(&record)?;
         self.records.push(record);
         Ok(())
+    }
+}
+
+/// Locks a results folder until the file is dropped.
+fn lock(path: &Path) -> Result<fs::File> {
+    let write_error = |error| cannot_write(path, error);
+    let lock = fs::File::create(path.join(LOCK)).map_err(write_error)?;
+    if FileExt::try_lock_exclusive(&lock).map_err(write_error)? {
+        return Ok(lock);
+    }
+    Err(Error::Usage(format!(
+        "{} is being written by another sweep: wait, or choose another --out",
+        path.display()
+    )))
+}
+
+fn cannot_write(path: &Path, error: std::io::Error) -> Error {
+    let reason = format!("{error}: choose another folder with --out");
+    Error::Write {
+        path: path.to_owned(),
+        source: std::io::Error::new(error.kind(), reason),
     }
 }
 
@@ -244,6 +282,8 @@ pub fn run(
     let description = Description::of(settings, model, environments(&folder.records));
     results::write_json(&folder.path.join(results::ENVIRONMENT), &description)?;
     let outcome = make_visits(settings, left, isolation, observer, &mut folder);
+    // Tables go to the log that they derive from, or nowhere.
+    folder.log.check_place()?;
     let tables = Tables::derive(settings, model, &folder.records);
     tables.write(&folder.path)?;
     draw_results(&tables.splits, &folder.path)?;

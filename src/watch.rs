@@ -18,6 +18,8 @@ use crate::worker::{Event, Finished, Job, Sample, measure};
 
 /// How often the parent looks up from waiting.
 const POLL: Duration = Duration::from_millis(50);
+/// How long a signal that ended the worker may take to reach the parent, where it was sent to both.
+const SIGNAL_DELAY: Duration = Duration::from_secs(2);
 
 /// What a worker may take.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,7 +113,27 @@ pub fn watch(
         }
     }
     let (status, stderr) = worker.wait()?;
-    Ok(finished.unwrap_or_else(|| diagnose(status, &stderr)))
+    match finished {
+        Some(Ended::Finished(result)) => Ok(Ended::Finished(result)),
+        // One of its own processes may have been stopped just before it.
+        _ if is_stopped(status, stop) => Ok(Ended::Stopped),
+        broken => Ok(broken.unwrap_or_else(|| diagnose(status, &stderr))),
+    }
+}
+
+/// Returns whether a worker ended because the sweep is to stop: a signal that asks for an end and
+/// goes to all processes may end the worker before the parent hears of it. Sent to the worker alone it
+/// ends that visit, not the sweep.
+fn is_stopped(status: ExitStatus, stop: &dyn Fn() -> bool) -> bool {
+    const HANGUP: i32 = 1;
+    const INTERRUPT: i32 = 2;
+    const TERMINATE: i32 = 15;
+    let asks = matches!(signal_of(status), Some(HANGUP | INTERRUPT | TERMINATE));
+    let start = Instant::now();
+    while asks && !stop() && start.elapsed() < SIGNAL_DELAY {
+        thread::sleep(POLL);
+    }
+    stop()
 }
 
 /// Makes a visit in this very process, without limits.
@@ -229,12 +251,8 @@ impl Drop for Worker {
 /// Tells how a worker ended that reported nothing.
 fn diagnose(status: ExitStatus, stderr: &str) -> Ended {
     const KILLED: i32 = 9;
-    const INTERRUPTED: i32 = 2;
     let last_line = stderr.lines().rfind(|line| !line.trim().is_empty());
     let signal = signal_of(status);
-    if signal == Some(INTERRUPTED) {
-        return Ended::Stopped;
-    }
     let out_of_memory = signal == Some(KILLED) || stderr.contains("memory allocation of");
     let status_word = if out_of_memory {
         Status::Oom

@@ -7,19 +7,24 @@
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
 mod desk;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::thread::sleep;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use desk::Desk;
+use desk::{Desk, Ran};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use splitbench::environment::Environment;
 use splitbench::log::{self, Log, Record, Storage, VisitEnd};
 use splitbench::row::Status;
+use splitbench::settings::Settings;
 use splitbench::visit::Visit;
+use splitbench::watch::{Ended, Limits, watch};
+use splitbench::worker::Job;
 
 /// Splits without look-ups, milliseconds each, so that kills hit between them as well as in them.
 const SPLITS: &str = r#"{
@@ -156,6 +161,17 @@ impl Storage for Failing {
     }
 }
 
+/// Returns the settings of two splits.
+fn settings() -> Settings {
+    let settings = serde_json::json!({
+        "name": "two", "model": "m", "model_digest": "0", "placements": ["CSC", "SSS"],
+        "images": 1, "repeats": 1, "seed": 0, "parameters": "auto", "step_noise": 0.5,
+        "log2_p_fail_lookup": -64.0, "download": "plain",
+        "cost": {"rotation_ns": 1.0, "keyswitch_ns": 1.0}
+    });
+    serde_json::from_value(settings).unwrap()
+}
+
 /// Returns the records of a split and a half.
 fn some_records() -> Vec<Record> {
     let visit = |letters: &str| Visit {
@@ -163,6 +179,8 @@ fn some_records() -> Vec<Record> {
         repeat: 0,
     };
     vec![
+        Record::Settings(settings()),
+        Record::Environment(Environment::default()),
         Record::Start(visit("CSC")),
         Record::End(VisitEnd {
             visit: visit("CSC"),
@@ -258,7 +276,7 @@ fn a_sweep_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
             format!("trap '' XFSZ; ulimit -f {blocks}; exec {program} {SWEEP} --out full");
         let mut command = std::process::Command::new("sh");
         command.args(["-c", &limited]).current_dir(desk.path(""));
-        let ran = desk::Ran::from(command.output().unwrap());
+        let ran = Ran::from(command.output().unwrap());
         assert_eq!(ran.code, Some(6), "{blocks} blocks: {}", ran.stderr);
         let last_line = ran.stderr.lines().last().unwrap();
         assert!(last_line.starts_with("splitbench: cannot "), "{last_line}");
@@ -267,6 +285,158 @@ fn a_sweep_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
         desk.assert_same_rows("full", "whole", &format!("{blocks} blocks"));
         fs::remove_dir_all(desk.path("full")).unwrap();
     }
+}
+
+/// Waits until a sweep's log holds so many lines; returns whether the sweep still runs.
+#[cfg(unix)]
+fn has_lines(desk: &Desk, log: &str, lines: usize, sweep: &mut Child) -> bool {
+    let count = || fs::read_to_string(desk.path(log)).map_or(0, |log| log.lines().count());
+    while sweep.try_wait().unwrap().is_none() {
+        if count() >= lines {
+            return true;
+        }
+        sleep(Duration::from_millis(2));
+    }
+    false
+}
+
+/// Starts a sweep whose standard error is kept, at the head of a process group.
+#[cfg(unix)]
+fn start_group(desk: &Desk, arguments: &str) -> Child {
+    use std::os::unix::process::CommandExt;
+    let mut sweep = desk.command(arguments);
+    sweep.stdout(Stdio::piped()).stderr(Stdio::piped());
+    sweep.process_group(0).spawn().unwrap()
+}
+
+#[cfg(unix)]
+#[test]
+fn signals_that_ask_for_an_end_leave_no_split_as_failed() {
+    let desk = desk();
+    let mut random = ChaCha8Rng::seed_from_u64(21);
+    let (mut stopped, mut index) = (0, 0);
+    while stopped < 12 {
+        // To the sweep alone, and to its workers too.
+        for (signal, group) in [("TERM", ""), ("TERM", "-"), ("INT", "-"), ("HUP", "-")] {
+            let folder = format!("stopped-{index}");
+            index += 1;
+            let lines = random.random_range(3..20);
+            let mut sweep = start_group(&desk, &format!("{SWEEP} --out {folder}"));
+            let id = sweep.id();
+            if !has_lines(&desk, &format!("{folder}/log.jsonl"), lines, &mut sweep) {
+                continue;
+            }
+            sleep(Duration::from_millis(random.random_range(0..60)));
+            let kill = format!("kill -{signal} {group}{id}");
+            let mut shell = std::process::Command::new("sh");
+            let is_sent = shell.args(["-c", &kill]).status().unwrap().success();
+            let ran = Ran::from(sweep.wait_with_output().unwrap());
+            if !is_sent {
+                continue;
+            }
+            let statuses = desk.column(&folder, "status");
+            let words = ["ok", "partial", "skipped"];
+            let is_right = statuses.iter().all(|status| words.contains(&&**status));
+            assert!(is_right, "{kill}: {statuses:?} {}", ran.stderr);
+            if ran.code == Some(0) {
+                continue;
+            }
+            assert_eq!(ran.code, Some(130), "{kill}: {}", ran.stderr);
+            stopped += 1;
+        }
+        assert!(index < 100, "signals reach running sweeps");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_worker_that_is_ended_alone_is_a_failed_visit() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let desk = Desk::new();
+    // A worker that ends as if it had been told to.
+    desk.write("worker", "#!/bin/sh\nkill -TERM $$\n");
+    let worker = desk.path("worker");
+    fs::set_permissions(&worker, fs::Permissions::from_mode(0o755)).unwrap();
+    let Some(Record::Start(visit)) = some_records().into_iter().nth(2) else {
+        panic!("a visit begins");
+    };
+    let settings = settings();
+    let job = Job { settings, visit };
+    let watched = |stop: &dyn Fn() -> bool| {
+        let ended = watch(
+            &worker,
+            &job,
+            Limits::default(),
+            stop,
+            &mut |_| Ok(()),
+            &|_| (),
+        );
+        ended.unwrap()
+    };
+    let start = Instant::now();
+    let late = || start.elapsed() > Duration::from_millis(500);
+    assert_eq!(watched(&late), Ended::Stopped);
+    let Ended::Broken { status, reason } = watched(&|| false) else {
+        panic!("the visit is broken");
+    };
+    assert_eq!(status, Status::Failed);
+    assert!(reason.contains("SIGTERM"), "{reason}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_vanishes_while_the_sweep_runs_is_told_at_the_next_line() {
+    let desk = desk();
+    let whole = "whole";
+    desk.succeed(&format!("{SWEEP} --out {whole}"));
+    for taken in ["removed", "moved", "replaced"] {
+        let mut sweep = start_group(&desk, &format!("{SWEEP} --repeats 40 --out out"));
+        assert!(has_lines(&desk, "out/log.jsonl", 4, &mut sweep));
+        match taken {
+            // Drafts may come up while it is removed.
+            "removed" => while fs::remove_dir_all(desk.path("out")).is_err() {},
+            _ => fs::rename(desk.path("out"), desk.path("away")).unwrap(),
+        }
+        if taken == "replaced" {
+            desk.copy(whole, "out");
+        }
+        let before = desk.files("");
+        let ran = Ran::from(sweep.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(6), "{taken}: {}", ran.stderr);
+        let last_line = ran.stderr.lines().last().unwrap();
+        for word in ["cannot write out/log.jsonl", "--resume", "--out"] {
+            assert!(last_line.contains(word), "{taken}: {last_line}");
+        }
+        let out = |files: BTreeMap<String, Vec<u8>>| {
+            let files = files.into_iter();
+            let files = files.filter(|(name, _)| name.starts_with("out/"));
+            files.collect::<Vec<_>>()
+        };
+        assert!(out(desk.files("")) == out(before), "{taken}: files changed");
+        if taken == "moved" {
+            // Put back, it goes on.
+            fs::rename(desk.path("away"), desk.path("out")).unwrap();
+            log::read(&desk.path("out")).unwrap();
+            fs::rename(desk.path("out"), desk.path("away")).unwrap();
+        }
+        let _ = fs::remove_dir_all(desk.path("out"));
+        let _ = fs::remove_dir_all(desk.path("away"));
+    }
+}
+
+#[test]
+fn drafts_that_a_kill_left_are_gone_after_the_next_run() {
+    let desk = desk();
+    desk.write("out/.tmpAbCdE1", "half");
+    desk.succeed(&format!("{SWEEP} --out out"));
+    desk.write("out/.tmpAbCdE2", "half");
+    desk.write("out/charts/.tmpAbCdE3", "half");
+    desk.write("out/.tmp-mine", "whole");
+    desk.succeed(&format!("{SWEEP} --out out --resume"));
+    let files = desk.files("out").into_keys();
+    let hidden: Vec<String> = files.filter(|name| name.contains(".tmp")).collect();
+    assert_eq!(hidden, ["out/.tmp-mine"]);
 }
 
 #[cfg(unix)]
@@ -301,7 +471,7 @@ fn a_read_only_folder_is_refused() {
             // Permissions do not bind root.
             command.uid(65534).gid(65534);
         }
-        let ran = desk::Ran::from(command.output().unwrap());
+        let ran = Ran::from(command.output().unwrap());
         assert_eq!(ran.code, Some(6), "{}", ran.stderr);
         assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
         assert!(

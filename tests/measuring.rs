@@ -14,7 +14,7 @@ const SWEEP: &str = "sweep --model digits-mlp --placement CCC SCC CCS SCS";
 /// Returns the visits that a log says were begun, each as placement and round.
 fn visits(desk: &Desk, folder: &str) -> Vec<(String, u64)> {
     let log = desk.read(&format!("{folder}/log.jsonl"));
-    let records = log.lines().map(|line| &line[9..]);
+    let records = log.lines().map(|line| &line[line.find('{').unwrap()..]);
     let starts = records.filter_map(|json| {
         let record: serde_json::Value = serde_json::from_str(json).unwrap();
         let start = record.get("start")?;
@@ -107,7 +107,9 @@ fn rounds_that_are_missing_make_a_split_partial() {
     let end = log.match_indices("{\"end\"").nth(4).unwrap().0;
     let cut = end + log[end..].find('\n').unwrap() + 1;
     desk.write("cut/log.jsonl", &log[..cut]);
-    desk.succeed("merge cut --partial --out part");
+    let told = desk.succeed("merge cut --partial --out part").stderr;
+    assert!(told.contains("3 of 4 placements have not ended"), "{told}");
+    assert_eq!(told.matches("(repeat 1)").count(), 3, "{told}");
     let mut statuses = desk.column("part", "status");
     statuses.sort();
     assert_eq!(statuses, ["ok", "partial", "partial", "partial"]);

@@ -194,7 +194,9 @@ fn a_missing_shard_is_skipped_rows_where_that_is_wanted() {
     let desk = with_shards();
     desk.succeed(&format!("{SWEEP} --out whole"));
     let two = format!("merge {} {}", shard(1), shard(2));
-    desk.succeed(&format!("{two} --partial --out part"));
+    let told = desk.succeed(&format!("{two} --partial --out part")).stderr;
+    let missing = "merging without the rest: 1 of 4 placements have not ended: SCC\n";
+    assert_eq!(told, missing);
     assert_eq!(
         desk.column("part", "placement"),
         ["SCS", "CCC", "SCC", "CCS"]

@@ -7,6 +7,7 @@ use clap::Args;
 use super::{print, summary};
 use crate::error::Result;
 use crate::merge::{Request, merge};
+use crate::progress::tell;
 
 /// What a person says of a merge.
 #[derive(Debug, Args)]
@@ -20,7 +21,7 @@ pub struct MergeArguments {
     /// Where the model lies, if not where the sweeps found it
     #[arg(long, value_name = "DIR")]
     model: Option<PathBuf>,
-    /// Allow placements to be missing; their rows say skipped
+    /// Allow placements to be missing: a line says which, and their rows skipped or partial
     #[arg(long)]
     partial: bool,
     /// Allow different CPUs and thread counts; rows say their host, and each has charts of its own
@@ -37,6 +38,6 @@ pub fn run(arguments: MergeArguments) -> Result<()> {
         partial: arguments.partial,
         mix_hosts: arguments.mix_hosts,
     };
-    let tables = merge(&request)?;
+    let tables = merge(&request, &tell)?;
     print(summary(&tables, &request.out))
 }

@@ -86,6 +86,10 @@ pub struct SweepArguments {
     /// Go on, and run those splits again that failed, timed out or ran out of memory
     #[arg(long)]
     retry: bool,
+    /// Go on where the log is damaged: keep the lines before the damage, say what is dropped, and run
+    /// that again; the damaged log stays beside it
+    #[arg(long)]
+    recover: bool,
     /// Stop a split after so many seconds in a round
     #[arg(long, value_name = "SECONDS")]
     timeout: Option<u64>,
@@ -152,7 +156,12 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
     } else {
         Isolation::workers(limits)?
     };
-    let resume = match (arguments.retry, arguments.resume) {
+    if arguments.recover
+        && let Some(dropped) = ResultsFolder::recover(&folder, &settings)?
+    {
+        tell(&dropped.to_string());
+    }
+    let resume = match (arguments.retry, arguments.resume || arguments.recover) {
         (true, _) => Resume::Retry,
         (false, true) => Resume::Continue,
         (false, false) => Resume::No,

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
+use splitbench::log::line::{Chain, remains};
 use tempfile::TempDir;
 
 pub const TABLES: [&str; 5] = [
@@ -156,9 +157,10 @@ impl Desk {
     /// Replaces a word in every line of a log and gives the lines their right checksums.
     pub fn rewrite_log(&self, folder: &str, word: &str, by: &str) {
         let log = self.read(&format!("{folder}/log.jsonl"));
+        let mut chain = Chain::default();
         let lines = log.lines().map(|line| {
-            let json = line[9..].replace(word, by);
-            format!("{:08x} {json}\n", crc32fast::hash(json.as_bytes()))
+            let json = remains(line.as_bytes()).unwrap();
+            chain.seal(&json.replace(word, by))
         });
         let rewritten: String = lines.collect();
         assert_ne!(rewritten, log, "{word} is in the log");
