@@ -5,13 +5,14 @@
 //! leave, is cut off; a bad line before it is an error.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::file::{self, MOST_RECORD_BYTES};
 use crate::row::Status;
 use crate::settings::Settings;
 use crate::visit::Visit;
@@ -164,7 +165,10 @@ fn line_of(record: &Record) -> Result<String> {
 /// settings: what a crash leaves that comes before anything else.
 pub fn is_torn_beginning(folder: &Path, settings: &Settings) -> bool {
     let wanted = line_of(&Record::Settings(settings.clone()));
-    match (fs::read(folder.join(FILE_NAME)), wanted) {
+    match (
+        file::read(&folder.join(FILE_NAME), MOST_RECORD_BYTES),
+        wanted,
+    ) {
         (Ok(found), Ok(wanted)) => {
             found.len() < wanted.len() && wanted.as_bytes().starts_with(&found)
         }
@@ -197,10 +201,8 @@ pub fn read(folder: &Path) -> Result<Vec<Record>> {
 /// Returns the records and the bytes of their lines.
 fn read_whole_lines(folder: &Path) -> Result<(Vec<Record>, usize)> {
     let path = folder.join(FILE_NAME);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok((Vec::new(), 0)),
-        Err(source) => return Err(Error::Read { path, source }),
+    let Some(text) = file::read_if_there(&path, MOST_RECORD_BYTES)? else {
+        return Ok((Vec::new(), 0));
     };
     let mut records = Vec::new();
     let mut whole_bytes = 0;
