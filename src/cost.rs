@@ -160,7 +160,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("calibration.json");
         let write = |text: &str| {
-            fs::write(&path, text).expect("written");
+            std::fs::write(&path, text).expect("written");
             CostModel::read(&path)
         };
         let good = write(r#"{"rotation_ns": 0.02, "keyswitch_ns": 0.01}"#);
@@ -183,7 +183,7 @@ mod tests {
         let write = |name: &str, client: &str| {
             let path = folder.path().join(name);
             let text = format!(r#"{{"rotation_ns": 0.02, "keyswitch_ns": 0.01{client}}}"#);
-            fs::write(&path, text).expect("written");
+            std::fs::write(&path, text).expect("written");
             path
         };
         let phone = write("phone.json", r#", "client_s": 0.008"#);

@@ -412,7 +412,7 @@ impl DeviationRates {
 /// Bytes that the rows of any table may take, however small the file.
 const ROWS_BYTES: usize = 1 << 26;
 /// Beyond them, bytes of rows for each byte of the file; tables of sweeps take two or three.
-const ROW_MULTIPLE: usize = 8;
+const ROW_MULTIPLE: usize = 4;
 
 /// Reads a CSV file of rows.
 ///

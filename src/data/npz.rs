@@ -126,6 +126,8 @@ struct Archive {
     place: String,
     /// The arrays, without the ending `.npy`.
     names: Vec<String>,
+    /// Bytes of the file that are stored.
+    stored: u64,
     zip: ZipArchive<BufReader<File>>,
 }
 
@@ -133,8 +135,8 @@ impl Archive {
     /// Opens an archive and lists its arrays.
     fn open(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        let file = BufReader::new(Regular::open(path)?.file);
-        let zip = ZipArchive::new(file).map_err(|error| damaged(&place, &error))?;
+        let Regular { file, stored, .. } = Regular::open(path)?;
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(&place, &error))?;
         if zip.len() > MAX_MEMBERS {
             return Err(Error::invalid(
                 place,
@@ -146,7 +148,12 @@ impl Archive {
             Some(name.strip_suffix(".npy")?.to_string())
         });
         let names = names.collect();
-        Ok(Self { place, names, zip })
+        Ok(Self {
+            place,
+            names,
+            stored,
+            zip,
+        })
     }
 
     /// Returns the arrays whose name says something that is wanted.
@@ -211,7 +218,7 @@ impl Archive {
     fn array(&mut self, name: &str) -> Result<Source<'_>> {
         let member = self.zip.by_name(&format!("{name}.npy"));
         let member = member.map_err(|error| damaged(&self.place, &error))?;
-        let (length, packed_bytes) = (member.size(), member.compressed_size());
+        let (length, packed_bytes) = (member.size(), member.compressed_size().min(self.stored));
         let place = format!("{}, array {}", self.place, quoted(name));
         Source::new(place, member, length, packed_bytes)
     }
