@@ -216,9 +216,13 @@ impl<'a> Picture<'a> {
             [channels, _, _] => channels,
             _ => 1,
         };
-        let planes =
-            (0..channels).flat_map(|channel| bytes.iter().skip(channel).step_by(samples).copied());
-        Ok(planes.collect())
+        let plane = |channel| bytes.iter().skip(channel).step_by(samples).copied();
+        let pixels: Vec<u8> = (0..channels).flat_map(plane).collect();
+        if pixels.len() != self.shape.iter().product::<usize>() {
+            let reason = "is another picture than a moment ago: start again";
+            return Err(Error::invalid(place, reason));
+        }
+        Ok(pixels)
     }
 }
 
