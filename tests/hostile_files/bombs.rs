@@ -147,7 +147,10 @@ fn data(desk: &Desk) -> Vec<Bomb> {
         bomb(import("fits.npy.gz"), &["fits.npy.gz", "stored ones"]),
         bomb(import("fits.idx.gz"), &["fits.idx.gz", "stored ones"]),
         bomb(import("small.npz"), &["small.npz", "[32, 32]", "takes [2]"]),
-        bomb(import("sparse.npy"), &["sparse.npy", "stored ones"]),
+        bomb(
+            import("sparse.npy"),
+            &["sparse.npy", "packed bytes cannot hold"],
+        ),
         bomb(import("many.npy"), &["many.npy", "at most 1000000"]),
         bomb(import("wide.npy"), &["wide.npy", "V2000000000"]),
         bomb(
@@ -281,12 +284,7 @@ fn networks(desk: &Desk) -> Vec<Bomb> {
         ),
         &["announced.onnx", "its shape takes"],
     );
-    for (operator, words) in [
-        ("ConstantOfShape", &["ConstantOfShape"][..]),
-        ("Expand", &["Expand"]),
-        ("Tile", &["Tile"]),
-        ("Resize", &["Resize"]),
-    ] {
+    for operator in ["ConstantOfShape", "Expand", "Tile", "Resize"] {
         let inputs = match operator {
             "ConstantOfShape" => vec!["s"],
             _ => vec!["w", "s"],
@@ -296,8 +294,7 @@ fn networks(desk: &Desk) -> Vec<Bomb> {
             node("MatMul", &["x", "c"], "y"),
         ];
         let constants = vec![tensor("s", &[2, GIANT]), floats("w", &[2, 1], &[1.0, 2.0])];
-        let words = [&["(", ")"][..], words].concat();
-        add(operator, model(&[1, 2], nodes, constants), &words);
+        add(operator, model(&[1, 2], nodes, constants), &[operator]);
     }
     let padded = vec![
         with(
