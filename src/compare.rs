@@ -9,13 +9,17 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::error::Result;
+use crate::file::{self, MOST_TEXT_BYTES};
 use crate::results::{ENVIRONMENT, SAMPLES, read_splits, read_table};
 use crate::row::{SampleRow, SplitRow};
 use crate::statistics::{
     Interval, LogDifference, LogMean, log_mean, log_mean_of_groups, median, percentile_interval,
     unlikely,
 };
+use crate::text::from_json;
 
 /// Chance that any of all the splits is said to differ though none does.
 const ERROR_RATE: f64 = 0.05;
@@ -48,7 +52,7 @@ impl Measured {
         Ok(Self {
             splits: read_splits(folder)?,
             samples: read_table(folder, SAMPLES)?,
-            model_digest: model_digest(folder),
+            model_digest: model_digest(folder)?,
         })
     }
 
@@ -100,12 +104,18 @@ impl Measured {
 }
 
 /// Returns the SHA-256 of the model that a folder's description names, if it has one.
-fn model_digest(folder: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(folder.join(ENVIRONMENT)).ok()?;
-    let description: serde_json::Value = serde_json::from_str(&text).ok()?;
-    description["settings"]["model_digest"]
-        .as_str()
-        .map(str::to_owned)
+///
+/// # Errors
+///
+/// What [`file::read`] gives, unless there is no description.
+fn model_digest(folder: &Path) -> Result<Option<String>> {
+    let bytes = file::read_if_there(&folder.join(ENVIRONMENT), MOST_TEXT_BYTES)?;
+    let description: Option<Value> = bytes.and_then(|bytes| from_json(&bytes).ok());
+    let digest = |description: Value| {
+        let digest = description["settings"]["model_digest"].as_str();
+        digest.map(str::to_owned)
+    };
+    Ok(description.and_then(digest))
 }
 
 /// Returns names as a person reads them.

@@ -1,13 +1,14 @@
 //! The cost model of a look-up: what it takes on a core, from operation counts and two figures of
 //! the machine.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
+use crate::file::{self, MOST_TEXT_BYTES};
+use crate::text::from_json;
 
 /// Core-nanoseconds of the two parts of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -39,12 +40,9 @@ impl Figures {
     ///
     /// [`Error::Read`] or [`Error::Invalid`] that names the file.
     pub fn read(path: &Path) -> Result<Self> {
-        let text = fs::read_to_string(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text = file::read_text(path, MOST_TEXT_BYTES)?;
         let invalid = |reason: String| Error::invalid(path.display().to_string(), reason);
-        let figures: Self = serde_json::from_str(&text)
+        let figures: Self = from_json(text.as_bytes())
             .map_err(|error| invalid(format!("no calibration: {error}")))?;
         let plausible = |ns: f64| (1e-6..1e6).contains(&ns);
         if !plausible(figures.rotation_ns) || !plausible(figures.keyswitch_ns) {
@@ -162,7 +160,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("folder");
         let path = folder.path().join("calibration.json");
         let write = |text: &str| {
-            fs::write(&path, text).expect("written");
+            std::fs::write(&path, text).expect("written");
             CostModel::read(&path)
         };
         let good = write(r#"{"rotation_ns": 0.02, "keyswitch_ns": 0.01}"#);
@@ -185,7 +183,7 @@ mod tests {
         let write = |name: &str, client: &str| {
             let path = folder.path().join(name);
             let text = format!(r#"{{"rotation_ns": 0.02, "keyswitch_ns": 0.01{client}}}"#);
-            fs::write(&path, text).expect("written");
+            std::fs::write(&path, text).expect("written");
             path
         };
         let phone = write("phone.json", r#", "client_s": 0.008"#);

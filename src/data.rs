@@ -21,7 +21,7 @@ mod unlike;
 
 use std::path::Path;
 
-pub use fitting::{FittedSet, fit};
+pub use fitting::{FittedSet, check_shape, fit};
 pub use grid::MAX_LEVEL;
 pub use preprocessing::{Layout, Preprocessing};
 pub use unlike::warnings;
@@ -35,6 +35,9 @@ const IMAGE_FORMATS: &str = "give a .npy or .npz file, IDX (as MNIST) or CIFAR-1
 /// The formats named where a file holds no labels.
 const LABEL_FORMATS: &str = "give a .npy or .npz file, IDX (as MNIST) or CIFAR-10 binary, plain or \
      gzip, or a text file with one whole number per line";
+
+/// The most images of a file or folder.
+const MOST_IMAGES: usize = 1_000_000;
 
 /// Images with their labels where the file or folder holds them.
 #[derive(Debug, Clone, PartialEq)]
@@ -88,23 +91,26 @@ impl ImageSet {
     }
 }
 
+/// Refuses, in the name of a file, the shape of one image that its header announces.
+pub type Fits<'a> = dyn Fn(&str, &[usize]) -> Result<()> + 'a;
+
 /// Reads the images of a file or folder, and its labels where it holds them; of an archive with a
-/// training and a test part, those of one part.
+/// training and a test part, those of one part. What does not fit is left unread.
 ///
 /// # Errors
 ///
 /// [`Error::Read`] where `path` cannot be opened; [`Error::Invalid`] or [`Error::Unsupported`]
-/// where it holds no usable images, with what to change.
-pub fn read_images(path: &Path, part: Part) -> Result<ImageSet> {
+/// where it holds no usable images, with what to change; what `fits` gives.
+pub fn read_images(path: &Path, part: Part, fits: &Fits) -> Result<ImageSet> {
     if path.is_dir() {
-        return pictures::read(path);
+        return pictures::read(path, fits);
     }
     let source = Source::open(path)?;
     match Format::of(&source) {
-        Format::Npy => npy::images(source),
-        Format::Npz => npz::images(path, part),
-        Format::Idx => idx::images(source),
-        Format::Cifar => cifar::images(source),
+        Format::Npy => npy::images(source, fits),
+        Format::Npz => npz::images(path, part, fits),
+        Format::Idx => idx::images(source, fits),
+        Format::Cifar => cifar::images(source, fits),
         Format::Png => Err(Error::invalid(
             source.place,
             "is a single PNG image: give its folder, with a labels.csv (columns file,label)",
@@ -120,22 +126,22 @@ pub fn read_images(path: &Path, part: Part) -> Result<ImageSet> {
     }
 }
 
-/// Reads the labels of a file or folder, one per image.
+/// Reads the labels of a file or folder, one for each of at most `most` images.
 ///
 /// # Errors
 ///
 /// As for [`read_images`].
-pub fn read_labels(path: &Path, part: Part) -> Result<Vec<f64>> {
+pub fn read_labels(path: &Path, part: Part, most: usize) -> Result<Vec<f64>> {
     if path.is_dir() {
-        return pictures::labels(path);
+        return pictures::labels(path, most);
     }
     let source = Source::open(path)?;
     match Format::of(&source) {
-        Format::Npy => npy::labels(source),
-        Format::Npz => npz::labels(path, part),
-        Format::Idx => idx::labels(source),
-        Format::Cifar => Ok(numbers(cifar::read(source)?.labels)),
-        Format::Text => label_list::read(source),
+        Format::Npy => npy::labels(source, most),
+        Format::Npz => npz::labels(path, part, most),
+        Format::Idx => idx::labels(source, most),
+        Format::Cifar => cifar::labels(source, most),
+        Format::Text => label_list::read(source, most),
         Format::Png | Format::Unknown => Err(Error::invalid(
             source.place,
             format!("holds no labels: {LABEL_FORMATS}"),
@@ -193,8 +199,9 @@ fn element_count(shape: &[usize]) -> Option<usize> {
         .try_fold(1usize, |product, &size| product.checked_mul(size))
 }
 
-/// Refuses an array whose shape, with the number of images first, is not that of images.
-fn check_images_shape(place: &str, shape: &[usize]) -> Result<()> {
+/// Refuses an array whose shape, with the number of images first, is not that of images, or not of
+/// such as fit.
+fn check_images_shape(place: &str, shape: &[usize], fits: &Fits) -> Result<()> {
     if !(2..=4).contains(&shape.len()) {
         return Err(Error::invalid(
             place,
@@ -209,18 +216,37 @@ fn check_images_shape(place: &str, shape: &[usize]) -> Result<()> {
             format!("has shape {shape:?}, which holds no pixels: give at least one image"),
         ));
     }
-    Ok(())
+    check_image_count(place, shape[0])?;
+    fits(place, &shape[1..])
 }
 
-/// Returns the number of labels in an array of shape `[n]` or `[n, 1]`; refuses other shapes.
-fn check_labels_shape(place: &str, shape: &[usize]) -> Result<usize> {
+/// Refuses more images than any use asks for.
+fn check_image_count(place: &str, count: usize) -> Result<()> {
+    if count <= MOST_IMAGES {
+        return Ok(());
+    }
+    let reason = format!("has {count} images, at most {MOST_IMAGES} are read: give fewer");
+    Err(Error::invalid(place, reason))
+}
+
+/// Refuses an array of labels of another shape than `[n]` or `[n, 1]`, or of more labels than `most`.
+fn check_labels_shape(place: &str, shape: &[usize], most: usize) -> Result<()> {
     match shape {
-        [count] | [count, 1] if *count > 0 => Ok(*count),
+        [count] | [count, 1] if *count > 0 => check_label_count(place, *count, most),
         _ => Err(Error::invalid(
             place,
             format!("has shape {shape:?}: labels need one axis, one class number per image"),
         )),
     }
+}
+
+/// Refuses more labels than there are images.
+fn check_label_count(place: &str, count: usize, most: usize) -> Result<()> {
+    if count <= most {
+        return Ok(());
+    }
+    let reason = format!("has {count} labels for {most} images: give one label per image");
+    Err(Error::invalid(place, reason))
 }
 
 /// Returns a cell of a text file for an error message: quoted, on one line and short.

@@ -1,7 +1,7 @@
 //! The machine, the build and the command behind the rows of a results folder.
 
 use std::env;
-use std::fs;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
@@ -9,6 +9,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 use crate::cpu::COMPILED_FEATURES;
 use crate::digest::hex_digest;
 use crate::fhe::parameters::SECURITY_BITS;
+use crate::file::{self, MOST_TEXT_BYTES};
 use crate::host::Host;
 
 /// Digits of an environment's digest that rows carry.
@@ -124,7 +125,12 @@ fn memory_bytes(system: &System) -> u64 {
 
 fn governor() -> Option<String> {
     let path = "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor";
-    Some(fs::read_to_string(path).ok()?.trim().to_owned())
+    Some(
+        file::read_text(Path::new(path), MOST_TEXT_BYTES)
+            .ok()?
+            .trim()
+            .to_owned(),
+    )
 }
 
 /// Returns the command line, the program by its name alone: its folder is nobody's business.

@@ -12,6 +12,7 @@ pub mod correction;
 pub mod draft;
 pub mod evaluate;
 mod fault;
+pub mod folder;
 pub mod images;
 pub mod loss;
 pub mod lower;
@@ -28,6 +29,7 @@ use std::path::{Path, PathBuf};
 use crate::data::{self, FittedSet, ImageSet, Part, Preprocessing, read_images, read_labels};
 use crate::error::{Error, Result};
 use crate::model::Model;
+use crate::model::source::Source;
 use crate::step_noise::finder::Decision;
 use crate::units;
 use calibration::{Calibration, RangeMethod};
@@ -63,7 +65,7 @@ pub struct Request {
 /// An imported network.
 pub struct Imported {
     pub network: Network,
-    /// As read back from its folder.
+    /// As a reader of its folder has it.
     pub model: Model,
     /// Accuracy over the test images of the float network on values rounded to integers, where they
     /// were rounded; none, as the next, where the outputs are no classes.
@@ -93,10 +95,7 @@ pub const DEFAULT_WEIGHT_BITS: u32 = 5;
 /// [`Error::Invalid`], [`Error::Read`] or [`Error::Write`] that names the file, the node and the
 /// mend; [`Error::Usage`] where the folder is there already.
 pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
-    if request.out.exists() {
-        let reason = "is there already: give another folder, or remove it";
-        return Err(Error::Usage(format!("{} {reason}", request.out.display())));
-    }
+    folder::check_free(&request.out)?;
     progress("reading");
     let mut network = onnx::read(&request.onnx)?;
     network.leave_sigmoid_to_client();
@@ -175,8 +174,9 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     };
     let is_rounded = test.reals.is_some();
     let rounded = is_rounded.then(|| images::float_outputs(&draft.model, &Images::all(&test)));
-    let model = draft.write(&request.out, &test, &images, accuracy(&untouched))?;
-    let decision = Decision::of_whole(&model, Some(request.out.clone()), default_target);
+    let source = Source::Memory(draft.files(&test, &images, accuracy(&untouched))?);
+    let model = Model::read(&source)?;
+    let (decision, cache) = Decision::of_whole(&model, default_target);
     let (integer, range_overflow_count) =
         images::integer_outputs(&model, &Images::all(&test), decision.share)?;
     notes.extend(overflow_warning(&model, range_overflow_count)?);
@@ -186,6 +186,11 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
         Some((float, integers)) => Some(Losses::of(&model, float, integers, decision)?),
         None => None,
     };
+    // Last of all, so that whatever fails before leaves nothing behind.
+    if let Source::Memory(mut files) = source {
+        files.extend(cache.file());
+        folder::write(&request.out, &files)?;
+    }
     Ok(Imported {
         network: draft.recipe.network,
         model,
@@ -233,10 +238,12 @@ fn read_data(
         ));
     }
     let fit = |set, reference| data::fit(set, shape, &classes, &request.preprocessing, reference);
+    let layout = request.preprocessing.layout;
+    let fits = |place: &str, stored: &[usize]| data::check_shape(place, stored, shape, layout);
     let read = |images: &Path, labels: Option<&Path>, part| -> Result<ImageSet> {
-        let mut set = read_images(images, part)?;
+        let mut set = read_images(images, part, &fits)?;
         if let Some(labels) = labels {
-            set.labels = Some(read_labels(labels, part)?);
+            set.labels = Some(read_labels(labels, part, set.count())?);
         }
         Ok(set)
     };

@@ -10,7 +10,7 @@
 //! end look like a sweep that has not come so far.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::results::write_whole;
+use crate::file::{self, MOST_RECORD_BYTES};
 use crate::row::Status;
 use crate::settings::Settings;
 use crate::stage::Stage;
@@ -231,7 +232,10 @@ fn line_of(record: &Record, chain: &mut Chain) -> Result<String> {
 /// settings: what a crash leaves that comes before anything else.
 pub fn is_torn_beginning(folder: &Path, settings: &Settings) -> bool {
     let wanted = line_of(&Record::Settings(settings.clone()), &mut Chain::default());
-    match (fs::read(folder.join(FILE_NAME)), wanted) {
+    match (
+        file::read(&folder.join(FILE_NAME), MOST_RECORD_BYTES),
+        wanted,
+    ) {
         (Ok(found), Ok(wanted)) => {
             found.len() < wanted.len() && wanted.as_bytes().starts_with(&found)
         }
@@ -266,10 +270,8 @@ pub fn read(folder: &Path) -> Result<Vec<Record>> {
 /// Returns a log's text; an empty one where there is no log.
 fn read_text(folder: &Path) -> Result<Vec<u8>> {
     let path = folder.join(FILE_NAME);
-    match fs::read(&path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        Err(source) => Err(Error::Read { path, source }),
+    let text = file::read_if_there(&path, MOST_RECORD_BYTES)?;
+    Ok(text.unwrap_or_default())
     }
 }
 

@@ -1,11 +1,14 @@
 //! Resident memory of this process while it works, sampled by a thread.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
+
+use crate::file::{self, MOST_TEXT_BYTES};
 
 /// Time between samples. One sample costs about 30 µs, so that sampling takes 0.3 % of a core; a
 /// spike shorter than this can be missed.
@@ -75,7 +78,7 @@ impl HighWater {
 
     /// Returns the mark in bytes; `None` where there is none.
     pub fn read() -> Option<u64> {
-        let status = std::fs::read_to_string("/proc/self/status").ok()?;
+        let status = file::read_text(Path::new("/proc/self/status"), MOST_TEXT_BYTES).ok()?;
         let line = status
             .lines()
             .find_map(|line| line.strip_prefix("VmHWM:"))?;

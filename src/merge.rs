@@ -12,6 +12,7 @@ use fs4::fs_std::FileExt;
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
+use crate::file;
 use crate::history::{Done, Visited, environments, visited};
 use crate::log::{self, Log, Record};
 use crate::model::Model;
@@ -148,7 +149,7 @@ struct Part {
 impl Part {
     fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let lock = File::open(path.join(sweep::LOCK)).ok();
+        let lock = file::open_if_there(&path.join(sweep::LOCK))?.map(|lock| lock.file);
         if let Some(lock) = &lock {
             let is_ours = FileExt::try_lock_shared(lock).map_err(|source| Error::Read {
                 path: path.join(sweep::LOCK),
@@ -383,9 +384,7 @@ fn write(
     fs::rename(folder, out).map_err(write_error)?;
     // Its files have moved on; there is nothing left to clean up.
     let _ = draft.keep();
-    File::open(parent)
-        .and_then(|parent| parent.sync_all())
-        .map_err(write_error)
+    file::sync_folder(parent).map_err(write_error)
 }
 
 /// Gives a temporary folder, which is private, the permissions of a results folder.

@@ -6,6 +6,7 @@
 pub mod build;
 pub mod format;
 pub mod outline;
+mod room;
 pub mod source;
 mod tensors;
 mod test_set;
@@ -19,8 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::digest::hex_digest;
 use crate::error::{Error, Result};
+use crate::file::MOST_TEXT_BYTES;
 use crate::layer::{Activation, Operation};
 use crate::placement::{Party, Placement, Segment};
+use crate::text::from_json;
 use build::Builder;
 use format::{FORMAT, RawLayer, RawModel, VERSION};
 use source::Source;
@@ -132,8 +135,8 @@ impl Model {
     /// As [`Self::load`].
     pub fn read(source: &Source) -> Result<Self> {
         let place = source.place("model.json");
-        let json = source.read("model.json")?;
-        let raw: RawModel = serde_json::from_slice(&json)
+        let json = source.read("model.json", MOST_TEXT_BYTES)?;
+        let raw: RawModel = from_json(&json)
             .map_err(|error| Error::invalid(&place, format!("no valid model: {error}")))?;
         if raw.format != FORMAT || raw.version != VERSION {
             let found = format!("{} version {}", raw.format, raw.version);
@@ -143,11 +146,12 @@ impl Model {
         let input =
             build::check_input(raw.input).map_err(|reason| Error::invalid(&place, reason))?;
         let tensors = Tensors::read(source, &raw.weights)?;
-        let mut builder = Builder::new(&input);
+        let mut builder =
+            Builder::new(&input, &tensors).map_err(|reason| Error::invalid(&place, reason))?;
         for (index, value) in raw.layers.into_iter().enumerate() {
             let name = value.get("name").and_then(serde_json::Value::as_str);
             let named = name.map_or_else(String::new, |name| format!(" {name:?}"));
-            let pushed = RawLayer::from_json(value).and_then(|raw| builder.push(raw, &tensors));
+            let pushed = RawLayer::from_json(value).and_then(|raw| builder.push(raw));
             let place = || format!("{place}: layers[{index}]{named}");
             pushed.map_err(|reason| Error::invalid(place(), reason))?;
         }

@@ -1,12 +1,13 @@
 //! Where the figures of a results folder come from, as its `environment.json` says.
 
-use std::fs;
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::error::{Error, Result};
+use crate::file::{self, MOST_TEXT_BYTES};
 use crate::results;
+use crate::text::from_json;
 use crate::units;
 
 /// Letters of a commit that tell it apart.
@@ -29,11 +30,8 @@ pub struct Provenance {
 /// [`Error::Read`]; [`Error::Invalid`] where it is no JSON.
 pub fn read_environment(folder: &Path) -> Result<Value> {
     let path = folder.join(results::ENVIRONMENT);
-    let bytes = match fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(source) => return Err(Error::Read { path, source }),
-    };
-    serde_json::from_slice(&bytes).map_err(|error| {
+    let bytes = file::read(&path, MOST_TEXT_BYTES)?;
+    from_json(&bytes).map_err(|error| {
         let reason = format!("no description of a sweep: {error}; copy the folder again");
         Error::invalid(path.display().to_string(), reason)
     })

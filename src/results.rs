@@ -21,6 +21,7 @@ use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::exposure::closed::Closed;
 use crate::exposure::queries::client_bits_share;
+use crate::file::{self, MOST_RECORD_BYTES};
 use crate::history::{Visited, by_split};
 use crate::log::Record;
 use crate::model::Model;
@@ -30,6 +31,7 @@ use crate::row::{ExposureRow, LayerRow, SampleRow, SplitRow, StageRow, Status};
 use crate::settings::Settings;
 use crate::statistics::{Interval, Summary, log_mean_of_groups, outlier_count, summarise};
 use crate::visit::Visit;
+use crate::text::check_columns;
 use crate::worker::{Finished, LayerDeviations, Sample};
 
 pub const SAMPLES: &str = "samples.csv";
@@ -428,23 +430,37 @@ impl DeviationRates {
     }
 }
 
+/// Bytes that the rows of any table may take, however small the file.
+const ROWS_BYTES: usize = 1 << 26;
+/// Beyond them, bytes of rows for each byte of the file; tables of sweeps take two or three.
+const ROW_MULTIPLE: usize = 4;
+
 /// Reads a CSV file of rows.
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] that names file and line.
+/// [`Error::Invalid`] that names file and line; what [`file::read`] gives.
 pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
-    let invalid = |error: csv::Error| Error::invalid(path.display().to_string(), error.to_string());
-    let mut reader = csv::Reader::from_path(path).map_err(invalid)?;
+    let refused = |reason: String| Error::invalid(path.display().to_string(), reason);
+    let invalid = |error: csv::Error| refused(error.to_string());
+    let bytes = file::read(path, MOST_RECORD_BYTES)?;
+    check_columns(&bytes).map_err(refused)?;
+    let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let mut columns = reader.headers().map_err(invalid)?.iter();
     if !columns.any(|column| column == "placement") {
         let reason = "no column is called placement: this is no table of a sweep";
-        return Err(Error::invalid(path.display().to_string(), reason));
+        return Err(refused(reason.into()));
     }
-    reader
-        .deserialize()
-        .map(|row| row.map_err(invalid))
-        .collect()
+    let most_rows = (ROWS_BYTES + ROW_MULTIPLE * bytes.len()) / size_of::<T>().max(1);
+    let mut rows = Vec::new();
+    for row in reader.deserialize() {
+        rows.push(row.map_err(invalid)?);
+        if rows.len() > most_rows {
+            let reason = format!("more than {most_rows} rows that say next to nothing");
+            return Err(refused(reason));
+        }
+    }
+    Ok(rows)
 }
 
 /// Reads a table of a results folder.
@@ -454,7 +470,7 @@ pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
 /// As [`read_csv`], and where there is no such table.
 pub fn read_table<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
     let path = folder.join(name);
-    if !path.is_file() {
+    if !path.exists() {
         let reason = "there is no such table: give a folder that a sweep wrote";
         return Err(Error::invalid(path.display().to_string(), reason));
     }
@@ -532,7 +548,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
                 .set_permissions(fs::Permissions::from_mode(0o644))?;
         }
         file.persist(path)?;
-        fs::File::open(folder)?.sync_all()
+        file::sync_folder(folder)
     };
     replace().map_err(|source| Error::Write {
         path: path.to_owned(),

@@ -1,7 +1,6 @@
 //! What to sweep: split files, command-line settings, and the two made into one.
 
 use std::collections::HashSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -16,6 +15,7 @@ use crate::cost::CostModel;
 use crate::ending::Ending;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
+use crate::file::{self, MOST_TEXT_BYTES};
 use crate::model::source::Source;
 use crate::model::{Granularity, Model};
 use crate::order::Order;
@@ -27,6 +27,7 @@ use crate::shard::Shard;
 use crate::step_noise::cache::Found;
 use crate::step_noise::finder::{Finder, Unsought, summary};
 use crate::step_noise::{SegmentShare, StepNoise};
+use crate::text::from_json;
 use crate::units;
 
 /// The most layers of a network whose placements beside the budget are listed as skipped.
@@ -226,14 +227,11 @@ impl SplitFile {
         let (place, text) = match path {
             None => ("built-in split file".into(), DEFAULT_SPLITS.to_owned()),
             Some(path) => {
-                let text = fs::read_to_string(path).map_err(|source| Error::Read {
-                    path: path.to_owned(),
-                    source,
-                })?;
+                let text = file::read_text(path, MOST_TEXT_BYTES)?;
                 (path.display().to_string(), text)
             }
         };
-        let file: Self = serde_json::from_str(&text)
+        let file: Self = from_json(text.as_bytes())
             .map_err(|error| Error::invalid(&place, format!("no valid split file: {error}")))?;
         if Path::new(&file.name).file_name() != Some(file.name.as_ref()) {
             let name = &file.name;
@@ -338,6 +336,7 @@ impl Settings {
         let mut finder = match Finder::new(model, folder) {
             Ok(finder) => finder,
             Err(Unsought::Nothing) => return Ok(()),
+            Err(Unsought::Unreadable(error)) => return Err(error),
             Err(unsought @ Unsought::TooLarge) => {
                 tell(&format!("step noise {DEFAULT_STEP_NOISE}: {unsought}"));
                 return Ok(());

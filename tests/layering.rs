@@ -1,5 +1,5 @@
 //! The table of ARCHITECTURE.md says what every file is, and a file imports only from its own row
-//! and those above.
+//! and those above; one file alone opens others for reading.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -45,11 +45,16 @@ fn source_files(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
+/// Returns the lines of code outside comments and its tests, each with its number.
+fn lines(code: &str) -> impl Iterator<Item = (usize, &str)> {
+    let code = code.split("#[cfg(test)]").next().expect("a first part");
+    let lines = code.lines().zip(1..).map(|(line, number)| (number, line));
+    lines.filter(|(_, line)| !line.trim().starts_with("//"))
+}
+
 /// Returns the modules that code names by `crate::`, outside comments and its tests.
 fn named(code: &str) -> impl Iterator<Item = String> {
-    let code = code.split("#[cfg(test)]").next().expect("a first part");
-    let lines = code.lines().filter(|line| !line.trim().starts_with("//"));
-    let paths = lines.flat_map(|line| line.split("crate::").skip(1));
+    let paths = lines(code).flat_map(|(_, line)| line.split("crate::").skip(1));
     paths.map(|path| {
         let end = path.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
         path[..end.unwrap_or(path.len())].replace("::", "/")
@@ -83,5 +88,41 @@ fn files_import_only_from_their_own_row_and_those_above() {
         }
     }
     assert!(imports > 500, "only {imports} imports were found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whoever reads a file by other ways waits for ever on a named pipe, and may fill the memory.
+#[test]
+fn files_are_opened_for_reading_in_one_place_alone() {
+    const OPENS: [&str; 8] = [
+        "File::open(",
+        "File::options(",
+        "fs::read(",
+        "fs::read_to_string(",
+        "Reader::from_path(",
+        ".read(true)",
+        "rustix::",
+        "image::open(",
+    ];
+    // Tests that lie in files of their own.
+    const TESTS: [&str; 2] = ["tests.rs", "fixture.rs"];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut wrong = Vec::new();
+    let mut of_the_place = 0;
+    for path in source_files(&root) {
+        let name = path.file_name().and_then(|name| name.to_str());
+        if name.is_some_and(|name| TESTS.contains(&name)) {
+            continue;
+        }
+        let code = fs::read_to_string(&path).expect("a source");
+        let opens = |line: &str| OPENS.iter().any(|open| line.contains(open));
+        for (number, line) in lines(&code).filter(|(_, line)| opens(line)) {
+            match path == root.join("file.rs") {
+                true => of_the_place += 1,
+                false => wrong.push(format!("{}:{number}: {}", path.display(), line.trim())),
+            }
+        }
+    }
+    assert!(of_the_place > 2, "the place itself is found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::import::calibration::RangeMethod;
 use crate::import::report::report;
 use crate::import::search::Bits;
-use crate::import::{Request, import};
+use crate::import::{Request, folder, import};
 use crate::progress::tell;
 use crate::units;
 
@@ -80,8 +80,20 @@ fn at_least_one(text: &str) -> std::result::Result<usize, String> {
     }
 }
 
+/// Lets Ctrl-C and termination signals end the program, but never in the middle of a folder.
+fn listen() -> Result<()> {
+    let handler = || {
+        let _nothing_half_written = folder::hold();
+        tell("splitbench: interrupted");
+        std::process::exit(i32::from(Error::Interrupted.exit_code()));
+    };
+    ctrlc::set_handler(handler)
+        .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))
+}
+
 /// Imports a network and prints the report.
 pub fn run(arguments: ImportArguments) -> Result<()> {
+    listen()?;
     let preprocessing = Preprocessing::parse(
         arguments.scale.as_deref(),
         arguments.mean.as_deref(),

@@ -4,7 +4,7 @@
 //! taken for it where its length is a multiple of the record and its first labels are classes.
 
 use super::source::Source;
-use super::{ImageSet, Pixels, numbers};
+use super::{Fits, ImageSet, Pixels, check_label_count, numbers};
 use crate::error::{Error, Result};
 
 /// Channels, rows and columns of an image.
@@ -17,11 +17,11 @@ const MAX_LABEL: u8 = 9;
 const MAX_IMAGES: u64 = 200_000;
 
 /// Images and labels of a file.
-pub(super) struct Records {
+struct Records {
     /// `count * 3072` bytes, channel by channel.
-    pub pixels: Vec<u8>,
+    pixels: Vec<u8>,
     /// `count` classes.
-    pub labels: Vec<u8>,
+    labels: Vec<u8>,
 }
 
 /// Returns whether length and first labels are those of CIFAR-10.
@@ -35,8 +35,9 @@ pub(super) fn looks_like(source: &Source) -> bool {
 /// # Errors
 ///
 /// [`Error::Invalid`] with what to change.
-pub(super) fn images(source: Source) -> Result<ImageSet> {
+pub(super) fn images(source: Source, fits: &Fits) -> Result<ImageSet> {
     let place = source.place.clone();
+    fits(&place, &SHAPE)?;
     let records = read(source)?;
     Ok(ImageSet {
         place,
@@ -46,12 +47,23 @@ pub(super) fn images(source: Source) -> Result<ImageSet> {
     })
 }
 
+/// Reads the labels of at most `most` images, without these.
+///
+/// # Errors
+///
+/// As for [`images`].
+pub(super) fn labels(source: Source, most: usize) -> Result<Vec<f64>> {
+    let count = source.length / RECORD_BYTES as u64;
+    check_label_count(&source.place, count as usize, most)?;
+    Ok(numbers(read(source)?.labels))
+}
+
 /// Reads the records of a file that [`looks_like`] CIFAR-10.
 ///
 /// # Errors
 ///
 /// As for [`images`].
-pub(super) fn read(source: Source) -> Result<Records> {
+fn read(source: Source) -> Result<Records> {
     let place = source.place.clone();
     if source.length > MAX_IMAGES * RECORD_BYTES as u64 {
         return Err(Error::invalid(
@@ -90,8 +102,8 @@ fn labels_of(bytes: &[u8]) -> impl Iterator<Item = u8> + '_ {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tests::{gzip, write};
-    use crate::data::{Part, read_images, read_labels};
+    use crate::data::Part;
+    use crate::data::tests::{gzip, read_images, read_labels, write};
 
     /// One record whose pixels count up from `first`.
     fn record(label: u8, first: u8) -> Vec<u8> {
@@ -146,7 +158,7 @@ mod tests {
         let length = (MAX_IMAGES + 1) * RECORD_BYTES as u64;
         let source = Source::new("x".into(), std::io::repeat(0), length, length).unwrap();
         assert!(looks_like(&source));
-        let message = images(source).unwrap_err().to_string();
+        let message = images(source, &|_, _| Ok(())).unwrap_err().to_string();
         assert!(message.contains("200000"), "{message}");
     }
 }

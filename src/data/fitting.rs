@@ -51,7 +51,9 @@ pub fn fit(
     preprocessing: &Preprocessing,
     reference: Option<&FittedSet>,
 ) -> Result<FittedSet> {
-    let order = check_fit(&set, input_shape, preprocessing.layout)?;
+    let order = stored_order(&set.place, &set.shape, input_shape, preprocessing.layout)?;
+    check_shape(&set.place, &set.shape, input_shape, preprocessing.layout)?;
+    check_counts(&set)?;
     let labels = match &set.labels {
         Some(labels) if !classes.is_empty() => Some(class_indices(&set.place, labels, classes)?),
         _ => None,
@@ -138,27 +140,33 @@ fn groups(input_shape: &[usize]) -> Groups {
     }
 }
 
-/// Refuses a set that does not fit; returns `[height, width, channels]` where pixels must be
-/// reordered.
-fn check_fit(set: &ImageSet, input: &[usize], layout: Layout) -> Result<Option<[usize; 3]>> {
-    let place = &set.place;
-    let order = stored_order(set, input, layout)?;
-    let stored = match order {
+/// Refuses images of a shape that does not fit a network's input.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] with both shapes.
+pub fn check_shape(place: &str, shape: &[usize], input: &[usize], layout: Layout) -> Result<()> {
+    let stored = match stored_order(place, shape, input, layout)? {
         Some([height, width, channels]) => vec![channels, height, width],
-        None => set.shape.clone(),
+        None => shape.to_vec(),
     };
     let elements = element_count(input);
-    let same = elements == element_count(&set.shape) && elements.is_some_and(|n| n > 0);
-    if !same || !agree(&stored, input) {
-        return Err(Error::invalid(
-            place,
-            format!(
-                "has images of shape {:?}, the network takes {input:?}: {}",
-                set.shape,
-                remedy(&set.shape, input, layout)
-            ),
-        ));
+    let same = elements == element_count(shape) && elements.is_some_and(|n| n > 0);
+    if same && agree(&stored, input) {
+        return Ok(());
     }
+    Err(Error::invalid(
+        place,
+        format!(
+            "has images of shape {shape:?}, the network takes {input:?}: {}",
+            remedy(shape, input, layout)
+        ),
+    ))
+}
+
+/// Refuses a set without images, or with another number of labels.
+fn check_counts(set: &ImageSet) -> Result<()> {
+    let place = &set.place;
     let count = set.count();
     if count == 0 {
         return Err(Error::invalid(place, "has no images: give at least one"));
@@ -171,21 +179,25 @@ fn check_fit(set: &ImageSet, input: &[usize], layout: Layout) -> Result<Option<[
                 labels.len()
             ),
         )),
-        _ => Ok(order),
+        _ => Ok(()),
     }
 }
 
 /// Returns `[height, width, channels]` of images that are stored with the channels last.
-fn stored_order(set: &ImageSet, input: &[usize], layout: Layout) -> Result<Option<[usize; 3]>> {
-    match (layout, set.shape.as_slice(), input) {
+fn stored_order(
+    place: &str,
+    shape: &[usize],
+    input: &[usize],
+    layout: Layout,
+) -> Result<Option<[usize; 3]>> {
+    match (layout, shape, input) {
         (Layout::Chw, ..) | (Layout::Hwc, [_, _], _) => Ok(None),
         (Layout::Hwc, &[height, width, channels], _)
         | (Layout::Hwc, [_], &[channels, height, width]) => Ok(Some([height, width, channels])),
         (Layout::Hwc, ..) => Err(Error::invalid(
-            &set.place,
+            place,
             format!(
-                "has images of shape {:?}, whose channels are unknown: leave out --layout hwc",
-                set.shape
+                "has images of shape {shape:?}, whose channels are unknown: leave out --layout hwc"
             ),
         )),
     }

@@ -4,7 +4,9 @@
 //! the number of axes, and the sizes of the axes as 32-bit numbers.
 
 use super::source::Source;
-use super::{ImageSet, Pixels, check_images_shape, check_labels_shape, element_count, numbers};
+use super::{
+    Fits, ImageSet, Pixels, check_images_shape, check_labels_shape, element_count, numbers,
+};
 use crate::error::{Error, Result};
 
 /// The code of unsigned bytes.
@@ -15,7 +17,7 @@ const UNSIGNED_BYTE: u8 = 8;
 /// # Errors
 ///
 /// [`Error::Invalid`] or [`Error::Unsupported`] with what to change.
-pub(super) fn images(source: Source) -> Result<ImageSet> {
+pub(super) fn images(source: Source, fits: &Fits) -> Result<ImageSet> {
     let place = source.place.clone();
     let shape = checked_shape(&source)?;
     if shape.len() == 1 {
@@ -24,7 +26,7 @@ pub(super) fn images(source: Source) -> Result<ImageSet> {
             "holds IDX labels: give the file of the images, its name has \"idx3\" with MNIST",
         ));
     }
-    check_images_shape(&place, &shape)?;
+    check_images_shape(&place, &shape, fits)?;
     let pixels = source.into_bytes(header_bytes(shape.len()))?;
     Ok(ImageSet {
         place,
@@ -34,14 +36,14 @@ pub(super) fn images(source: Source) -> Result<ImageSet> {
     })
 }
 
-/// Reads the labels of an IDX file: `[images]`.
+/// Reads the labels of an IDX file: `[images]`, at most `most`.
 ///
 /// # Errors
 ///
 /// As for [`images`].
-pub(super) fn labels(source: Source) -> Result<Vec<f64>> {
+pub(super) fn labels(source: Source, most: usize) -> Result<Vec<f64>> {
     let shape = checked_shape(&source)?;
-    check_labels_shape(&source.place, &shape)?;
+    check_labels_shape(&source.place, &shape, most)?;
     source.into_bytes(header_bytes(shape.len())).map(numbers)
 }
 
@@ -99,8 +101,8 @@ fn header_bytes(axes: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::tests::{gzip, idx, write};
-    use crate::data::{Part, Pixels, read_images, read_labels};
+    use crate::data::tests::{gzip, idx, read_images, read_labels, write};
+    use crate::data::{Part, Pixels};
 
     #[test]
     fn images_are_read_plain_and_packed() {

@@ -3,9 +3,10 @@
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::quoted;
 use super::source::Source;
+use super::{check_label_count, quoted};
 use crate::error::{Error, Result};
+use crate::text::check_columns;
 
 /// The largest text file: room for ten million labels.
 pub(super) const MAX_TEXT_BYTES: u64 = 1 << 26;
@@ -21,12 +22,12 @@ pub(super) fn looks_like(head: &[u8]) -> bool {
     complete && head.iter().all(printable)
 }
 
-/// Reads the labels of a text file.
+/// Reads the labels of a text file, at most `most`.
 ///
 /// # Errors
 ///
 /// [`Error::Invalid`] with the line and what to change.
-pub(super) fn read(source: Source) -> Result<Vec<f64>> {
+pub(super) fn read(source: Source, most: usize) -> Result<Vec<f64>> {
     let place = source.place.clone();
     let bytes = text_bytes(source)?;
     let mut reader = ReaderBuilder::new()
@@ -44,6 +45,7 @@ pub(super) fn read(source: Source) -> Result<Vec<f64>> {
             }
         }
         labels.push(label(&place, &record, column)?);
+        check_label_count(&place, labels.len(), most)?;
     }
     if labels.is_empty() {
         return Err(Error::invalid(
@@ -54,7 +56,7 @@ pub(super) fn read(source: Source) -> Result<Vec<f64>> {
     Ok(labels)
 }
 
-/// Reads a text file of at most 64 MiB.
+/// Reads a text file of at most 64 MiB, with no more columns than a parser has room for.
 ///
 /// # Errors
 ///
@@ -66,7 +68,10 @@ pub(super) fn text_bytes(source: Source) -> Result<Vec<u8>> {
             "is text of more than 64 MiB: give fewer lines",
         ));
     }
-    source.into_bytes(0)
+    let place = source.place.clone();
+    let bytes = source.into_bytes(0)?;
+    check_columns(&bytes).map_err(|reason| Error::invalid(place, reason))?;
+    Ok(bytes)
 }
 
 /// Returns a label of a line.
@@ -117,8 +122,8 @@ fn label_column(place: &str, first: &StringRecord) -> Result<usize> {
 
 #[cfg(test)]
 mod tests {
-    use crate::data::tests::{gzip, write};
-    use crate::data::{Part, read_images, read_labels};
+    use crate::data::Part;
+    use crate::data::tests::{gzip, read_images, read_labels, write};
 
     #[test]
     fn lists_are_read_with_and_without_header() {

@@ -5,7 +5,9 @@
 //! stack.
 
 use super::source::Source;
-use super::{ImageSet, Pixels, check_images_shape, check_labels_shape, element_count, quoted};
+use super::{
+    Fits, ImageSet, Pixels, check_images_shape, check_labels_shape, element_count, quoted,
+};
 use crate::error::{Error, Result};
 
 /// The bytes that every `.npy` file begins with.
@@ -41,10 +43,10 @@ pub(super) struct Header {
 /// # Errors
 ///
 /// [`Error::Invalid`] or [`Error::Unsupported`] with what to change.
-pub(super) fn images(source: Source) -> Result<ImageSet> {
+pub(super) fn images(source: Source, fits: &Fits) -> Result<ImageSet> {
     let place = source.place.clone();
     let header = Header::of(&source)?;
-    check_images_shape(&place, &header.shape)?;
+    check_images_shape(&place, &header.shape, fits)?;
     let bytes = header.row_major(source.into_bytes(header.start)?);
     let pixels = header.pixels(&place, bytes)?;
     Ok(ImageSet {
@@ -55,15 +57,15 @@ pub(super) fn images(source: Source) -> Result<ImageSet> {
     })
 }
 
-/// Reads the labels of an array of shape `[n]` or `[n, 1]`.
+/// Reads the labels of an array of shape `[n]` or `[n, 1]`, n being at most `most`.
 ///
 /// # Errors
 ///
 /// As for [`images`].
-pub(super) fn labels(source: Source) -> Result<Vec<f64>> {
+pub(super) fn labels(source: Source, most: usize) -> Result<Vec<f64>> {
     let place = source.place.clone();
     let header = Header::of(&source)?;
-    check_labels_shape(&place, &header.shape)?;
+    check_labels_shape(&place, &header.shape, most)?;
     let bytes = source.into_bytes(header.start)?;
     header.check_booleans(&place, &bytes)?;
     let elements = bytes.chunks_exact(header.element_bytes);
@@ -321,8 +323,8 @@ fn shape(text: &str) -> Option<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::tests::{npy, write};
-    use crate::data::{Part, read_images, read_labels};
+    use crate::data::Part;
+    use crate::data::tests::{npy, read_images, read_labels, write};
 
     fn images_of(bytes: &[u8]) -> Result<ImageSet> {
         read_images(write(bytes).path(), Part::Test)

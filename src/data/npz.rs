@@ -6,9 +6,10 @@ use std::path::Path;
 
 use zip::ZipArchive;
 
-use super::source::{Source, open_regular};
-use super::{ImageSet, Part, npy, quoted};
+use super::source::Source;
+use super::{Fits, ImageSet, Part, npy, quoted};
 use crate::error::{Error, Result};
+use crate::file::Regular;
 
 /// What arrays of images are called, each with what their labels are called.
 const ROLES: [(&[&str], &[&str]); 4] = [
@@ -81,26 +82,26 @@ impl Meaning {
 /// # Errors
 ///
 /// [`Error::Invalid`] or [`Error::Unsupported`] with what to change.
-pub(super) fn images(path: &Path, part: Part) -> Result<ImageSet> {
+pub(super) fn images(path: &Path, part: Part, fits: &Fits) -> Result<ImageSet> {
     let mut archive = Archive::open(path)?;
     let (name, meaning) = match archive.images_of(part)? {
         Some((name, meaning)) => (name, Some(meaning)),
         None => (archive.only_array_of_images()?, None),
     };
-    let mut set = npy::images(archive.array(&name)?)?;
+    let mut set = npy::images(archive.array(&name)?, fits)?;
     if let Some(labels) = archive.labels_of(meaning)? {
-        set.labels = Some(npy::labels(archive.array(&labels)?)?);
+        set.labels = Some(npy::labels(archive.array(&labels)?, set.count())?);
     }
     set.place = archive.place;
     Ok(set)
 }
 
-/// Reads the labels of an archive: the array that has their name, or its only array.
+/// Reads the labels of an archive, at most `most`: the array that has their name, or its only array.
 ///
 /// # Errors
 ///
 /// As for [`images`].
-pub(super) fn labels(path: &Path, part: Part) -> Result<Vec<f64>> {
+pub(super) fn labels(path: &Path, part: Part, most: usize) -> Result<Vec<f64>> {
     let mut archive = Archive::open(path)?;
     let images = archive.images_of(part)?.map(|(_, meaning)| meaning);
     let by_name = match images {
@@ -117,7 +118,7 @@ pub(super) fn labels(path: &Path, part: Part) -> Result<Vec<f64>> {
             return Err(archive.refuse("no array is named labels, y, y_test or targets"));
         }
     };
-    npy::labels(archive.array(&name)?)
+    npy::labels(archive.array(&name)?, most)
 }
 
 /// An opened archive.
@@ -125,6 +126,8 @@ struct Archive {
     place: String,
     /// The arrays, without the ending `.npy`.
     names: Vec<String>,
+    /// Bytes of the file that are stored.
+    stored: u64,
     zip: ZipArchive<BufReader<File>>,
 }
 
@@ -132,8 +135,8 @@ impl Archive {
     /// Opens an archive and lists its arrays.
     fn open(path: &Path) -> Result<Self> {
         let place = path.display().to_string();
-        let file = BufReader::new(open_regular(path)?);
-        let zip = ZipArchive::new(file).map_err(|error| damaged(&place, &error))?;
+        let Regular { file, stored, .. } = Regular::open(path)?;
+        let zip = ZipArchive::new(BufReader::new(file)).map_err(|error| damaged(&place, &error))?;
         if zip.len() > MAX_MEMBERS {
             return Err(Error::invalid(
                 place,
@@ -145,7 +148,12 @@ impl Archive {
             Some(name.strip_suffix(".npy")?.to_string())
         });
         let names = names.collect();
-        Ok(Self { place, names, zip })
+        Ok(Self {
+            place,
+            names,
+            stored,
+            zip,
+        })
     }
 
     /// Returns the arrays whose name says something that is wanted.
@@ -210,7 +218,7 @@ impl Archive {
     fn array(&mut self, name: &str) -> Result<Source<'_>> {
         let member = self.zip.by_name(&format!("{name}.npy"));
         let member = member.map_err(|error| damaged(&self.place, &error))?;
-        let (length, packed_bytes) = (member.size(), member.compressed_size());
+        let (length, packed_bytes) = (member.size(), member.compressed_size().min(self.stored));
         let place = format!("{}, array {}", self.place, quoted(name));
         Source::new(place, member, length, packed_bytes)
     }
@@ -263,8 +271,8 @@ mod tests {
     use zip::write::{SimpleFileOptions, ZipWriter};
 
     use super::Meaning;
-    use crate::data::tests::{npy, write};
-    use crate::data::{Part, Pixels, read_images, read_labels};
+    use crate::data::tests::{npy, read_images, read_labels, write};
+    use crate::data::{Part, Pixels};
 
     fn archive(method: CompressionMethod, members: &[(&str, Vec<u8>)]) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));

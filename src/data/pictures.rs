@@ -3,16 +3,20 @@
 //! The file has the columns `file,label`; its order is the order of the images. All pictures have
 //! one size and are either gray or colour; alpha is dropped.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::File;
 use std::io::BufReader;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use csv::{ReaderBuilder, Trim};
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
 use super::label_list::{broken, label, text_bytes};
-use super::source::{Source, check_bytes, check_inflation, length_of, open_regular};
-use super::{ImageSet, Pixels, quoted};
+use super::source::{Source, check_bytes, check_inflation};
+use super::{Fits, ImageSet, MOST_IMAGES, Pixels, check_label_count, quoted};
 use crate::error::{Error, Result};
+use crate::file::Regular;
 
 /// The list of pictures in a folder.
 const LIST: &str = "labels.csv";
@@ -24,51 +28,88 @@ const MAX_PIXELS: u64 = 1 << 24;
 /// # Errors
 ///
 /// [`Error::Read`] where a file cannot be opened; [`Error::Invalid`] or [`Error::Unsupported`]
-/// with the picture and what to change.
-pub(super) fn read(folder: &Path) -> Result<ImageSet> {
+/// with the picture and what to change; what `fits` gives.
+pub(super) fn read(folder: &Path, fits: &Fits) -> Result<ImageSet> {
     let place = folder.display().to_string();
-    let entries = entries(folder)?;
-    let mut pixels = Vec::new();
-    let mut labels = Vec::with_capacity(entries.len());
-    let mut shape: Vec<usize> = Vec::new();
-    for (file, label) in &entries {
-        let picture = decode(&folder.join(file))?;
-        if labels.is_empty() {
-            check_bytes(&place, (picture.planar.len() * entries.len()) as u64)?;
-            shape = picture.shape;
-        } else if shape != picture.shape {
-            return Err(Error::invalid(
-                place,
-                format!(
-                    "{} has shape {:?}, {} has {shape:?}: bring all images to one size and colour",
-                    quoted(file),
-                    picture.shape,
-                    quoted(&entries[0].0)
-                ),
-            ));
+    let entries = entries(folder, MOST_IMAGES)?;
+    let (pictures, listed) = pictures(folder, &entries, fits)?;
+    let (shape, elements) = (&pictures[0].shape, pictures[0].shape.iter().product());
+    if let Some(other) = pictures.iter().find(|other| other.shape != *shape) {
+        return Err(Error::invalid(
+            place,
+            format!(
+                "{} has shape {:?}, {} has {shape:?}: bring all images to one size and colour",
+                quoted(other.name),
+                other.shape,
+                quoted(pictures[0].name)
+            ),
+        ));
+    }
+    // A picture that is listed again and again is stored once.
+    let total = entries.len().saturating_mul(elements) as u64;
+    check_bytes(&place, total)?;
+    check_inflation(&place, total, pictures.iter().map(|one| one.stored).sum())?;
+    let mut pixels: Vec<u8> = Vec::with_capacity(total as usize);
+    let mut starts = vec![None; pictures.len()];
+    for index in listed {
+        match starts[index] {
+            Some(start) => pixels.extend_from_within(start..start + elements),
+            None => {
+                starts[index] = Some(pixels.len());
+                pixels.extend(pictures[index].decode()?);
+            }
         }
-        pixels.extend(picture.planar);
-        labels.push(*label);
     }
     Ok(ImageSet {
         place,
-        shape,
+        shape: shape.clone(),
         pixels: Pixels::Integer(pixels),
-        labels: Some(labels),
+        labels: Some(entries.into_iter().map(|entry| entry.1).collect()),
     })
 }
 
-/// Reads the labels of a folder, without its pictures.
+/// Returns the different pictures of a list, at least one, by their headers, and for each entry the
+/// index of its picture.
+fn pictures<'a>(
+    folder: &Path,
+    entries: &'a [(String, f64)],
+    fits: &Fits,
+) -> Result<(Vec<Picture<'a>>, Vec<usize>)> {
+    let mut indices: HashMap<PathBuf, usize> = HashMap::new();
+    let mut pictures = Vec::new();
+    let mut listed = Vec::with_capacity(entries.len());
+    for (name, _) in entries {
+        let path = folder.join(name);
+        let real = path.canonicalize().map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
+        })?;
+        let index = match indices.entry(real) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let picture = Picture::open(path, name)?;
+                fits(&picture.path.display().to_string(), &picture.shape)?;
+                pictures.push(picture);
+                *new.insert(pictures.len() - 1)
+            }
+        };
+        listed.push(index);
+    }
+    Ok((pictures, listed))
+}
+
+/// Reads the labels of a folder, at most `most`, without its pictures.
 ///
 /// # Errors
 ///
 /// As for [`read`].
-pub(super) fn labels(folder: &Path) -> Result<Vec<f64>> {
-    Ok(entries(folder)?.into_iter().map(|entry| entry.1).collect())
+pub(super) fn labels(folder: &Path, most: usize) -> Result<Vec<f64>> {
+    let entries = entries(folder, most)?.into_iter();
+    Ok(entries.map(|entry| entry.1).collect())
 }
 
-/// Returns the files and labels of a folder's list, at least one.
-fn entries(folder: &Path) -> Result<Vec<(String, f64)>> {
+/// Returns the files and labels of a folder's list, at least one and at most `most`.
+fn entries(folder: &Path, most: usize) -> Result<Vec<(String, f64)>> {
     let path = folder.join(LIST);
     let place = path.display().to_string();
     if !path.exists() {
@@ -95,6 +136,7 @@ fn entries(folder: &Path) -> Result<Vec<(String, f64)>> {
         let file = &record[files];
         check_inside(&place, file)?;
         entries.push((file.to_string(), label(&place, &record, labels)?));
+        check_label_count(&place, entries.len(), most)?;
     }
     if entries.is_empty() {
         return Err(Error::invalid(
@@ -121,49 +163,75 @@ fn check_inside(place: &str, file: &str) -> Result<()> {
     ))
 }
 
-/// One decoded picture.
-struct Picture {
+/// A picture as its header announces it.
+struct Picture<'a> {
+    /// As the list has it.
+    name: &'a str,
+    path: PathBuf,
     /// `[height, width]` or `[3, height, width]`.
     shape: Vec<usize>,
-    /// Channel by channel.
-    planar: Vec<u8>,
+    /// Bytes of its file.
+    stored: u64,
 }
 
-/// Decodes a PNG of 8 bits or fewer; palettes become colours.
-fn decode(path: &Path) -> Result<Picture> {
-    let place = path.display().to_string();
-    let file = open_regular(path)?;
-    let file_bytes = length_of(path, &file)?;
+impl<'a> Picture<'a> {
+    /// Reads the header of a PNG of 8 bits or fewer.
+    fn open(path: PathBuf, name: &'a str) -> Result<Self> {
+        let place = path.display().to_string();
+        let Regular { file, stored, .. } = Regular::open(&path)?;
+        let mut decoder = decoder(file);
+        let header = decoder
+            .read_header_info()
+            .map_err(|error| damaged(&place, &error))?;
+        check_header(&place, header, stored)?;
+        let (width, height) = header.size();
+        let size = [height as usize, width as usize];
+        let shape = match header.color_type {
+            ColorType::Grayscale | ColorType::GrayscaleAlpha => size.to_vec(),
+            ColorType::Rgb | ColorType::Rgba | ColorType::Indexed => vec![3, size[0], size[1]],
+        };
+        Ok(Self {
+            name,
+            path,
+            shape,
+            stored,
+        })
+    }
+
+    /// Returns the pixels, channel by channel; palettes become colours.
+    fn decode(&self) -> Result<Vec<u8>> {
+        let place = self.path.display().to_string();
+        let mut decoder = decoder(Regular::open(&self.path)?.file);
+        decoder.set_transformations(Transformations::EXPAND);
+        let mut reader = decoder
+            .read_info()
+            .map_err(|error| damaged(&place, &error))?;
+        let mut bytes = vec![0; reader.output_buffer_size()];
+        let frame = reader
+            .next_frame(&mut bytes)
+            .map_err(|error| damaged(&place, &error))?;
+        bytes.truncate(frame.buffer_size());
+        let samples = frame.color_type.samples();
+        let channels = match self.shape[..] {
+            [channels, _, _] => channels,
+            _ => 1,
+        };
+        let plane = |channel| bytes.iter().skip(channel).step_by(samples).copied();
+        let pixels: Vec<u8> = (0..channels).flat_map(plane).collect();
+        if pixels.len() != self.shape.iter().product::<usize>() {
+            let reason = "is another picture than a moment ago: start again";
+            return Err(Error::invalid(place, reason));
+        }
+        Ok(pixels)
+    }
+}
+
+/// Returns a decoder that leaves aside all but the pixels.
+fn decoder(file: File) -> Decoder<BufReader<File>> {
     let mut decoder = Decoder::new(BufReader::new(file));
-    decoder.set_transformations(Transformations::EXPAND);
     decoder.set_ignore_text_chunk(true);
-    let header = decoder
-        .read_header_info()
-        .map_err(|error| damaged(&place, &error))?;
-    check_header(&place, header, file_bytes)?;
-    let mut reader = decoder
-        .read_info()
-        .map_err(|error| damaged(&place, &error))?;
-    let mut bytes = vec![0; reader.output_buffer_size()];
-    let frame = reader
-        .next_frame(&mut bytes)
-        .map_err(|error| damaged(&place, &error))?;
-    bytes.truncate(frame.buffer_size());
-    let (height, width) = (frame.height as usize, frame.width as usize);
-    let samples = frame.color_type.samples();
-    let channels = match frame.color_type {
-        ColorType::Grayscale | ColorType::GrayscaleAlpha => 1,
-        ColorType::Rgb | ColorType::Rgba | ColorType::Indexed => 3,
-    };
-    Ok(Picture {
-        shape: match channels {
-            1 => vec![height, width],
-            _ => vec![3, height, width],
-        },
-        planar: (0..channels)
-            .flat_map(|channel| bytes.iter().skip(channel).step_by(samples).copied())
-            .collect(),
-    })
+    decoder.set_ignore_iccp_chunk(true);
+    decoder
 }
 
 /// Refuses pictures that are too large, finer than 8 bits, or larger than the file can hold.
@@ -201,7 +269,8 @@ mod tests {
     use png::Encoder;
 
     use super::*;
-    use crate::data::{Part, read_images, read_labels};
+    use crate::data::Part;
+    use crate::data::tests::{read_images, read_labels};
 
     fn png(size: [u32; 2], color: ColorType, depth: BitDepth, data: &[u8]) -> Vec<u8> {
         let mut file = Vec::new();

@@ -10,6 +10,7 @@ use std::path::Path;
 use flate2::read::MultiGzDecoder;
 
 use crate::error::{Error, Result};
+use crate::file::{self, Regular};
 
 /// The largest content, unpacked: 4 GiB.
 pub(super) const MAX_BYTES: u64 = 1 << 32;
@@ -37,15 +38,18 @@ impl<'a> Source<'a> {
     /// file, empty, too large or damaged in its first bytes.
     pub fn open(path: &Path) -> Result<Source<'static>> {
         let place = path.display().to_string();
-        let mut file = open_regular(path)?;
-        let file_bytes = length_of(path, &file)?;
+        let Regular {
+            mut file,
+            length,
+            stored,
+        } = Regular::open(path)?;
         match gzip_length(&mut file).map_err(|error| damaged(&place, &error))? {
-            Some(length) => {
+            Some(unpacked_length) => {
                 // A second member shows as bytes beyond the stated length.
                 let unpacked = MultiGzDecoder::new(BufReader::new(file));
-                Source::new(place, unpacked, length, file_bytes)
+                Source::new(place, unpacked, unpacked_length, stored)
             }
-            None => Source::new(place, file, file_bytes, file_bytes),
+            None => Source::new(place, file, length, stored),
         }
     }
 
@@ -115,6 +119,7 @@ impl<'a> Source<'a> {
         let mut bytes = self.head;
         // One byte more than announced, so that content that runs on shows.
         let left = (self.length + 1).saturating_sub(bytes.len() as u64);
+        bytes.reserve_exact(left as usize);
         self.rest
             .take(left)
             .read_to_end(&mut bytes)
@@ -134,38 +139,6 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Opens a file for reading; folders, pipes and devices are refused before they can block.
-///
-/// # Errors
-///
-/// [`Error::Read`] where the file cannot be opened, [`Error::Invalid`] where it is no file.
-pub(super) fn open_regular(path: &Path) -> Result<File> {
-    let read = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
-    if !std::fs::metadata(path).map_err(read)?.is_file() {
-        return Err(Error::invalid(
-            path.display().to_string(),
-            "is not a regular file: save the data to a file first",
-        ));
-    }
-    File::open(path).map_err(read)
-}
-
-/// Returns the number of bytes of an opened file.
-///
-/// # Errors
-///
-/// [`Error::Read`] where the system does not tell.
-pub(super) fn length_of(path: &Path, file: &File) -> Result<u64> {
-    let metadata = file.metadata().map_err(|source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    })?;
-    Ok(metadata.len())
-}
-
 /// Refuses content above [`MAX_BYTES`].
 ///
 /// # Errors
@@ -182,14 +155,14 @@ pub(super) fn check_bytes(place: &str, length: u64) -> Result<()> {
 }
 
 /// Refuses `length` bytes that are said to come out of so few packed ones that deflate cannot
-/// have packed them.
+/// have packed them, or only to fill the memory.
 ///
 /// # Errors
 ///
 /// [`Error::Invalid`] with both numbers.
 pub(super) fn check_inflation(place: &str, length: u64, packed_bytes: u64) -> Result<()> {
     if length <= packed_bytes.saturating_mul(MAX_INFLATION) {
-        return Ok(());
+        return file::check_inflation(place, length, packed_bytes);
     }
     Err(Error::invalid(
         place,
@@ -287,6 +260,11 @@ mod tests {
         let at = bomb.len() - 4;
         bomb[at..].copy_from_slice(&1000u32.to_le_bytes());
         assert!(failure(&bomb).contains("the 1000 it states"));
+    }
+
+    #[test]
+    fn a_bomb_that_states_its_length_is_left_unread() {
+        assert!(failure(&gzip(&vec![0; 20_000_000])).contains("20000000 bytes from"));
     }
 
     #[test]

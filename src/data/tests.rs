@@ -9,6 +9,16 @@ use tempfile::NamedTempFile;
 
 use super::*;
 
+/// Reads images of any shape.
+pub(super) fn read_images(path: &Path, part: Part) -> Result<ImageSet> {
+    super::read_images(path, part, &|_, _| Ok(()))
+}
+
+/// Reads any number of labels.
+pub(super) fn read_labels(path: &Path, part: Part) -> Result<Vec<f64>> {
+    super::read_labels(path, part, usize::MAX)
+}
+
 /// Classes of digits and of CIFAR-10.
 const TEN: [i64; 10] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9];
 

@@ -2,7 +2,6 @@
 //! integers and corrections are settled one after the other.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::calibration::{Calibration, RangeMethod, output_of};
 use super::images::{Images, float_labels};
@@ -103,7 +102,8 @@ impl Draft {
             offset: calibration.offset.clone(),
             network,
         };
-        let model = Model::read(&recipe.source(None, test, None, None)?)?;
+        let files = recipe.files(None, test, None, None)?;
+        let model = Model::read(&Source::Memory(files))?;
         Ok(Self { recipe, model })
     }
 
@@ -193,16 +193,20 @@ impl Draft {
     ///
     /// What reading it gives.
     pub fn settled(&self, test: &FittedSet, calibration: &Images) -> Result<Model> {
-        Model::read(&self.source(test, calibration, None)?)
+        Model::read(&Source::Memory(self.files(test, calibration, None)?))
     }
 
-    /// Returns the folder's files.
-    fn source(
+    /// Returns the folder's files, by their names.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a number that JSON does not hold.
+    pub fn files(
         &self,
         test: &FittedSet,
         calibration: &Images,
         float_accuracy: Option<f64>,
-    ) -> Result<Source> {
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
         let calibration = calibration.take(MOST_CALIBRATION_IMAGES);
         // Noise is judged by labels: the float network's own will do.
         let calibration = self.model.is_classifier().then(|| {
@@ -216,57 +220,19 @@ impl Draft {
             (calibration.pixels, labels)
         });
         let model = Some(&self.model);
-        self.recipe.source(model, test, calibration, float_accuracy)
-    }
-
-    /// Writes the folder, whole or not at all, and returns the model as read back from it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Write`] that names the folder; what reading it gives.
-    pub fn write(
-        &self,
-        folder: &Path,
-        test: &FittedSet,
-        calibration: &Images,
-        float_accuracy: Option<f64>,
-    ) -> Result<Model> {
-        let Source::Memory(files) = self.source(test, calibration, float_accuracy)? else {
-            unreachable!("a draft lies in memory");
-        };
-        let failed = |source: std::io::Error| Error::Write {
-            path: folder.to_owned(),
-            source,
-        };
-        let parent = match folder.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        };
-        std::fs::create_dir_all(parent).map_err(failed)?;
-        let new = tempfile::Builder::new()
-            .prefix(".import-")
-            .tempdir_in(parent)
-            .map_err(failed)?;
-        for (file, bytes) in &files {
-            std::fs::write(new.path().join(file), bytes).map_err(failed)?;
-        }
-        set_readable(new.path()).map_err(failed)?;
-        std::fs::rename(new.path(), folder).map_err(failed)?;
-        // The folder has gone where it belongs: nothing is left to remove.
-        let _ = new.keep();
-        Model::load(folder)
+        self.recipe.files(model, test, calibration, float_accuracy)
     }
 }
 
 impl Recipe {
     /// Returns the folder's files, with what is settled in `model` where there is one.
-    fn source(
+    fn files(
         &self,
         model: Option<&Model>,
         test: &FittedSet,
         calibration: Option<(&[u8], Vec<u32>)>,
         float_accuracy: Option<f64>,
-    ) -> Result<Source> {
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
         let mut weights = TensorFile::default();
         let mut node = 0;
         let mut layers = Vec::with_capacity(self.network.layers.len());
@@ -328,7 +294,7 @@ impl Recipe {
             (MODEL.to_owned(), json),
             (WEIGHTS.to_owned(), weights.bytes),
         ]);
-        Ok(Source::Memory(files))
+        Ok(files)
     }
 
     /// Returns the class numbers where they are others than those that a reader of the folder takes.
@@ -513,16 +479,4 @@ fn per_channel(values: &[f64]) -> PerChannel {
         }
         values => PerChannel::Each(values.to_vec()),
     }
-}
-
-/// Gives a folder that was made for its owner alone the usual permissions.
-#[cfg(unix)]
-fn set_readable(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn set_readable(_folder: &Path) -> std::io::Result<()> {
-    Ok(())
 }

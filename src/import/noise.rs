@@ -38,7 +38,7 @@ pub fn settle(
 ) -> Result<(Decision, Option<String>)> {
     draft.clear_corrections();
     correct(draft, images)?;
-    let decision = Decision::of_whole(&draft.settled(test, images)?, None, default_target);
+    let decision = Decision::of_whole(&draft.settled(test, images)?, default_target).0;
     let note = widen(draft, images, &default_target(decision.share))?;
     // Other ranges make other integers.
     draft.clear_corrections();

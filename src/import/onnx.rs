@@ -11,7 +11,6 @@ pub mod node;
 pub mod schema;
 pub mod tensor;
 
-use std::fs;
 use std::path::Path;
 
 use prost::Message;
@@ -22,7 +21,7 @@ use self::schema::ModelProto;
 use super::Network;
 use super::fault::{Place, quoted};
 use super::lower::lower;
-use crate::{Error, Result};
+use crate::{Error, Result, file};
 
 pub use graph::Graph;
 pub use node::Node;
@@ -38,23 +37,8 @@ const MOST_BYTES: u64 = 1 << 31;
 /// [`Error::Read`] where the file cannot be read, [`Error::Invalid`] where it is wrong and
 /// [`Error::Unsupported`] where it asks for what this program does not do.
 pub fn read(path: &Path) -> Result<Network> {
-    let failed = |source| Error::Read {
-        path: path.to_path_buf(),
-        source,
-    };
+    let bytes = file::read(path, MOST_BYTES)?;
     let place = path.display().to_string();
-    let metadata = fs::metadata(path).map_err(failed)?;
-    if !metadata.is_file() {
-        return Err(Error::invalid(place, "is no ordinary file"));
-    }
-    if metadata.len() > MOST_BYTES {
-        let length = metadata.len();
-        return Err(Error::invalid(
-            place,
-            format!("{length} bytes; at most {MOST_BYTES} are read"),
-        ));
-    }
-    let bytes = fs::read(path).map_err(failed)?;
     decode(bytes.into(), &place, &Folder::of(path))
 }
 

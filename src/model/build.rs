@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::format::{PerChannel, RawInput, RawLayer, RawOperation, RawQuantisation};
+use super::room::Room;
 use super::tensors::Tensors;
 use super::{Input, Node, channel_size};
 use crate::layer::{
@@ -10,20 +11,23 @@ use crate::layer::{
 };
 use crate::quantise::QuantParams;
 use linear::{build_conv2d, build_dense};
+use windows::{Windows, image_shape, no_room};
 
 /// The most elements of an input or a layer's output.
-pub const MOST_ELEMENTS: usize = 1 << 24;
-/// The most kernel taps of a layer over all its output positions; each takes four bytes.
-const MOST_TAPS: usize = 1 << 28;
+pub const MOST_ELEMENTS: usize = 1 << 22;
 /// The most bits of a quantised activation.
 const MOST_BITS: u32 = 8;
 
 mod linear;
+mod windows;
 
 type Checked<T> = Result<T, String>;
 
 /// The nodes so far, and the values that later layers may read.
-pub struct Builder {
+pub struct Builder<'a> {
+    tensors: &'a Tensors,
+    /// What the layers to come may take.
+    room: Room,
     nodes: Vec<Node>,
     /// By layer name, the network's input as `input`; a flatten is another name and shape.
     values: BTreeMap<String, Value>,
@@ -47,19 +51,28 @@ struct Built {
     operation: Operation,
 }
 
-impl Builder {
+impl<'a> Builder<'a> {
     /// Returns a builder that has the network's input.
-    pub fn new(input: &Input) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// A sentence where the input is too large.
+    pub fn new(input: &Input, tensors: &'a Tensors) -> Checked<Self> {
+        let count = input.scale.len();
+        let room = Room::of(tensors.file_bytes()).after_elements(count);
+        let room = room.ok_or_else(|| no_room(&input.shape))?;
         let image = Value {
             index: 0,
             shape: input.shape.clone(),
         };
-        Self {
+        Ok(Self {
+            tensors,
+            room,
             nodes: Vec::new(),
             values: BTreeMap::from([("input".to_owned(), image.clone())]),
             last: image,
             ranges: vec![input.range()],
-        }
+        })
     }
 
     /// Adds a layer.
@@ -67,7 +80,7 @@ impl Builder {
     /// # Errors
     ///
     /// A sentence on what does not fit.
-    pub fn push(&mut self, raw: RawLayer, tensors: &Tensors) -> Checked<()> {
+    pub fn push(&mut self, raw: RawLayer) -> Checked<()> {
         if self.values.contains_key(&raw.name) {
             return Err(
                 "another layer has the same name, or it is \"input\": names must differ".into(),
@@ -93,7 +106,7 @@ impl Builder {
             }
             inputs.push(other.index);
         }
-        let built = self.build(raw.operation, &input, tensors)?;
+        let built = self.build(raw.operation, &input)?;
         let first = || self.ranges[inputs[0]].clone();
         let range = built.operation.range_after(first);
         let channel_size = match (&built.operation, built.op) {
@@ -166,7 +179,8 @@ impl Builder {
         }
     }
 
-    fn build(&self, raw: RawOperation, input: &Value, tensors: &Tensors) -> Checked<Built> {
+    fn build(&mut self, raw: RawOperation, input: &Value) -> Checked<Built> {
+        let tensors = self.tensors;
         if let Some(linear) = raw.linear() {
             return match raw {
                 RawOperation::Conv2d {
@@ -176,7 +190,8 @@ impl Builder {
                     ..
                 } => {
                     let window = Window { stride, padding };
-                    build_conv2d(&linear, window, groups, &input.shape, tensors)
+                    let shape = &input.shape;
+                    build_conv2d(&linear, window, groups, shape, tensors, &mut self.room)
                 }
                 _ => build_dense(&linear, &input.shape, tensors),
             };
@@ -208,9 +223,11 @@ impl Builder {
                 padding,
             } => self.build_max_pool(kernel, Window { stride, padding }, input),
             RawOperation::Activation { function, output } => {
+                self.take(&input.shape)?;
                 build_activation(function, output, &input.shape)
             }
             RawOperation::Add { range, .. } => {
+                self.take(&input.shape)?;
                 let (channels, count) = (input.shape[0], input.shape.iter().product::<usize>());
                 let range = read_range(&range, channels, tensors)?;
                 Ok(Built {
@@ -225,8 +242,15 @@ impl Builder {
         }
     }
 
+    /// Takes the room of an output.
+    fn take(&mut self, shape: &[usize]) -> Checked<()> {
+        let left = self.room.after_elements(shape.iter().product());
+        self.room = left.ok_or_else(|| no_room(shape))?;
+        Ok(())
+    }
+
     fn build_average_pool(
-        &self,
+        &mut self,
         pool: &AveragePool,
         range: Option<&str>,
         input: &Value,
@@ -234,7 +258,8 @@ impl Builder {
     ) -> Checked<Built> {
         let (channels, size) = image_shape("average_pool", &input.shape)?;
         let kernel = pool.kernel;
-        let output = checked_output(&pool.window, size, kernel, channels, channels)?;
+        let windows = Windows::by_channel(pool.window, channels, size, kernel);
+        let output = windows.output(&mut self.room)?;
         if (0..2).any(|axis| pool.excess[axis] > pool.window.padding[axis + 2]) {
             return Err(format!(
                 "excess {:?} is more than the padding at the bottom and the right, {:?}",
@@ -269,9 +294,14 @@ impl Builder {
         })
     }
 
-    fn build_max_pool(&self, kernel: [usize; 2], window: Window, input: &Value) -> Checked<Built> {
+    fn build_max_pool(
+        &mut self,
+        kernel: [usize; 2],
+        window: Window,
+        input: &Value,
+    ) -> Checked<Built> {
         let (channels, size) = image_shape("max_pool", &input.shape)?;
-        let output = checked_output(&window, size, kernel, channels, channels)?;
+        let output = Windows::by_channel(window, channels, size, kernel).output(&mut self.room)?;
         // Comparisons under encryption need integers of few bits on one scale.
         let quantised = input.index.checked_sub(1).is_some_and(|node| {
             matches!(
@@ -420,43 +450,6 @@ fn read_range(name: &str, channels: usize, tensors: &Tensors) -> Checked<Vec<(f3
     Ok(ranges.iter().map(|&range| range.into()).collect())
 }
 
-fn image_shape(op: &str, shape: &[usize]) -> Checked<(usize, [usize; 2])> {
-    match *shape {
-        [channels, height, width] => Ok((channels, [height, width])),
-        _ => Err(format!(
-            "{op} needs [channels, height, width], but {shape:?} arrives"
-        )),
-    }
-}
-
-/// Returns the output height and width, unless the kernel does not fit, or the output or the list
-/// of kernel taps over all output positions has no place in memory.
-fn checked_output(
-    window: &Window,
-    size: [usize; 2],
-    kernel: [usize; 2],
-    in_channels: usize,
-    out_channels: usize,
-) -> Checked<[usize; 2]> {
-    if kernel.contains(&0) {
-        return Err("kernel must be at least 1 x 1".into());
-    }
-    let output = window.output_size(size, kernel).ok_or_else(|| {
-        format!(
-            "kernel {kernel:?} with stride {:?} and padding {:?} does not fit an image of {size:?}",
-            window.stride, window.padding
-        )
-    })?;
-    let product = |start: usize, factors: &[usize]| {
-        let mut factors = factors.iter().chain(&output);
-        factors.try_fold(start, |product, &factor| product.checked_mul(factor))
-    };
-    let elements = product(out_channels, &[]).filter(|&count| count <= MOST_ELEMENTS);
-    let taps = product(in_channels, &kernel).filter(|&count| count <= MOST_TAPS);
-    elements.and(taps).map(|_| output).ok_or_else(|| {
-        format!("an output of {out_channels} x {output:?} is too large: lower padding or kernel")
-    })
-}
 fn least_common_multiple(left: usize, right: usize) -> usize {
     let (mut divisor, mut rest) = (left, right);
     while rest > 0 {

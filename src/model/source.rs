@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::digest::hex_digest;
 use crate::error::{Error, Result};
+use crate::file;
+
+/// The most bytes of weights or images: 1 GiB.
+const MOST_BYTES: u64 = 1 << 30;
 
 /// A model folder on disk, in memory, or one of those that are compiled in.
 #[derive(Debug, Clone)]
@@ -54,7 +57,7 @@ impl Source {
     ///
     /// [`Error::Invalid`] that lists the embedded models where there is neither.
     pub fn find(path: &Path) -> Result<Self> {
-        if path.join("model.json").is_file() {
+        if path.join("model.json").exists() {
             return Ok(Self::Folder(path.to_owned()));
         }
         let name = path.strip_prefix("models").unwrap_or(path);
@@ -88,23 +91,19 @@ impl Source {
         }
     }
 
-    /// Returns the bytes of a file of the folder.
+    /// Returns the bytes of a file of the folder, at most `most`.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a name that leaves the folder, [`Error::Read`] where there is none.
-    pub fn read(&self, file: &str) -> Result<Cow<'_, [u8]>> {
+    /// [`Error::Invalid`] for a name that leaves the folder, [`Error::Read`] where there is none;
+    /// what [`file::read`] gives.
+    pub fn read(&self, file: &str, most: u64) -> Result<Cow<'_, [u8]>> {
         if Path::new(file).file_name() != Some(file.as_ref()) {
             let reason = format!("{file:?} must be the name of a file beside model.json");
             return Err(Error::invalid(self.place("model.json"), reason));
         }
         match self {
-            Self::Folder(folder) => {
-                let path = folder.join(file);
-                fs::read(&path)
-                    .map(Cow::Owned)
-                    .map_err(|source| Error::Read { path, source })
-            }
+            Self::Folder(folder) => file::read(&folder.join(file), most).map(Cow::Owned),
             Self::Embedded(model) => model
                 .files
                 .iter()
@@ -124,7 +123,7 @@ impl Source {
     ///
     /// As [`Self::read`], and [`Error::Invalid`] where the checksum differs.
     pub fn read_checked(&self, file: &str, sha256: &str) -> Result<Cow<'_, [u8]>> {
-        let bytes = self.read(file)?;
+        let bytes = self.read(file, MOST_BYTES)?;
         let found = hex_digest(&bytes);
         if found.eq_ignore_ascii_case(sha256) {
             return Ok(bytes);

@@ -7,7 +7,10 @@ use super::source::Source;
 use crate::error::{Error, Result};
 
 /// All tensors of a model, finite and inside the file.
-pub struct Tensors(BTreeMap<String, Tensor>);
+pub struct Tensors {
+    by_name: BTreeMap<String, Tensor>,
+    file_bytes: usize,
+}
 
 struct Tensor {
     shape: Vec<usize>,
@@ -19,11 +22,13 @@ impl Tensors {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a wrong checksum, a tensor outside the file, a name given twice, or
-    /// a number that is not finite.
+    /// [`Error::Invalid`] for a wrong checksum, a tensor outside the file, more numbers than
+    /// it holds, a name given twice, or a number that is not finite.
     pub fn read(source: &Source, raw: &RawWeights) -> Result<Self> {
         let bytes = source.read_checked(&raw.file, &raw.sha256)?;
         let mut tensors = BTreeMap::new();
+        // Tensors may share numbers, but not so that they become many.
+        let mut left = bytes.len();
         for tensor in &raw.tensors {
             let place = || format!("{}: tensor {:?}", source.place(&raw.file), tensor.name);
             let count = tensor
@@ -44,6 +49,10 @@ impl Tensors {
                     );
                     Error::invalid(place(), reason)
                 })?;
+            left = left.checked_sub(slice.len()).ok_or_else(|| {
+                let reason = "with those before it holds more numbers than the file";
+                Error::invalid(place(), reason)
+            })?;
             let values: Vec<f32> = slice
                 .as_chunks::<4>()
                 .0
@@ -65,7 +74,15 @@ impl Tensors {
                 return Err(Error::invalid(place(), "named twice in model.json"));
             }
         }
-        Ok(Self(tensors))
+        Ok(Self {
+            by_name: tensors,
+            file_bytes: bytes.len(),
+        })
+    }
+
+    /// Returns the length of the file.
+    pub fn file_bytes(&self) -> usize {
+        self.file_bytes
     }
 
     /// Returns a tensor of D axes with its shape; `expected` fixes some of its sizes.
@@ -79,7 +96,7 @@ impl Tensors {
         expected: [Option<usize>; D],
     ) -> std::result::Result<(&[f32], [usize; D]), String> {
         let tensor = self
-            .0
+            .by_name
             .get(name)
             .ok_or_else(|| format!("tensor {name:?} is missing from weights.tensors"))?;
         let shape: Option<[usize; D]> = tensor.shape.as_slice().try_into().ok();

@@ -27,6 +27,7 @@ impl TestSet {
         let element_count: usize = input.shape.iter().product();
         let place = source.place(&raw.images);
         let bytes = source.read_checked(&raw.images, &raw.images_sha256)?;
+        check_header(&bytes).map_err(|reason| Error::invalid(&place, reason))?;
         let images = ArrayViewD::<u8>::view_npy(&bytes)
             .map_err(|error| Error::invalid(&place, no_array(&error)))?;
         let image_count = images.shape().first().copied().unwrap_or(0);
@@ -108,6 +109,7 @@ impl TestSet {
 
 /// Returns the labels of an array of u8, u16 or u32; wide ones only where there are `count` of them.
 fn read_labels(bytes: &[u8], count: usize) -> std::result::Result<Vec<u32>, String> {
+    check_header(bytes)?;
     match ArrayView1::<u8>::view_npy(bytes) {
         Ok(labels) => Ok(labels.iter().map(|&label| u32::from(label)).collect()),
         Err(error) => wide_labels(bytes, count).ok_or_else(|| no_array(&error)),
@@ -138,6 +140,27 @@ fn wide_labels(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
         return Some(labels.map(|&label| u32::from_le_bytes(label)).collect());
     }
     None
+}
+
+/// Refuses a header that opens more brackets than one of a plain array does: each takes a parser some
+/// of its stack.
+fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
+    const MOST_BRACKETS: usize = 8;
+    let (length, rest) = match bytes {
+        [_, _, _, _, _, _, 1, _, low, high, rest @ ..] => {
+            (usize::from(u16::from_le_bytes([*low, *high])), rest)
+        }
+        [_, _, _, _, _, _, _, _, a, b, c, d, rest @ ..] => {
+            (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest)
+        }
+        _ => return Ok(()),
+    };
+    let header = &rest[..length.min(rest.len())];
+    let brackets = header.iter().filter(|byte| b"([{".contains(byte)).count();
+    match brackets <= MOST_BRACKETS {
+        true => Ok(()),
+        false => Err("no u8 array in .npy format: its header is nested".into()),
+    }
 }
 
 /// Returns the first line of why a file was refused; a syntax error goes on to quote all of it.

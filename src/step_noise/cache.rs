@@ -1,13 +1,15 @@
 //! What was found of a model's step noise, kept beside it.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::Write;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::finder::SHARES;
+use crate::error::Result;
+use crate::file::{self, MOST_TEXT_BYTES};
+use crate::text::from_json;
 
 /// The file in the model's folder.
 const CACHE: &str = "step-noise.json";
@@ -31,15 +33,21 @@ pub struct Cache {
 
 impl Cache {
     /// Reads what a folder keeps; a file that this program has not written counts for nothing.
-    pub fn read(folder: Option<PathBuf>) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// What [`file::read`] gives, unless the file is absent.
+    pub fn read(folder: Option<PathBuf>) -> Result<Self> {
         let path = folder.map(|folder| folder.join(CACHE));
-        let bytes = path.as_ref().and_then(|path| fs::read(path).ok());
-        let known: Option<BTreeMap<String, Found>> =
-            bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Self {
+        let bytes = match &path {
+            Some(path) => file::read_if_there(path, MOST_TEXT_BYTES)?,
+            None => None,
+        };
+        let known: Option<BTreeMap<String, Found>> = bytes.and_then(|bytes| from_json(&bytes).ok());
+        Ok(Self {
             path,
             known: known.unwrap_or_default(),
-        }
+        })
     }
 
     /// Returns what was found.
@@ -67,10 +75,22 @@ impl Cache {
             return Ok(());
         };
         let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        serde_json::to_writer_pretty(&mut file, &self.known)?;
-        file.write_all(b"\n")?;
+        file.write_all(&self.to_json()?)?;
         file.persist(path)?;
         Ok(())
+    }
+
+    /// Returns the file's name and what it would hold; none where nothing was found.
+    pub fn file(&self) -> Option<(String, Vec<u8>)> {
+        let json = self.to_json().ok();
+        let json = json.filter(|_| !self.known.is_empty());
+        Some((CACHE.to_owned(), json?))
+    }
+
+    fn to_json(&self) -> std::io::Result<Vec<u8>> {
+        let mut json = serde_json::to_vec_pretty(&self.known)?;
+        json.push(b'\n');
+        Ok(json)
     }
 }
 
@@ -86,7 +106,7 @@ mod tests {
             loss: 0.001,
             images: 1000,
         };
-        let read = || Cache::read(Some(folder.path().to_owned()));
+        let read = || Cache::read(Some(folder.path().to_owned())).expect("readable");
         let mut cache = read();
         assert_eq!(cache.get("a"), None);
         cache.put("a".into(), found(SHARES[1]));
@@ -95,13 +115,13 @@ mod tests {
         assert_eq!(read().get("a"), Some(found(SHARES[1])));
         // No share that this program tries.
         assert_eq!(read().get("b"), None);
-        fs::write(folder.path().join(CACHE), "{").expect("writable");
+        std::fs::write(folder.path().join(CACHE), "{").expect("writable");
         assert_eq!(read().get("a"), None);
     }
 
     #[test]
     fn without_a_folder_nothing_is_kept() {
-        let mut cache = Cache::read(None);
+        let mut cache = Cache::default();
         let found = Found {
             share: SHARES[0],
             loss: 0.0,
@@ -109,5 +129,9 @@ mod tests {
         };
         cache.put("a".into(), found);
         assert!(cache.write().is_ok());
+        let (name, json) = cache.file().expect("something");
+        assert_eq!(name, CACHE);
+        assert!(json.ends_with(b"}\n"));
+        assert_eq!(Cache::default().file(), None);
     }
 }

@@ -11,6 +11,7 @@ use crate::answer::Answer;
 use crate::compile::{Target, compile_placement};
 use crate::digest::hex_digest;
 use crate::ending::Ending;
+use crate::error::Error;
 use crate::model::Model;
 use crate::placement::{Placement, Segment};
 use crate::units;
@@ -40,21 +41,26 @@ pub struct Finder<'a> {
 }
 
 /// Why no share is looked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Unsought {
     /// There is nothing to judge noise by: no classes, or no calibration images.
     Nothing,
     TooLarge,
+    /// What was found before cannot be read.
+    Unreadable(Error),
 }
 
 impl fmt::Display for Unsought {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Nothing => "there are no images to find the most that keeps the accuracy on",
-            Self::TooLarge => {
-                "on a network of this size the most that keeps the accuracy is not looked for"
+        match self {
+            Self::Nothing => {
+                f.write_str("there are no images to find the most that keeps the accuracy on")
             }
-        })
+            Self::TooLarge => f.write_str(
+                "on a network of this size the most that keeps the accuracy is not looked for",
+            ),
+            Self::Unreadable(error) => error.fmt(f),
+        }
     }
 }
 
@@ -79,7 +85,7 @@ impl<'a> Finder<'a> {
             model,
             calibrating,
             images: (0..count).collect(),
-            cache: Cache::read(folder),
+            cache: Cache::read(folder).map_err(Unsought::Unreadable)?,
         })
     }
 
@@ -177,27 +183,25 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Decides for a model, whose folder keeps what is found, if it has one.
-    pub fn of_whole(
-        model: &Model,
-        folder: Option<PathBuf>,
-        target: impl Fn(f64) -> Target,
-    ) -> Self {
+    /// Decides for a model, and returns what its folder is to keep of what is found.
+    pub fn of_whole(model: &Model, target: impl Fn(f64) -> Target) -> (Self, Cache) {
         let mut decision = Self {
             share: DEFAULT_STEP_NOISE,
             why: None,
         };
-        match Finder::new(model, folder) {
+        let mut cache = Cache::default();
+        match Finder::new(model, None) {
             Err(Unsought::Nothing) => {}
-            Err(unsought @ Unsought::TooLarge) => decision.why = Some(unsought.to_string()),
+            Err(unsought) => decision.why = Some(unsought.to_string()),
             Ok(mut finder) => {
                 if let Some(found) = finder.find(&Segment::whole(model.layer_count()), target) {
                     decision.share = found.share;
                     decision.why = Some(found.to_string());
                 }
+                cache = finder.cache;
             }
         }
-        decision
+        (decision, cache)
     }
 }
 

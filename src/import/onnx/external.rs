@@ -3,25 +3,36 @@
 //! Such a file must lie within the model's folder, links followed: a model out of the network must
 //! not be able to read anything else.
 
-use std::fs::File;
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 use prost::bytes::Bytes;
 
 use super::schema::StringStringEntry;
+use crate::Error;
+use crate::file::{Regular, check_inflation};
 use crate::import::fault::{Outcome, invalid, quoted, unsupported};
 
+/// Bytes that constants may share, however short the file that they share.
+const SHARED_BYTES: u64 = 1 << 20;
+
 /// The folder that external numbers may come from.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Folder {
     path: Option<PathBuf>,
+    /// Bytes read of each file so far.
+    read: RefCell<HashMap<PathBuf, u64>>,
 }
 
 impl Folder {
     /// Returns a folder that holds nothing, for a model that is no file.
     pub fn none() -> Self {
-        Self { path: None }
+        Self {
+            path: None,
+            read: RefCell::default(),
+        }
     }
 
     /// Returns the folder that the model lies in.
@@ -31,6 +42,7 @@ impl Folder {
             .filter(|parent| !parent.as_os_str().is_empty());
         Self {
             path: Some(parent.unwrap_or(Path::new(".")).to_path_buf()),
+            read: RefCell::default(),
         }
     }
 
@@ -60,8 +72,39 @@ impl Folder {
             ));
         }
         let path = inside(folder, location)?;
-        read_part(&path, offset, byte_count)
+        self.part(path, offset, byte_count)
             .or_else(|reason| invalid(format!("external file {}: {reason}", quoted(location))))
+    }
+
+    /// Returns a part of a file, whose length is checked before memory is taken for it.
+    fn part(&self, path: PathBuf, offset: u64, byte_count: usize) -> Result<Bytes, String> {
+        let text = |error: std::io::Error| error.to_string();
+        let reason = |error: Error| match error {
+            Error::Invalid { reason, .. } => reason,
+            error => error.to_string(),
+        };
+        let Regular {
+            mut file,
+            length,
+            stored,
+        } = Regular::open(&path).map_err(reason)?;
+        let end = offset.checked_add(byte_count as u64);
+        if end.is_none_or(|end| end > length) {
+            return Err(format!(
+                "{byte_count} bytes from {offset} on, but it has {length}"
+            ));
+        }
+        check_inflation("", length, stored).map_err(reason)?;
+        let mut files = self.read.borrow_mut();
+        let read = files.entry(path).or_default();
+        *read += byte_count as u64;
+        if *read > length.max(SHARED_BYTES) {
+            return Err(format!("its {length} bytes are read more than once"));
+        }
+        file.seek(SeekFrom::Start(offset)).map_err(text)?;
+        let mut bytes = vec![0; byte_count];
+        file.read_exact(&mut bytes).map_err(text)?;
+        Ok(bytes.into())
     }
 }
 
@@ -95,27 +138,6 @@ fn inside(folder: &Path, location: &str) -> Outcome<PathBuf> {
         )),
         Err(error) => invalid(format!("external file {}: {error}", quoted(location))),
     }
-}
-
-/// Returns a part of a file, whose length is checked before memory is taken for it.
-fn read_part(path: &Path, offset: u64, byte_count: usize) -> Result<Bytes, String> {
-    let text = |error: std::io::Error| error.to_string();
-    let mut file = File::open(path).map_err(text)?;
-    let metadata = file.metadata().map_err(text)?;
-    if !metadata.is_file() {
-        return Err("is no ordinary file".into());
-    }
-    let end = offset.checked_add(byte_count as u64);
-    if end.is_none_or(|end| end > metadata.len()) {
-        let length = metadata.len();
-        return Err(format!(
-            "{byte_count} bytes from {offset} on, but it has {length}"
-        ));
-    }
-    file.seek(SeekFrom::Start(offset)).map_err(text)?;
-    let mut bytes = vec![0; byte_count];
-    file.read_exact(&mut bytes).map_err(text)?;
-    Ok(bytes.into())
 }
 
 #[cfg(test)]

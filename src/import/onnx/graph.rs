@@ -17,7 +17,7 @@ const MOST_NODES: usize = 100_000;
 const MOST_OUTPUTS: usize = 16;
 
 /// The most elements of one input image or intermediate value.
-pub const MOST_ACTIVATIONS: usize = 1 << 24;
+pub const MOST_ACTIVATIONS: usize = 1 << 22;
 
 /// The domains whose operators are known; the empty one is ONNX's own.
 const DOMAINS: [&str; 6] = [

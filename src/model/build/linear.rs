@@ -1,9 +1,11 @@
 //! Dense layers and convolutions: weights and per-channel numbers from their tensors.
 
-use super::{Built, Checked, MOST_BITS, checked_output, image_shape, read_range, spread};
+use super::windows::{Windows, image_shape};
+use super::{Built, Checked, MOST_BITS, read_range, spread};
 use crate::layer::{Conv2d, Dense, Geometry, Image, Linear, Operation, Window};
 use crate::linear_map::LinearMap;
 use crate::model::format::RawLinear;
+use crate::model::room::Room;
 use crate::model::tensors::Tensors;
 
 /// Builds a dense layer.
@@ -33,13 +35,14 @@ pub(super) fn build_dense(
     })
 }
 
-/// Builds a convolution.
+/// Builds a convolution, for which room is taken.
 pub(super) fn build_conv2d(
     raw: &RawLinear<'_>,
     window: Window,
     groups: usize,
     shape: &[usize],
     tensors: &Tensors,
+    room: &mut Room,
 ) -> Checked<Built> {
     let (in_channels, size) = image_shape("conv2d", shape)?;
     if groups == 0 || !in_channels.is_multiple_of(groups) {
@@ -55,7 +58,15 @@ pub(super) fn build_conv2d(
         ));
     }
     let kernel = [height, width];
-    let output = checked_output(&window, size, kernel, in_channels, out_channels)?;
+    let windows = Windows {
+        window,
+        in_channels,
+        out_channels,
+        groups,
+        size,
+        kernel,
+    };
+    let output = windows.output(room)?;
     let conv = Conv2d {
         weights: weights.to_vec(),
         out_channels,
