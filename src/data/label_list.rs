@@ -3,9 +3,9 @@
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::quoted;
 use super::source::Source;
 use crate::error::{Error, Result};
+use crate::foreign::quoted;
 
 /// The largest text file: room for ten million labels.
 pub(super) const MAX_TEXT_BYTES: u64 = 1 << 26;

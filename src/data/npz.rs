@@ -7,8 +7,9 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::source::{Source, open_regular};
-use super::{ImageSet, Part, npy, quoted};
+use super::{ImageSet, Part, npy};
 use crate::error::{Error, Result};
+use crate::foreign::quoted;
 
 /// What arrays of images are called, each with what their labels are called.
 const ROLES: [(&[&str], &[&str]); 4] = [

@@ -11,8 +11,9 @@ use png::{BitDepth, ColorType, Decoder, Transformations};
 
 use super::label_list::{broken, label, text_bytes};
 use super::source::{Source, check_bytes, check_inflation, length_of, open_regular};
-use super::{ImageSet, Pixels, quoted};
+use super::{ImageSet, Pixels};
 use crate::error::{Error, Result};
+use crate::foreign::quoted;
 
 /// The list of pictures in a folder.
 const LIST: &str = "labels.csv";

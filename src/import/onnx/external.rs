@@ -10,7 +10,8 @@ use std::path::{Component, Path, PathBuf};
 use prost::bytes::Bytes;
 
 use super::schema::StringStringEntry;
-use crate::import::fault::{Outcome, invalid, quoted, unsupported};
+use crate::foreign::quoted;
+use crate::import::fault::{Outcome, invalid, unsupported};
 
 /// The folder that external numbers may come from.
 #[derive(Debug, Clone)]
