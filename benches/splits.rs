@@ -9,6 +9,7 @@ use std::time::Duration;
 use criterion::{Criterion, SamplingMode};
 use splitbench::agreement::within_error_model;
 use splitbench::program::NoiseSeed;
+use splitbench::progress::tell;
 use splitbench::session::Session;
 use splitbench::settings::{Overrides, Settings};
 
@@ -19,7 +20,7 @@ fn main() {
         .measurement_time(Duration::from_millis(1))
         .configure_from_args();
     if let Err(error) = bench_splits(&mut criterion) {
-        eprintln!("splitbench: {error}");
+        tell(&format!("splitbench: {error}"));
         std::process::exit(error.exit_code().into());
     }
     criterion.final_summary();
@@ -33,7 +34,7 @@ fn bench_splits(criterion: &mut Criterion) -> splitbench::Result<()> {
             splits: Some(file),
             ..Overrides::default()
         },
-        &|line| eprintln!("{line}"),
+        &tell,
     )?;
     let target = settings.target()?;
     let mut group = criterion.benchmark_group(&model.name);

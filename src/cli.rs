@@ -34,6 +34,7 @@ use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
 use crate::error::{Error, Result};
 use crate::explain::explain;
+use crate::foreign::shown;
 use crate::model::{Granularity, Model};
 use crate::placement::{Party, Placement};
 use crate::plot::{draw_results, hosts};
@@ -222,12 +223,25 @@ pub fn run(cli: Cli) -> Result<()> {
     }
 }
 
-/// Prints lines to standard output; a reader that has heard enough, `head` say, is no error.
+/// Reads the command line. Ends the program where it asks for help, or cannot be read.
+pub fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        if !error.use_stderr() {
+            error.exit();
+        }
+        // It repeats what was typed, and a shell types names of files.
+        error.render().to_string().lines().for_each(tell);
+        std::process::exit(error.exit_code())
+    })
+}
+
+/// Prints lines to standard output, one for each, whatever names they hold; a reader that has heard
+/// enough, `head` say, is no error.
 fn print(lines: impl IntoIterator<Item = String>) -> Result<()> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     let mut lines = lines.into_iter();
     let written = lines
-        .try_for_each(|line| writeln!(stdout, "{line}"))
+        .try_for_each(|line| writeln!(stdout, "{}", shown(&line)))
         .and_then(|()| stdout.flush());
     match written {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::Write {

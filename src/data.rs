@@ -249,17 +249,5 @@ fn check_label_count(place: &str, count: usize, most: usize) -> Result<()> {
     Err(Error::invalid(place, reason))
 }
 
-/// Returns a cell of a text file for an error message: quoted, on one line and short.
-fn quoted(text: &str) -> String {
-    const SHOWN: usize = 40;
-    let ellipsis = if text.chars().nth(SHOWN).is_some() {
-        "…"
-    } else {
-        ""
-    };
-    let shown: String = text.chars().take(SHOWN).collect();
-    format!("{shown:?}{ellipsis}")
-}
-
 #[cfg(test)]
 mod tests;

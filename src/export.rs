@@ -150,6 +150,12 @@ fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Pro
 }
 
 impl Table {
+    /// Returns all that the table says.
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let cells = self.header.iter().chain(self.rows.iter().flatten());
+        cells.chain([&self.caption])
+    }
+
     fn of(rows: &[&SplitRow], columns: &[Column]) -> Self {
         let cells: Vec<Vec<Value>> = rows
             .iter()

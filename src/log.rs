@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::results::write_whole;
 use crate::file::{self, MOST_RECORD_BYTES};
+use crate::results::write_whole;
 use crate::row::Status;
 use crate::settings::Settings;
 use crate::stage::Stage;
@@ -272,7 +272,6 @@ fn read_text(folder: &Path) -> Result<Vec<u8>> {
     let path = folder.join(FILE_NAME);
     let text = file::read_if_there(&path, MOST_RECORD_BYTES)?;
     Ok(text.unwrap_or_default())
-    }
 }
 
 /// Reads a log that must be sound, but for a torn last line.

@@ -2,14 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
-use splitbench::cli::{self, Cli};
+use splitbench::cli;
 use splitbench::cpu;
 use splitbench::progress::tell;
 
 fn main() -> ExitCode {
     // First of all: on another CPU the next vectorised loop would be an illegal instruction.
-    match cpu::check().and_then(|()| cli::run(Cli::parse())) {
+    match cpu::check().and_then(|()| cli::run(cli::parse())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tell(&format!("splitbench: {error}"));

@@ -94,6 +94,7 @@ pub fn draw_charts(rows: &[SplitRow], folder: &Path) -> Result<Vec<PathBuf>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foreign::{EVIL, is_hidden};
     use fixture::{finished, row, sweep};
 
     #[test]
@@ -133,6 +134,32 @@ mod tests {
                 let scene = chart(rows);
                 assert!(scene.says(&format!("{} split", rows.len())), "{name}");
                 scene.assert_texts_are_apart();
+            }
+        }
+    }
+
+    #[test]
+    fn evil_names_are_drawn_as_text() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in EVIL {
+            let mut rows = sweep(2);
+            for row in &mut rows {
+                row.model = name.into();
+                row.reason = Some(name.into());
+                row.host = Some(name.into());
+            }
+            rows[1].status = name.into();
+            rows[2].placement = name.into();
+            for (chart, draw) in CHARTS {
+                let scene = draw(&rows);
+                let path = folder.path().join("chart.svg");
+                render::write_svg(&scene, &path).unwrap();
+                let svg = std::fs::read_to_string(&path).unwrap();
+                assert!(!svg.replace('\n', "").contains(is_hidden), "{chart}: {svg}");
+                assert!(
+                    !svg.contains("<img") && !svg.contains("<!--"),
+                    "{chart}: {svg}"
+                );
             }
         }
     }

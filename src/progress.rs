@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
 use crate::advance::Advance;
+use crate::foreign;
 use crate::log::VisitEnd;
 use crate::projection::Expected;
 use crate::remaining::Remaining;
@@ -20,9 +21,9 @@ use crate::visit::Visit;
 /// Set by Ctrl-C and termination signals.
 pub static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-/// Writes one line to standard error, with spaces for line breaks and other control characters.
+/// Writes one line to standard error, which shows its letters and has a readable length.
 pub fn tell(line: &str) {
-    let line = line.replace(char::is_control, " ");
+    let line = foreign::line(line);
     // Nobody may be reading; that is no reason to stop.
     let _ = writeln!(std::io::stderr(), "{line}");
 }
@@ -119,9 +120,9 @@ impl Observer for Progress {
         match &self.bar {
             Some(bar) => {
                 let (done, all) = (advance.channels_done, advance.channels);
-                bar.set_message(format!(
+                bar.set_message(foreign::line(&format!(
                     "{placement}  {layer}, channel {done} of {all}; {percent:.0} %, {left} left of it"
-                ));
+                )));
                 bar.tick();
             }
             // In a log file a line a layer is enough.
@@ -152,7 +153,10 @@ impl Observer for Progress {
             Some(bar) => {
                 bar.inc(1);
                 if end.reason.is_some() {
-                    bar.println(format!("{}  {outcome}", end.visit.placement));
+                    bar.println(foreign::line(&format!(
+                        "{}  {outcome}",
+                        end.visit.placement
+                    )));
                 }
             }
             None => {

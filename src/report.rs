@@ -95,6 +95,7 @@ fn title(rows: &[SplitRow]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foreign::{is_hidden, shown};
     use fixture::contents;
 
     /// What an element's start tag says, in the order of the page.
@@ -200,13 +201,16 @@ mod tests {
 
     #[test]
     fn hostile_names_stay_text() {
-        const HOSTILE: &str = "</script><img src=x onerror=alert(1)>\u{2028}{{script}}<!--\"'&";
+        const HOSTILE: &str =
+            "</script><img src=x onerror=alert(1)>\u{1b}[2J\u{202e}\u{2028}{{script}}<!--\"'&";
         let mut contents = contents(2);
         for row in &mut contents.splits {
             row.model = HOSTILE.into();
             row.reason = Some(HOSTILE.into());
             row.host = Some(HOSTILE.into());
             row.parameter_set = HOSTILE.into();
+            row.log2_p_fail_is = HOSTILE.into();
+            row.exposure_is = HOSTILE.into();
         }
         contents.splits[1].status = HOSTILE.into();
         for row in &mut contents.layers {
@@ -217,12 +221,34 @@ mod tests {
         environment["command"] = HOSTILE.into();
         environment["machine"] = serde_json::json!({ "cpu": HOSTILE, HOSTILE: HOSTILE });
         let page = page(&contents);
-        assert!(!page.contains("<img") && !page.contains('\u{2028}'));
+        assert!(!page.contains("<img"));
+        assert!(!page.replace('\n', "").contains(is_hidden));
         assert_eq!(page.matches("</script>").count(), 2);
         assert_eq!(page.matches("<!--").count(), 0);
-        assert_eq!(figures_in(&page)["model"], HOSTILE);
+        assert_eq!(figures_in(&page)["model"], *shown(HOSTILE));
         // What looks like a place of the template is not filled.
         assert!(page.contains("{{script}}"));
+    }
+
+    #[test]
+    fn the_proposed_command_quotes_what_a_shell_would_run() {
+        let script = script();
+        let (_, body) = script.split_once("function shellWord").unwrap();
+        let (body, _) = body.split_once("\n}\n").unwrap();
+        let runtime = rquickjs::Runtime::new().unwrap();
+        let context = rquickjs::Context::full(&runtime).unwrap();
+        for (word, quoted) in [
+            ("models/digits-cnn", "models/digits-cnn"),
+            ("$(x) `y` ; z", "'$(x) `y` ; z'"),
+            ("it's", "'it'\\''s'"),
+            ("-x", "'-x'"),
+            ("a\\", "'a\\'"),
+            ("", "''"),
+        ] {
+            let call = format!("(function shellWord{body}\n}})({})", Value::from(word));
+            let found: String = context.with(|context| context.eval(call)).unwrap();
+            assert_eq!(found, quoted);
+        }
     }
 
     #[test]

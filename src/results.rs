@@ -10,10 +10,12 @@ use serde::de::DeserializeOwned;
 mod exposed;
 mod failed;
 mod splits;
+mod table;
 
 use exposed::{with_closed_forms, with_exposure};
 use failed::with_failures;
 pub use splits::read_splits;
+pub use table::write_csv;
 
 use crate::deviation::Deviations;
 use crate::drift::{NOISY, Pace};
@@ -30,8 +32,8 @@ use crate::placement::Placement;
 use crate::row::{ExposureRow, LayerRow, SampleRow, SplitRow, StageRow, Status};
 use crate::settings::Settings;
 use crate::statistics::{Interval, Summary, log_mean_of_groups, outlier_count, summarise};
-use crate::visit::Visit;
 use crate::text::check_columns;
+use crate::visit::Visit;
 use crate::worker::{Finished, LayerDeviations, Sample};
 
 pub const SAMPLES: &str = "samples.csv";
@@ -446,15 +448,16 @@ pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let bytes = file::read(path, MOST_RECORD_BYTES)?;
     check_columns(&bytes).map_err(refused)?;
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
-    let mut columns = reader.headers().map_err(invalid)?.iter();
-    if !columns.any(|column| column == "placement") {
+    let header = reader.headers().map_err(invalid)?.clone();
+    if !header.iter().any(|column| column == "placement") {
         let reason = "no column is called placement: this is no table of a sweep";
         return Err(refused(reason.into()));
     }
     let most_rows = (ROWS_BYTES + ROW_MULTIPLE * bytes.len()) / size_of::<T>().max(1);
     let mut rows = Vec::new();
-    for row in reader.deserialize() {
-        rows.push(row.map_err(invalid)?);
+    for record in reader.records() {
+        let record = table::as_meant(record.map_err(invalid)?);
+        rows.push(record.deserialize(Some(&header)).map_err(invalid)?);
         if rows.len() > most_rows {
             let reason = format!("more than {most_rows} rows that say next to nothing");
             return Err(refused(reason));
@@ -475,39 +478,6 @@ pub fn read_table<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<
         return Err(Error::invalid(path.display().to_string(), reason));
     }
     read_csv(&path)
-}
-
-/// Writes rows below a header that is there also without rows.
-///
-/// # Errors
-///
-/// [`Error::Write`]; the old file then still stands.
-pub fn write_csv<T: Serialize + Default>(path: &Path, rows: &[T]) -> Result<()> {
-    let csv = match rows {
-        [] => header_of::<T>(),
-        rows => to_csv(rows),
-    };
-    match csv {
-        Ok(bytes) => write_whole(path, &bytes),
-        Err(source) => Err(Error::Write {
-            path: path.to_owned(),
-            source,
-        }),
-    }
-}
-
-fn to_csv(rows: &[impl Serialize]) -> std::io::Result<Vec<u8>> {
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    rows.iter().try_for_each(|row| writer.serialize(row))?;
-    writer.into_inner().map_err(csv::IntoInnerError::into_error)
-}
-
-/// Returns the header line of a table.
-fn header_of<T: Serialize + Default>() -> std::io::Result<Vec<u8>> {
-    let mut csv = to_csv(&[T::default()])?;
-    let end = csv.iter().position(|&byte| byte == b'\n');
-    csv.truncate(end.map_or(0, |end| end + 1));
-    Ok(csv)
 }
 
 /// Writes pretty JSON.

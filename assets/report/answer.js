@@ -106,6 +106,11 @@ function nearestWords(conditions) {
   return ["The nearest is ", splitLink(split), `. ${figureWords(split, conditions)}. `];
 }
 
+// A word as a shell reads it, whatever a folder is called.
+function shellWord(word) {
+  return /^[\w./,:@%+][\w./,:@%+-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+}
+
 // The split that gives away least, as far as is known, at its time, and the settings
 // that the sweep ran without.
 function hidesMore(split, network, conditions) {
@@ -121,8 +126,8 @@ function hidesMore(split, network, conditions) {
     answer === "label" || !split.placement.endsWith("S") ? null : "--answer label",
     ...["bootstrap", "rerandomise"].filter((word) => word !== protect).map((word) => `--protect ${word}`),
   ].filter(Boolean);
-  const model = figures.model_folder ? ` --model ${figures.model_folder}` : "";
-  const command = `splitbench sweep${model} --placement ${split.placement} ${unused[0]}`;
+  const model = figures.model_folder ? ` --model ${shellWord(figures.model_folder)}` : "";
+  const command = `splitbench sweep${model} --placement ${shellWord(split.placement)} ${unused[0]}`;
   words.push("Settings that change what answers tell of the weights, not used in this sweep: ");
   words.push(...unused.flatMap((option, at) => [at === 0 ? "" : ", ", html("code", {}, option)]), "; as in ", html("code", {}, command), ".");
   return words;

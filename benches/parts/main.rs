@@ -21,6 +21,7 @@ use splitbench::fhe::keys::{EvaluationKey, SecretKey, SeededEvaluationKey};
 use splitbench::fhe::packed::extract;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::linear_map::Row;
+use splitbench::progress::tell;
 
 use reference::Reference;
 
@@ -44,7 +45,7 @@ fn main() {
         None => bench_parts(&mut criterion),
     };
     if let Err(error) = result {
-        eprintln!("splitbench: {error}");
+        tell(&format!("splitbench: {error}"));
         std::process::exit(error.exit_code().into());
     }
 }

@@ -189,7 +189,9 @@ fn tables(choice: &Choice<'_>, priced: bool) -> Vec<String> {
         .ranked
         .first()
         .and_then(|best| best.row.failure_words());
-    lines.extend(failure.map(|words| format!("\nof the best: {words}")));
+    if let Some(words) = failure {
+        lines.extend([String::new(), format!("of the best: {words}")]);
+    }
     lines
 }
 

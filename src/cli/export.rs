@@ -39,6 +39,6 @@ pub fn run(arguments: ExportArguments) -> Result<()> {
     })?;
     match arguments.out {
         Some(path) => write_whole(&path, table.as_bytes()),
-        None => print([table.trim_end().to_owned()]),
+        None => print(table.lines().map(str::to_owned)),
     }
 }

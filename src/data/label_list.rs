@@ -3,9 +3,10 @@
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
+use super::check_label_count;
 use super::source::Source;
-use super::{check_label_count, quoted};
 use crate::error::{Error, Result};
+use crate::foreign::quoted;
 use crate::text::check_columns;
 
 /// The largest text file: room for ten million labels.

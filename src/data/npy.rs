@@ -5,10 +5,9 @@
 //! stack.
 
 use super::source::Source;
-use super::{
-    Fits, ImageSet, Pixels, check_images_shape, check_labels_shape, element_count, quoted,
-};
+use super::{Fits, ImageSet, Pixels, check_images_shape, check_labels_shape, element_count};
 use crate::error::{Error, Result};
+use crate::foreign::quoted;
 
 /// The bytes that every `.npy` file begins with.
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";

@@ -7,9 +7,10 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::source::Source;
-use super::{Fits, ImageSet, Part, npy, quoted};
+use super::{Fits, ImageSet, Part, npy};
 use crate::error::{Error, Result};
 use crate::file::Regular;
+use crate::foreign::quoted;
 
 /// What arrays of images are called, each with what their labels are called.
 const ROLES: [(&[&str], &[&str]); 4] = [

@@ -14,9 +14,10 @@ use png::{BitDepth, ColorType, Decoder, Transformations};
 
 use super::label_list::{broken, label, text_bytes};
 use super::source::{Source, check_bytes, check_inflation};
-use super::{Fits, ImageSet, MOST_IMAGES, Pixels, check_label_count, quoted};
+use super::{Fits, ImageSet, MOST_IMAGES, Pixels, check_label_count};
 use crate::error::{Error, Result};
 use crate::file::Regular;
+use crate::foreign::quoted;
 
 /// The list of pictures in a folder.
 const LIST: &str = "labels.csv";

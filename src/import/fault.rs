@@ -1,5 +1,6 @@
 //! What is wrong with a part of a file, before it is known where that part stands.
 
+use crate::foreign::{LONGEST_LINE, shortened};
 use crate::{Error, Result};
 
 /// The result of reading one part of a file.
@@ -21,11 +22,11 @@ impl Fault {
         match self {
             Self::Invalid(reason) => Error::Invalid {
                 place,
-                reason: shortened(&reason, LONGEST_REASON),
+                reason: shortened(&reason, LONGEST_LINE),
             },
             Self::Unsupported(reason) => Error::Unsupported {
                 place,
-                reason: shortened(&reason, LONGEST_REASON),
+                reason: shortened(&reason, LONGEST_LINE),
             },
         }
     }
@@ -62,37 +63,5 @@ pub trait Place<T> {
 impl<T> Place<T> for Outcome<T> {
     fn place(self, place: impl FnOnce() -> String) -> Result<T> {
         self.map_err(|fault| fault.at(place()))
-    }
-}
-
-/// The most letters of a reason: a file may make lists of any length.
-const LONGEST_REASON: usize = 400;
-
-/// The most letters of a name.
-const LONGEST_NAME: usize = 80;
-
-/// Returns the start of a text, marked where it was cut.
-fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    }
-}
-
-/// Returns a name out of a file as an error may show it: short and on one line.
-pub fn quoted(name: &str) -> String {
-    let name = shortened(name, LONGEST_NAME);
-    let text: String = name.chars().flat_map(char::escape_debug).collect();
-    format!("\"{text}\"")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_shown_short_and_on_one_line() {
-        assert_eq!(quoted("a\nb"), "\"a\\nb\"");
-        assert!(quoted(&"x".repeat(5000)).chars().count() < 90);
     }
 }

@@ -37,10 +37,11 @@ use self::draft::Draft;
 use self::layout::Layout;
 use self::value::{Constant, Integers, Scores, Value, Wire};
 use super::Network;
-use super::fault::{Outcome, Place, invalid, quoted, unsupported};
+use super::fault::{Outcome, Place, invalid, unsupported};
 use super::network::Tail;
 use super::onnx::{Graph, Node, Tensor};
 use crate::Result;
+use crate::foreign::quoted;
 
 /// Returns the network of a graph.
 ///

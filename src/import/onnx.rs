@@ -19,8 +19,9 @@ use prost::bytes::Bytes;
 use self::external::Folder;
 use self::schema::ModelProto;
 use super::Network;
-use super::fault::{Place, quoted};
+use super::fault::Place;
 use super::lower::lower;
+use crate::foreign::quoted;
 use crate::{Error, Result, file};
 
 pub use graph::Graph;

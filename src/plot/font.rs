@@ -8,6 +8,8 @@ use std::sync::OnceLock;
 
 use plotters::style::{FontDesc, FontFamily, FontStyle, register_font};
 
+use crate::foreign::shown;
+
 /// A typeface of the charts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Face {
@@ -57,10 +59,11 @@ pub(crate) fn register() -> Result<(), String> {
         .clone()
 }
 
-/// Returns the width of a text set at `em`.
+/// Returns the width of a text set at `em`, as it is shown.
 ///
 /// Without registered faces, where no chart is drawn either, the width is a generous guess.
 pub(crate) fn width(text: &str, face: Face, em: f64) -> f64 {
+    let text = shown(text);
     let guess = text.chars().count() as f64 * em * 0.7;
     if register().is_err() {
         return guess;
@@ -70,7 +73,7 @@ pub(crate) fn width(text: &str, face: Face, em: f64) -> f64 {
         MEASURED_EM * PLOTTERS_SIZE_PER_EM,
         FontStyle::Normal,
     );
-    font.box_size(text)
+    font.box_size(&text)
         .map_or(guess, |(width, _)| f64::from(width) * em / MEASURED_EM)
 }
 
@@ -79,7 +82,9 @@ pub(crate) fn fit(text: &str, face: Face, em: f64, room: f64) -> String {
     if width(text, face, em) <= room {
         return text.to_owned();
     }
-    let mut kept: Vec<char> = text.chars().collect();
+    // More letters have no room: the narrowest take a quarter of an em. A name may be of any length.
+    let most = (4.0 * room / em).max(0.0) as usize;
+    let mut kept: Vec<char> = text.chars().take(most).collect();
     while kept.pop().is_some() {
         let shortened: String = kept.iter().chain(&['…']).collect();
         if width(&shortened, face, em) <= room {
@@ -138,6 +143,12 @@ mod tests {
         let short = fit("CSSCCSSCCSSC", Face::Mono, 10.0, 40.0);
         assert_eq!(short, "CSSCC…");
         assert_eq!(fit("CSSC", Face::Mono, 10.0, 1.0), "");
+        let long = fit(&"i\u{1b}".repeat(100_000), Face::Sans, 10.0, 100.0);
+        assert!(
+            long.starts_with("i\u{1b}i") && long.ends_with('…'),
+            "{long}"
+        );
+        assert!(width(&long, Face::Sans, 10.0) <= 100.0);
     }
 
     #[test]

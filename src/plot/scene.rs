@@ -7,6 +7,7 @@ use plotters::style::RGBColor;
 
 use super::font::{self, CAPITAL_PER_EM, Face};
 use super::palette::WHITE;
+use crate::foreign::shown;
 
 /// Shapes on a white page, painted in order.
 #[derive(Debug)]
@@ -119,16 +120,16 @@ impl Area {
 }
 
 impl Text {
-    /// Returns a text in the sans face that ends, starts or centres at `at`.
+    /// Returns a text in the sans face that ends, starts or centres at `at`, as a person may see it.
     pub(crate) fn new(
-        text: impl Into<String>,
+        text: impl AsRef<str>,
         at: (f64, f64),
         em: f64,
         align: Align,
         colour: RGBColor,
     ) -> Self {
         Text {
-            text: text.into(),
+            text: shown(text.as_ref()).into_owned(),
             at,
             em,
             face: Face::Sans,

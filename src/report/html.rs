@@ -3,38 +3,53 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
+use crate::foreign::shown;
+
 /// Returns text as it stands in an element or in a quoted attribute.
 pub(crate) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for letter in text.chars() {
+    for letter in shown(text).chars() {
         match letter {
             '&' => escaped.push_str("&amp;"),
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
             '\'' => escaped.push_str("&#39;"),
-            // Some readers end a line here.
-            '\u{2028}' | '\u{2029}' => escaped.push(' '),
             other => escaped.push(other),
         }
     }
     escaped
 }
 
-/// Returns JSON that neither ends a script element nor begins another or a comment in it: these
-/// letters occur in its strings alone, where an escape stands for them.
+/// Returns JSON whose strings a page may show as they are, and that neither ends a script element nor
+/// begins another or a comment in it: these letters occur in its strings alone, where an escape stands
+/// for them.
 pub(crate) fn json(value: &Value) -> String {
-    let text = value.to_string();
+    let text = visible(value).to_string();
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
         match letter {
-            '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
+            '<' | '>' | '&' => {
                 escaped.push_str(&format!("\\u{:04x}", u32::from(letter)));
             }
             other => escaped.push(other),
         }
     }
     escaped
+}
+
+/// Returns the value with its strings as a person may see them.
+fn visible(value: &Value) -> Value {
+    match value {
+        Value::String(text) => shown(text).into(),
+        Value::Array(list) => list.iter().map(visible).collect(),
+        Value::Object(fields) => {
+            let fields = fields.iter();
+            let shown = fields.map(|(name, value)| (shown(name).into_owned(), visible(value)));
+            shown.collect()
+        }
+        other => other.clone(),
+    }
 }
 
 /// Fills the places `{{name}}` of a template, once: what is filled in is not looked at again.
@@ -80,6 +95,7 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::foreign::{EVIL, is_hidden};
 
     #[test]
     fn base_64_is_that_of_the_standard() {
@@ -97,13 +113,28 @@ mod tests {
 
     #[test]
     fn escaped_json_says_the_same() {
-        let value = Value::from("</script><!-- & \u{2028}\u{2029} \\u003c");
+        let value = Value::from("</script><!-- & \\u003c");
         let text = json(&value);
-        assert!(
-            !text.contains(['<', '>', '&', '\u{2028}', '\u{2029}']),
-            "{text}"
-        );
+        assert!(!text.contains(['<', '>', '&']), "{text}");
         assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), value);
+    }
+
+    #[test]
+    fn evil_names_are_shown_in_text_and_in_json() {
+        for name in EVIL {
+            let text = escape(name);
+            assert!(
+                !text.contains(is_hidden) && !text.contains(['<', '>', '"', '\'']),
+                "{text}"
+            );
+            let text = json(&serde_json::json!({ name: [1, null, { "name": name }] }));
+            assert!(
+                !text.contains(is_hidden) && !text.contains(['<', '>', '&']),
+                "{text}"
+            );
+            let read: Value = serde_json::from_str(&text).unwrap();
+            assert_eq!(read[&*shown(name)][2]["name"], *shown(name));
+        }
     }
 
     #[test]

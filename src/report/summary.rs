@@ -181,7 +181,7 @@ fn card(title: &str, row: &SplitRow) -> String {
     ];
     let figures = figures.into_iter().flatten();
     let figures: String = figures
-        .map(|words| format!("<span>{}</span> ", unbroken(&words)))
+        .map(|words| format!("<span>{}</span> ", escape(&unbroken(&words))))
         .collect();
     format!(
         "<li><h4>{title}</h4><b class=\"placement\">{}</b><p>{}</p></li>\n",

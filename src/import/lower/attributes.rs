@@ -1,7 +1,8 @@
 //! What the operators that are read may be told: an input or attribute that is not known here is
 //! refused, for it may change what the operator computes.
 
-use crate::import::fault::{Outcome, quoted, unsupported};
+use crate::foreign::quoted;
+use crate::import::fault::{Outcome, unsupported};
 use crate::import::onnx::Node;
 
 /// Attributes of the windows of convolutions and pools.

@@ -13,7 +13,8 @@ use prost::bytes::Bytes;
 use super::schema::StringStringEntry;
 use crate::Error;
 use crate::file::{Regular, check_inflation};
-use crate::import::fault::{Outcome, invalid, quoted, unsupported};
+use crate::foreign::quoted;
+use crate::import::fault::{Outcome, invalid, unsupported};
 
 /// Bytes that constants may share, however short the file that they share.
 const SHARED_BYTES: u64 = 1 << 20;

@@ -7,7 +7,8 @@ use super::external::Folder;
 use super::node::Node;
 use super::schema::{GraphProto, ModelProto, OperatorSetId, ValueInfoProto, data_type};
 use super::tensor::{IntegerKind, MOST_ELEMENTS, Tensor, element_count};
-use crate::import::fault::{Outcome, Place, invalid, quoted, unsupported};
+use crate::foreign::quoted;
+use crate::import::fault::{Outcome, Place, invalid, unsupported};
 use crate::{Error, Result};
 
 /// The most nodes of a file.
