@@ -116,7 +116,7 @@ pub fn watch(
     match finished {
         Some(Ended::Finished(result)) => Ok(Ended::Finished(result)),
         // One of its own processes may have been stopped just before it.
-        _ if is_stopped(status, stop) => Ok(Ended::Stopped),
+        _ if is_stopped(status, listener) => Ok(Ended::Stopped),
         broken => Ok(broken.unwrap_or_else(|| diagnose(status, &stderr))),
     }
 }
@@ -124,16 +124,16 @@ pub fn watch(
 /// Returns whether a worker ended because the sweep is to stop: a signal that asks for an end and
 /// goes to all processes may end the worker before the parent hears of it. Sent to the worker alone it
 /// ends that visit, not the sweep.
-fn is_stopped(status: ExitStatus, stop: &dyn Fn() -> bool) -> bool {
+fn is_stopped(status: ExitStatus, listener: &dyn Listener) -> bool {
     const HANGUP: i32 = 1;
     const INTERRUPT: i32 = 2;
     const TERMINATE: i32 = 15;
     let asks = matches!(signal_of(status), Some(HANGUP | INTERRUPT | TERMINATE));
     let start = Instant::now();
-    while asks && !stop() && start.elapsed() < SIGNAL_DELAY {
+    while asks && !listener.stop() && start.elapsed() < SIGNAL_DELAY {
         thread::sleep(POLL);
     }
-    stop()
+    listener.stop()
 }
 
 /// Makes a visit in this very process, without limits.

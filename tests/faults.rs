@@ -18,13 +18,18 @@ use std::time::{Duration, Instant};
 use desk::{Desk, Ran};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+#[cfg(unix)]
+use splitbench::advance::Advance;
 use splitbench::environment::Environment;
+use splitbench::learnt::Learnt;
 use splitbench::log::{self, Log, Record, Storage, VisitEnd};
 use splitbench::row::Status;
 use splitbench::settings::Settings;
+#[cfg(unix)]
+use splitbench::stage::Begin;
 use splitbench::visit::Visit;
-use splitbench::watch::{Ended, Limits, watch};
-use splitbench::worker::Job;
+use splitbench::watch::{Ended, Limits, Listener, watch};
+use splitbench::worker::{Job, Sample};
 
 /// Splits without look-ups, milliseconds each, so that kills hit between them as well as in them.
 const SPLITS: &str = r#"{
@@ -348,6 +353,25 @@ fn signals_that_ask_for_an_end_leave_no_split_as_failed() {
     }
 }
 
+/// Hears nothing, and stops when told to.
+#[cfg(unix)]
+struct Until<'a>(&'a dyn Fn() -> bool);
+
+#[cfg(unix)]
+impl Listener for Until<'_> {
+    fn sample(&mut self, _: Sample) -> splitbench::error::Result<()> {
+        Ok(())
+    }
+
+    fn begin(&mut self, _: Begin) {}
+
+    fn advance(&mut self, _: &Advance) {}
+
+    fn stop(&self) -> bool {
+        (self.0)()
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn a_worker_that_is_ended_alone_is_a_failed_visit() {
@@ -362,17 +386,14 @@ fn a_worker_that_is_ended_alone_is_a_failed_visit() {
         panic!("a visit begins");
     };
     let settings = settings();
-    let job = Job { settings, visit };
+    let known = Learnt::default();
+    let job = Job {
+        settings,
+        visit,
+        known,
+    };
     let watched = |stop: &dyn Fn() -> bool| {
-        let ended = watch(
-            &worker,
-            &job,
-            Limits::default(),
-            stop,
-            &mut |_| Ok(()),
-            &|_| (),
-        );
-        ended.unwrap()
+        watch(&worker, &job, Limits::default(), &mut Until(stop)).unwrap()
     };
     let start = Instant::now();
     let late = || start.elapsed() > Duration::from_millis(500);

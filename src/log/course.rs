@@ -201,7 +201,10 @@ fn check_finished(finished: &Finished, visit: &Visit) -> Taken {
     let composed = composed.flat_map(|(into, others)| others.iter().chain([into]).copied());
     let deviations = finished.deviations.iter().map(|of| of.layer);
     check_layers(live.chain(composed).chain(deviations), visit)?;
-    let segments = finished.exposure.iter().map(|segment| segment.layers);
+    let learnt = &finished.learnt;
+    let audits = learnt.audits.iter().map(|audit| audit.layers);
+    let segments = learnt.exposure.iter().map(|segment| segment.layers);
+    let segments = segments.chain(audits);
     for (first, behind) in segments {
         if first >= behind {
             return Err(format!("a segment of {visit} from {first} to {behind}"));
