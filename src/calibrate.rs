@@ -34,7 +34,7 @@ pub struct Calibrated {
 /// Measures a parameter set with keys of its own.
 pub fn calibrate(parameters: ParameterSet) -> Calibrated {
     let yardstick = Yardstick::new(parameters, BATCH);
-    let activation_s = yardstick.look_up_s();
+    let activation_s = yardstick.look_up_s(None);
     let keyswitch_core_s = yardstick.keyswitch_core_s();
     let cores = rayon::current_num_threads() as f64;
     Calibrated {

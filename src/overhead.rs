@@ -1,18 +1,21 @@
 //! What a split costs besides the inferences that are asked for.
 
 /// Seconds of a visit besides keys and look-ups: a process's start, reading and compiling.
-const PER_VISIT_S: f64 = 0.15;
+const PER_VISIT_S: f64 = 0.1;
 /// Seconds more on a split's first visit: both parties' processes.
-const PER_SPLIT_S: f64 = 0.3;
+const PER_SPLIT_S: f64 = 0.15;
 /// Seconds of a server segment's study besides look-ups: attacks, ranks.
-const PER_SEGMENT_S: f64 = 0.5;
+const PER_SEGMENT_S: f64 = 0.35;
+/// Look-ups of the calibration batches before the first visit.
+const BEGIN_LOOK_UPS: f64 = 80.0;
 /// Look-ups of the calibration batches around a visit.
 const VISIT_LOOK_UPS: f64 = 40.0;
-/// Look-ups of a split's first visit, where it has any, that warm up and tell the time of one.
-const SPLIT_LOOK_UPS: f64 = 96.0;
+/// Look-ups of a split's first visit, where it has any, that warm up, tell the time of one, and are
+/// done for the memory of each party.
+const SPLIT_LOOK_UPS: f64 = 130.0;
 /// How often a segment's look-ups are done for its study: twice for the audit, and by some attacks for
 /// a message that confirms them.
-const STUDY_INFERENCES: f64 = 2.3;
+const STUDY_INFERENCES: f64 = 2.5;
 /// Seconds of a multiplication in a simulation, with what goes with it, on all cores.
 const MULTIPLICATION_S: f64 = 1e-10;
 /// Look-ups above which an inference takes so long that none is spent on warming up or on an audit:
@@ -35,6 +38,12 @@ pub struct Speed {
 }
 
 impl Speed {
+    /// Returns the seconds of what a sweep begins with: the keys of its calibration batches, and some
+    /// more of these.
+    pub fn begin_s(&self) -> f64 {
+        self.key_s + BEGIN_LOOK_UPS * self.look_up_s
+    }
+
     /// Returns the seconds of studying a server segment with so many look-ups.
     pub fn study_s(&self, look_up_count: usize) -> f64 {
         let look_ups = match is_long(look_up_count) {
@@ -83,7 +92,7 @@ impl Runs {
         let batches_s = has_look_ups * SPLIT_LOOK_UPS * speed.look_up_s;
         let parties_s = match self.skip_party_memory {
             true => 0.0,
-            false => PER_SPLIT_S + key_s + inference_s,
+            false => PER_SPLIT_S + key_s,
         };
         visit_s + simulation_s + batches_s + parties_s
     }

@@ -2,7 +2,7 @@
 
 /// Share of the whole that the projection weighs, beside what is behind, so that the first visits do
 /// not tell all.
-const PRIOR: f64 = 0.05;
+const PRIOR: f64 = 0.2;
 
 /// The visits of a sweep that are ahead and behind.
 #[derive(Debug, Clone, Default)]

@@ -2,7 +2,10 @@
 //!
 //! The two processes run one inference and talk through pipes, in the very messages that client and
 //! server exchange within one process. Each reports its own high-water mark, which no allocation of
-//! the other can touch. The network's other half is let go before counting begins.
+//! the other can touch. The network's other half is let go before counting begins. Of each look-up step
+//! the server does one batch on every thread: its memory is then what it ever gets to be, for all
+//! ciphertexts are there, and further batches take the place of those before. What comes back means
+//! nothing, and nobody reads it.
 
 use std::io::{Read, Write};
 use std::path::Path;
@@ -15,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::client::Client;
 use crate::compile::compile_placement;
 use crate::error::{Error, Result};
+use crate::fhe::bootstrap::full_batches;
 use crate::inference::{PhaseTimes, Route, infer, serve};
 use crate::memory::HighWater;
 use crate::model::Model;
@@ -262,7 +266,7 @@ fn run_server(programs: &[Arc<Program>], spill_above: Option<u64>) -> Result<Rol
         let mut times = PhaseTimes::default();
         for (segment, program) in programs.iter().enumerate() {
             let uploads = read_frames(&mut input)?;
-            let (extent, advance) = (Extent::Whole, |_, _| ());
+            let (extent, advance) = (Extent::Batch(full_batches()), |_, _| ());
             let served = serve(
                 &server, segment, program, &uploads, &mut times, extent, &advance,
             )?;

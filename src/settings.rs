@@ -145,7 +145,7 @@ pub struct Overrides {
     pub protect: Option<Protection>,
     pub accuracy_images: Option<usize>,
     pub spill_above_bytes: Option<u64>,
-    /// Leave out the inference that tells the memory of each party.
+    /// Leave out the processes that tell the memory of each party.
     pub skip_party_memory: bool,
     /// Seconds that attacks on a server segment may take.
     pub attack_budget_s: Option<f64>,
@@ -207,7 +207,7 @@ pub struct Settings {
     /// Bytes of live ciphertexts above which those that wait spill to files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spill_above_bytes: Option<u64>,
-    /// Whether the inference that tells the memory of each party is left out.
+    /// Whether the processes that tell the memory of each party are left out.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub skip_party_memory: bool,
     /// Seconds that attacks on a server segment may take; `None` where none are mounted.

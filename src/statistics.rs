@@ -27,21 +27,27 @@ pub fn summarise(values: impl IntoIterator<Item = f64>) -> Option<Summary> {
 }
 
 /// Share of the median within which measurements lie that agree.
-const STEADY: f64 = 0.03;
+const STEADY: f64 = 0.05;
 /// Measurements after which none more is taken, whether they agree or not.
 const MOST_MEASUREMENTS: usize = 5;
 
-/// Measures until two in a row agree, or five times at most.
+/// Measures until two in a row agree, or five times at most; the first may agree with what was
+/// measured `before`, which is not counted.
 ///
 /// # Errors
 ///
 /// What `measure` gives.
-pub fn measure_until_steady<E>(mut measure: impl FnMut() -> Result<f64, E>) -> Result<Summary, E> {
-    let mut values = vec![measure()?];
+pub fn measure_until_steady<E>(
+    before: Option<f64>,
+    mut measure: impl FnMut() -> Result<f64, E>,
+) -> Result<Summary, E> {
+    let mut last = before;
+    let mut values = Vec::new();
     loop {
-        let (last, next) = (values[values.len() - 1], measure()?);
+        let next = measure()?;
         values.push(next);
-        let agree = (next - last).abs() <= STEADY * last.min(next);
+        let agree = last.is_some_and(|last| (next - last).abs() <= STEADY * last.min(next));
+        last = Some(next);
         if agree || values.len() >= MOST_MEASUREMENTS {
             let Some(summary) = summarise(values) else {
                 unreachable!("there are values");
@@ -317,12 +323,15 @@ mod tests {
 
     #[test]
     fn measuring_ends_when_two_in_a_row_agree() {
-        let measured = |values: &[f64]| {
+        let after = |before, values: &[f64]| {
             let mut values = values.iter().copied();
-            measure_until_steady(|| values.next().ok_or(())).map(|summary| summary.n)
+            measure_until_steady(before, || values.next().ok_or(())).map(|summary| summary.n)
         };
+        let measured = |values: &[f64]| after(None, values);
+        assert_eq!(after(Some(1.0), &[1.02, 9.0]), Ok(1));
+        assert_eq!(after(Some(2.0), &[1.02, 1.0]), Ok(2));
         assert_eq!(measured(&[1.0, 1.02, 9.0]), Ok(2));
-        assert_eq!(measured(&[2.0, 1.0, 1.01, 9.0]), Ok(3));
+        assert_eq!(measured(&[2.0, 1.0, 1.04, 9.0]), Ok(3));
         assert_eq!(measured(&[1.0, 2.0, 3.0, 4.0, 5.0, 5.0]), Ok(5));
         assert_eq!(measured(&[1.0]), Err(()));
         for (values, median, min, max) in [

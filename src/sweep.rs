@@ -330,7 +330,7 @@ fn make_visits(
             Some((yardstick, last)) => (yardstick, last),
             none => {
                 let new = Yardstick::new(ParameterSet::fast()?, CALIBRATION_BATCH);
-                let pace = new.look_up_s().median;
+                let pace = new.look_up_s(None).median;
                 let (yardstick, last) = none.insert((new, pace));
                 (yardstick, last)
             }
@@ -359,7 +359,7 @@ fn make_visits(
         clock.begin(Stage::Reference);
         observer.stage(&visit, Stage::Reference.into());
         // What follows a visit also precedes the next.
-        let after = yardstick.look_up_s().median;
+        let after = yardstick.look_up_s(Some(*before)).median;
         let calibration_s = Some([*before, after]);
         *before = after;
         clock.begin(Stage::Reference);

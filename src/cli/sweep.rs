@@ -60,8 +60,7 @@ pub struct SweepArguments {
     /// than so many bytes of them in memory, for instance 600MB
     #[arg(long, value_name = "SIZE")]
     spill_above: Option<String>,
-    /// Leave the memory of each party empty, which takes one inference more for each split: half of
-    /// the time where an inference takes minutes
+    /// Leave the memory of each party empty, which takes two processes and further keys for each split
     #[arg(long)]
     skip_party_memory: bool,
     /// How long attacks on a server segment may take before they are stopped, and what they would

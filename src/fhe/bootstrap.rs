@@ -43,6 +43,11 @@ pub fn look_up<'a>(
         });
 }
 
+/// Returns the look-ups that give every thread one batch, as large as batches get.
+pub fn full_batches() -> usize {
+    LARGEST_BATCH * rayon::current_num_threads()
+}
+
 /// Returns how many batches a thread rotates, one after the other, for so many look-ups, and the
 /// ciphertexts of a batch.
 pub fn batches(look_ups: usize, threads: usize) -> (usize, usize) {
