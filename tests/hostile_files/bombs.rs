@@ -220,7 +220,7 @@ fn pictures(desk: &Desk) -> Vec<Bomb> {
         ),
         bomb(
             "import pool.onnx --calibrate fitting -o out",
-            &["fitting", "stored ones"],
+            &["fitting", "packed bytes cannot hold"],
         ),
     ]
 }
