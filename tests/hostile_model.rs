@@ -462,7 +462,7 @@ fn wrong_split_files_are_named() {
     let unreadable: [(&[u8], &str); 4] = [
         (b"", "no valid split file"),
         (b"{\"name\": ", "no valid split file"),
-        (b"\xff", "cannot read ; UTF-8"),
+        (b"\xff", "is no text ; UTF-8"),
         (&[b'['; 20_000], "no valid split file"),
     ];
     let unreadable = unreadable.iter().filter_map(|(text, words)| {
