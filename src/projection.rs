@@ -207,9 +207,11 @@ mod tests {
     use crate::remaining::Remaining;
     use crate::settings::Overrides;
 
-    /// Sweeps as they ran on two cores of an AMD EPYC of family 25 (AVX2): the model, the rounds, the
-    /// seconds of keys and of a look-up, and what each visit took.
-    const RECORDED: [(&str, usize, Speed, &[(&str, f64)]); 3] = [
+    /// A sweep: the model, the rounds, the seconds of keys and of a look-up, and what each visit took.
+    type Recorded = (&'static str, usize, Speed, &'static [(&'static str, f64)]);
+
+    /// Sweeps as they ran on two cores of an AMD EPYC of family 25 (AVX2).
+    const RECORDED: [Recorded; 3] = [
         (
             "digits-cnn",
             1,

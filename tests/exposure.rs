@@ -250,7 +250,7 @@ fn the_simulated_server_answers_questions_beyond_the_encoding_with_the_real_ones
         moves.filter(|steps| *steps > 0).count()
     };
     let real = (0..MESSAGES).map(|_| {
-        let exchange = fixture.session.exchange(0, &[question.clone()]);
+        let exchange = fixture.session.exchange(0, std::slice::from_ref(&question));
         moved(exchange.expect("runs").integers.concat())
     });
     let real: usize = real.sum();

@@ -74,7 +74,7 @@ pub fn png(width: u32, height: u32) -> Vec<u8> {
 
 /// Writes what a header announces with `count` zeros behind it.
 fn write_zeros(target: &mut impl Write, header: &[u8], count: usize) {
-    const PIECE: [u8; 1 << 16] = [0; 1 << 16];
+    static PIECE: [u8; 1 << 16] = [0; 1 << 16];
     target.write_all(header).unwrap();
     let mut left = count;
     while left > 0 {
@@ -477,7 +477,7 @@ fn shortest_row(table: &str) -> String {
     };
     let mut shortest = cells.clone();
     for index in 0..cells.len() {
-        let kept = std::mem::replace(&mut shortest[index], "");
+        let kept = std::mem::take(&mut shortest[index]);
         if !parses(&shortest) {
             shortest[index] = kept;
         }
