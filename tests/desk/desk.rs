@@ -131,7 +131,8 @@ impl Desk {
 
     /// Asserts that the tables of two folders are the same but for times, memory and the run.
     pub fn assert_same_rows(&self, folder: &str, expected: &str, what: &str) {
-        for table in TABLES {
+        // Which visit learns of a segment depends on which came first.
+        for table in TABLES.iter().filter(|table| **table != "stages.csv") {
             let [found, expected] = [folder, expected].map(|folder| {
                 let mut rows = self.rows(&format!("{folder}/{table}"));
                 for row in &mut rows {
