@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 use crate::analysis::{Purpose, Term};
 use crate::inference::Exchange;
 use crate::linear_map::{PADDING, Row};
-use crate::program::{Action, LookUpStep, NoiseSeed, Program, torus};
+use crate::program::{Action, LookUpStep, NoiseSeed, Program, columns, torus};
 
 /// Half-width of the bound in standard deviations.
 pub const BOUND_STD: f64 = 6.0;
@@ -26,21 +26,11 @@ const DRAWS: usize = 512;
 
 /// Returns whether every decrypted integer lies within the bound.
 pub fn within_error_model(program: &Program, exchange: &Exchange, seed: NoiseSeed) -> bool {
-    let constant = |columns: usize| -> Vec<Vec<Row<u64>>> {
-        let uploads = exchange.uploaded.iter();
-        uploads
-            .map(|integers| {
-                let integers = integers.iter();
-                integers
-                    .map(|&value| vec![value as u64; columns].into())
-                    .collect()
-            })
-            .collect()
-    };
+    let uploaded = |count: usize| columns(&exchange.uploaded, count);
     let downloads = &program.interface.downloads;
     let only_exact = program.bootstrap_count() == 0 && downloads.iter().all(|d| d.exact);
     if only_exact {
-        let clear = program.run_clear(&constant(1), None).outputs;
+        let clear = program.run_clear(&uploaded(1), None).outputs;
         return clear.iter().zip(&exchange.downloaded).all(|(rows, found)| {
             let expected = rows.iter().map(|row| row[0] as i64);
             expected.eq(found.iter().copied())
@@ -54,7 +44,7 @@ pub fn within_error_model(program: &Program, exchange: &Exchange, seed: NoiseSee
             close_calls.push(close.collect());
         }
     };
-    let draws = program.observe_clear(&constant(DRAWS), Some(seed), &mut note);
+    let draws = program.observe_clear(&uploaded(DRAWS), Some(seed), &mut note);
     let draws = draws.outputs;
     let unsure = unsure_bits(program, close_calls);
     let downloads = draws.iter().zip(&exchange.downloaded).enumerate();

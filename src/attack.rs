@@ -1,4 +1,4 @@
-//! Attacks on the server's model, mounted by a client on the very messages of a split.
+//! Attacks on the server's model, mounted by a client of a split.
 //!
 //! Each reads one server segment and says what it recovered. What it did not recover is not thereby
 //! safe: there are attacks that are not here. Chosen inputs ask a simulation of the server, whose
@@ -43,6 +43,17 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// Notes that the attack ended after so many queries, with that share found and that word on how
+    /// it was checked.
+    pub fn end(&mut self, queries: usize, share: f64, word: &str) {
+        self.all_queries = Some(queries);
+        self.method += ", ";
+        self.method += word;
+        for known in &mut self.shares {
+            *known = known.or(Some(share));
+        }
+    }
+
     /// Returns the outcome of an attack that was not mounted.
     pub fn untried(reason: String) -> Self {
         Self {

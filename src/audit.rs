@@ -12,7 +12,7 @@ use crate::deviation::Deviations;
 use crate::error::Result;
 use crate::fhe::bootstrap::look_up;
 use crate::linear_map::Row;
-use crate::program::{Action, LookUpStep, Program};
+use crate::program::{Action, LookUpStep, Program, columns};
 use crate::session::{Session, Transcript};
 
 /// Deviations of one look-up step.
@@ -56,11 +56,7 @@ pub fn audit_segment(
     uploaded: &[Vec<i64>],
 ) -> Result<(Vec<LookUpAudit>, Transcript)> {
     let program: &Program = &session.programs()[segment];
-    let columns = uploaded.iter().map(|integers| -> Vec<Row<u64>> {
-        let integers = integers.iter();
-        integers.map(|&v| vec![v as u64].into()).collect()
-    });
-    let mut slots = program.grid(&columns.collect::<Vec<_>>());
+    let mut slots = program.grid(&columns(uploaded, 1));
     let mut audits = Vec::new();
     let transcript = session.observe(segment, uploaded, &mut |index, step, rows| {
         // The linear steps since the last look-up, on what that look-up has really given.

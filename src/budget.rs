@@ -79,10 +79,10 @@ pub fn plan(model: &Model, asked: &Asked, budget_s: f64) -> Result<Plan> {
             .map(|segment| segment.layers)
             .filter(|layers| !studied.contains(layers))
             .collect();
-        let studies = new.iter().map(|layers| {
-            let alone = Placement::with_server(layers.clone(), model.layer_count());
-            speed.study_s(asked.ending.bootstrap_count(model, &alone))
-        });
+        let counts = new
+            .iter()
+            .map(|layers| asked.ending.segment_bootstrap_count(model, layers));
+        let studies = counts.map(|count| speed.study_s(count));
         let run_s = candidate.run_s + studies.sum::<f64>();
         if plan.run_s + run_s <= budget_s {
             plan.run_s += run_s;

@@ -1,6 +1,8 @@
 //! How server segments end: the look-ups that are added to the model's own before answers leave,
 //! and how many they are.
 
+use std::ops::Range;
+
 use crate::answer::{Answer, label_look_up_count};
 use crate::layer::Operation;
 use crate::model::Model;
@@ -60,5 +62,11 @@ impl Ending {
     /// Returns the bootstraps of one inference.
     pub fn bootstrap_count(&self, model: &Model, placement: &Placement) -> usize {
         self.layer_bootstrap_counts(model, placement).iter().sum()
+    }
+
+    /// Returns the bootstraps of one inference through a server segment of those layers.
+    pub fn segment_bootstrap_count(&self, model: &Model, layers: &Range<usize>) -> usize {
+        let alone = Placement::with_server(layers.clone(), model.layer_count());
+        self.bootstrap_count(model, &alone)
     }
 }

@@ -404,6 +404,17 @@ impl LookUpStep {
     }
 }
 
+/// Returns integers of uploads as so many equal columns.
+pub fn columns(uploads: &[Vec<i64>], count: usize) -> Vec<Vec<Row<u64>>> {
+    let rows = |integers: &Vec<i64>| {
+        let integers = integers.iter();
+        integers
+            .map(|&integer| vec![integer as u64; count].into())
+            .collect()
+    };
+    uploads.iter().map(rows).collect()
+}
+
 /// Returns the parameter sets that need an evaluation key, each once.
 pub fn key_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
     let mut sets: Vec<ParameterSet> = Vec::new();

@@ -55,8 +55,7 @@ impl Expected {
         let mut study_s = HashMap::new();
         for segment in segments {
             study_s.entry(segment.layers).or_insert_with_key(|layers| {
-                let alone = Placement::with_server(layers.clone(), model.layer_count());
-                speed.study_s(count(&alone))
+                speed.study_s(ending.segment_bootstrap_count(model, layers))
             });
         }
         Self {
@@ -303,18 +302,12 @@ mod tests {
                 }
             });
             let visits: Vec<Visit> = visits.collect();
+            let first = visits.iter().filter(|visit| visit.repeat == 0);
             let overrides = Overrides {
                 model: Some(PathBuf::from(model)),
-                placements: visits.iter().map(|visit| visit.placement.clone()).collect(),
+                placements: first.map(|visit| visit.placement.clone()).collect(),
                 repeats: Some(repeats),
                 ..Overrides::default()
-            };
-            let mut distinct = overrides.placements.clone();
-            distinct.sort_by_key(ToString::to_string);
-            distinct.dedup();
-            let overrides = Overrides {
-                placements: distinct,
-                ..overrides
             };
             let (settings, loaded) = Settings::resolve(overrides, &|_| ()).expect("settings");
             let expected = Expected::of(&settings, &loaded, speed).seconds(&visits);

@@ -167,8 +167,8 @@ impl Server {
             .ok_or_else(missing)
     }
 
-    /// Runs a segment on its uploads, or so much of it, and returns the ciphertexts of each download with the time of
-    /// each step.
+    /// Runs a segment on its uploads, or so much of it, and returns the ciphertexts of each download
+    /// with the time of each step.
     ///
     /// # Errors
     ///

@@ -27,24 +27,6 @@ pub enum Stage {
     PartyMemory,
 }
 
-impl Stage {
-    /// Every stage, in order.
-    pub const ALL: [Self; 12] = [
-        Self::Reference,
-        Self::Start,
-        Self::Keys,
-        Self::WarmUp,
-        Self::Inference,
-        Self::LookUpTime,
-        Self::Deviations,
-        Self::Ranks,
-        Self::ChosenInputs,
-        Self::Masks,
-        Self::Accuracy,
-        Self::PartyMemory,
-    ];
-}
-
 impl fmt::Display for Stage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -148,9 +130,24 @@ mod tests {
         assert!(clock.take().is_empty());
     }
 
+    const ALL: [Stage; 12] = [
+        Stage::Reference,
+        Stage::Start,
+        Stage::Keys,
+        Stage::WarmUp,
+        Stage::Inference,
+        Stage::LookUpTime,
+        Stage::Deviations,
+        Stage::Ranks,
+        Stage::ChosenInputs,
+        Stage::Masks,
+        Stage::Accuracy,
+        Stage::PartyMemory,
+    ];
+
     #[test]
     fn every_stage_has_words_of_its_own() {
-        let words = Stage::ALL.map(|stage| stage.to_string());
+        let words = ALL.map(|stage| stage.to_string());
         let distinct: std::collections::BTreeSet<&String> = words.iter().collect();
         assert_eq!(distinct.len(), words.len());
         let begin = Begin {

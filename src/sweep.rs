@@ -376,8 +376,9 @@ fn make_visits(
             stages: clock.take(),
             finished,
         };
-        let of_visit = end.finished.iter().map(|finished| finished.learnt.clone());
-        of_visit.for_each(|more| learnt.extend(more));
+        if let Some(finished) = &end.finished {
+            learnt.extend(finished.learnt.clone());
+        }
         if status != Status::Ok {
             broken.insert(end.visit.placement.clone());
         }

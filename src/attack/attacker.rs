@@ -15,8 +15,7 @@ use super::budget::Budget;
 use crate::agreement::within_error_model;
 use crate::error::Result;
 use crate::inference::Exchange;
-use crate::linear_map::Row;
-use crate::program::{NoiseSeed, Program};
+use crate::program::{NoiseSeed, Program, columns};
 use crate::session::Session;
 
 /// Look-ups of a message up to which the real server is asked: some ten seconds on two cores.
@@ -63,13 +62,8 @@ impl<'a> Attacker<'a> {
     pub fn ask(&self, integers: &[i64]) -> Vec<i64> {
         let noise = self.generator(NOISE | self.asked.get()).random();
         self.asked.set(self.asked.get() + 1);
-        let columns = self.uploads(integers).into_iter().map(|integers| {
-            let rows = integers.into_iter();
-            rows.map(|integer| -> Row<u64> { vec![integer as u64].into() })
-                .collect()
-        });
-        let columns: Vec<Vec<Row<u64>>> = columns.collect();
-        let answers = self.program.run_clear(&columns, Some(NoiseSeed(noise)));
+        let question = columns(&self.uploads(integers), 1);
+        let answers = self.program.run_clear(&question, Some(NoiseSeed(noise)));
         let rows = answers.outputs.into_iter().flatten();
         rows.map(|row| row[0] as i64).collect()
     }

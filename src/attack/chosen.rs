@@ -146,13 +146,7 @@ impl<'a> Impulses<'a> {
             _ => None,
         };
         if let Some(word) = confirmation {
-            outcome.all_queries = Some(used);
-            outcome.method += ", ";
-            outcome.method += word;
-            for known in &mut outcome.shares {
-                *known = known.or(Some(share));
-            }
-            outcome.shares[2] = Some(share);
+            outcome.end(used, share, word);
         } else {
             outcome.shares = [None; 3];
             outcome.found = stopped.is_some().then_some(share);

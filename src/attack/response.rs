@@ -83,12 +83,7 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
         false => None,
     };
     if let Some(word) = confirmation {
-        outcome.method += ", ";
-        outcome.method += word;
-        outcome.all_queries = Some(used);
-        for known in &mut outcome.shares {
-            *known = known.or(Some(share));
-        }
+        outcome.end(used, share, word);
     } else {
         let stopped = match (open.is_empty(), budget.is_over()) {
             (true, _) => "the server answers otherwise than its simulation".into(),
