@@ -46,6 +46,7 @@ use crate::row::SplitRow;
 use crate::session::Session;
 use crate::settings::{Overrides, Settings, all_placements};
 use crate::step_noise::StepNoise;
+use crate::threads;
 use crate::units;
 use crate::worker;
 
@@ -204,6 +205,7 @@ struct PlotArguments {
 ///
 /// Whatever the command meets; [`Error::exit_code`] tells what to exit with.
 pub fn run(cli: Cli) -> Result<()> {
+    threads::start_pool()?;
     match cli.command {
         Command::Import(arguments) => import::run(arguments),
         Command::List(arguments) => list(&arguments),

@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
 
+/// What helps where there is not enough memory.
+const ADVICE: &str = "give less of it, or more memory (ulimit -v, the control group, the machine)";
+
 /// Everything that can go wrong outside of programming mistakes.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -60,6 +63,21 @@ pub enum Error {
         table: PathBuf,
     },
 
+    /// What is needed at once is more memory than this process can have.
+    #[error("not enough memory for {what}, {bytes} bytes: {ADVICE}")]
+    Memory { what: String, bytes: usize },
+
+    /// The system ended a process of this program for want of memory.
+    #[error("{0}")]
+    OutOfMemory(String),
+
+    /// The system gives no more threads.
+    #[error(
+        "cannot start a thread: {0}; set RAYON_NUM_THREADS to a smaller number, or allow more \
+         processes (ulimit -u) or memory (ulimit -v)"
+    )]
+    Threads(String),
+
     /// A worker process could not be started or spoke nonsense.
     #[error("worker: {0}")]
     Worker(String),
@@ -89,6 +107,11 @@ impl Error {
         }
     }
 
+    /// Returns whether more memory would have helped.
+    pub fn is_memory(&self) -> bool {
+        matches!(self, Self::Memory { .. } | Self::OutOfMemory(_))
+    }
+
     /// Returns the process exit code that stands for this error.
     pub fn exit_code(&self) -> u8 {
         match self {
@@ -97,9 +120,13 @@ impl Error {
             | Self::Invalid { .. }
             | Self::Unsupported { .. }
             | Self::Parameters(_) => 3,
-            Self::SplitsFailed { .. } | Self::Worker(_) => 4,
+            Self::SplitsFailed { .. } | Self::Worker(_) | Self::OutOfMemory(_) => 4,
             Self::Mismatch { .. } | Self::Message(_) => 5,
-            Self::Write { .. } | Self::Draw { .. } | Self::WrongCpu { .. } => 6,
+            Self::Write { .. }
+            | Self::Draw { .. }
+            | Self::Memory { .. }
+            | Self::Threads(_)
+            | Self::WrongCpu { .. } => 6,
             Self::NothingLeft(_) => 7,
             Self::Interrupted => 130,
         }

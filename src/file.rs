@@ -74,7 +74,7 @@ pub fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
     let opened = Regular::open(path)?;
     check_length(&place(), opened.length, most)?;
     check_inflation(&place(), opened.length, opened.stored)?;
-    let mut bytes = Vec::with_capacity(opened.length as usize);
+    let mut bytes = buffer(&place(), opened.length as usize)?;
     // One byte more, so that a file that has grown meanwhile, or does not tell its length, shows.
     let read = opened.file.take(most + 1).read_to_end(&mut bytes);
     read.map_err(|source| Error::Read {
@@ -125,6 +125,30 @@ pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
+/// Returns room for so many elements of what a file holds.
+///
+/// # Errors
+///
+/// [`Error::Memory`] where there is none.
+pub fn buffer<T>(place: &str, count: usize) -> Result<Vec<T>> {
+    let mut buffer = Vec::new();
+    reserve(place, &mut buffer, count)?;
+    Ok(buffer)
+}
+
+/// Makes room for so many elements more.
+///
+/// # Errors
+///
+/// As [`buffer`].
+pub fn reserve<T>(place: &str, buffer: &mut Vec<T>, count: usize) -> Result<()> {
+    let reserved = buffer.try_reserve_exact(count);
+    reserved.map_err(|_| Error::Memory {
+        what: place.to_owned(),
+        bytes: count.saturating_mul(size_of::<T>()),
+    })
+}
+
 /// Refuses `length` bytes that come out of so few stored ones that they can be nothing but a trap.
 ///
 /// # Errors
@@ -151,7 +175,12 @@ fn check_length(place: &str, length: u64, most: u64) -> Result<()> {
     Err(Error::invalid(place, reason))
 }
 
-fn check_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<()> {
+/// Refuses what is no regular file.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] for folders, named pipes, sockets and devices.
+pub fn check_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
@@ -239,6 +268,20 @@ mod tests {
         assert!(matches!(read(&absent, 4), Err(Error::Read { .. })));
         assert_eq!(read_if_there(&absent, 4).expect("absent"), None);
         assert!(open_if_there(&absent).expect("absent").is_none());
+    }
+
+    #[test]
+    fn room_that_there_is_not_is_refused() {
+        assert!(buffer::<u8>("a file", 1 << 10).expect("room").capacity() >= 1 << 10);
+        for count in [1 << 60, usize::MAX] {
+            let message = buffer::<u32>("a file", count)
+                .expect_err("none")
+                .to_string();
+            assert!(
+                message.contains("not enough memory for a file"),
+                "{message}"
+            );
+        }
     }
 
     #[cfg(unix)]

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
+use std::thread::{JoinHandle, sleep};
 use std::time::Duration;
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 use crate::file::{self, MOST_TEXT_BYTES};
+use crate::threads;
 
 /// Time between samples. One sample costs about 30 µs, so that sampling takes 0.3 % of a core; a
 /// spike shorter than this can be missed.
@@ -32,20 +33,22 @@ pub struct MemoryUse {
 }
 
 impl PeakMemory {
-    /// Starts to sample; `None` where this system does not tell a process its memory.
+    /// Starts to sample; `None` where this system does not tell a process its memory, or gives it no
+    /// thread.
     pub fn start() -> Option<Self> {
         let mut probe = Probe::of(std::process::id())?;
         let start_bytes = probe.resident_bytes()?;
         let peak = Arc::new(AtomicU64::new(start_bytes));
         let stop = Arc::new(AtomicBool::new(false));
         let (thread_peak, thread_stop) = (Arc::clone(&peak), Arc::clone(&stop));
-        let thread = thread::spawn(move || {
+        let sampling = threads::spawn(move || {
             while !thread_stop.load(Ordering::Relaxed) {
                 thread_peak.fetch_max(probe.resident_bytes().unwrap_or(0), Ordering::Relaxed);
-                thread::sleep(SAMPLING_PERIOD);
+                sleep(SAMPLING_PERIOD);
             }
             thread_peak.fetch_max(probe.resident_bytes().unwrap_or(0), Ordering::Relaxed);
         });
+        let thread = sampling.ok()?;
         Some(Self {
             start_bytes,
             peak,

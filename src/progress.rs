@@ -4,6 +4,7 @@
 use std::io::{IsTerminal, Write};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
@@ -15,6 +16,7 @@ use crate::projection::Expected;
 use crate::remaining::Remaining;
 use crate::stage::Begin;
 use crate::sweep::Observer;
+use crate::threads;
 use crate::units;
 use crate::visit::Visit;
 
@@ -75,7 +77,7 @@ impl Progress {
                 };
                 bar.set_style(style.with_key("left", left));
             }
-            bar.enable_steady_tick(TICK);
+            tick(&bar);
             bar
         });
         Self {
@@ -86,6 +88,19 @@ impl Progress {
             bar,
         }
     }
+}
+
+/// Draws a bar anew, time after time, as long as there is one. Where there is no thread for that, it is
+/// drawn when something happens.
+fn tick(bar: &ProgressBar) {
+    let bar = bar.downgrade();
+    let _ = threads::spawn(move || {
+        while let Some(bar) = bar.upgrade() {
+            bar.tick();
+            drop(bar);
+            sleep(TICK);
+        }
+    });
 }
 
 fn locked(running: &Mutex<Running>) -> MutexGuard<'_, Running> {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::allowance::{self, Allowance, Bound};
 use crate::compile::{Target, compile_placement};
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
@@ -14,6 +15,7 @@ use crate::placement::Placement;
 use crate::program::{Program, key_parameters};
 use crate::session::Session;
 use crate::settings::Settings;
+use crate::units;
 use crate::visit::Visit;
 
 /// Look-ups that the quick measurement runs.
@@ -23,15 +25,107 @@ const PROBE_BATCH: usize = 32;
 const COMPILED_PLACEMENTS: usize = 16;
 /// Resident bytes of a worker before any key: code, model, test images, thread stacks.
 const BASE_BYTES: u64 = 20 << 20;
+/// Resident bytes of the process that leads a sweep, with the keys of its reference batches, and what
+/// it takes to make these, before the first visit.
+const LEADER_BYTES: u64 = 150 << 20;
+const LEADER_SET_UP_BYTES: u64 = 50 << 20;
+/// Bytes that it keeps of each sample, in the log's record and in the tables, and more for each layer:
+/// 3.4 kB of a network of three.
+const SAMPLE_BYTES: usize = 3000;
+const SAMPLE_LAYER_BYTES: usize = 130;
 
 /// The cost of a sweep, projected.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Projection {
     pub inference_count: usize,
     pub bootstrap_count: usize,
-    /// Of the worst split.
-    pub peak_bytes: u64,
     pub expected: Expected,
+}
+
+/// Resident bytes that a sweep is expected to need.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MemoryNeed {
+    /// Of the process that leads it: the keys of its reference batches, what it has heard of samples,
+    /// tables.
+    pub leader: u64,
+    /// Of the worker of the worst split.
+    pub worker: u64,
+    /// Of that worker with both parties of the worst split in processes of their own.
+    pub parties: u64,
+}
+
+impl MemoryNeed {
+    /// Projects what a sweep needs, from the programs of its heaviest placements.
+    ///
+    /// # Errors
+    ///
+    /// As [`project`].
+    pub fn of(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> Result<Self> {
+        let target = settings.target()?;
+        let ending = settings.ending();
+        let bootstraps = |placement: &Placement| ending.bootstrap_count(model, placement);
+        let mut need = Self {
+            leader: leader_bytes(settings, model),
+            ..Self::default()
+        };
+        for placement in sampled(&settings.placements, &bootstraps) {
+            if stop() {
+                return Err(Error::Interrupted);
+            }
+            if let Some(programs) = carried(compile_placement(model, placement, &target))? {
+                need.worker = need.worker.max(peak_bytes(&programs));
+                if !settings.skip_party_memory {
+                    need.parties = need.parties.max(parties_bytes(&programs));
+                }
+            }
+        }
+        Ok(need)
+    }
+
+    /// Refuses what is more than there is, or than a worker may take; returns words on what else than
+    /// the machine bounds it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] with both figures, and what to do.
+    pub fn check(&self, limit: Option<u64>) -> Result<Vec<String>> {
+        let limit = limit.map(|bytes| Allowance {
+            bytes,
+            bound: Bound::MemoryLimit,
+        });
+        let bounds = [
+            (self.worker, limit),
+            (self.each(), allowance::each()),
+            (self.together(), allowance::together()),
+        ];
+        let mut words = Vec::new();
+        for (need, allowance) in bounds {
+            let Some(Allowance { bytes, bound }) = allowance else {
+                continue;
+            };
+            let (need_text, text) = (units::bytes(need), units::bytes(bytes));
+            if need > bytes {
+                return Err(Error::Usage(format!(
+                    "the heaviest split is projected to take {need_text}, more than the {text} that \
+                     {bound}: leave it out with --placement, or add --force"
+                )));
+            }
+            if bound != Bound::Machine {
+                words.push(format!("memory: {need_text} of the {text} that {bound}"));
+            }
+        }
+        Ok(words)
+    }
+
+    /// Returns the most of all processes at once.
+    pub fn together(&self) -> u64 {
+        self.leader + self.worker.max(self.parties)
+    }
+
+    /// Returns the most of any process.
+    pub fn each(&self) -> u64 {
+        (self.leader + LEADER_SET_UP_BYTES).max(self.worker)
+    }
 }
 
 /// What visits are expected to take.
@@ -112,22 +206,11 @@ pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> R
         }
     }
     let bootstrap_counts = settings.placements.iter().map(bootstraps);
-    let mut projection = Projection {
+    Ok(Projection {
         inference_count: settings.placements.len() * inferences_per_split,
         bootstrap_count: inferences_per_split * bootstrap_counts.sum::<usize>(),
-        peak_bytes: 0,
         expected: Expected::of(settings, model, measured.unwrap_or_default()),
-    };
-    for placement in sampled(&settings.placements, &bootstraps) {
-        if stop() {
-            return Err(Error::Interrupted);
-        }
-        if let Some(programs) = carried(compile_placement(model, placement, &target))? {
-            let bytes = peak_bytes(&programs);
-            projection.peak_bytes = projection.peak_bytes.max(bytes);
-        }
-    }
-    Ok(projection)
+    })
 }
 
 /// Returns `None` where no parameter set carries a placement.
@@ -179,6 +262,22 @@ fn key_parts(parameters: &ParameterSet) -> (usize, usize) {
 /// Returns the projected peak of a split: that of a process and of what its server holds.
 pub fn peak_bytes(programs: &[Arc<Program>]) -> u64 {
     BASE_BYTES + held_bytes(programs)
+}
+
+/// Returns the projected peak of a worker and both parties of its split: its keys are gone by then.
+fn parties_bytes(programs: &[Arc<Program>]) -> u64 {
+    let sets = key_parameters(programs);
+    let largest = sets.iter().map(ParameterSet::evaluation_key_bytes).max();
+    // A client holds a key and the message that carries it.
+    let client = 2 * largest.unwrap_or(0);
+    3 * BASE_BYTES + client + held_bytes(programs)
+}
+
+/// Returns the projected peak of the process that leads a sweep.
+fn leader_bytes(settings: &Settings, model: &Model) -> u64 {
+    let samples = settings.placements.len() * settings.images * settings.repeats;
+    let each = SAMPLE_BYTES + model.layer_count() * SAMPLE_LAYER_BYTES;
+    LEADER_BYTES + (samples * each) as u64
 }
 
 /// Returns what a server holds at its peak: evaluation keys, each expanded beside those before it at

@@ -23,9 +23,11 @@ use crate::inference::{PhaseTimes, Route, infer, serve};
 use crate::memory::HighWater;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
+use crate::process::{self, is_out_of_memory};
 use crate::program::{Program, key_parameters, packings, zero_parameters};
 use crate::server::{Extent, Server};
 use crate::settings::Settings;
+use crate::threads;
 
 /// Environment variable that tells a role's process its job.
 const JOB: &str = "SPLITBENCH_ROLE_JOB";
@@ -101,11 +103,12 @@ pub fn measure(
     }
     let job =
         serde_json::to_string(&Job::of(settings, placement)).map_err(|error| failed(&error))?;
-    let start = |role: &str, input: Stdio, output: Stdio| {
+    let start = |party: &'static str, input: Stdio, output: Stdio| {
         let mut command = Command::new(program);
-        command.args(["role", role]).env(JOB, &job);
+        command.args(["role", party]).env(JOB, &job);
         let command = command.stdin(input).stdout(output).stderr(Stdio::piped());
-        command.spawn().map(Role).map_err(|error| failed(&error))
+        let child = command.spawn().map_err(|error| failed(&error))?;
+        Ok::<_, Error>(Role { party, child })
     };
     if placement.server_segments().is_empty() {
         let client = start("client", Stdio::null(), Stdio::null())?;
@@ -115,7 +118,8 @@ pub fn measure(
         }));
     }
     let mut server = start("server", Stdio::piped(), Stdio::piped())?;
-    let (Some(to_server), Some(from_server)) = (server.0.stdin.take(), server.0.stdout.take())
+    let (Some(to_server), Some(from_server)) =
+        (server.child.stdin.take(), server.child.stdout.take())
     else {
         unreachable!("both ends were asked for");
     };
@@ -126,6 +130,8 @@ pub fn measure(
             client,
             server: Some(server),
         })),
+        // The other misses its messages only because of it.
+        (Err(error), _) | (_, Err(error)) if error.is_memory() => Err(error),
         (Err(client), Err(server)) => Err(failed(&format!("server: {server}; client: {client}"))),
         (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
     }
@@ -136,19 +142,29 @@ fn failed(error: &dyn std::fmt::Display) -> Error {
 }
 
 /// A party's process; killed when dropped.
-struct Role(Child);
+struct Role {
+    party: &'static str,
+    child: Child,
+}
 
 impl Role {
     /// Waits for its end and returns what it reports on its standard error.
     fn report(mut self) -> Result<RoleMemory> {
         let mut text = String::new();
-        if let Some(stderr) = self.0.stderr.as_mut() {
+        if let Some(stderr) = self.child.stderr.as_mut() {
             stderr
                 .read_to_string(&mut text)
                 .map_err(|error| failed(&error))?;
         }
-        let status = self.0.wait().map_err(|error| failed(&error))?;
+        let status = self.child.wait().map_err(|error| failed(&error))?;
         let last = text.lines().last().unwrap_or_default();
+        if is_out_of_memory(status, &text) {
+            return Err(Error::OutOfMemory(format!(
+                "the {} in a process of its own was ended by the system, most likely for want of \
+                 memory",
+                self.party
+            )));
+        }
         if !status.success() {
             return Err(failed(&format!("{status}: {last}")));
         }
@@ -159,8 +175,8 @@ impl Role {
 impl Drop for Role {
     fn drop(&mut self) {
         // Both fail only where it has already ended.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -170,7 +186,8 @@ impl Drop for Role {
 ///
 /// What reading the model and running the inference give; [`Error::Worker`] where there is no job.
 pub fn run(party: Party) -> Result<()> {
-    end_with_parent();
+    process::offer();
+    end_with_parent()?;
     let job = std::env::var(JOB).map_err(|error| failed(&error))?;
     let job: Job = serde_json::from_str(&job).map_err(|error| failed(&error))?;
     let model = Model::load(&job.settings.model)?.with_granularity(job.settings.granularity);
@@ -188,15 +205,16 @@ pub fn run(party: Party) -> Result<()> {
 }
 
 /// Ends this process when its parent has gone, which hands it to another one.
-fn end_with_parent() {
+fn end_with_parent() -> Result<()> {
     #[cfg(unix)]
-    std::thread::spawn(|| {
+    threads::spawn(|| {
         let parent = std::os::unix::process::parent_id();
         while std::os::unix::process::parent_id() == parent {
             std::thread::sleep(POLL);
         }
         std::process::exit(1);
-    });
+    })?;
+    Ok(())
 }
 
 /// Counts the memory of `work`.

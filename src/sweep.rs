@@ -11,6 +11,7 @@ use crate::advance::Advance;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
+use crate::file::check_regular;
 use crate::history::{Done, environments};
 use crate::learnt::Learnt;
 use crate::leftover::{is_draft, remove_drafts};
@@ -201,7 +202,12 @@ impl ResultsFolder {
 /// Locks a results folder until the file is dropped.
 fn lock(path: &Path) -> Result<fs::File> {
     let write_error = |error| cannot_write(path, error);
-    let lock = fs::File::create(path.join(LOCK)).map_err(write_error)?;
+    let file = path.join(LOCK);
+    // To open a pipe takes as long as nobody reads from it.
+    if let Ok(metadata) = fs::metadata(&file) {
+        check_regular(&file, &metadata)?;
+    }
+    let lock = fs::File::create(file).map_err(write_error)?;
     if FileExt::try_lock_exclusive(&lock).map_err(write_error)? {
         return Ok(lock);
     }

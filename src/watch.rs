@@ -11,8 +11,10 @@ use std::time::{Duration, Instant};
 use crate::advance::Advance;
 use crate::error::{Error, Result};
 use crate::memory::Probe;
+use crate::process::{is_out_of_memory, signal_of};
 use crate::row::Status;
 use crate::stage::Begin;
+use crate::threads;
 use crate::units;
 use crate::worker::{Event, Finished, Job, Sample, measure};
 
@@ -88,6 +90,10 @@ pub fn watch(
                 let status = Status::Failed;
                 finished = Some(Ended::Broken { status, reason });
             }
+            Ok(Event::OutOfMemory(reason)) => {
+                let status = Status::Oom;
+                finished = Some(Ended::Broken { status, reason });
+            }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => {}
         }
@@ -161,14 +167,17 @@ pub fn stay(job: &Job, listener: &mut (dyn Listener + Send)) -> Result<Ended> {
     let measured = measure(job, &mut listen, &|event| match event {
         Event::Begin(begin) => heard().begin(begin),
         Event::Advance(advance) => heard().advance(&advance),
-        Event::Sample(_) | Event::Finished(_) | Event::Failed(_) => {}
+        Event::Sample(_) | Event::Finished(_) | Event::Failed(_) | Event::OutOfMemory(_) => {}
     });
     match (unheard, measured) {
         (Some(error), _) => Err(error),
         (None, Ok(finished)) => Ok(Ended::Finished(finished)),
         (None, Err(Error::Interrupted)) => Ok(Ended::Stopped),
         (None, Err(error)) => Ok(Ended::Broken {
-            status: Status::Failed,
+            status: match error.is_memory() {
+                true => Status::Oom,
+                false => Status::Failed,
+            },
             reason: error.to_string(),
         }),
     }
@@ -202,7 +211,12 @@ impl Worker {
             let _ = stdin.write_all(line.as_bytes());
         }
         let (sender, events) = mpsc::channel();
-        thread::spawn(move || {
+        let mut worker = Self {
+            child,
+            events,
+            stderr: None,
+        };
+        threads::spawn(move || {
             let lines = stdout
                 .into_iter()
                 .flat_map(|stdout| BufReader::new(stdout).lines());
@@ -214,20 +228,16 @@ impl Worker {
                     break;
                 }
             }
-        });
-        let stderr = thread::spawn(move || {
+        })?;
+        worker.stderr = Some(threads::spawn(move || {
             let mut text = Vec::new();
             if let Some(mut stderr) = stderr {
                 // What was read before an error still helps.
                 let _ = stderr.read_to_end(&mut text);
             }
             String::from_utf8_lossy(&text).into_owned()
-        });
-        Ok(Self {
-            child,
-            events,
-            stderr: Some(stderr),
-        })
+        })?);
+        Ok(worker)
     }
 
     fn wait(&mut self) -> Result<(ExitStatus, String)> {
@@ -250,10 +260,8 @@ impl Drop for Worker {
 
 /// Tells how a worker ended that reported nothing.
 fn diagnose(status: ExitStatus, stderr: &str) -> Ended {
-    const KILLED: i32 = 9;
     let last_line = stderr.lines().rfind(|line| !line.trim().is_empty());
-    let signal = signal_of(status);
-    let out_of_memory = signal == Some(KILLED) || stderr.contains("memory allocation of");
+    let out_of_memory = is_out_of_memory(status, stderr);
     let status_word = if out_of_memory {
         Status::Oom
     } else {
@@ -268,14 +276,4 @@ fn diagnose(status: ExitStatus, stderr: &str) -> Ended {
         status: status_word,
         reason,
     }
-}
-
-#[cfg(unix)]
-fn signal_of(status: ExitStatus) -> Option<i32> {
-    std::os::unix::process::ExitStatusExt::signal(&status)
-}
-
-#[cfg(not(unix))]
-fn signal_of(_status: ExitStatus) -> Option<i32> {
-    None
 }

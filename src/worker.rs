@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 use std::sync::Arc;
-use std::thread;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +26,7 @@ use crate::memory::{PeakMemory, SAMPLING_PERIOD};
 use crate::model::Model;
 use crate::overhead::is_long;
 use crate::placement::{Party, Placement};
+use crate::process;
 use crate::program::{NoiseSeed, Program};
 use crate::reads::SimulatedReads;
 use crate::role::{self, RoleMemories};
@@ -37,6 +37,7 @@ use crate::settings::Settings;
 use crate::simulation::{label_of, simulate};
 use crate::spill::Spill;
 use crate::stage::{Begin, Stage};
+use crate::threads;
 use crate::visit::Visit;
 
 /// Look-ups of a batch that `activation_s` is measured on.
@@ -64,6 +65,8 @@ pub enum Event {
     Finished(Option<Box<Finished>>),
     /// The error that ended it.
     Failed(String),
+    /// The same, for want of memory.
+    OutOfMemory(String),
 }
 
 /// One timed inference.
@@ -140,20 +143,22 @@ pub struct LayerDeviations {
 ///
 /// [`Error::Worker`] where the job cannot be read or the report cannot be written.
 pub fn run() -> Result<()> {
+    process::offer();
     let mut line = String::new();
     let read = std::io::stdin().lock().read_line(&mut line);
     read.map_err(|error| Error::Worker(format!("no job: {error}")))?;
     let job: Job =
         serde_json::from_str(&line).map_err(|error| Error::Worker(format!("no job: {error}")))?;
-    thread::spawn(|| {
+    threads::spawn(|| {
         // Ends when the pipe does, that is, when the parent has gone.
         let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         std::process::exit(1);
-    });
+    })?;
     // Nobody listening ends the worker with its next sample.
     let hear = |event| drop(report(event));
     match measure(&job, &mut report, &hear) {
         Ok(finished) => report(Event::Finished(finished)),
+        Err(error) if error.is_memory() => report(Event::OutOfMemory(error.to_string())),
         Err(error) => report(Event::Failed(error.to_string())),
     }
 }

@@ -24,7 +24,7 @@ use crate::predict::{
     Counter, Errors, PREDICTIONS, PredictionRow, UNITS, calibration_placements, predict,
 };
 use crate::progress::{INTERRUPTED, Progress, tell};
-use crate::projection::project;
+use crate::projection::{MemoryNeed, project};
 use crate::results::{LAYERS, read_csv, read_splits, write_csv, write_json};
 use crate::row::{LayerRow, SplitRow};
 use crate::scenario::Scenario;
@@ -252,6 +252,8 @@ impl Task {
         let results = ResultsFolder::open(&folder, &settings, Resume::Continue)?;
         listen()?;
         let stop = || INTERRUPTED.load(Ordering::Relaxed);
+        let memory = MemoryNeed::of(&settings, &self.model, &stop)?;
+        memory.check(None)?.iter().for_each(|words| tell(words));
         let expected = project(&settings, &self.model, &stop)?.expected;
         let progress = Progress::new(chosen.len(), repeats, expected);
         match sweep::run(results, &settings, &self.model, &isolation, &progress) {

@@ -7,13 +7,12 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{EncryptionArguments, listen, print, summary};
-use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::model::{Granularity, Model};
 use crate::order::Order;
 use crate::placement::Placement;
 use crate::progress::{INTERRUPTED, Progress, tell};
-use crate::projection::{Projection, project};
+use crate::projection::{MemoryNeed, Projection, project};
 use crate::settings::{Overrides, Settings};
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};
 use crate::units;
@@ -171,11 +170,17 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
     if arguments.quick {
         tell("--quick leaves out: further rounds, attacks, the memory of each party");
     }
-    let projection = project(&settings, &model, &|| INTERRUPTED.load(Ordering::Relaxed))?;
-    tell_projection(&settings, &projection);
+    let stop = || INTERRUPTED.load(Ordering::Relaxed);
+    let memory = MemoryNeed::of(&settings, &model, &stop)?;
+    // Before anything needs it.
     if !arguments.force {
-        check_memory(&projection, limits.memory_bytes)?;
+        memory
+            .check(limits.memory_bytes)?
+            .iter()
+            .for_each(|words| tell(words));
     }
+    let projection = project(&settings, &model, &stop)?;
+    tell_projection(&settings, &projection, &memory);
     let outcome = {
         let (splits, rounds) = (settings.placements.len(), settings.repeats);
         let progress = Progress::new(splits, rounds, projection.expected);
@@ -213,7 +218,7 @@ fn announce(settings: &Settings, model: &Model) {
     ));
 }
 
-fn tell_projection(settings: &Settings, projection: &Projection) {
+fn tell_projection(settings: &Settings, projection: &Projection, memory: &MemoryNeed) {
     let visits: Vec<_> = sweep::schedule(settings).collect();
     let seconds = projection.expected.seconds(&visits).into_iter().sum();
     tell(&format!(
@@ -221,26 +226,6 @@ fn tell_projection(settings: &Settings, projection: &Projection) {
         projection.inference_count,
         projection.bootstrap_count,
         units::rough_seconds(seconds),
-        units::bytes(projection.peak_bytes),
+        units::bytes(memory.together()),
     ));
-}
-
-/// Refuses what is projected to take more memory than there is or than may be taken.
-fn check_memory(projection: &Projection, limit: Option<u64>) -> Result<()> {
-    let machine = Environment::probe().machine.memory_bytes;
-    let bounds = [
-        (limit, "--memory-limit allows"),
-        (machine, "this machine has"),
-    ];
-    for (bytes, whose) in bounds {
-        if let Some(bytes) = bytes.filter(|&bytes| projection.peak_bytes > bytes) {
-            return Err(Error::Usage(format!(
-                "the heaviest split is projected to take {}, more than the {} that {whose}: leave \
-                 it out with --placement, or add --force",
-                units::bytes(projection.peak_bytes),
-                units::bytes(bytes),
-            )));
-        }
-    }
-    Ok(())
 }

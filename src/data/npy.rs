@@ -7,6 +7,7 @@
 use super::source::Source;
 use super::{Fits, ImageSet, Pixels, check_images_shape, check_labels_shape, element_count};
 use crate::error::{Error, Result};
+use crate::file;
 use crate::foreign::quoted;
 
 /// The bytes that every `.npy` file begins with.
@@ -46,7 +47,7 @@ pub(super) fn images(source: Source, fits: &Fits) -> Result<ImageSet> {
     let place = source.place.clone();
     let header = Header::of(&source)?;
     check_images_shape(&place, &header.shape, fits)?;
-    let bytes = header.row_major(source.into_bytes(header.start)?);
+    let bytes = header.row_major(&place, source.into_bytes(header.start)?)?;
     let pixels = header.pixels(&place, bytes)?;
     Ok(ImageSet {
         place,
@@ -121,9 +122,9 @@ impl Header {
     }
 
     /// Returns the elements with the last axis running fastest.
-    fn row_major(&self, bytes: Vec<u8>) -> Vec<u8> {
+    fn row_major(&self, place: &str, bytes: Vec<u8>) -> Result<Vec<u8>> {
         if !self.column_major {
-            return bytes;
+            return Ok(bytes);
         }
         let mut strides = Vec::with_capacity(self.shape.len());
         let mut stride = self.element_bytes;
@@ -131,7 +132,7 @@ impl Header {
             strides.push(stride);
             stride *= size;
         }
-        let mut ordered = Vec::with_capacity(bytes.len());
+        let mut ordered = file::buffer(place, bytes.len())?;
         let mut index = vec![0; self.shape.len()];
         while ordered.len() < bytes.len() {
             let places = index.iter().zip(&strides);
@@ -145,7 +146,7 @@ impl Header {
                 *index = 0;
             }
         }
-        ordered
+        Ok(ordered)
     }
 
     /// Returns the elements as pixels: bytes as they are, and whole numbers of other types where
@@ -170,9 +171,11 @@ impl Header {
         };
         match is_image.then(as_bytes).flatten() {
             Some(pixels) => Ok(Pixels::Integer(pixels)),
-            None => Ok(Pixels::Real(
-                integers.map(|integer| integer as f32).collect(),
-            )),
+            None => {
+                let mut reals = file::buffer(place, integers.len())?;
+                reals.extend(integers.map(|integer| integer as f32));
+                Ok(Pixels::Real(reals))
+            }
         }
     }
 
@@ -210,23 +213,22 @@ impl Header {
     fn reals(&self, place: &str, bytes: &[u8]) -> Result<Vec<f32>> {
         let elements = bytes.chunks_exact(self.element_bytes);
         let per_image = self.shape[1..].iter().product::<usize>();
-        let converted = elements.enumerate().map(|(i, element)| {
+        let mut reals: Vec<f32> = file::buffer(place, elements.len())?;
+        for (i, element) in elements.enumerate() {
             let value = self.real(element);
-            let single = value as f32;
-            if single.is_finite() {
-                return Ok(single);
+            if !(value as f32).is_finite() {
+                let (element, image) = (i % per_image, i / per_image);
+                return Err(Error::invalid(
+                    place,
+                    format!(
+                        "holds {value:e} at element {element} of image {image}: only finite \
+                         float32 values can be used"
+                    ),
+                ));
             }
-            Err(Error::invalid(
-                place,
-                format!(
-                    "holds {value:e} at element {} of image {}: only finite float32 values can be \
-                     used",
-                    i % per_image,
-                    i / per_image
-                ),
-            ))
-        });
-        converted.collect()
+            reals.push(value as f32);
+        }
+        Ok(reals)
     }
 
     /// Returns one element of 4 or 8 bytes of a float array.

@@ -16,7 +16,7 @@ use super::label_list::{broken, label, text_bytes};
 use super::source::{Source, check_bytes, check_inflation};
 use super::{Fits, ImageSet, MOST_IMAGES, Pixels, check_label_count};
 use crate::error::{Error, Result};
-use crate::file::Regular;
+use crate::file::{self, Regular};
 use crate::foreign::quoted;
 
 /// The list of pictures in a folder.
@@ -50,7 +50,7 @@ pub(super) fn read(folder: &Path, fits: &Fits) -> Result<ImageSet> {
     let total = entries.len().saturating_mul(elements) as u64;
     check_bytes(&place, total)?;
     check_inflation(&place, total, pictures.iter().map(|one| one.stored).sum())?;
-    let mut pixels: Vec<u8> = Vec::with_capacity(total as usize);
+    let mut pixels: Vec<u8> = file::buffer(&place, total as usize)?;
     let mut starts = vec![None; pictures.len()];
     for index in listed {
         match starts[index] {

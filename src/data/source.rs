@@ -119,7 +119,7 @@ impl<'a> Source<'a> {
         let mut bytes = self.head;
         // One byte more than announced, so that content that runs on shows.
         let left = (self.length + 1).saturating_sub(bytes.len() as u64);
-        bytes.reserve_exact(left as usize);
+        file::reserve(&self.place, &mut bytes, left as usize)?;
         self.rest
             .take(left)
             .read_to_end(&mut bytes)

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::format::RawWeights;
 use super::source::Source;
 use crate::error::{Error, Result};
+use crate::file;
 
 /// All tensors of a model, finite and inside the file.
 pub struct Tensors {
@@ -53,12 +54,9 @@ impl Tensors {
                 let reason = "with those before it holds more numbers than the file";
                 Error::invalid(place(), reason)
             })?;
-            let values: Vec<f32> = slice
-                .as_chunks::<4>()
-                .0
-                .iter()
-                .map(|&value| f32::from_le_bytes(value))
-                .collect();
+            let numbers = slice.as_chunks::<4>().0.iter();
+            let mut values = file::buffer(&place(), numbers.len())?;
+            values.extend(numbers.map(|&value| f32::from_le_bytes(value)));
             if let Some(index) = values.iter().position(|value| !value.is_finite()) {
                 let reason = format!(
                     "element {index} is {}: weights must be finite",

@@ -12,7 +12,7 @@ use prost::bytes::Bytes;
 
 use super::schema::StringStringEntry;
 use crate::Error;
-use crate::file::{Regular, check_inflation};
+use crate::file::{Regular, buffer, check_inflation};
 use crate::foreign::quoted;
 use crate::import::fault::{Outcome, invalid, unsupported};
 
@@ -103,7 +103,8 @@ impl Folder {
             return Err(format!("its {length} bytes are read more than once"));
         }
         file.seek(SeekFrom::Start(offset)).map_err(text)?;
-        let mut bytes = vec![0; byte_count];
+        let mut bytes = buffer("its part", byte_count).map_err(reason)?;
+        bytes.resize(byte_count, 0);
         file.read_exact(&mut bytes).map_err(text)?;
         Ok(bytes.into())
     }

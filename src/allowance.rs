@@ -1,0 +1,102 @@
+//! How much memory the processes of a sweep may take, and who says so.
+
+use std::fmt;
+
+use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
+
+/// Memory that may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Allowance {
+    pub bytes: u64,
+    pub bound: Bound,
+}
+
+/// What bounds memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bound {
+    /// The machine, of all processes.
+    Machine,
+    /// The control group, version 1 or 2, that this process is in, or one around it, of all processes.
+    ControlGroup,
+    /// `ulimit -v`, the address space of each process.
+    AddressSpace,
+    /// `--memory-limit`, what is resident of a worker.
+    MemoryLimit,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Machine => "this machine has",
+            Self::ControlGroup => "the control group (cgroup) allows",
+            Self::AddressSpace => "ulimit -v leaves each process",
+            Self::MemoryLimit => "--memory-limit allows",
+        })
+    }
+}
+
+/// Returns what all processes of a sweep may take together; `None` where the system does not tell.
+pub fn together() -> Option<Allowance> {
+    let wanted = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
+    let mut system = System::new_with_specifics(wanted).ok()?;
+    let machine = system.total_memory();
+    let pid = Pid::from_u32(std::process::id());
+    let kind = ProcessRefreshKind::nothing();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+    let group = system
+        .process(pid)
+        .and_then(|process| process.cgroup_limits());
+    Some(match group.map(|group| group.total_memory) {
+        Some(bytes) if bytes < machine => Allowance {
+            bytes,
+            bound: Bound::ControlGroup,
+        },
+        _ => Allowance {
+            bytes: machine,
+            bound: Bound::Machine,
+        },
+    })
+}
+
+/// Returns what may be resident of each process; `None` where nothing bounds it but the machine.
+///
+/// An address space also holds what is mapped and never touched: code, stacks, room between
+/// allocations. Other processes of this program are taken to map as much of that as this one.
+pub fn each() -> Option<Allowance> {
+    let space = address_space()?;
+    let pid = Pid::from_u32(std::process::id());
+    let mut system = System::new().ok()?;
+    let kind = ProcessRefreshKind::nothing().with_memory();
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+    let process = system.process(pid)?;
+    let untouched = process.virtual_memory().saturating_sub(process.memory());
+    Some(Allowance {
+        bytes: space.saturating_sub(untouched),
+        bound: Bound::AddressSpace,
+    })
+}
+
+/// Returns the bytes of address space that a process may have; `None` where that is no matter.
+#[cfg(unix)]
+fn address_space() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::As).current
+}
+
+#[cfg(not(unix))]
+fn address_space() -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_more_is_allowed_than_the_machine_has() {
+        let system = System::new_all().expect("a system");
+        let allowance = together().expect("an allowance");
+        assert!(allowance.bytes > 0 && allowance.bytes <= system.total_memory());
+        let words = format!("1 GB that {}", allowance.bound);
+        assert!(words.starts_with("1 GB that th"), "{words}");
+    }
+}
