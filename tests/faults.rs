@@ -1,4 +1,4 @@
-//! Faults: the sweep is killed, the disk fills, files are damaged or belong to something else. No
+//! Faults: signals come, the disk fills, files are damaged or belong to something else. No
 //! finished split is lost, and none appears that did not finish.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
@@ -37,53 +37,11 @@ const SPLITS: &str = r#"{
     "placements": ["CCC", "CCS", "SCC", "SCS"]
 }"#;
 const SWEEP: &str = "sweep --splits linear.json";
-/// Kills in all, and in one folder.
-const KILLS: usize = 24;
-const KILLS_EACH: usize = 4;
 
 fn desk() -> Desk {
     let desk = Desk::new();
     desk.write("linear.json", SPLITS);
     desk
-}
-
-#[test]
-fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_rows() {
-    let desk = desk();
-    let start = Instant::now();
-    desk.succeed(&format!("{SWEEP} --out whole"));
-    let mut whole = start.elapsed();
-    let mut random = ChaCha8Rng::seed_from_u64(20);
-    let mut lengths = Vec::new();
-    for index in 0.. {
-        if lengths.len() >= KILLS {
-            break;
-        }
-        let folder = format!("killed-{index}");
-        let arguments = format!("{SWEEP} --out {folder} --resume");
-        for _ in 0..KILLS_EACH {
-            let mut sweep = desk.command(&arguments);
-            sweep.stdout(Stdio::null()).stderr(Stdio::null());
-            let start = Instant::now();
-            let mut sweep = sweep.spawn().unwrap();
-            sleep(whole.mul_f64(random.random_range(0.0..0.8)));
-            if sweep.try_wait().unwrap().is_some() {
-                // The machine is less busy than it was.
-                whole = whole.min(start.elapsed());
-                break;
-            }
-            // SIGKILL: nothing is tidied up.
-            sweep.kill().unwrap();
-            sweep.wait().unwrap();
-            let log = fs::read(desk.path(&format!("{folder}/log.jsonl")));
-            lengths.push(log.map_or(0, |log| log.len()));
-        }
-        desk.succeed(&arguments);
-        desk.assert_same_rows(&folder, "whole", "after kills");
-    }
-    lengths.sort_unstable();
-    lengths.dedup();
-    assert!(lengths.len() > 4, "kills at all stages: {lengths:?}");
 }
 
 #[test]
