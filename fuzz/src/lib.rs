@@ -1,0 +1,3 @@
+//! Fuzz targets for everything that comes from somewhere else.
+
+pub mod feed;
