@@ -4,6 +4,10 @@ use std::fmt;
 
 use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
 
+/// Address space that a worker's own threads set apart for allocations, beyond those that every process
+/// of this program has: glibc takes 64 MiB for each, and there are three.
+const THREADS_BYTES: u64 = 3 * (64 << 20);
+
 /// Memory that may be taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Allowance {
@@ -60,8 +64,8 @@ pub fn together() -> Option<Allowance> {
 
 /// Returns what may be resident of each process; `None` where nothing bounds it but the machine.
 ///
-/// An address space also holds what is mapped and never touched: code, stacks, room between
-/// allocations. Other processes of this program are taken to map as much of that as this one.
+/// An address space also holds what is mapped and never touched: code, stacks, room for allocations.
+/// Other processes of this program are taken to map as much of that as this one, and a worker some more.
 pub fn each() -> Option<Allowance> {
     let space = address_space()?;
     let pid = Pid::from_u32(std::process::id());
@@ -71,7 +75,7 @@ pub fn each() -> Option<Allowance> {
     let process = system.process(pid)?;
     let untouched = process.virtual_memory().saturating_sub(process.memory());
     Some(Allowance {
-        bytes: space.saturating_sub(untouched),
+        bytes: space.saturating_sub(untouched + THREADS_BYTES),
         bound: Bound::AddressSpace,
     })
 }

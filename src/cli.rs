@@ -352,7 +352,7 @@ fn listen() -> Result<()> {
         }
     };
     ctrlc::set_handler(handler)
-        .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))
+        .map_err(|error| Error::Threads(format!("to listen for Ctrl-C: {error}")))
 }
 
 /// Returns what a person wants to know first, and where the rest is.

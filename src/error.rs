@@ -73,7 +73,7 @@ pub enum Error {
 
     /// The system gives no more threads.
     #[error(
-        "cannot start a thread: {0}; set RAYON_NUM_THREADS to a smaller number, or allow more \
+        "cannot start a thread ({0}): set RAYON_NUM_THREADS to a smaller number, or allow more \
          processes (ulimit -u) or memory (ulimit -v)"
     )]
     Threads(String),

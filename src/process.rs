@@ -3,6 +3,9 @@
 
 use std::process::ExitStatus;
 
+use crate::allowance::{self, Allowance, Bound};
+use crate::units;
+
 /// How much sooner than the sweep the system ends a worker where memory runs out, and how much sooner
 /// than a worker one of its own processes; a thousand is as if it took all memory.
 #[cfg(target_os = "linux")]
@@ -30,6 +33,17 @@ pub fn offer() {
 pub fn is_out_of_memory(status: ExitStatus, stderr: &str) -> bool {
     const KILLED: i32 = 9;
     signal_of(status) == Some(KILLED) || stderr.contains("memory allocation of")
+}
+
+/// Returns what is most likely to have ended a process that [`is_out_of_memory`].
+pub fn killed_words() -> String {
+    let words = "killed by the system, most likely for want of memory";
+    match allowance::together() {
+        Some(Allowance { bytes, bound }) if bound != Bound::Machine => {
+            format!("{words}: {bound} {} for all processes", units::bytes(bytes))
+        }
+        _ => words.into(),
+    }
 }
 
 /// Returns the signal that ended a process.

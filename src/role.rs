@@ -23,7 +23,7 @@ use crate::inference::{PhaseTimes, Route, infer, serve};
 use crate::memory::HighWater;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
-use crate::process::{self, is_out_of_memory};
+use crate::process::{self, is_out_of_memory, killed_words};
 use crate::program::{Program, key_parameters, packings, zero_parameters};
 use crate::server::{Extent, Server};
 use crate::settings::Settings;
@@ -160,9 +160,9 @@ impl Role {
         let last = text.lines().last().unwrap_or_default();
         if is_out_of_memory(status, &text) {
             return Err(Error::OutOfMemory(format!(
-                "the {} in a process of its own was ended by the system, most likely for want of \
-                 memory",
-                self.party
+                "the {} in a process of its own: {}",
+                self.party,
+                killed_words()
             )));
         }
         if !status.success() {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::advance::Advance;
 use crate::error::{Error, Result};
 use crate::memory::Probe;
-use crate::process::{is_out_of_memory, signal_of};
+use crate::process::{is_out_of_memory, killed_words, signal_of};
 use crate::row::Status;
 use crate::stage::Begin;
 use crate::threads;
@@ -268,7 +268,7 @@ fn diagnose(status: ExitStatus, stderr: &str) -> Ended {
         Status::Failed
     };
     let reason = match (last_line, out_of_memory) {
-        (_, true) => "killed by the system, most likely for want of memory".into(),
+        (_, true) => killed_words(),
         (Some(line), false) => format!("{status}: {line}"),
         (None, false) => status.to_string(),
     };

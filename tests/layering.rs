@@ -101,7 +101,7 @@ fn files_are_opened_for_reading_in_one_place_alone() {
         "fs::read_to_string(",
         "Reader::from_path(",
         ".read(true)",
-        "rustix::",
+        "rustix::fs",
         "image::open(",
     ];
     // Tests that lie in files of their own.

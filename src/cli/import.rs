@@ -88,7 +88,7 @@ fn listen() -> Result<()> {
         std::process::exit(i32::from(Error::Interrupted.exit_code()));
     };
     ctrlc::set_handler(handler)
-        .map_err(|error| Error::Worker(format!("cannot listen for Ctrl-C: {error}")))
+        .map_err(|error| Error::Threads(format!("to listen for Ctrl-C: {error}")))
 }
 
 /// Imports a network and prints the report.
