@@ -22,8 +22,9 @@ pub enum Bound {
     Machine,
     /// The control group, version 1 or 2, that this process is in, or one around it, of all processes.
     ControlGroup,
-    /// `ulimit -v`, the address space of each process.
-    AddressSpace,
+    /// `ulimit -v`, the address space of each process, of which so many bytes go for what is mapped
+    /// and hardly touched.
+    AddressSpace { untouched: u64 },
     /// `--memory-limit`, what is resident of a worker.
     MemoryLimit,
 }
@@ -33,7 +34,7 @@ impl fmt::Display for Bound {
         formatter.write_str(match self {
             Self::Machine => "this machine has",
             Self::ControlGroup => "the control group (cgroup) allows",
-            Self::AddressSpace => "ulimit -v leaves each process",
+            Self::AddressSpace { .. } => "ulimit -v leaves each process",
             Self::MemoryLimit => "--memory-limit allows",
         })
     }
@@ -47,10 +48,14 @@ pub fn together() -> Option<Allowance> {
     let pid = Pid::from_u32(std::process::id());
     let kind = ProcessRefreshKind::nothing();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
-    let group = system
-        .process(pid)
-        .and_then(|process| process.cgroup_limits());
-    Some(match group.map(|group| group.total_memory) {
+    let process = system.process(pid);
+    let group = process.and_then(|process| process.cgroup_limits());
+    Some(lesser(machine, group.map(|group| group.total_memory)))
+}
+
+/// Returns what bounds all processes of a machine with so much memory, in a control group or none.
+fn lesser(machine: u64, group: Option<u64>) -> Allowance {
+    match group {
         Some(bytes) if bytes < machine => Allowance {
             bytes,
             bound: Bound::ControlGroup,
@@ -59,7 +64,7 @@ pub fn together() -> Option<Allowance> {
             bytes: machine,
             bound: Bound::Machine,
         },
-    })
+    }
 }
 
 /// Returns what may be resident of each process; `None` where nothing bounds it but the machine.
@@ -73,10 +78,10 @@ pub fn each() -> Option<Allowance> {
     let kind = ProcessRefreshKind::nothing().with_memory();
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
     let process = system.process(pid)?;
-    let untouched = process.virtual_memory().saturating_sub(process.memory());
+    let untouched = process.virtual_memory().saturating_sub(process.memory()) + THREADS_BYTES;
     Some(Allowance {
-        bytes: space.saturating_sub(untouched + THREADS_BYTES),
-        bound: Bound::AddressSpace,
+        bytes: space.saturating_sub(untouched),
+        bound: Bound::AddressSpace { untouched },
     })
 }
 
@@ -100,7 +105,18 @@ mod tests {
         let system = System::new_all().expect("a system");
         let allowance = together().expect("an allowance");
         assert!(allowance.bytes > 0 && allowance.bytes <= system.total_memory());
-        let words = format!("1 GB that {}", allowance.bound);
-        assert!(words.starts_with("1 GB that th"), "{words}");
+    }
+
+    #[test]
+    fn a_control_group_counts_where_it_allows_less() {
+        let bound = |group| lesser(100, group).bound;
+        assert_eq!(lesser(100, Some(99)).bytes, 99);
+        assert_eq!(bound(Some(99)), Bound::ControlGroup);
+        // Without a limit it tells the machine's memory, or more than there can be.
+        for group in [None, Some(100), Some(u64::MAX)] {
+            assert_eq!(bound(group), Bound::Machine);
+        }
+        let words = format!("99 B that {}", bound(Some(99)));
+        assert_eq!(words, "99 B that the control group (cgroup) allows");
     }
 }

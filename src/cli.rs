@@ -29,6 +29,7 @@ use report::ReportArguments;
 use sweep::SweepArguments;
 
 use crate::accuracy::Accuracy;
+use crate::allowance::Bound;
 use crate::answer::Answer;
 use crate::compile::{Download, compile_placement};
 use crate::deviation::Deviations;
@@ -39,6 +40,7 @@ use crate::model::{Granularity, Model};
 use crate::placement::{Party, Placement};
 use crate::plot::{draw_results, hosts};
 use crate::progress::{INTERRUPTED, tell};
+use crate::projection::MemoryNeed;
 use crate::protection::Protection;
 use crate::results::{self, Tables, read_splits};
 use crate::role;
@@ -344,6 +346,24 @@ fn audit(arguments: AuditArguments) -> Result<()> {
     print(std::iter::once(header.to_owned()).chain(lines))
 }
 
+/// Refuses what is projected to take more memory than there is, or than a worker may take, and tells
+/// what else than the machine bounds it.
+///
+/// # Errors
+///
+/// [`Error::Usage`] with both figures and `ways_out`.
+fn hold_memory(need: &MemoryNeed, limit: Option<u64>, ways_out: &str) -> Result<()> {
+    for weighed in need.weighed(limit) {
+        if weighed.is_too_much() {
+            return Err(Error::Usage(format!("{weighed}: {ways_out}")));
+        }
+        if weighed.allowance.bound != Bound::Machine {
+            tell(&format!("memory: {weighed}"));
+        }
+    }
+    Ok(())
+}
+
 /// Lets the first Ctrl-C ask for an end, and the second be one.
 fn listen() -> Result<()> {
     let handler = || {
@@ -351,8 +371,15 @@ fn listen() -> Result<()> {
             std::process::exit(130);
         }
     };
-    ctrlc::set_handler(handler)
-        .map_err(|error| Error::Threads(format!("to listen for Ctrl-C: {error}")))
+    ctrlc::set_handler(handler).map_err(|error| not_listening(&error))
+}
+
+/// Returns the error of a program that cannot hear Ctrl-C, most likely for want of a thread.
+fn not_listening(error: &ctrlc::Error) -> Error {
+    match error {
+        ctrlc::Error::System(error) => Error::Threads(error.to_string()),
+        error => Error::Worker(format!("cannot listen for Ctrl-C: {error}")),
+    }
 }
 
 /// Returns what a person wants to know first, and where the rest is.

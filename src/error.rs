@@ -6,11 +6,10 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::units;
+
 /// Shorthand for results of this crate.
 pub type Result<T> = std::result::Result<T, Error>;
-
-/// What helps where there is not enough memory.
-const ADVICE: &str = "give less of it, or more memory (ulimit -v, the control group, the machine)";
 
 /// Everything that can go wrong outside of programming mistakes.
 #[derive(Debug, thiserror::Error)]
@@ -64,7 +63,11 @@ pub enum Error {
     },
 
     /// What is needed at once is more memory than this process can have.
-    #[error("not enough memory for {what}, {bytes} bytes: {ADVICE}")]
+    #[error(
+        "not enough memory for {what}, which takes {} at once: raise ulimit -v or the control \
+         group's limit, or use a machine with more",
+        units::bytes(*bytes as u64)
+    )]
     Memory { what: String, bytes: usize },
 
     /// The system ended a process of this program for want of memory.

@@ -136,6 +136,17 @@ pub fn buffer<T>(place: &str, count: usize) -> Result<Vec<T>> {
     Ok(buffer)
 }
 
+/// Returns what is made of a file's content, element by element.
+///
+/// # Errors
+///
+/// As [`buffer`].
+pub fn collected<T>(place: &str, elements: impl ExactSizeIterator<Item = T>) -> Result<Vec<T>> {
+    let mut all = buffer(place, elements.len())?;
+    all.extend(elements);
+    Ok(all)
+}
+
 /// Makes room for so many elements more.
 ///
 /// # Errors
@@ -175,12 +186,31 @@ fn check_length(place: &str, length: u64, most: u64) -> Result<()> {
     Err(Error::invalid(place, reason))
 }
 
-/// Refuses what is no regular file.
+/// Opens a file of this program's own to lock it, and makes it where there is none. What it holds stays.
 ///
 /// # Errors
 ///
-/// [`Error::Invalid`] for folders, named pipes, sockets and devices.
-pub fn check_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<()> {
+/// [`Error::Write`] where that cannot be done; [`Error::Invalid`] for links, and for what is no file.
+pub fn open_lock(path: &Path) -> Result<File> {
+    let failed = |source| Error::Write {
+        path: path.to_owned(),
+        source,
+    };
+    let is_other = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => !metadata.is_file(),
+        Err(_) => false,
+    };
+    if is_other {
+        let reason = "is no file of this program, but stands where its lock belongs: remove it";
+        return Err(Error::invalid(path.display().to_string(), reason));
+    }
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    without_waiting(&mut options);
+    options.open(path).map_err(failed)
+}
+
+fn check_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<()> {
     if metadata.is_file() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! What a sweep will take on this machine, from one quick measurement and arithmetic.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,12 +24,14 @@ const PROBE_BATCH: usize = 32;
 /// Placements whose memory is projected, the heaviest among them: compiling thousands of a large
 /// network takes longer than their look-ups' answer is worth.
 const COMPILED_PLACEMENTS: usize = 16;
-/// Resident bytes of a worker before any key: code, model, test images, thread stacks.
+/// Resident bytes of a worker before any key, besides its model: code, thread stacks.
 const BASE_BYTES: u64 = 20 << 20;
 /// Resident bytes of the process that leads a sweep, with the keys of its reference batches, and what
 /// it takes to make these, before the first visit.
 const LEADER_BYTES: u64 = 150 << 20;
 const LEADER_SET_UP_BYTES: u64 = 50 << 20;
+/// Bytes of a weight: a float, and an integer of eight bytes in a program.
+const WEIGHT_BYTES: usize = 12;
 /// Bytes that it keeps of each sample, in the log's record and in the tables, and more for each layer:
 /// 3.4 kB of a network of three.
 const SAMPLE_BYTES: usize = 3000;
@@ -45,13 +48,13 @@ pub struct Projection {
 /// Resident bytes that a sweep is expected to need.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct MemoryNeed {
-    /// Of the process that leads it: the keys of its reference batches, what it has heard of samples,
-    /// tables.
-    pub leader: u64,
+    /// Of the process that leads it: its model, the keys of its reference batches, what it has heard of
+    /// samples, tables.
+    leader: u64,
     /// Of the worker of the worst split.
-    pub worker: u64,
+    worker: u64,
     /// Of that worker with both parties of the worst split in processes of their own.
-    pub parties: u64,
+    parties: u64,
 }
 
 impl MemoryNeed {
@@ -64,8 +67,9 @@ impl MemoryNeed {
         let target = settings.target()?;
         let ending = settings.ending();
         let bootstraps = |placement: &Placement| ending.bootstrap_count(model, placement);
+        let own = model_bytes(model);
         let mut need = Self {
-            leader: leader_bytes(settings, model),
+            leader: own + leader_bytes(settings, model),
             ..Self::default()
         };
         for placement in sampled(&settings.placements, &bootstraps) {
@@ -73,48 +77,22 @@ impl MemoryNeed {
                 return Err(Error::Interrupted);
             }
             if let Some(programs) = carried(compile_placement(model, placement, &target))? {
-                need.worker = need.worker.max(peak_bytes(&programs));
+                need.worker = need.worker.max(own + peak_bytes(&programs));
                 if !settings.skip_party_memory {
-                    need.parties = need.parties.max(parties_bytes(&programs));
+                    need.parties = need.parties.max(3 * own + parties_bytes(&programs));
                 }
             }
         }
         Ok(need)
     }
 
-    /// Refuses what is more than there is, or than a worker may take; returns words on what else than
-    /// the machine bounds it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Usage`] with both figures, and what to do.
-    pub fn check(&self, limit: Option<u64>) -> Result<Vec<String>> {
-        let limit = limit.map(|bytes| Allowance {
-            bytes,
-            bound: Bound::MemoryLimit,
-        });
-        let bounds = [
-            (self.worker, limit),
-            (self.each(), allowance::each()),
-            (self.together(), allowance::together()),
-        ];
-        let mut words = Vec::new();
-        for (need, allowance) in bounds {
-            let Some(Allowance { bytes, bound }) = allowance else {
-                continue;
-            };
-            let (need_text, text) = (units::bytes(need), units::bytes(bytes));
-            if need > bytes {
-                return Err(Error::Usage(format!(
-                    "the heaviest split is projected to take {need_text}, more than the {text} that \
-                     {bound}: leave it out with --placement, or add --force"
-                )));
-            }
-            if bound != Bound::Machine {
-                words.push(format!("memory: {need_text} of the {text} that {bound}"));
-            }
+    /// Returns the same where visits are made in the process that leads.
+    pub fn in_process(self) -> Self {
+        Self {
+            leader: self.leader + self.worker,
+            worker: 0,
+            ..self
         }
-        Ok(words)
     }
 
     /// Returns the most of all processes at once.
@@ -122,9 +100,78 @@ impl MemoryNeed {
         self.leader + self.worker.max(self.parties)
     }
 
-    /// Returns the most of any process.
-    pub fn each(&self) -> u64 {
-        (self.leader + LEADER_SET_UP_BYTES).max(self.worker)
+    /// Returns what is weighed against what may be taken, a worker's share of it by `limit` too.
+    pub fn weighed(&self, limit: Option<u64>) -> Vec<Weighed> {
+        let limit = limit.map(|bytes| Allowance {
+            bytes,
+            bound: Bound::MemoryLimit,
+        });
+        let (leader, worker) = (self.leader + LEADER_SET_UP_BYTES, self.worker);
+        let each = allowance::each();
+        let heaviest = "the worker of the heaviest split";
+        let weights = [
+            (heaviest, worker, limit),
+            ("the sweep's own process", leader, each),
+            (heaviest, worker, each),
+            ("all its processes", self.together(), allowance::together()),
+        ];
+        let weights = weights.into_iter();
+        weights
+            .filter_map(|(what, bytes, allowance)| {
+                Some(Weighed {
+                    what,
+                    bytes,
+                    allowance: allowance?,
+                })
+            })
+            .collect()
+    }
+}
+
+/// What is needed beside what may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Weighed {
+    /// What needs it.
+    what: &'static str,
+    bytes: u64,
+    pub allowance: Allowance,
+}
+
+impl Weighed {
+    /// Returns whether more is needed.
+    pub fn is_too_much(&self) -> bool {
+        self.bytes > self.allowance.bytes
+    }
+}
+
+impl fmt::Display for Weighed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            what,
+            bytes,
+            allowance:
+                Allowance {
+                    bytes: allowed,
+                    bound,
+                },
+        } = self;
+        let (bytes_text, allowed) = (units::bytes(*bytes), units::bytes(*allowed));
+        let relation = if self.is_too_much() {
+            "more than"
+        } else {
+            "of"
+        };
+        write!(
+            formatter,
+            "projected to take {bytes_text} ({what}), {relation} the {allowed} that {bound}"
+        )?;
+        match bound {
+            Bound::AddressSpace { untouched } if self.is_too_much() => {
+                let least = (bytes + untouched).div_ceil(1 << 10);
+                write!(formatter, ": ulimit -v must be {least} or more")
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -273,6 +320,13 @@ fn parties_bytes(programs: &[Arc<Program>]) -> u64 {
     3 * BASE_BYTES + client + held_bytes(programs)
 }
 
+/// Returns what a process holds of a model: test images, and weights as floats and as integers.
+fn model_bytes(model: &Model) -> u64 {
+    let parameters = model.layers.iter().map(|layer| layer.parameter_count);
+    let weights = WEIGHT_BYTES * parameters.sum::<usize>();
+    (model.test.bytes() + weights) as u64
+}
+
 /// Returns the projected peak of the process that leads a sweep.
 fn leader_bytes(settings: &Settings, model: &Model) -> u64 {
     let samples = settings.placements.len() * settings.images * settings.repeats;
@@ -387,6 +441,50 @@ mod tests {
             ],
         ),
     ];
+
+    #[test]
+    fn all_processes_count_together_and_each_for_itself() {
+        let need = MemoryNeed {
+            leader: 5,
+            worker: 7,
+            parties: 3,
+        };
+        assert_eq!(need.together(), 12);
+        assert_eq!(MemoryNeed { parties: 9, ..need }.together(), 14);
+        assert_eq!(need.in_process().together(), 15);
+        let weighed = need.weighed(Some(6));
+        let [limit, .., together] = weighed.as_slice() else {
+            panic!("{weighed:?}");
+        };
+        assert!(limit.is_too_much() && !together.is_too_much());
+        let words = limit.to_string();
+        assert!(
+            words.contains("more than the 6 B that --memory-limit allows"),
+            "{words}"
+        );
+        let bound = Bound::AddressSpace { untouched: 100 };
+        let allowance = Allowance { bytes: 6, bound };
+        let words = Weighed {
+            allowance,
+            ..*limit
+        }
+        .to_string();
+        assert!(words.ends_with("ulimit -v must be 1 or more"), "{words}");
+    }
+
+    #[test]
+    fn test_images_count_in_every_process() {
+        let overrides = Overrides {
+            model: Some(PathBuf::from("digits-mlp")),
+            placements: vec!["SCS".parse().expect("letters")],
+            ..Overrides::default()
+        };
+        let (settings, model) = Settings::resolve(overrides, &|_| ()).expect("settings");
+        let own = model_bytes(&model);
+        assert!(own > (model.test.len() * 64) as u64);
+        let need = MemoryNeed::of(&settings, &model, &|| false).expect("a need");
+        assert!(need.worker > own && need.parties > 3 * own && need.leader > own);
+    }
 
     #[test]
     fn recorded_sweeps_took_what_was_expected_and_less_was_left_as_told() {

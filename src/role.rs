@@ -23,7 +23,7 @@ use crate::inference::{PhaseTimes, Route, infer, serve};
 use crate::memory::HighWater;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
-use crate::process::{self, is_out_of_memory, killed_words};
+use crate::process::{self, out_of_memory};
 use crate::program::{Program, key_parameters, packings, zero_parameters};
 use crate::server::{Extent, Server};
 use crate::settings::Settings;
@@ -107,7 +107,7 @@ pub fn measure(
         let mut command = Command::new(program);
         command.args(["role", party]).env(JOB, &job);
         let command = command.stdin(input).stdout(output).stderr(Stdio::piped());
-        let child = command.spawn().map_err(|error| failed(&error))?;
+        let child = process::start(command)?;
         Ok::<_, Error>(Role { party, child })
     };
     if placement.server_segments().is_empty() {
@@ -158,11 +158,10 @@ impl Role {
         }
         let status = self.child.wait().map_err(|error| failed(&error))?;
         let last = text.lines().last().unwrap_or_default();
-        if is_out_of_memory(status, &text) {
+        if let Some(words) = out_of_memory(status, &text) {
+            let party = self.party;
             return Err(Error::OutOfMemory(format!(
-                "the {} in a process of its own: {}",
-                self.party,
-                killed_words()
+                "the {party} in a process of its own: {words}"
             )));
         }
         if !status.success() {

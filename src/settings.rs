@@ -356,7 +356,8 @@ impl Settings {
         let count = new.count();
         let too_many = count > finder.most_segments();
         match count {
-            0 | 1 => {}
+            0 => {}
+            1 => tell("looking for the most step noise that keeps the accuracy"),
             _ if too_many => tell(&format!(
                 "{count} server segments are too many to find the step noise of each: all take that of all \
                  layers on the server"

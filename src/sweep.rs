@@ -11,7 +11,7 @@ use crate::advance::Advance;
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
-use crate::file::check_regular;
+use crate::file::open_lock;
 use crate::history::{Done, environments};
 use crate::learnt::Learnt;
 use crate::leftover::{is_draft, remove_drafts};
@@ -192,6 +192,17 @@ impl ResultsFolder {
         left.filter(|(_, visit)| !done.covers(visit)).collect()
     }
 
+    /// Leaves a folder as if it had not been opened, where no split has begun.
+    pub fn abandon(self) {
+        if matches!(self.records.as_slice(), [] | [Record::Settings(_)]) {
+            // What cannot be removed is a sweep that has not begun: it can be resumed.
+            for file in [log::FILE_NAME, LOCK] {
+                let _ = fs::remove_file(self.path.join(file));
+            }
+            let _ = fs::remove_dir(&self.path);
+        }
+    }
+
     fn append(&mut self, record: Record) -> Result<()> {
         self.log.append(&record)?;
         self.records.push(record);
@@ -202,12 +213,10 @@ impl ResultsFolder {
 /// Locks a results folder until the file is dropped.
 fn lock(path: &Path) -> Result<fs::File> {
     let write_error = |error| cannot_write(path, error);
-    let file = path.join(LOCK);
-    // To open a pipe takes as long as nobody reads from it.
-    if let Ok(metadata) = fs::metadata(&file) {
-        check_regular(&file, &metadata)?;
-    }
-    let lock = fs::File::create(file).map_err(write_error)?;
+    let lock = open_lock(&path.join(LOCK)).map_err(|error| match error {
+        Error::Write { source, .. } => write_error(source),
+        error => error,
+    })?;
     if FileExt::try_lock_exclusive(&lock).map_err(write_error)? {
         return Ok(lock);
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::advance::Advance;
 use crate::error::{Error, Result};
 use crate::memory::Probe;
-use crate::process::{is_out_of_memory, killed_words, signal_of};
+use crate::process::{out_of_memory, signal_of, start};
 use crate::row::Status;
 use crate::stage::Begin;
 use crate::threads;
@@ -192,17 +192,11 @@ struct Worker {
 
 impl Worker {
     fn start(program: &Path, job: &Job) -> Result<Self> {
-        let unable = |error: &dyn std::fmt::Display| {
-            Error::Worker(format!("cannot run {}: {error}", program.display()))
-        };
-        let mut child = Command::new(program)
-            .arg("worker")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .map_err(|error| unable(&error))?;
-        let mut line = serde_json::to_string(job).map_err(|error| unable(&error))?;
+        let mut command = Command::new(program);
+        let command = command.arg("worker").stdin(Stdio::piped());
+        let mut child = start(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+        let mut line = serde_json::to_string(job)
+            .map_err(|error| Error::Worker(format!("unwritable job: {error}")))?;
         line.push('\n');
         let stdout = child.stdout.take();
         let stderr = child.stderr.take();
@@ -261,16 +255,10 @@ impl Drop for Worker {
 /// Tells how a worker ended that reported nothing.
 fn diagnose(status: ExitStatus, stderr: &str) -> Ended {
     let last_line = stderr.lines().rfind(|line| !line.trim().is_empty());
-    let out_of_memory = is_out_of_memory(status, stderr);
-    let status_word = if out_of_memory {
-        Status::Oom
-    } else {
-        Status::Failed
-    };
-    let reason = match (last_line, out_of_memory) {
-        (_, true) => killed_words(),
-        (Some(line), false) => format!("{status}: {line}"),
-        (None, false) => status.to_string(),
+    let (status_word, reason) = match (out_of_memory(status, stderr), last_line) {
+        (Some(words), _) => (Status::Oom, words),
+        (None, Some(line)) => (Status::Failed, format!("{status}: {line}")),
+        (None, None) => (Status::Failed, status.to_string()),
     };
     Ended::Broken {
         status: status_word,

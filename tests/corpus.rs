@@ -44,4 +44,8 @@ fn every_target_has_a_feed() {
     let mut feeds = feed::FEEDS.map(|(name, _)| name.to_owned());
     feeds.sort();
     assert_eq!(targets, feeds);
+    let manifest = include_str!("../fuzz/Cargo.toml");
+    for (name, _) in feed::FEEDS {
+        assert!(manifest.contains(&format!("name = \"{name}\"")), "{name}");
+    }
 }

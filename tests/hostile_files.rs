@@ -15,6 +15,7 @@ mod desk;
 mod models;
 
 use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -34,7 +35,7 @@ const SPLITS: &str = r#"{
 }"#;
 
 /// Returns a desk with a network of two inputs, `m.onnx`, one whose weights are in `w.bin`, data for
-/// them, and a model and a results folder.
+/// them, and a results folder; their model folders, one of them of a classifier with look-ups, `net`.
 fn desk() -> Desk {
     let desk = Desk::new();
     desk.write("m.onnx", models::valid().encode_to_vec());
@@ -58,6 +59,12 @@ fn desk() -> Desk {
         r#"{"rotation_ns": 1.0, "keyswitch_ns": 1.0, "client_s": 1.0}"#,
     );
     desk.succeed("import m.onnx --calibrate x.npy -o model");
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let classifier = fs::read(golden.join("sklearn_mlp_2_zipped.onnx")).unwrap();
+    desk.write("n.onnx", classifier);
+    let features: Vec<u8> = (0..160).map(|i| (i * 37 % 101) as u8).collect();
+    desk.write("n.npy", bombs::npy("|u1", "(40, 4)", &features));
+    desk.succeed("import n.onnx --calibrate n.npy --labels labels.txt -o net");
     desk.succeed("sweep --splits linear.json --out r");
     desk
 }
@@ -124,7 +131,7 @@ fn complaint(desk: &Desk, arguments: &str, words: &[&str]) -> Option<String> {
 }
 
 /// A file, and a command that reads it.
-const READ: [(&str, &str); 28] = [
+const READ: [(&str, &str); 31] = [
     ("m.onnx", "import m.onnx --calibrate x.npy -o out"),
     ("w.bin", "import e.onnx --calibrate x.npy -o out"),
     ("x.npy", "import m.onnx --calibrate x.npy -o out"),
@@ -156,6 +163,15 @@ const READ: [(&str, &str); 28] = [
     ("model/weights.bin", "list --model model"),
     ("model/test-images.npy", "list --model model"),
     ("model/test-labels.npy", "list --model model"),
+    (
+        "net/calibration-images.npy",
+        "params --model net --placement SSS",
+    ),
+    (
+        "net/calibration-labels.npy",
+        "params --model net --placement SSS",
+    ),
+    ("net/step-noise.json", "params --model net --placement SSS"),
     ("linear.json", "sweep --splits linear.json --out out"),
     ("c.json", "params --placement CCCCC --calibration c.json"),
     (

@@ -13,7 +13,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use desk::{Desk, Ran};
+use desk::{Desk, Ran, children};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::{Pid, Signal, kill_process};
@@ -73,18 +73,6 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_rows() {
     lengths.sort_unstable();
     lengths.dedup();
     assert!(lengths.len() > 4, "kills at all stages: {lengths:?}");
-}
-
-/// Returns the processes that a process has started and that still run.
-fn children(process: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{process}/task"));
-    let lists = tasks.into_iter().flatten().flatten().map(|task| {
-        let list = fs::read_to_string(task.path().join("children"));
-        list.unwrap_or_default()
-    });
-    let lists: Vec<String> = lists.collect();
-    let ids = lists.iter().flat_map(|list| list.split_whitespace());
-    ids.map(|id| id.parse().unwrap()).collect()
 }
 
 /// Waits for a process below a sweep, its worker or one of the worker's own; none once the sweep is

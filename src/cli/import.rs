@@ -87,8 +87,7 @@ fn listen() -> Result<()> {
         tell("splitbench: interrupted");
         std::process::exit(i32::from(Error::Interrupted.exit_code()));
     };
-    ctrlc::set_handler(handler)
-        .map_err(|error| Error::Threads(format!("to listen for Ctrl-C: {error}")))
+    ctrlc::set_handler(handler).map_err(|error| super::not_listening(&error))
 }
 
 /// Imports a network and prints the report.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::scenario::ScenarioArguments;
-use super::{EncryptionArguments, listen, print};
+use super::{EncryptionArguments, hold_memory, listen, print};
 use crate::analysis::DEFAULT_STEP_NOISE;
 use crate::budget::promising;
 use crate::error::{Error, Result};
@@ -253,7 +253,7 @@ impl Task {
         listen()?;
         let stop = || INTERRUPTED.load(Ordering::Relaxed);
         let memory = MemoryNeed::of(&settings, &self.model, &stop)?;
-        memory.check(None)?.iter().for_each(|words| tell(words));
+        hold_memory(&memory, None, "or predict on a machine with more")?;
         let expected = project(&settings, &self.model, &stop)?.expected;
         let progress = Progress::new(chosen.len(), repeats, expected);
         match sweep::run(results, &settings, &self.model, &isolation, &progress) {

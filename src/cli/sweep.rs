@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{EncryptionArguments, listen, print, summary};
+use super::{EncryptionArguments, hold_memory, listen, print, summary};
 use crate::error::{Error, Result};
 use crate::model::{Granularity, Model};
 use crate::order::Order;
@@ -17,6 +17,9 @@ use crate::settings::{Overrides, Settings};
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};
 use crate::units;
 use crate::watch::Limits;
+
+/// What to do where a sweep needs more memory than there is.
+const WAYS_OUT: &str = "leave heavy splits out with --placement, or add --force";
 
 #[derive(Debug, Args)]
 pub struct SweepArguments {
@@ -171,13 +174,16 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
         tell("--quick leaves out: further rounds, attacks, the memory of each party");
     }
     let stop = || INTERRUPTED.load(Ordering::Relaxed);
-    let memory = MemoryNeed::of(&settings, &model, &stop)?;
+    let memory = match MemoryNeed::of(&settings, &model, &stop)? {
+        memory if arguments.in_process => memory.in_process(),
+        memory => memory,
+    };
     // Before anything needs it.
-    if !arguments.force {
-        memory
-            .check(limits.memory_bytes)?
-            .iter()
-            .for_each(|words| tell(words));
+    if !arguments.force
+        && let Err(error) = hold_memory(&memory, limits.memory_bytes, WAYS_OUT)
+    {
+        results.abandon();
+        return Err(error);
     }
     let projection = project(&settings, &model, &stop)?;
     tell_projection(&settings, &projection, &memory);

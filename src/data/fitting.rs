@@ -8,6 +8,7 @@ use super::rounding::{check_grids, round};
 use super::unlike::check_units;
 use super::{ImageSet, Pixels, element_count};
 use crate::error::{Error, Result};
+use crate::file;
 
 /// Images as the integers `0..=255` that the client starts from, with
 /// `real = scale * integer + offset`.
@@ -64,7 +65,7 @@ pub fn fit(
     let kept = |reference: &FittedSet| reference.scale == scale && reference.offset == offset;
     let fitted = match set.pixels {
         Pixels::Integer(values) if reference.is_none_or(kept) => FittedSet {
-            images: channels_first(values, order),
+            images: channels_first(&set.place, values, order)?,
             count,
             scale,
             offset,
@@ -74,10 +75,12 @@ pub fn fit(
         },
         pixels => {
             let values = match pixels {
-                Pixels::Integer(values) => values.into_iter().map(f32::from).collect(),
+                Pixels::Integer(values) => {
+                    file::collected(&set.place, values.into_iter().map(f32::from))?
+                }
                 Pixels::Real(values) => values,
             };
-            let mut reals = channels_first(values, order);
+            let mut reals = channels_first(&set.place, values, order)?;
             let planes = reals.chunks_exact_mut(groups.plane);
             for (plane, (scale, offset)) in planes.zip(scale.iter().zip(&offset).cycle()) {
                 for value in plane {
@@ -115,7 +118,7 @@ fn fit_reals(
         }
     };
     check_grids(place, &grids)?;
-    let rounded = round(&reals, groups, &grids);
+    let rounded = round(place, &reals, groups, &grids)?;
     Ok(FittedSet {
         notes: rounded.notes(&grids, is_vector, reference.is_some()),
         images: rounded.images,
@@ -224,17 +227,21 @@ fn remedy(stored: &[usize], input: &[usize], layout: Layout) -> &'static str {
 }
 
 /// Returns images `[height, width, channels]` as `[channels, height, width]`; others unchanged.
-fn channels_first<T: Copy>(values: Vec<T>, order: Option<[usize; 3]>) -> Vec<T> {
+fn channels_first<T: Copy>(
+    place: &str,
+    values: Vec<T>,
+    order: Option<[usize; 3]>,
+) -> Result<Vec<T>> {
     let Some([height, width, channels]) = order else {
-        return values;
+        return Ok(values);
     };
-    values
-        .chunks_exact(height * width * channels)
-        .flat_map(|image| {
-            let plane = |channel| image.iter().skip(channel).step_by(channels).copied();
-            (0..channels).flat_map(plane)
-        })
-        .collect()
+    let mut planes = file::buffer(place, values.len())?;
+    for image in values.chunks_exact(height * width * channels) {
+        for channel in 0..channels {
+            planes.extend(image.iter().skip(channel).step_by(channels));
+        }
+    }
+    Ok(planes)
 }
 
 #[cfg(test)]

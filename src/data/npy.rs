@@ -73,7 +73,7 @@ pub(super) fn labels(source: Source, most: usize) -> Result<Vec<f64>> {
         Kind::Real => header.real(element),
         _ => header.integer(element) as f64,
     };
-    Ok(elements.map(number).collect())
+    file::collected(&place, elements.map(number))
 }
 
 impl Header {
@@ -163,18 +163,15 @@ impl Header {
         }
         let integers = elements.map(|element| self.integer(element));
         let is_image = self.shape.len() > 2;
-        let as_bytes = || {
-            integers
-                .clone()
-                .map(|integer| u8::try_from(integer).ok())
-                .collect()
-        };
-        match is_image.then(as_bytes).flatten() {
-            Some(pixels) => Ok(Pixels::Integer(pixels)),
-            None => {
-                let mut reals = file::buffer(place, integers.len())?;
-                reals.extend(integers.map(|integer| integer as f32));
-                Ok(Pixels::Real(reals))
+        let is_byte = |integer| u8::try_from(integer).is_ok();
+        match is_image && integers.clone().all(is_byte) {
+            true => {
+                let pixels = integers.map(|integer| integer as u8);
+                Ok(Pixels::Integer(file::collected(place, pixels)?))
+            }
+            false => {
+                let reals = integers.map(|integer| integer as f32);
+                Ok(Pixels::Real(file::collected(place, reals)?))
             }
         }
     }

@@ -2,6 +2,7 @@
 
 use super::grid::{Grid, Groups, MAX_LEVEL};
 use crate::error::{Error, Result};
+use crate::file;
 
 /// Values that are as close to a level, as a share of the way to the next, lie on it.
 const EXACT_SHARE: f64 = 1e-3;
@@ -38,9 +39,18 @@ pub(super) fn check_grids(place: &str, grids: &[Grid]) -> Result<()> {
 }
 
 /// Rounds each value to the nearest level of its group.
-pub(super) fn round(values: &[f32], groups: Groups, grids: &[Grid]) -> Rounded {
+///
+/// # Errors
+///
+/// [`Error::Memory`].
+pub(super) fn round(
+    place: &str,
+    values: &[f32],
+    groups: Groups,
+    grids: &[Grid],
+) -> Result<Rounded> {
     let mut rounded = Rounded {
-        images: Vec::with_capacity(values.len()),
+        images: file::buffer(place, values.len())?,
         largest_error: 0.0,
         largest_clipped: 0.0,
         clipped: 0,
@@ -61,7 +71,7 @@ pub(super) fn round(values: &[f32], groups: Groups, grids: &[Grid]) -> Rounded {
             rounded.images.push(nearest as u8);
         }
     }
-    rounded
+    Ok(rounded)
 }
 
 impl Rounded {
@@ -121,7 +131,8 @@ mod tests {
             offset: 0.0,
         };
         let groups = Groups { count: 2, plane: 2 };
-        let rounded = round(&[0.25, 0.75, -3.0, 200.0], groups, &[grid; 2]);
+        let rounded = round("x", &[0.25, 0.75, -3.0, 200.0], groups, &[grid; 2]);
+        let rounded = rounded.expect("room");
         assert_eq!(rounded.images, [1, 2, 0, 255]);
         assert_eq!(rounded.largest_error, 0.25);
         assert_eq!((rounded.clipped, rounded.largest_clipped), (2, 72.5));

@@ -1,5 +1,6 @@
 //! What is wrong with a part of a file, before it is known where that part stands.
 
+use crate::file;
 use crate::foreign::{LONGEST_LINE, shortened};
 use crate::{Error, Result};
 
@@ -13,6 +14,8 @@ pub enum Fault {
     Invalid(String),
     /// The file is right but asks for what this program does not do.
     Unsupported(String),
+    /// So many bytes are more than memory holds.
+    Memory(usize),
 }
 
 impl Fault {
@@ -28,6 +31,7 @@ impl Fault {
                 place,
                 reason: shortened(&reason, LONGEST_LINE),
             },
+            Self::Memory(bytes) => Error::Memory { what: place, bytes },
         }
     }
 }
@@ -48,6 +52,16 @@ pub fn invalid<T>(reason: impl Into<String>) -> Outcome<T> {
 /// Always.
 pub fn unsupported<T>(reason: impl Into<String>) -> Outcome<T> {
     Err(Fault::Unsupported(reason.into()))
+}
+
+/// Returns what is made of a file's content, element by element.
+///
+/// # Errors
+///
+/// [`Fault::Memory`].
+pub fn collected<T>(elements: impl ExactSizeIterator<Item = T>) -> Outcome<Vec<T>> {
+    let bytes = elements.len().saturating_mul(size_of::<T>());
+    file::collected("", elements).map_err(|_| Fault::Memory(bytes))
 }
 
 /// Says at which place an outcome went wrong.

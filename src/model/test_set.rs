@@ -7,6 +7,7 @@ use super::Input;
 use super::format::RawTest;
 use super::source::Source;
 use crate::error::{Error, Result};
+use crate::file;
 
 /// Images as integers, with their labels.
 #[derive(Debug, Clone)]
@@ -43,7 +44,7 @@ impl TestSet {
             let reason = format!("value {value} is above input.max = {}", input.max);
             return Err(Error::invalid(&place, reason));
         }
-        let pixels: Vec<u8> = images.iter().copied().collect();
+        let pixels = file::collected(&place, images.iter().copied())?;
         let place = source.place(&raw.labels);
         let bytes = source.read_checked(&raw.labels, &raw.labels_sha256)?;
         let labels =
@@ -89,6 +90,11 @@ impl TestSet {
     pub fn image(&self, index: usize) -> &[u8] {
         let element_count = self.pixels.len() / self.len();
         &self.pixels[index * element_count..][..element_count]
+    }
+
+    /// Returns the bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.pixels.len() + size_of_val(self.labels.as_slice())
     }
 
     /// Returns the integers of all images, one after the other.

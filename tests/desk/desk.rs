@@ -169,6 +169,19 @@ impl Desk {
     }
 }
 
+/// Returns the processes that a process has started and that still run, where the system
+/// tells: Linux does.
+pub fn children(process: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task"));
+    let lists = tasks.into_iter().flatten().flatten().map(|task| {
+        let list = fs::read_to_string(task.path().join("children"));
+        list.unwrap_or_default()
+    });
+    let lists: Vec<String> = lists.collect();
+    let ids = lists.iter().flat_map(|list| list.split_whitespace());
+    ids.map(|id| id.parse().unwrap()).collect()
+}
+
 impl From<Output> for Ran {
     fn from(output: Output) -> Self {
         Self {

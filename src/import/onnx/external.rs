@@ -14,7 +14,7 @@ use super::schema::StringStringEntry;
 use crate::Error;
 use crate::file::{Regular, buffer, check_inflation};
 use crate::foreign::quoted;
-use crate::import::fault::{Outcome, invalid, unsupported};
+use crate::import::fault::{Fault, Outcome, invalid, unsupported};
 
 /// Bytes that constants may share, however short the file that they share.
 const SHARED_BYTES: u64 = 1 << 20;
@@ -74,15 +74,20 @@ impl Folder {
         }
         let path = inside(folder, location)?;
         self.part(path, offset, byte_count)
-            .or_else(|reason| invalid(format!("external file {}: {reason}", quoted(location))))
+            .map_err(|fault| match fault {
+                Fault::Invalid(reason) => {
+                    Fault::Invalid(format!("external file {}: {reason}", quoted(location)))
+                }
+                fault => fault,
+            })
     }
 
     /// Returns a part of a file, whose length is checked before memory is taken for it.
-    fn part(&self, path: PathBuf, offset: u64, byte_count: usize) -> Result<Bytes, String> {
-        let text = |error: std::io::Error| error.to_string();
+    fn part(&self, path: PathBuf, offset: u64, byte_count: usize) -> Outcome<Bytes> {
+        let text = |error: std::io::Error| Fault::Invalid(error.to_string());
         let reason = |error: Error| match error {
-            Error::Invalid { reason, .. } => reason,
-            error => error.to_string(),
+            Error::Invalid { reason, .. } => Fault::Invalid(reason),
+            error => Fault::Invalid(error.to_string()),
         };
         let Regular {
             mut file,
@@ -91,7 +96,7 @@ impl Folder {
         } = Regular::open(&path).map_err(reason)?;
         let end = offset.checked_add(byte_count as u64);
         if end.is_none_or(|end| end > length) {
-            return Err(format!(
+            return invalid(format!(
                 "{byte_count} bytes from {offset} on, but it has {length}"
             ));
         }
@@ -100,13 +105,15 @@ impl Folder {
         let read = files.entry(path).or_default();
         *read += byte_count as u64;
         if *read > length.max(SHARED_BYTES) {
-            return Err(format!("its {length} bytes are read more than once"));
+            return invalid(format!("its {length} bytes are read more than once"));
         }
         file.seek(SeekFrom::Start(offset)).map_err(text)?;
-        let mut bytes = buffer("its part", byte_count).map_err(reason)?;
-        bytes.resize(byte_count, 0);
-        file.read_exact(&mut bytes).map_err(text)?;
-        Ok(bytes.into())
+        let mut bytes = buffer("", byte_count).map_err(|_| Fault::Memory(byte_count))?;
+        let read = file.take(byte_count as u64).read_to_end(&mut bytes);
+        match read.map_err(text)? == byte_count {
+            true => Ok(bytes.into()),
+            false => invalid("it ends before its length"),
+        }
     }
 }
 

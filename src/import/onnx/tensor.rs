@@ -4,7 +4,7 @@ use prost::bytes::Bytes;
 
 use super::external::Folder;
 use super::schema::{TensorProto, data_type};
-use crate::import::fault::{Outcome, invalid, unsupported};
+use crate::import::fault::{Outcome, collected, invalid, unsupported};
 
 /// The most elements of one constant, and of all of a file.
 pub const MOST_ELEMENTS: usize = 1 << 28;
@@ -229,7 +229,7 @@ fn decode_floats(
             FloatKind::Float32 => f32::from_le_bytes(array(bytes)),
             FloatKind::Float64 => f64::from_le_bytes(array(bytes)) as f32,
         };
-        raw.chunks_exact(width).map(number).collect()
+        collected(raw.chunks_exact(width).map(number))?
     } else {
         let length = match kind {
             FloatKind::Float32 => proto.float_data.len(),
@@ -240,13 +240,9 @@ fn decode_floats(
         let halves = proto.int32_data.iter();
         match kind {
             FloatKind::Float32 => proto.float_data,
-            FloatKind::Float64 => proto
-                .double_data
-                .iter()
-                .map(|&value| value as f32)
-                .collect(),
-            FloatKind::Float16 => halves.map(|&bits| from_half(bits as u16)).collect(),
-            FloatKind::Bfloat16 => halves.map(|&bits| from_bfloat(bits as u16)).collect(),
+            FloatKind::Float64 => collected(proto.double_data.iter().map(|&value| value as f32))?,
+            FloatKind::Float16 => collected(halves.map(|&bits| from_half(bits as u16)))?,
+            FloatKind::Bfloat16 => collected(halves.map(|&bits| from_bfloat(bits as u16)))?,
         }
     };
     // A single number may be the end of a range; what computes is checked where it is used.
@@ -274,16 +270,14 @@ fn decode_integers(
             IntegerKind::Uint32 => i64::from(u32::from_le_bytes(array(bytes))),
             IntegerKind::Int64 | IntegerKind::Uint64 => i64::from_le_bytes(array(bytes)),
         };
-        raw.chunks_exact(width).map(number).collect()
+        collected(raw.chunks_exact(width).map(number))?
     } else {
         match kind {
             IntegerKind::Int64 => proto.int64_data,
-            IntegerKind::Uint32 | IntegerKind::Uint64 => proto
-                .uint64_data
-                .iter()
-                .map(|&value| value as i64)
-                .collect(),
-            _ => proto.int32_data.iter().map(|&value| value.into()).collect(),
+            IntegerKind::Uint32 | IntegerKind::Uint64 => {
+                collected(proto.uint64_data.iter().map(|&value| value as i64))?
+            }
+            _ => collected(proto.int32_data.iter().map(|&value| value.into()))?,
         }
     };
     check_length(values.len(), count)?;
