@@ -10,8 +10,9 @@ use criterion::{Criterion, SamplingMode};
 use splitbench::agreement::within_error_model;
 use splitbench::program::NoiseSeed;
 use splitbench::progress::tell;
+use splitbench::record::settings::Settings;
 use splitbench::session::Session;
-use splitbench::settings::{Overrides, Settings};
+use splitbench::settings::Overrides;
 
 fn main() {
     let mut criterion = Criterion::default()

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::deviation::Deviations;
 use crate::model::Model;
 use crate::placement::Placement;
 use crate::program::{NoiseSeed, Program};
 use crate::reads::{Reads, SimulatedReads};
+use crate::record::deviations::Deviations;
 use crate::simulation::simulate;
 
 /// Noise seeds that the simulated accuracy is the mean of, at most.

@@ -6,24 +6,13 @@
 //! in a table of the same cells with wide steps, decrypts that, and knows which output the
 //! inference went on with. From there on the clear value of the next layer's inputs is known too.
 
-use serde::{Deserialize, Serialize};
-
-use crate::deviation::Deviations;
 use crate::error::Result;
 use crate::fhe::bootstrap::look_up;
 use crate::linear_map::Row;
 use crate::program::{Action, LookUpStep, Program, columns};
+use crate::record::deviations::Deviations;
+use crate::record::learnt::LookUpAudit;
 use crate::session::{Session, Transcript};
-
-/// Deviations of one look-up step.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct LookUpAudit {
-    /// Index of the node in the model.
-    pub node: usize,
-    /// For the inputs that were measured.
-    pub predicted: Deviations,
-    pub measured: Deviations,
-}
 
 /// Torus step of a wide table's values, as a power of two: 2^-10 of a turn holds twice the 8-bit
 /// outputs with a sign, and half of it is 16 standard deviations of a bootstrap's noise of 2^-15.

@@ -4,7 +4,6 @@
 use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
-use crate::cost::CostModel;
 use crate::ending::Ending;
 use crate::error::Result;
 use crate::exposure::closed::solved_share;
@@ -13,6 +12,7 @@ use crate::model::Model;
 use crate::objective::Objective;
 use crate::overhead::{Runs, Speed};
 use crate::placement::{Party, Placement, Segment};
+use crate::record::cost_model::CostModel;
 use crate::scenario::Scenario;
 use crate::solver::shapes::{ShapeOracle, Stack};
 use crate::solver::{Cost, Request, Solution, cost_of, front, neighbours};

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use crate::compile::{Choice, Download, Target};
-use crate::cost::CostModel;
+use crate::compile::{Choice, Target};
 use crate::ending::Ending;
 use crate::error::Result;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
+use crate::record::cost_model::CostModel;
+use crate::record::download::Download;
 use crate::session::Session;
 use crate::statistics::{Summary, median};
 use crate::yardstick::Yardstick;

@@ -11,14 +11,10 @@ mod look_up;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use clap::ValueEnum;
-use serde::{Deserialize, Serialize};
-
 use crate::analysis::{
     Analysis, DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE, Gain, MOST_PROTECT_BITS, NoiseBound,
     PlannedAction, PlannedLinear, PlannedLookUp, Purpose, Term, analyse_to_end,
 };
-use crate::cost::CostModel;
 use crate::encoding::{SourceNoise, even_unit};
 use crate::ending::Ending;
 use crate::error::{Error, Result};
@@ -33,8 +29,11 @@ use crate::packing::{Layout, Packing, most_rows_per_product, pack};
 use crate::placement::{Placement, Segment};
 use crate::program::{Action, LinearStep, Program, Step};
 use crate::protection::Protection;
+use crate::record::cost_model::CostModel;
+use crate::record::download::Download;
+use crate::record::step_noise::SegmentShare;
 use crate::select::{Precision, select_all};
-use crate::step_noise::SegmentShare;
+use crate::statistics::log2_union;
 
 /// The most variance that rounding a message may add, as a share of the noise that is there.
 const ROUNDING_SHARE: f64 = 1.0 / 64.0;
@@ -108,30 +107,6 @@ impl Target {
         NoiseBound {
             step_noise,
             log2_p_fail_lookup: self.log2_p_fail_lookup,
-        }
-    }
-}
-
-/// How answers travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "snake_case")]
-pub enum Download {
-    /// As the last layer leaves them: no further key, no further time, no further noise.
-    Plain,
-    /// Under a shared mask, by a packing keyswitch with a key of its own.
-    Packed,
-    /// As LWE ciphertexts of whole 64-bit coefficients, one for each answer, from linear layers that
-    /// are exact modulo 2^64: what a straightforward implementation sends, to compare with.
-    Full,
-}
-
-impl Download {
-    /// Returns the word in split files and tables.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Plain => "plain",
-            Self::Packed => "packed",
-            Self::Full => "full",
         }
     }
 }
@@ -318,7 +293,7 @@ impl Compiler<'_> {
             steps,
             download_slots: analysis.downloads.iter().map(|d| d.slot).collect(),
             log2_p_fail_lookup: self.log2_p_fail_lookup,
-            log2_p_fail: noise::log2_union(self.log2_p_fail.iter().copied()),
+            log2_p_fail: log2_union(self.log2_p_fail.iter().copied()),
         })
     }
 

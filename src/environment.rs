@@ -8,9 +8,9 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::cpu::COMPILED_FEATURES;
 use crate::digest::hex_digest;
-use crate::fhe::parameters::SECURITY_BITS;
 use crate::file::{self, MOST_TEXT_BYTES};
 use crate::host::Host;
+use crate::security::SECURITY_BITS;
 
 /// Digits of an environment's digest that rows carry.
 const DIGEST_DIGITS: usize = 12;

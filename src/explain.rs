@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use crate::accuracy::Accuracy;
 use crate::analysis::Purpose;
-use crate::cost::CostModel;
-use crate::deviation::Deviations;
 use crate::fhe::noise;
-use crate::fhe::parameters::{ParameterSet, SECURITY_BITS};
+use crate::fhe::parameters::ParameterSet;
 use crate::interface::{DownloadEncoding, Form};
 use crate::model::Model;
 use crate::program::{LookUpStep, Program};
+use crate::record::cost_model::CostModel;
+use crate::record::deviations::Deviations;
+use crate::security::SECURITY_BITS;
+use crate::statistics::log2_union;
 use crate::units;
 
 /// Returns the lines that explain the programs of a placement.
@@ -49,7 +51,7 @@ pub fn explain(
 /// Returns the failure probability, what simulated inferences say of it, and where values left their
 /// range.
 fn failures(model: &Model, programs: &[Arc<Program>], accuracy: &Accuracy) -> Vec<String> {
-    let computed = noise::log2_union(programs.iter().map(|program| program.log2_p_fail));
+    let computed = log2_union(programs.iter().map(|program| program.log2_p_fail));
     let seen = &accuracy.noisy_reads;
     let failure = seen.of_inference(computed);
     let told = match failure.is_observed {

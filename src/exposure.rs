@@ -8,11 +8,10 @@ pub mod ordinary;
 pub mod queries;
 pub mod segment;
 
-use crate::attack::Outcome;
+use crate::record::exposure::{Bound, Outcome, SegmentExposure};
 use crate::row::{ExposureRow, SplitRow};
+use crate::statistics::log2_union;
 use crate::units;
-use queries::Bound;
-use segment::{SegmentExposure, total_distance};
 
 /// What stands behind a split's exposure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -244,10 +243,17 @@ fn seconds(outcome: &Outcome) -> Option<f64> {
     (!outcome.method.is_empty()).then_some(outcome.seconds)
 }
 
+/// Returns log2 of the sum of statistical distances, which is no more than one; none of none.
+pub fn total_distance(log2_distances: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut distances = log2_distances.peekable();
+    distances.peek()?;
+    Some(log2_union(distances))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exposure::queries::{Kind, Queries};
+    use crate::record::exposure::{Kind, Queries};
 
     fn segment(weights: usize, chosen: Option<f64>, mask: Option<f64>) -> SegmentExposure {
         let outcome = |share| Outcome {

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use crate::environment::Environment;
 use crate::log::{Record, VisitEnd};
 use crate::placement::Placement;
+use crate::record::finished::Sample;
 use crate::row::Status;
 use crate::visit::Visit;
-use crate::worker::Sample;
 
 /// A visit that ended.
 #[derive(Debug, Clone, PartialEq)]

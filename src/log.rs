@@ -18,12 +18,12 @@ use serde::{Deserialize, Serialize};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
 use crate::file::{self, MOST_RECORD_BYTES};
+use crate::record::finished::{Finished, Sample};
+use crate::record::settings::Settings;
 use crate::results::write_whole;
 use crate::row::Status;
-use crate::settings::Settings;
 use crate::stage::Stage;
 use crate::visit::Visit;
-use crate::worker::{Finished, Sample};
 
 mod course;
 pub mod line;

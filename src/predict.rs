@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::compile::{Target, compile_placement};
-use crate::cost::CostModel;
 use crate::error::{Error, Result};
 use crate::exposure::Knowledge;
 use crate::exposure::closed::Closed;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
+use crate::record::cost_model::CostModel;
 use crate::row::SplitRow;
 use crate::scenario::Measured;
 use calibration::{Calibration, OutOfSample};

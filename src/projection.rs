@@ -14,8 +14,8 @@ use crate::model::Model;
 use crate::overhead::{Runs, Speed};
 use crate::placement::Placement;
 use crate::program::{Program, key_parameters};
+use crate::record::settings::Settings;
 use crate::session::Session;
-use crate::settings::Settings;
 use crate::units;
 use crate::visit::Visit;
 

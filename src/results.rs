@@ -17,24 +17,23 @@ use failed::with_failures;
 pub use splits::read_splits;
 pub use table::write_csv;
 
-use crate::deviation::Deviations;
 use crate::drift::{NOISY, Pace};
 use crate::environment::Environment;
 use crate::error::{Error, Result};
-use crate::exposure::closed::Closed;
-use crate::exposure::queries::client_bits_share;
+use crate::exposure::closed::{Closed, client_bits_share};
 use crate::file::{self, MOST_RECORD_BYTES};
 use crate::history::{Visited, by_split};
 use crate::log::Record;
 use crate::model::Model;
 use crate::model::outline::LayerOutline;
 use crate::placement::Placement;
+use crate::record::deviations::Deviations;
+use crate::record::finished::{Finished, LayerDeviations, Sample};
+use crate::record::settings::Settings;
 use crate::row::{ExposureRow, LayerRow, SampleRow, SplitRow, StageRow, Status};
-use crate::settings::Settings;
 use crate::statistics::{Interval, Summary, log_mean_of_groups, outlier_count, summarise};
 use crate::text::check_columns;
 use crate::visit::Visit;
-use crate::worker::{Finished, LayerDeviations, Sample};
 
 pub const SAMPLES: &str = "samples.csv";
 pub const SPLITS: &str = "splits.csv";

@@ -25,8 +25,9 @@ use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::process::{self, out_of_memory};
 use crate::program::{Program, key_parameters, packings, zero_parameters};
+use crate::record::party_memory::{RoleMemories, RoleMemory};
+use crate::record::settings::Settings;
 use crate::server::{Extent, Server};
-use crate::settings::Settings;
 use crate::threads;
 
 /// Environment variable that tells a role's process its job.
@@ -58,33 +59,6 @@ impl Job {
             placement: placement.clone(),
         }
     }
-}
-
-/// Resident bytes of a party's process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoleMemory {
-    /// With its own layers in place, before keys.
-    pub start_bytes: u64,
-    /// The most at any time from then on.
-    pub peak_bytes: u64,
-}
-
-impl RoleMemory {
-    /// Returns the smallest usual memory that holds the peak, in GB: 2, 4 or 8.
-    pub fn fits_gb(&self) -> Option<u64> {
-        const GB: u64 = 1_000_000_000;
-        [2, 4, 8]
-            .into_iter()
-            .find(|size| self.peak_bytes <= size * GB)
-    }
-}
-
-/// The memory of both parties in one inference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoleMemories {
-    pub client: RoleMemory,
-    /// None where everything runs at the client.
-    pub server: Option<RoleMemory>,
 }
 
 /// Runs one inference of a placement with each party in a process of its own; `None` where this

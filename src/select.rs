@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::analysis::{Analysis, DEFAULT_STEP_NOISE, Purpose};
-use crate::cost::CostModel;
 use crate::digest::hex_digest;
 use crate::encoding::SourceNoise;
 use crate::error::{Error, Result};
@@ -17,6 +16,7 @@ use crate::fhe::noise;
 use crate::fhe::parameters::{
     ParameterLiteral, ParameterSet, secure_glwe_noise_std, secure_lwe_noise_std,
 };
+use crate::record::cost_model::CostModel;
 
 /// How precise look-ups must be.
 #[derive(Debug, Clone, Copy, PartialEq)]

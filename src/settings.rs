@@ -10,9 +10,7 @@ use crate::accuracy;
 use crate::analysis::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE};
 use crate::answer::Answer;
 use crate::budget::{self, Asked};
-use crate::compile::{Choice, Download, Target};
-use crate::cost::CostModel;
-use crate::ending::Ending;
+use crate::compile::{Choice, Target};
 use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::file::{self, MOST_TEXT_BYTES};
@@ -22,11 +20,14 @@ use crate::order::Order;
 use crate::overhead::Runs;
 use crate::placement::{Placement, Segment};
 use crate::protection::Protection;
+use crate::record::cost_model::CostModel;
+use crate::record::download::Download;
+use crate::record::settings::{Settings, default_attack_budget};
+use crate::record::step_noise::{SegmentShare, StepNoise};
 use crate::select::Precision;
 use crate::shard::Shard;
 use crate::step_noise::cache::Found;
 use crate::step_noise::finder::{Finder, Unsought, summary};
-use crate::step_noise::{SegmentShare, StepNoise};
 use crate::text::from_json;
 use crate::units;
 
@@ -117,11 +118,6 @@ fn plain() -> Download {
     Download::Plain
 }
 
-/// Returns ten seconds, which is more than most attacks that end take.
-fn default_attack_budget() -> Option<f64> {
-    Some(10.0)
-}
-
 fn default_log2_p_fail() -> f64 {
     DEFAULT_LOG2_P_FAIL_LOOKUP
 }
@@ -157,64 +153,6 @@ pub struct Overrides {
     pub shard: Option<Shard>,
     /// Only the placements that so many seconds pay for, in order of promise.
     pub budget_s: Option<f64>,
-}
-
-/// Everything that decides what a sweep's rows mean; equal settings give comparable rows.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Settings {
-    /// Of the program that runs the sweep.
-    #[serde(default)]
-    pub splitbench_version: String,
-    pub name: String,
-    pub model: PathBuf,
-    /// SHA-256 of the model.
-    pub model_digest: String,
-    #[serde(default)]
-    pub granularity: Granularity,
-    /// Which part of a larger sweep this is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub shard: Option<Shard>,
-    /// Every placement of that larger sweep; none where this is all of it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub whole: Vec<Placement>,
-    /// The seconds that placements were chosen for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub budget_s: Option<f64>,
-    /// The placements to run.
-    pub placements: Vec<Placement>,
-    /// Placements that the budget leaves out; none of a network with too many to list.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub left_out: Vec<Placement>,
-    pub images: usize,
-    pub repeats: usize,
-    #[serde(default)]
-    pub order: Order,
-    pub seed: u64,
-    pub parameters: String,
-    pub step_noise: f64,
-    /// Server segments whose look-ups may have other noise.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub own_step_noise: Vec<SegmentShare>,
-    pub log2_p_fail_lookup: f64,
-    pub download: Download,
-    #[serde(default)]
-    pub answer: Answer,
-    #[serde(default)]
-    pub protect: Protection,
-    /// The first so many test images that accuracy is simulated over; all without.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub accuracy_images: Option<usize>,
-    /// Bytes of live ciphertexts above which those that wait spill to files.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub spill_above_bytes: Option<u64>,
-    /// Whether the processes that tell the memory of each party are left out.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub skip_party_memory: bool,
-    /// Seconds that attacks on a server segment may take; `None` where none are mounted.
-    #[serde(default = "default_attack_budget")]
-    pub attack_budget_s: Option<f64>,
-    /// What the choice of parameter sets is based on.
-    pub cost: CostModel,
 }
 
 impl SplitFile {
@@ -431,14 +369,6 @@ impl Settings {
         })
     }
 
-    /// Returns the settings of the whole sweep that these are a shard of.
-    pub fn unsharded(mut self) -> Self {
-        if self.shard.take().is_some() {
-            self.placements = std::mem::take(&mut self.whole);
-        }
-        self
-    }
-
     fn check(&self, model: &Model) -> Result<()> {
         let mut seen = HashSet::new();
         for placement in &self.placements {
@@ -548,14 +478,6 @@ impl Settings {
             ending: self.ending(),
             runs: self.runs(model),
         })
-    }
-
-    /// Returns how server segments end.
-    pub fn ending(&self) -> Ending {
-        Ending {
-            answer: self.answer,
-            protect: self.protect,
-        }
     }
 }
 

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use crate::deviation::Deviations;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::model::values::{Values, Wiring};
 use crate::placement::{Party, Placement};
 use crate::program::{LookUpStep, NoiseSeed, Program};
 use crate::reads::{Reads, SimulatedReads};
+use crate::record::deviations::Deviations;
 
 /// Images that are simulated at once: what fits in memory for wide layers.
 pub const PORTION: usize = 250;

@@ -312,9 +312,33 @@ fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
     fraction
 }
 
+/// Returns log2 of the most that events of the given log2 probabilities can make together, the sum of
+/// them or 1; −∞ for none.
+pub fn log2_union(log2_probabilities: impl IntoIterator<Item = f64>) -> f64 {
+    let sum = log2_probabilities
+        .into_iter()
+        .fold(f64::NEG_INFINITY, |sum, term| {
+            let (small, large) = if sum < term { (sum, term) } else { (term, sum) };
+            if small == f64::NEG_INFINITY {
+                large
+            } else {
+                large + (small - large).exp2().ln_1p() * std::f64::consts::LOG2_E
+            }
+        });
+    sum.min(0.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn probabilities_add_in_the_log_domain() {
+        assert_eq!(log2_union([]), f64::NEG_INFINITY);
+        assert_eq!(log2_union([-64.0]), -64.0);
+        assert!((log2_union([-64.0; 8]) + 61.0).abs() < 1e-9);
+        assert_eq!(log2_union([-1.0; 8]), 0.0);
+    }
 
     #[test]
     fn summaries_of_one_to_four_values_match_hand_worked_answers() {

@@ -13,21 +13,22 @@ use crate::error::{Error, Result};
 use crate::fhe::parameters::ParameterSet;
 use crate::file::open_lock;
 use crate::history::{Done, environments};
-use crate::learnt::Learnt;
 use crate::leftover::{is_draft, remove_drafts};
 use crate::log::recover::{Damage, Dropped};
 use crate::log::{self, Log, Record, VisitEnd};
 use crate::model::Model;
 use crate::plot::draw_results;
+use crate::record::finished::{Finished, Sample};
+use crate::record::learnt::Learnt;
+use crate::record::settings::Settings;
 use crate::report;
 use crate::results::{self, Description, Tables};
 use crate::row::Status;
-use crate::settings::Settings;
 use crate::stage::{Begin, Stage, StageClock};
 use crate::statistics::median;
 use crate::visit::Visit;
 use crate::watch::{Ended, Limits, Listener, stay, watch};
-use crate::worker::{Finished, Job, Sample};
+use crate::worker::Job;
 use crate::yardstick::Yardstick;
 
 /// The lock's name in a results folder.

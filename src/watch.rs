@@ -12,11 +12,12 @@ use crate::advance::Advance;
 use crate::error::{Error, Result};
 use crate::memory::Probe;
 use crate::process::{out_of_memory, signal_of, start};
+use crate::record::finished::{Finished, Sample};
 use crate::row::Status;
 use crate::stage::Begin;
 use crate::threads;
 use crate::units;
-use crate::worker::{Event, Finished, Job, Sample, measure};
+use crate::worker::{Event, Job, measure};
 
 /// How often the parent looks up from waiting.
 const POLL: Duration = Duration::from_millis(50);

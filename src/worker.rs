@@ -14,29 +14,29 @@ use crate::accuracy::Accuracy;
 use crate::advance::{Advance, Watch};
 use crate::agreement::within_error_model;
 use crate::compile::{Target, compile_placement};
-use crate::deviation::Deviations;
 use crate::ending::Added;
 use crate::error::{Error, Result};
 use crate::exposure::segment::{Mounting, Subject};
-use crate::fhe::noise::log2_union;
-use crate::fhe::parameters::SECURITY_BITS;
 use crate::inference::Inference;
-use crate::learnt::Learnt;
 use crate::memory::{PeakMemory, SAMPLING_PERIOD};
 use crate::model::Model;
 use crate::overhead::is_long;
 use crate::placement::{Party, Placement};
 use crate::process;
 use crate::program::{NoiseSeed, Program};
-use crate::reads::SimulatedReads;
-use crate::role::{self, RoleMemories};
+use crate::record::deviations::Deviations;
+use crate::record::finished::{Finished, LayerDeviations, Sample};
+use crate::record::learnt::Learnt;
+use crate::record::settings::Settings;
+use crate::role;
 use crate::row::SampleRow;
+use crate::security::SECURITY_BITS;
 use crate::server::StepTime;
 use crate::session::Session;
-use crate::settings::Settings;
 use crate::simulation::{label_of, simulate};
 use crate::spill::Spill;
 use crate::stage::{Begin, Stage};
+use crate::statistics::log2_union;
 use crate::threads;
 use crate::visit::Visit;
 
@@ -67,74 +67,6 @@ pub enum Event {
     Failed(String),
     /// The same, for want of memory.
     OutOfMemory(String),
-}
-
-/// One timed inference.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Sample {
-    pub row: SampleRow,
-    /// Index of each server layer and the seconds that it took.
-    pub layers: Vec<(usize, f64)>,
-}
-
-/// What is known of a split after its first visit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Finished {
-    pub key_generation_s: Option<f64>,
-    pub key_transfer_s: Option<f64>,
-    pub evaluation_key_bytes: u64,
-    pub packing_key_bytes: u64,
-    pub rounds: usize,
-    pub bootstrap_count: usize,
-    pub start_rss_bytes: Option<u64>,
-    pub peak_rss_bytes: Option<u64>,
-    pub rss_sampling_period_s: Option<f64>,
-    /// Each party in a process of its own; `None` where this system has no exact measure, or it is left
-    /// out.
-    pub roles: Option<RoleMemories>,
-    /// Per server layer: its index, and the most bytes of ciphertexts that lived in one of its steps.
-    pub live_ciphertexts: Vec<(usize, u64)>,
-    /// Per server layer that holds the weights of others too: its index, and theirs.
-    #[serde(default)]
-    pub composed: Vec<(usize, Vec<usize>)>,
-    /// What ciphertexts in files have cost in one inference.
-    #[serde(default)]
-    pub spill: Spill,
-    pub client_weight_share: Option<f64>,
-    #[serde(default)]
-    pub accuracy_images: usize,
-    /// None where the network's outputs are no classes, as the next.
-    pub simulated_accuracy: Option<f64>,
-    pub noiseless_accuracy: Option<f64>,
-    pub range_overflow_count: u64,
-    /// What was read with noise; of earlier logs not known.
-    #[serde(default)]
-    pub noisy_reads: Option<SimulatedReads>,
-    /// Share of simulated answers that do not mark exactly one class; `None` for logits.
-    #[serde(default)]
-    pub no_label_share: Option<f64>,
-    pub log2_p_fail: Option<f64>,
-    pub log2_p_fail_lookup: Option<f64>,
-    pub security_bits: Option<u32>,
-    pub activation_s: Option<f64>,
-    /// The distinct sets of the server segments, joined by `+`.
-    pub parameter_set: String,
-    /// One per activation layer on the server.
-    pub deviations: Vec<LayerDeviations>,
-    /// Of the server segments, in order.
-    #[serde(flatten)]
-    pub learnt: Learnt,
-}
-
-/// Step deviations of an activation layer.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct LayerDeviations {
-    /// Index of the layer in the model.
-    pub layer: usize,
-    /// Over the test set.
-    pub predicted: Deviations,
-    /// On the first image, with real keys; none where an inference takes too long.
-    pub measured: Deviations,
 }
 
 /// The worker's whole life: reads its job, works, reports. Errors are reported too.

@@ -9,14 +9,15 @@ use std::path::Path;
 
 use splitbench::agreement::within_error_model;
 use splitbench::audit::audit;
-use splitbench::compile::{Download, compile_placement};
-use splitbench::deviation::Deviations;
+use splitbench::compile::compile_placement;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::SeededEvaluationKey;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::inference::Exchange;
 use splitbench::model::Model;
 use splitbench::program::NoiseSeed;
+use splitbench::record::deviations::Deviations;
+use splitbench::record::download::Download;
 use splitbench::server::Server;
 use splitbench::session::Session;
 use splitbench::simulation::{arg_max, simulate};

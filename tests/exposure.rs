@@ -6,18 +6,19 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use splitbench::agreement::within_error_model;
 use splitbench::attack::budget::Budget;
-use splitbench::attack::{Outcome, chosen, mask};
-use splitbench::compile::{Choice, Download, Target};
+use splitbench::attack::{chosen, mask};
+use splitbench::compile::{Choice, Target};
 use splitbench::ending::Ending;
 use splitbench::exposure::Knowledge;
-use splitbench::exposure::queries::{Bound, Queries};
-use splitbench::exposure::segment::{Mounting, SegmentExposure, Subject};
+use splitbench::exposure::segment::{Mounting, Subject};
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::linear_map::Row;
 use splitbench::model::Model;
 use splitbench::placement::Placement;
 use splitbench::program::NoiseSeed;
 use splitbench::protection::Protection;
+use splitbench::record::download::Download;
+use splitbench::record::exposure::{Bound, Outcome, Queries, SegmentExposure};
 use splitbench::session::Session;
 
 /// The linear segments of digits-cnn: two convolutions and a dense layer.

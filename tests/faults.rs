@@ -21,15 +21,16 @@ use rand_chacha::ChaCha8Rng;
 #[cfg(unix)]
 use splitbench::advance::Advance;
 use splitbench::environment::Environment;
-use splitbench::learnt::Learnt;
 use splitbench::log::{self, Log, Record, Storage, VisitEnd};
+use splitbench::record::finished::Sample;
+use splitbench::record::learnt::Learnt;
+use splitbench::record::settings::Settings;
 use splitbench::row::Status;
-use splitbench::settings::Settings;
 #[cfg(unix)]
 use splitbench::stage::Begin;
 use splitbench::visit::Visit;
 use splitbench::watch::{Ended, Limits, Listener, watch};
-use splitbench::worker::{Job, Sample};
+use splitbench::worker::Job;
 
 /// Splits without look-ups, milliseconds each, so that kills hit between them as well as in them.
 const SPLITS: &str = r#"{

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use splitbench::digest::hex_digest;
 use splitbench::model::Model;
-use splitbench::settings::{Overrides, Settings};
+use splitbench::record::settings::Settings;
+use splitbench::settings::Overrides;
 use tempfile::TempDir;
 
 /// A copy of digits-mlp to break.

@@ -91,6 +91,82 @@ fn files_import_only_from_their_own_row_and_those_above() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Returns the file that holds what a path such as `record/finished/Sample` names.
+fn file_of(files: &BTreeMap<String, String>, path: &str) -> Option<String> {
+    let mut name = path;
+    while !files.contains_key(name) {
+        name = name.rsplit_once('/')?.0;
+    }
+    Some(name.to_owned())
+}
+
+/// What a person reads after a sweep is made from rows and records, without a ciphertext in reach.
+#[test]
+fn records_and_whatever_reads_them_reach_no_encryption() {
+    const READERS: [&str; 16] = [
+        "record",
+        "row",
+        "log",
+        "history",
+        "drift",
+        "results",
+        "leftover",
+        "columns",
+        "scenario",
+        "choose",
+        "standing",
+        "provenance",
+        "compare",
+        "plot",
+        "report",
+        "export",
+    ];
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files: BTreeMap<String, String> = source_files(&root)
+        .into_iter()
+        .map(|path| {
+            let module = path
+                .strip_prefix(&root)
+                .expect("a source")
+                .with_extension("");
+            let code = fs::read_to_string(&path).expect("a source");
+            (module.to_string_lossy().into_owned(), code)
+        })
+        .collect();
+    let is_reader = |file: &&String| READERS.contains(&file.split('/').next().unwrap_or_default());
+    // Each file with the one that led there.
+    let mut reached: BTreeMap<String, String> = BTreeMap::new();
+    let mut left: Vec<String> = files.keys().filter(is_reader).cloned().collect();
+    while let Some(file) = left.pop() {
+        let folder = file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+        let above = lines(&files[&file]).flat_map(|(_, line)| line.split("super::").skip(1));
+        let above = above.map(|path| {
+            let end = path.find(|c: char| !c.is_alphanumeric() && c != '_');
+            let name = &path[..end.unwrap_or(path.len())];
+            folder
+                .as_deref()
+                .map_or(name.to_owned(), |folder| format!("{folder}/{name}"))
+        });
+        for path in named(&files[&file]).chain(above) {
+            if let Some(next) = file_of(&files, &path)
+                && !reached.contains_key(&next)
+            {
+                reached.insert(next.clone(), file.clone());
+                left.push(next);
+            }
+        }
+    }
+    assert!(
+        reached.contains_key("units") && reached.contains_key("model"),
+        "{reached:?}"
+    );
+    for engine in ["fhe", "program", "session", "client", "server", "worker"] {
+        let of_engine = |(file, _): &(&String, &String)| file.split('/').next() == Some(engine);
+        let found = reached.iter().find(of_engine);
+        assert_eq!(found, None, "what is reached, and from where");
+    }
+}
+
 /// Whoever reads a file by other ways waits for ever on a named pipe, and may fill the memory.
 #[test]
 fn files_are_opened_for_reading_in_one_place_alone() {

@@ -17,7 +17,7 @@ use splitbench::history::visited;
 use splitbench::log::line::{Chain, remains};
 use splitbench::log::recover::Damage;
 use splitbench::log::{self, Log, Record};
-use splitbench::settings::Settings;
+use splitbench::record::settings::Settings;
 
 /// Splits without look-ups, milliseconds each.
 const SPLITS: &str = r#"{

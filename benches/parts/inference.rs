@@ -3,8 +3,7 @@
 use std::path::Path;
 
 use splitbench::Result;
-use splitbench::compile::{Choice, Download, Target};
-use splitbench::cost::CostModel;
+use splitbench::compile::{Choice, Target};
 use splitbench::ending::Ending;
 use splitbench::inference::{Exchange, Inference};
 use splitbench::layer::{Dense, Geometry, Linear, Operation};
@@ -12,6 +11,8 @@ use splitbench::linear_map::{LinearMap, Row};
 use splitbench::model::{Input, Model, Node};
 use splitbench::placement::Placement;
 use splitbench::program::Program;
+use splitbench::record::cost_model::CostModel;
+use splitbench::record::download::Download;
 use splitbench::select::Precision;
 use splitbench::session::Session;
 use splitbench::statistics::median;

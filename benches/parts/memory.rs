@@ -8,7 +8,7 @@ use std::process::Command;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use splitbench::agreement::within_error_model;
-use splitbench::compile::{Choice, Download, Target};
+use splitbench::compile::{Choice, Target};
 use splitbench::ending::Ending;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::layer::{Activation, Conv2d, Function, Geometry, Image, Operation, Window};
@@ -17,6 +17,7 @@ use splitbench::memory::PeakMemory;
 use splitbench::model::{Model, Node};
 use splitbench::program::NoiseSeed;
 use splitbench::quantise::QuantParams;
+use splitbench::record::download::Download;
 use splitbench::session::Session;
 use splitbench::{Error, Result};
 

@@ -26,18 +26,22 @@ use splitbench::model::Model;
 use splitbench::model::source::{EMBEDDED, Source};
 use splitbench::placement::{Party, Placement};
 use splitbench::program::Program;
+use splitbench::record::settings::Settings;
+use splitbench::record::step_noise::StepNoise;
 use splitbench::results::Tables;
 use splitbench::server::{Extent, Server};
-use splitbench::settings::{Overrides, Settings};
+use splitbench::settings::Overrides;
 use splitbench::simulation::simulate;
-use splitbench::step_noise::StepNoise;
 use splitbench::wire::{ZERO_BYTES, write_upload};
 use tempfile::TempDir;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
+/// What takes any bytes.
+pub type Feed = fn(&[u8]);
+
 /// Every target by name, which is also its folder of the corpus.
-pub const FEEDS: [(&str, fn(&[u8])); 9] = [
+pub const FEEDS: [(&str, Feed); 9] = [
     ("onnx", onnx),
     ("arrays", arrays),
     ("archives", archives),

@@ -16,9 +16,10 @@ use super::budget::Budget;
 use super::capacity::{Capacity, NOISE_QUANTILE};
 use super::found::Found;
 use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
-use super::{Outcome, QUERIES, response};
+use super::{QUERIES, response};
 use crate::error::Result;
 use crate::linear_map::PADDING;
+use crate::record::exposure::Outcome;
 use crate::session::Session;
 use crate::units;
 

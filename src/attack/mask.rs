@@ -11,17 +11,18 @@
 
 use std::collections::BTreeMap;
 
+use super::QUERIES;
 use super::affine::Affine;
 use super::budget::Budget;
 use super::capacity::weight_bits;
 use super::lattice::Noisy;
 use super::two_adic::{self, Solution};
-use super::{Outcome, QUERIES};
 use crate::analysis::UPLOAD_BITS;
 use crate::error::Result;
 use crate::fhe::noise;
 use crate::interface::Form;
 use crate::program::{Action, Program};
+use crate::record::exposure::Outcome;
 use crate::session::{Session, Transcript};
 
 /// Unknowns of a system up to which it is solved by elimination.

@@ -16,14 +16,15 @@ use std::collections::BTreeMap;
 use rand::Rng;
 use rayon::prelude::*;
 
+use super::QUERIES;
 use super::affine::LookedUp;
 use super::attacker::Attacker;
 use super::chosen::mark;
 use super::likelihood::{Channel, Heard, Read};
 use super::plan::{MOST_PLANNING, Query, fill, first_of_shared, plan, plan_cost, share_found};
-use super::{Outcome, QUERIES};
 use crate::error::Result;
 use crate::linear_map::{Block, PADDING};
+use crate::record::exposure::Outcome;
 use crate::units::percent;
 
 /// Queries of nothing but zeros: what the bias alone answers.

@@ -6,9 +6,9 @@ use clap::Args;
 
 use super::print;
 use crate::calibrate::{calibrate, client_s};
-use crate::cost::Figures;
 use crate::error::Result;
 use crate::fhe::parameters::ParameterSet;
+use crate::record::cost_model::Figures;
 use crate::results::write_json;
 use crate::units;
 

@@ -25,13 +25,14 @@ use crate::predict::{
 };
 use crate::progress::{INTERRUPTED, Progress, tell};
 use crate::projection::{MemoryNeed, project};
+use crate::record::settings::Settings;
+use crate::record::step_noise::StepNoise;
 use crate::results::{LAYERS, read_csv, read_splits, write_csv, write_json};
 use crate::row::{LayerRow, SplitRow};
 use crate::scenario::Scenario;
-use crate::settings::{Overrides, Settings};
+use crate::settings::Overrides;
 use crate::solver::{self, Request};
 use crate::standing;
-use crate::step_noise::StepNoise;
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};
 use crate::units;
 use crate::watch::Limits;

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::cost::Figures;
 use crate::error::{Error, Result};
 use crate::network::Network;
+use crate::record::cost_model::Figures;
 use crate::scenario::{Prices, Scenario};
 
 /// What a person says of network, client and prices.

@@ -1,11 +1,12 @@
 //! How a segment's answers travel: rounding, packing, protection, and the noise of all three.
 
-use super::{Compiler, Download, ROUNDING_SHARE};
+use super::{Compiler, ROUNDING_SHARE};
 use crate::analysis::{PlannedAction, PlannedDownload};
 use crate::fhe::noise;
 use crate::fhe::pack::PackingDecomposition;
 use crate::interface::{DownloadEncoding, Flooding, Form};
 use crate::protection::Protection;
+use crate::record::download::Download;
 
 impl Compiler<'_> {
     pub(super) fn download(&mut self, planned: &PlannedDownload, unit: u64) -> DownloadEncoding {

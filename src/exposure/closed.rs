@@ -3,8 +3,8 @@
 
 use crate::ending::Ending;
 use crate::layer::Operation;
-use crate::model::{Layer, Model};
-use crate::placement::{Placement, Segment};
+use crate::model::{Layer, Model, Node};
+use crate::placement::{Party, Placement, Segment};
 
 /// What closed forms say of a split.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -83,12 +83,35 @@ fn is_solvable(model: &Model, segment: &Segment, ending: Ending) -> bool {
     leads && uploads.len() == 1 && !leaves && is_one_map && !passes_by(rest.start)
 }
 
+/// Returns the share of all bits of trained numbers that lie in the client's layers; `None` for a
+/// network without any.
+pub fn client_bits_share(model: &Model, placement: &Placement) -> Option<f64> {
+    let bits = |party: Option<Party>| -> usize {
+        let layers = model.layers.iter().zip(placement.parties());
+        let layers = layers.filter(|(_, of)| party.is_none_or(|party| party == **of));
+        let nodes = layers.flat_map(|(layer, _)| &model.nodes[layer.nodes.clone()]);
+        nodes.map(trained_bits).sum()
+    };
+    match bits(None) {
+        0 => None,
+        total => Some(bits(Some(Party::Client)) as f64 / total as f64),
+    }
+}
+
+/// Returns the bits of a node's trained numbers, all of the size of its integer weights.
+pub fn trained_bits(node: &Node) -> usize {
+    match &node.operation {
+        Operation::Linear(linear) => node.parameter_count * linear.weight_bits as usize,
+        _ => 0,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::compile::{Target, compile_placement};
-    use crate::exposure::queries::Queries;
     use crate::protection::Protection;
+    use crate::record::exposure::Queries;
     use std::path::Path;
 
     #[test]

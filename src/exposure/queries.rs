@@ -8,103 +8,17 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
+use super::closed::trained_bits;
 use super::ordinary::Rank;
 use crate::analysis::{Purpose, UPLOAD_BITS};
-use crate::attack::Outcome;
 use crate::attack::affine::{Affine, LookedUp};
 use crate::attack::capacity::{Capacity, look_up_repeats};
 use crate::attack::plan::{MOST_PLANNING, plan, plan_cost};
-use crate::layer::Operation;
 use crate::model::{Model, Node};
-use crate::placement::{Party, Placement};
 use crate::program::{Action, Program};
-
-/// What stands between upload and download of a segment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// No weights.
-    #[default]
-    Weightless,
-    /// Linear layers alone.
-    Affine,
-    /// An activation of each uploaded element, then linear layers.
-    ActivationThenAffine,
-    /// Linear layers, then an activation of each of their outputs.
-    AffineThenActivation,
-    /// Activations between linear layers, or comparisons.
-    Deep,
-}
-
-/// What a count of queries says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bound {
-    /// Nothing: there is no count.
-    #[default]
-    Unknown,
-    /// So many determine the weights.
-    Enough,
-    /// So many do, by the masks of unprotected answers.
-    Masks,
-    /// An attack that was run took so many; its share says how far it got.
-    Measured,
-    /// Fewer do not.
-    Least,
-    /// However many ordinary inputs do not.
-    Never,
-}
-
-/// Counts of a server segment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Queries {
-    pub kind: Kind,
-    /// Trained numbers, biases included.
-    pub weights: usize,
-    /// The same times their bits.
-    pub weight_bits: usize,
-    /// Elements of all downloads.
-    pub revealed_activations: usize,
-    /// Whether several steps make the map, so that its weights are no trained numbers of one layer.
-    pub composed: bool,
-    /// d + 1 of the widest output; none where it is not known.
-    pub unknowns: Option<usize>,
-    /// Answers to one query that share the weights of that output: P.
-    pub equations: Option<usize>,
-    /// Queries to a client that takes what the network gives it.
-    pub honest: Option<usize>,
-    pub honest_are: Bound,
-    /// Rank of the test images' rows ÷ unknowns.
-    pub honest_rank_share: Option<f64>,
-    /// Queries to a client that chooses its uploads.
-    pub malicious: Option<usize>,
-    pub malicious_are: Bound,
-    /// Bits of all weights ÷ bits of an answer, unless an attack did with fewer.
-    pub information_floor: Option<usize>,
-    /// Ordinary inferences that the mask attack needs: fan-in ÷ mask coefficients of an answer.
-    pub mask: Option<usize>,
-}
+use crate::record::exposure::{Bound, Kind, Outcome, Queries};
 
 impl Kind {
-    /// Returns the word in the tables.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Weightless => "weightless",
-            Self::Affine => "affine",
-            Self::ActivationThenAffine => "activation_then_affine",
-            Self::AffineThenActivation => "affine_then_activation",
-            Self::Deep => "deep",
-        }
-    }
-
-    /// Returns whether chosen inputs solve it, by closed form.
-    pub fn is_solvable(self) -> bool {
-        matches!(self, Self::Affine | Self::ActivationThenAffine)
-    }
-
     fn of(program: &Program, affine: Option<&Affine<'_>>) -> Self {
         match affine {
             Some(affine) if affine.leading.is_some() => Self::ActivationThenAffine,
@@ -113,20 +27,6 @@ impl Kind {
             None if program.bootstrap_count() == 0 => Self::Affine,
             None if ends_alone(program) => Self::AffineThenActivation,
             None => Self::Deep,
-        }
-    }
-}
-
-impl Bound {
-    /// Returns the word in the tables.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Unknown => "",
-            Self::Enough => "enough",
-            Self::Masks => "masks",
-            Self::Measured => "measured",
-            Self::Least => "least",
-            Self::Never => "never",
         }
     }
 }
@@ -250,29 +150,6 @@ fn shows_masks(program: &Program) -> bool {
     downloads.all(|download| download.flooding.is_none() && download.packing.is_none())
 }
 
-/// Returns the share of all bits of trained numbers that lie in the client's layers; `None` for a
-/// network without any.
-pub fn client_bits_share(model: &Model, placement: &Placement) -> Option<f64> {
-    let bits = |party: Option<Party>| -> usize {
-        let layers = model.layers.iter().zip(placement.parties());
-        let layers = layers.filter(|(_, of)| party.is_none_or(|party| party == **of));
-        let nodes = layers.flat_map(|(layer, _)| &model.nodes[layer.nodes.clone()]);
-        nodes.map(trained_bits).sum()
-    };
-    match bits(None) {
-        0 => None,
-        total => Some(bits(Some(Party::Client)) as f64 / total as f64),
-    }
-}
-
-/// Returns the bits of a node's trained numbers, all of the size of its integer weights.
-fn trained_bits(node: &Node) -> usize {
-    match &node.operation {
-        Operation::Linear(linear) => node.parameter_count * linear.weight_bits as usize,
-        _ => 0,
-    }
-}
-
 /// Returns the bits of a node's trained numbers as the segment computes with them.
 fn computed_bits(node: &Node, program: &Program) -> usize {
     let is_upload = |value: &usize| {
@@ -333,9 +210,10 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::compile::{Choice, Download, Target, compile_placement};
+    use crate::compile::{Choice, Target, compile_placement};
     use crate::ending::Ending;
     use crate::fhe::parameters::ParameterSet;
+    use crate::record::download::Download;
 
     fn queries(placement: &str) -> Vec<Queries> {
         let model = Model::load(Path::new("digits-cnn")).expect("embedded");

@@ -3,43 +3,22 @@
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::Knowledge;
 use super::ordinary::ranks;
-use super::queries::{Kind, Queries};
+use super::{Knowledge, total_distance};
 use crate::attack::budget::Budget;
-use crate::attack::{Outcome, chosen, mask};
-use crate::compile::{Download, Target};
+use crate::attack::{chosen, mask};
+use crate::compile::Target;
 use crate::ending::Ending;
 use crate::error::Result;
-use crate::fhe::noise::log2_union;
 use crate::linear_map::Row;
 use crate::model::Model;
 use crate::placement::{Placement, Segment};
 use crate::program::Program;
+use crate::record::download::Download;
+use crate::record::exposure::{Kind, Outcome, Queries, SegmentExposure};
 use crate::session::{Session, Transcript};
 use crate::simulation::observe_uploads;
 use crate::stage::Stage;
-
-/// What is known of a server segment's exposure.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SegmentExposure {
-    /// Its first layer, and the one behind its last.
-    pub layers: (usize, usize),
-    /// The parameter set that it was compiled for; of earlier logs not known.
-    #[serde(default)]
-    pub parameters: String,
-    pub queries: Queries,
-    /// Chosen inputs.
-    pub chosen: Outcome,
-    /// Masks of the answers as they travel.
-    pub mask: Outcome,
-    /// Masks of unprotected answers that travel whole, from exact linear layers.
-    pub mask_full: Outcome,
-    /// log2 of the statistical distance that flooding leaves; none without.
-    pub log2_flooding_distance: Option<f64>,
-}
 
 /// A server segment of a session, with what an ordinary inference uploads to it.
 pub struct Subject<'a> {
@@ -181,13 +160,6 @@ impl<'a> Subject<'a> {
             ..exposure
         })
     }
-}
-
-/// Returns log2 of the sum of statistical distances, which is no more than one; none of none.
-pub fn total_distance(log2_distances: impl Iterator<Item = f64>) -> Option<f64> {
-    let mut distances = log2_distances.peekable();
-    distances.peek()?;
-    Some(log2_union(distances))
 }
 
 impl SegmentExposure {

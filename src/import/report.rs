@@ -10,13 +10,13 @@ use super::search::Trial;
 use super::{Imported, Request};
 use crate::analysis::{Analysis, DEFAULT_STEP_NOISE, PlannedAction, Term};
 use crate::compile::compile_placement;
-use crate::cost::CostModel;
 use crate::error::Result;
 use crate::layer::Operation;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::program::Program;
 use crate::projection::peak_bytes;
+use crate::record::cost_model::CostModel;
 use crate::step_noise::finder::Decision;
 use crate::units;
 

@@ -9,9 +9,9 @@ use super::draft::Draft;
 use super::images::{Images, analyse_all, float_labels, integer_labels};
 use super::noise;
 use crate::analysis::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE};
-use crate::cost::CostModel;
 use crate::data::FittedSet;
 use crate::error::{Error, Result};
+use crate::record::cost_model::CostModel;
 use crate::select::{Precision, select};
 
 /// Fewest and most bits of an activation.

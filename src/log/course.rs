@@ -9,10 +9,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::{Record, VisitEnd};
 use crate::placement::Placement;
+use crate::record::finished::{Finished, Sample};
+use crate::record::settings::Settings;
 use crate::row::Status;
-use crate::settings::Settings;
 use crate::visit::Visit;
-use crate::worker::{Finished, Sample};
 
 /// Where a log has got to.
 #[derive(Debug, Clone, Default)]

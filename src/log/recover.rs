@@ -7,8 +7,8 @@ use super::line::{Chain, remains};
 use super::reading::{Fault, Reading};
 use super::{FILE_NAME, Record, line_of, read_text};
 use crate::error::{Error, Result};
+use crate::record::settings::Settings;
 use crate::results::write_whole;
-use crate::settings::Settings;
 use crate::visit::Visit;
 
 /// Visits that are named when they are dropped.

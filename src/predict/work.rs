@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use super::fit::Work;
 use crate::analysis::Term;
-use crate::cost::CostModel;
 use crate::fhe::bootstrap::batches;
 use crate::fhe::parameters::ParameterSet;
 use crate::fhe::zero::zero_sizes;
@@ -13,9 +12,9 @@ use crate::interface::{DownloadEncoding, Form};
 use crate::layer::Operation;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
-use crate::program::{Action, Program};
-use crate::program::{key_parameters, packings, zero_parameters};
+use crate::program::{Action, Program, key_parameters, packings, zero_parameters};
 use crate::projection;
+use crate::record::cost_model::CostModel;
 use crate::wire::{self, ZERO_BYTES};
 
 /// A measured figure of a split.

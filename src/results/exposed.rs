@@ -5,8 +5,8 @@ use crate::exposure::closed::Closed;
 use crate::exposure::{Knowledge, Totals};
 use crate::model::Model;
 use crate::placement::Placement;
+use crate::record::finished::Finished;
 use crate::row::{ExposureRow, SplitRow};
-use crate::worker::Finished;
 
 impl Split<'_> {
     /// Returns the rows of a split's server segments, of what its first visit told.

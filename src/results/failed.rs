@@ -1,7 +1,7 @@
 //! What a split's row says of failures: computed, and seen in simulated inferences.
 
+use crate::record::finished::Finished;
 use crate::row::SplitRow;
-use crate::worker::Finished;
 
 /// Returns a split's row with what is known of its failures.
 pub(super) fn with_failures(row: SplitRow, finished: Option<&Finished>) -> SplitRow {

@@ -4,11 +4,11 @@
 use std::ops::Range;
 
 use super::{Cost, Oracle, Segment};
-use crate::cost::CostModel;
 use crate::error::Result;
 use crate::fhe::parameters::ParameterSet;
 use crate::layer::Operation;
 use crate::model::{Model, values};
+use crate::record::cost_model::CostModel;
 use crate::scenario::{Measured, Scenario};
 
 /// Core-seconds of a float multiplication at the client.

@@ -5,10 +5,10 @@ use proptest::prelude::*;
 
 use super::shapes::{Shape, ShapeOracle, Stack};
 use super::*;
-use crate::cost::CostModel;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::{Granularity, Model};
 use crate::pareto::dominates;
+use crate::record::cost_model::CostModel;
 use crate::scenario::Scenario;
 
 const OBJECTIVES: [Objective; 6] = [

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use splitbench::agreement::within_error_model;
 use splitbench::analysis::{MOST_PROTECT_BITS, NoiseBound, Purpose, analyse_to_end};
 use splitbench::answer::Answer;
-use splitbench::compile::{Download, Target, compile_placement};
+use splitbench::compile::{Target, compile_placement};
 use splitbench::ending::Ending;
 use splitbench::inference::Exchange;
 use splitbench::layer::{Dense, Geometry, Linear, Operation};
@@ -15,6 +15,7 @@ use splitbench::model::{Granularity, Input, Model, Node};
 use splitbench::placement::Placement;
 use splitbench::program::{Action, NoiseSeed, Program};
 use splitbench::protection::Protection;
+use splitbench::record::download::Download;
 use splitbench::session::Session;
 use splitbench::simulation::{arg_max, simulate};
 

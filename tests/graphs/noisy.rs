@@ -4,7 +4,6 @@ use std::path::Path;
 
 use splitbench::analysis::NoiseBound;
 use splitbench::compile::{Choice, Target, compile_placement};
-use splitbench::cost::CostModel;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::layer::{Activation, Function, MaxPool, Operation, Window};
 use splitbench::model::{Input, Model, Node};
@@ -12,6 +11,7 @@ use splitbench::placement::{Party, Placement};
 use splitbench::program::{NoiseSeed, Program};
 use splitbench::quantise::QuantParams;
 use splitbench::reads::Reads;
+use splitbench::record::cost_model::CostModel;
 use splitbench::select::Precision;
 use splitbench::simulation::simulate;
 

@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use splitbench::compile::{Choice, Download, Target};
+use splitbench::compile::{Choice, Target};
 use splitbench::ending::Ending;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::SecretKey;
@@ -13,6 +13,7 @@ use splitbench::interface::Form;
 use splitbench::linear_map::Row;
 use splitbench::placement::Placement;
 use splitbench::program::Program;
+use splitbench::record::download::Download;
 use splitbench::server::Server;
 
 /// The evaluation key of the fast set, as it goes over the wire: making one takes a second.
