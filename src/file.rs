@@ -116,13 +116,13 @@ pub fn read_text(path: &Path, most: u64) -> Result<String> {
     })
 }
 
-/// Waits until the entries of a folder are there to stay.
+/// Waits until what a file holds, or the entries of a folder, are there to stay.
 ///
 /// # Errors
 ///
 /// Whatever the file system meets.
-pub fn sync_folder(folder: &Path) -> std::io::Result<()> {
-    File::open(folder)?.sync_all()
+pub fn sync(path: &Path) -> std::io::Result<()> {
+    File::open(path)?.sync_all()
 }
 
 /// Returns room for so many elements of what a file holds.

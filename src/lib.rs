@@ -51,6 +51,7 @@ pub mod memory;
 pub mod merge;
 pub mod model;
 pub mod network;
+pub mod new_folder;
 pub mod objective;
 pub mod order;
 pub mod overhead;

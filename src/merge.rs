@@ -16,6 +16,7 @@ use crate::file;
 use crate::history::{Done, Visited, environments, visited};
 use crate::log::{self, Log, Record};
 use crate::model::Model;
+use crate::new_folder::NewFolder;
 use crate::placement::Placement;
 use crate::plot::draw_results;
 use crate::record::settings::Settings;
@@ -349,27 +350,15 @@ fn merged_records(settings: &Settings, visits: &HashMap<&Visit, Visited<'_>>) ->
     records
 }
 
-/// Writes a results folder beside its place and moves it there.
+/// Writes a results folder, whole or not at all.
 fn write(
     out: &Path,
     description: &Description<'_>,
     records: &[Record],
     tables: &Tables,
 ) -> Result<()> {
-    let write_error = |source| Error::Write {
-        path: out.to_owned(),
-        source,
-    };
-    let parent = match out.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(parent).map_err(write_error)?;
-    let draft = tempfile::Builder::new()
-        .prefix(".merge-")
-        .tempdir_in(parent);
-    let draft = draft.map_err(write_error)?;
-    let folder = draft.path();
+    let new = NewFolder::begin(out)?;
+    let folder = new.path();
 
     let mut log = Log::on(out, Vec::new());
     records.iter().try_for_each(|record| log.append(record))?;
@@ -379,22 +368,5 @@ fn write(
     draw_results(&tables.splits, folder)?;
     report::write(folder)?;
 
-    make_readable(folder).map_err(write_error)?;
-    // Replaces an empty folder, and fails on any other that has come up meanwhile.
-    fs::rename(folder, out).map_err(write_error)?;
-    // Its files have moved on; there is nothing left to clean up.
-    let _ = draft.keep();
-    file::sync_folder(parent).map_err(write_error)
-}
-
-/// Gives a temporary folder, which is private, the permissions of a results folder.
-#[cfg(unix)]
-fn make_readable(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn make_readable(_folder: &Path) -> std::io::Result<()> {
-    Ok(())
+    new.publish()
 }

@@ -517,7 +517,7 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
                 .set_permissions(fs::Permissions::from_mode(0o644))?;
         }
         file.persist(path)?;
-        file::sync_folder(folder)
+        file::sync(folder)
     };
     replace().map_err(|source| Error::Write {
         path: path.to_owned(),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
+use crate::new_folder::NewFolder;
 
 /// Held while a folder is being written.
 static WRITING: Mutex<()> = Mutex::new(());
@@ -36,59 +37,14 @@ pub fn check_free(out: &Path) -> Result<()> {
 pub fn write(out: &Path, files: &BTreeMap<String, Vec<u8>>) -> Result<()> {
     let _writing = hold();
     check_free(out)?;
-    let failed = |source: std::io::Error| Error::Write {
-        path: out.to_owned(),
-        source,
-    };
-    let parent = match out.parent() {
-        Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
-    };
-    let is_there = |folder: &&Path| folder.is_dir() && **folder != *Path::new("");
-    let beside = parent.ancestors().find(is_there).unwrap_or(Path::new("."));
-    let new = tempfile::Builder::new()
-        .prefix(".import-")
-        .tempdir_in(beside)
-        .map_err(failed)?;
+    let new = NewFolder::begin(out)?;
     for (file, bytes) in files {
-        std::fs::write(new.path().join(file), bytes).map_err(failed)?;
+        std::fs::write(new.path().join(file), bytes).map_err(|source| Error::Write {
+            path: out.to_owned(),
+            source,
+        })?;
     }
-    set_readable(new.path()).map_err(failed)?;
-    let moved = std::fs::create_dir_all(parent).and_then(|()| std::fs::rename(new.path(), out));
-    match moved {
-        Ok(()) => {
-            // The folder has gone where it belongs: nothing is left to remove.
-            let _ = new.keep();
-            Ok(())
-        }
-        Err(source) => {
-            remove_empty(parent, beside);
-            Err(failed(source))
-        }
-    }
-}
-
-/// Removes the folders from `inner` outwards that were made below `outer`, as far as they are empty.
-fn remove_empty(inner: &Path, outer: &Path) {
-    let made = inner.ancestors().take_while(|folder| *folder != outer);
-    for folder in made.filter(|folder| *folder != Path::new("")) {
-        // What somebody has put something into meanwhile stays.
-        if std::fs::remove_dir(folder).is_err() {
-            return;
-        }
-    }
-}
-
-/// Gives a folder that was made for its owner alone the usual permissions.
-#[cfg(unix)]
-fn set_readable(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755))
-}
-
-#[cfg(not(unix))]
-fn set_readable(_folder: &Path) -> std::io::Result<()> {
-    Ok(())
+    new.publish()
 }
 
 #[cfg(test)]
@@ -129,14 +85,5 @@ mod tests {
             assert!(matches!(refused, Err(Error::Write { .. })), "{refused:?}");
             assert_eq!(names(root.path()), [""; 0], "{out}");
         }
-        // A file where a folder around it would be.
-        std::fs::write(root.path().join("file"), "").expect("written");
-        let whole = BTreeMap::from([("x".to_owned(), vec![1])]);
-        assert!(write(&root.path().join("file/m"), &whole).is_err());
-        assert_eq!(names(root.path()), ["file"]);
-        remove_empty(&root.path().join("none/at/all"), root.path());
-        std::fs::create_dir_all(root.path().join("p/q")).expect("made");
-        remove_empty(&root.path().join("p/q"), root.path());
-        assert_eq!(names(root.path()), ["file"]);
     }
 }
