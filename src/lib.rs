@@ -48,6 +48,7 @@ pub mod leftover;
 pub mod linear_map;
 pub mod log;
 pub mod memory;
+pub mod memory_need;
 pub mod merge;
 pub mod model;
 pub mod network;

@@ -13,6 +13,7 @@ use crate::budget::promising;
 use crate::error::{Error, Result};
 use crate::exposure::closed::Closed;
 use crate::log::{self, Record};
+use crate::memory_need::MemoryNeed;
 use crate::model::{Granularity, Model};
 use crate::objective::Objective;
 use crate::placement::Placement;
@@ -24,7 +25,7 @@ use crate::predict::{
     Counter, Errors, PREDICTIONS, PredictionRow, UNITS, calibration_placements, predict,
 };
 use crate::progress::{INTERRUPTED, Progress, tell};
-use crate::projection::{MemoryNeed, project};
+use crate::projection::project;
 use crate::record::settings::Settings;
 use crate::record::step_noise::StepNoise;
 use crate::results::{LAYERS, read_csv, read_splits, write_csv, write_json};

@@ -8,11 +8,12 @@ use clap::Args;
 
 use super::{EncryptionArguments, hold_memory, listen, print, summary};
 use crate::error::{Error, Result};
+use crate::memory_need::MemoryNeed;
 use crate::model::{Granularity, Model};
 use crate::order::Order;
 use crate::placement::Placement;
 use crate::progress::{INTERRUPTED, Progress, tell};
-use crate::projection::{MemoryNeed, Projection, project};
+use crate::projection::{Projection, project};
 use crate::record::settings::Settings;
 use crate::settings::Overrides;
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};

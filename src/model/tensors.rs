@@ -55,8 +55,8 @@ impl Tensors {
                 Error::invalid(place(), reason)
             })?;
             let numbers = slice.as_chunks::<4>().0.iter();
-            let mut values = file::buffer(&place(), numbers.len())?;
-            values.extend(numbers.map(|&value| f32::from_le_bytes(value)));
+            let numbers = numbers.map(|&value| f32::from_le_bytes(value));
+            let values = file::collected(&place(), numbers)?;
             if let Some(index) = values.iter().position(|value| !value.is_finite()) {
                 let reason = format!(
                     "element {index} is {}: weights must be finite",

@@ -12,9 +12,9 @@ use crate::compile::compile_placement;
 use crate::error::{Error, Result};
 use crate::exposure::closed::solved_share;
 use crate::fhe::parameters::ParameterSet;
+use crate::memory_need::key_bytes_at_rest;
 use crate::placement::{Party, Placement};
 use crate::program::{Program, key_parameters};
-use crate::projection::key_bytes_at_rest;
 use crate::scenario::{Measured, Scenario};
 use crate::solver::{Cost, Oracle, Segment};
 

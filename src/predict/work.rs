@@ -10,10 +10,10 @@ use crate::fhe::parameters::ParameterSet;
 use crate::fhe::zero::zero_sizes;
 use crate::interface::{DownloadEncoding, Form};
 use crate::layer::Operation;
+use crate::memory_need::held_bytes;
 use crate::model::Model;
 use crate::placement::{Party, Placement};
 use crate::program::{Action, Program, key_parameters, packings, zero_parameters};
-use crate::projection;
 use crate::record::cost_model::CostModel;
 use crate::wire::{self, ZERO_BYTES};
 
@@ -300,7 +300,7 @@ impl Done {
         client.add("client-key-bytes", largest.unwrap_or(0) as f64, 2.0);
         client.add("client-message-bytes", messages, 2.0);
         if !programs.is_empty() {
-            let held = projection::held_bytes(programs) as f64;
+            let held = held_bytes(programs) as f64;
             let server = self.of(Figure::ServerMemory);
             server.add("server-process", 1.0, 1e7);
             server.add("server-held", held, 1.0);
