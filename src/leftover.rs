@@ -3,18 +3,15 @@
 use std::fs;
 use std::path::Path;
 
+use crate::new_folder::is_draft_of;
 use crate::results::CHARTS;
 
-/// What the names of drafts begin with, and how many letters and digits follow: tempfile's.
+/// What the names of drafts begin with: tempfile's.
 const PREFIX: &str = ".tmp";
-const RANDOM: usize = 6;
 
 /// Returns whether a file's name is that of a draft.
 pub fn is_draft(name: &str) -> bool {
-    let random = name.strip_prefix(PREFIX);
-    random.is_some_and(|random| {
-        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
-    })
+    is_draft_of(PREFIX, name)
 }
 
 /// Removes the drafts in a results folder and in its folders of charts.

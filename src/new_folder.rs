@@ -13,8 +13,9 @@ use tempfile::TempDir;
 use crate::error::{Error, Result};
 use crate::file::{open_lock, sync};
 
-/// What the names of drafts begin with, and how many letters and digits follow: tempfile's.
+/// What the names of drafts begin with.
 const PREFIX: &str = ".splitbench-";
+/// How many letters and digits follow: tempfile's.
 const RANDOM: usize = 6;
 /// Held by whoever fills a draft.
 const LOCK: &str = ".lock";
@@ -117,10 +118,7 @@ fn sync_all(folder: &Path) -> io::Result<()> {
 fn remove_drafts(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let is_draft = name.to_str().is_some_and(|name| {
-            let random = name.strip_prefix(PREFIX).unwrap_or_default();
-            random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
-        });
+        let is_draft = is_draft_of(PREFIX, &name.to_string_lossy());
         // Of a link this is the link itself.
         let Some(metadata) = entry.metadata().ok().filter(fs::Metadata::is_dir) else {
             continue;
@@ -133,6 +131,14 @@ fn remove_drafts(folder: &Path) {
             let _ = fs::remove_dir_all(entry.path());
         }
     }
+}
+
+/// Returns whether a name is that of a draft which begins so.
+pub fn is_draft_of(prefix: &str, name: &str) -> bool {
+    let random = name.strip_prefix(prefix);
+    random.is_some_and(|random| {
+        random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric())
+    })
 }
 
 /// Returns whether somebody fills a draft, or may do so.
