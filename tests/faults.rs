@@ -15,7 +15,7 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use desk::{Desk, Ran};
+use desk::{Desk, LINEAR_SWEEP as SWEEP, Ran};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 #[cfg(unix)]
@@ -32,22 +32,9 @@ use splitbench::visit::Visit;
 use splitbench::watch::{Ended, Limits, Listener, watch};
 use splitbench::worker::Job;
 
-/// Splits without look-ups, milliseconds each, so that kills hit between them as well as in them.
-const SPLITS: &str = r#"{
-    "name": "linear", "why": "Quick.", "model": "digits-mlp", "images": 2, "repeats": 2,
-    "placements": ["CCC", "CCS", "SCC", "SCS"]
-}"#;
-const SWEEP: &str = "sweep --splits linear.json";
-
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.write("linear.json", SPLITS);
-    desk
-}
-
 #[test]
 fn a_log_that_had_hardly_begun_is_begun_again() {
-    let desk = desk();
+    let desk = Desk::linear();
     desk.succeed(&format!("{SWEEP} --out whole"));
     let log = desk.read("whole/log.jsonl");
     let first_line = log.find('\n').unwrap() + 1;
@@ -231,7 +218,7 @@ fn a_record_that_the_disk_did_not_confirm_is_not_counted() {
 #[cfg(unix)]
 #[test]
 fn a_sweep_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
-    let desk = desk();
+    let desk = Desk::linear();
     desk.succeed(&format!("{SWEEP} --out whole"));
     for blocks in [0, 1, 2, 4, 6, 8, 10, 12, 16, 40] {
         // Files may not grow beyond so many blocks: as good as a full disk.
@@ -276,7 +263,7 @@ fn start_group(desk: &Desk, arguments: &str) -> Child {
 #[cfg(unix)]
 #[test]
 fn signals_that_ask_for_an_end_leave_no_split_as_failed() {
-    let desk = desk();
+    let desk = Desk::linear();
     let mut random = ChaCha8Rng::seed_from_u64(21);
     let (mut stopped, mut index) = (0, 0);
     while stopped < 12 {
@@ -367,7 +354,7 @@ fn a_worker_that_is_ended_alone_is_a_failed_visit() {
 #[cfg(unix)]
 #[test]
 fn a_folder_that_vanishes_while_the_sweep_runs_is_told_at_the_next_line() {
-    let desk = desk();
+    let desk = Desk::linear();
     let whole = "whole";
     desk.succeed(&format!("{SWEEP} --out {whole}"));
     for taken in ["removed", "moved", "replaced"] {
@@ -407,7 +394,7 @@ fn a_folder_that_vanishes_while_the_sweep_runs_is_told_at_the_next_line() {
 
 #[test]
 fn drafts_that_a_kill_left_are_gone_after_the_next_run() {
-    let desk = desk();
+    let desk = Desk::linear();
     desk.write("out/.tmpAbCdE1", "half");
     desk.succeed(&format!("{SWEEP} --out out"));
     desk.write("out/.tmpAbCdE2", "half");
@@ -425,7 +412,7 @@ fn a_read_only_folder_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
 
-    let desk = desk();
+    let desk = Desk::linear();
     desk.succeed(&format!("{SWEEP} --out done"));
     let allow = |path: &str, mode| {
         fs::set_permissions(desk.path(path), fs::Permissions::from_mode(mode)).unwrap();
@@ -468,7 +455,7 @@ fn a_read_only_folder_is_refused() {
 
 #[test]
 fn what_is_not_this_sweep_is_refused_and_stays() {
-    let desk = desk();
+    let desk = Desk::linear();
     desk.succeed(&format!("{SWEEP} --out done"));
     desk.write("file", "text");
     desk.copy("done", "damaged");

@@ -13,32 +13,20 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use desk::{Desk, Ran, children};
+use desk::{Desk, LINEAR_SWEEP as SWEEP, Ran, children};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Splits without look-ups, milliseconds each, so that kills hit between them as well as in them.
-const SPLITS: &str = r#"{
-    "name": "linear", "why": "Quick.", "model": "digits-mlp", "images": 2, "repeats": 2,
-    "placements": ["CCC", "CCS", "SCC", "SCS"]
-}"#;
-const SWEEP: &str = "sweep --splits linear.json";
 /// Kills of the sweep in all, and in one folder.
 const KILLS: usize = 24;
 const KILLS_EACH: usize = 4;
 /// Kills of workers, and of parties' processes.
 const WORKER_KILLS: usize = 18;
 
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.write("linear.json", SPLITS);
-    desk
-}
-
 #[test]
 fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_rows() {
-    let desk = desk();
+    let desk = Desk::linear();
     let start = Instant::now();
     desk.succeed(&format!("{SWEEP} --out whole"));
     let mut whole = start.elapsed();
@@ -134,7 +122,7 @@ fn kill_below(desk: &Desk, generations: usize, seed: u64) {
 
 #[test]
 fn workers_and_parties_that_are_killed_leave_a_row_each_and_run_again() {
-    let desk = desk();
+    let desk = Desk::linear();
     desk.succeed(&format!("{SWEEP} --out whole"));
     kill_below(&desk, 1, 22);
     kill_below(&desk, 2, 23);

@@ -10,7 +10,7 @@ mod desk;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use desk::Desk;
+use desk::{Desk, LINEAR_SWEEP as SWEEP};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use splitbench::history::visited;
@@ -18,13 +18,6 @@ use splitbench::log::line::{Chain, remains};
 use splitbench::log::recover::Damage;
 use splitbench::log::{self, Log, Record};
 use splitbench::record::settings::Settings;
-
-/// Splits without look-ups, milliseconds each.
-const SPLITS: &str = r#"{
-    "name": "linear", "why": "Quick.", "model": "digits-mlp", "images": 2, "repeats": 2,
-    "placements": ["CCC", "CCS", "SCC", "SCS"]
-}"#;
-const SWEEP: &str = "sweep --splits linear.json";
 
 /// A sweep's log.
 struct Truth {
@@ -44,8 +37,7 @@ struct Outcome {
 
 impl Truth {
     fn new() -> Self {
-        let desk = Desk::new();
-        desk.write("linear.json", SPLITS);
+        let desk = Desk::linear();
         desk.succeed(&format!("{SWEEP} --out whole"));
         let lines = desk.read("whole/log.jsonl");
         let lines = lines.split_inclusive('\n');

@@ -19,6 +19,15 @@ pub const TABLES: [&str; 5] = [
 /// Columns that differ from run to run besides times and memory.
 const MEASURED: [&str; 4] = ["environment", "calibration_drift", "noisy", "seconds"];
 
+/// Splits without look-ups, milliseconds each, so that what strikes falls between them as well as in
+/// them.
+const LINEAR: &str = r#"{
+    "name": "linear", "why": "Quick.", "model": "digits-mlp", "images": 2, "repeats": 2,
+    "placements": ["CCC", "CCS", "SCC", "SCS"]
+}"#;
+/// Sweeps them.
+pub const LINEAR_SWEEP: &str = "sweep --splits linear.json";
+
 /// An empty folder to run the program in.
 pub struct Desk(TempDir);
 
@@ -31,6 +40,13 @@ pub struct Ran {
 impl Desk {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
+    }
+
+    /// Returns a desk with the split file of [`LINEAR_SWEEP`].
+    pub fn linear() -> Self {
+        let desk = Self::new();
+        desk.write("linear.json", LINEAR);
+        desk
     }
 
     pub fn path(&self, file: &str) -> PathBuf {
