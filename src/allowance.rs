@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use sysinfo::{MemoryRefreshKind, Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
+use sysinfo::{
+    MemoryRefreshKind, Pid, Process, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System,
+};
 
 /// Address space that a worker's own threads set apart for allocations, beyond those that every process
 /// of this program has: glibc takes 64 MiB for each, and there are three.
@@ -43,13 +45,9 @@ impl fmt::Display for Bound {
 /// Returns what all processes of a sweep may take together; `None` where the system does not tell.
 pub fn together() -> Option<Allowance> {
     let wanted = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
-    let mut system = System::new_with_specifics(wanted).ok()?;
-    let machine = system.total_memory();
-    let pid = Pid::from_u32(std::process::id());
-    let kind = ProcessRefreshKind::nothing();
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
-    let process = system.process(pid);
-    let group = process.and_then(|process| process.cgroup_limits());
+    let machine = System::new_with_specifics(wanted).ok()?.total_memory();
+    let group = of_this_process(ProcessRefreshKind::nothing(), Process::cgroup_limits);
+    let group = group.flatten();
     Some(lesser(machine, group.map(|group| group.total_memory)))
 }
 
@@ -73,16 +71,23 @@ fn lesser(machine: u64, group: Option<u64>) -> Allowance {
 /// Other processes of this program are taken to map as much of that as this one, and a worker some more.
 pub fn each() -> Option<Allowance> {
     let space = address_space()?;
-    let pid = Pid::from_u32(std::process::id());
-    let mut system = System::new().ok()?;
     let kind = ProcessRefreshKind::nothing().with_memory();
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
-    let process = system.process(pid)?;
-    let untouched = process.virtual_memory().saturating_sub(process.memory()) + THREADS_BYTES;
+    let untouched = of_this_process(kind, |process| {
+        process.virtual_memory().saturating_sub(process.memory())
+    });
+    let untouched = untouched? + THREADS_BYTES;
     Some(Allowance {
         bytes: space.saturating_sub(untouched),
         bound: Bound::AddressSpace { untouched },
     })
+}
+
+/// Returns what `read` finds of this process; `None` where the system does not tell.
+fn of_this_process<T>(kind: ProcessRefreshKind, read: impl FnOnce(&Process) -> T) -> Option<T> {
+    let pid = Pid::from_u32(std::process::id());
+    let mut system = System::new().ok()?;
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&[pid]), false, kind);
+    system.process(pid).map(read)
 }
 
 /// Returns the bytes of address space that a process may have; `None` where that is no matter.

@@ -1,5 +1,5 @@
-//! What is learnt of server segments, once in a sweep, whichever splits they stand in: a segment's
-//! program depends on its layers and its parameter set alone.
+//! Learning of server segments, each once in a sweep, whichever splits it stands in; `record/learnt` is
+//! what is kept.
 
 use crate::audit::audit_segment;
 use crate::error::Result;

@@ -193,7 +193,7 @@ impl ResultsFolder {
         left.filter(|(_, visit)| !done.covers(visit)).collect()
     }
 
-    /// Leaves a folder as if it had not been opened, where no split has begun.
+    /// Takes back what opening the folder has written, where no split has begun; an empty one goes too.
     pub fn abandon(self) {
         if matches!(self.records.as_slice(), [] | [Record::Settings(_)]) {
             // What cannot be removed is a sweep that has not begun: it can be resumed.
