@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode};
-use splitbench::agreement::within_error_model;
-use splitbench::program::NoiseSeed;
-use splitbench::progress::tell;
+use splitbench::circuit::program::NoiseSeed;
+use splitbench::cli::progress::tell;
+use splitbench::oracle::agreement::within_error_model;
+use splitbench::party::session::Session;
 use splitbench::record::settings::Settings;
-use splitbench::session::Session;
-use splitbench::settings::Overrides;
+use splitbench::sweep::settings::Overrides;
 
 fn main() {
     let mut criterion = Criterion::default()

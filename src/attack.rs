@@ -15,8 +15,11 @@ pub mod found;
 pub mod lattice;
 pub mod likelihood;
 pub mod mask;
+pub mod ordinary;
 pub mod plan;
+pub mod queries;
 pub mod response;
+pub mod segment;
 pub mod two_adic;
 
 /// Numbers of queries after which an attack's success is told, besides all that it needs.

@@ -8,6 +8,7 @@ mod export;
 mod import;
 mod merge;
 mod predict;
+pub mod progress;
 mod report;
 mod scenario;
 mod sweep;
@@ -28,31 +29,31 @@ use predict::PredictArguments;
 use report::ReportArguments;
 use sweep::SweepArguments;
 
-use crate::accuracy::Accuracy;
-use crate::allowance::Bound;
-use crate::answer::Answer;
-use crate::compile::compile_placement;
-use crate::error::{Error, Result};
-use crate::explain::explain;
-use crate::foreign::shown;
-use crate::memory_need::MemoryNeed;
+use crate::circuit::compile::compile_placement;
+use crate::cli::progress::{INTERRUPTED, tell};
+use crate::core::error::{Error, Result};
+use crate::core::foreign::shown;
+use crate::core::placement::{Party, Placement};
+use crate::core::units;
+use crate::machine::allowance::Bound;
+use crate::machine::threads;
+use crate::model::answer::Answer;
+use crate::model::protection::Protection;
 use crate::model::{Granularity, Model};
-use crate::placement::{Party, Placement};
-use crate::plot::{draw_results, hosts};
-use crate::progress::{INTERRUPTED, tell};
-use crate::protection::Protection;
+use crate::oracle::accuracy::Accuracy;
+use crate::oracle::explain::explain;
+use crate::party::session::Session;
+use crate::plan::memory_need::MemoryNeed;
 use crate::record::deviations::Deviations;
 use crate::record::download::Download;
+use crate::record::results::{self, Tables, read_splits};
+use crate::record::row::SplitRow;
 use crate::record::settings::Settings;
 use crate::record::step_noise::StepNoise;
-use crate::results::{self, Tables, read_splits};
-use crate::role;
-use crate::row::SplitRow;
-use crate::session::Session;
-use crate::settings::{Overrides, all_placements};
-use crate::threads;
-use crate::units;
-use crate::worker;
+use crate::report::plot::{draw_results, hosts};
+use crate::sweep::role;
+use crate::sweep::settings::{Overrides, all_placements};
+use crate::sweep::worker;
 
 /// Lists, runs and measures every client/server split of a neural network under fully homomorphic
 /// encryption.
@@ -325,7 +326,7 @@ fn audit(arguments: AuditArguments) -> Result<()> {
     for image in 0..image_count {
         let exchanges = session.infer(model.test.image(image))?.exchanges;
         let uploads: Vec<_> = exchanges.into_iter().map(|e| e.uploaded).collect();
-        for found in crate::audit::audit(&session, &uploads)? {
+        for found in crate::oracle::audit::audit(&session, &uploads)? {
             let (predicted, measured) = layers.entry(model.layer_of(found.node)).or_default();
             *predicted = predicted.plus(found.predicted);
             *measured = measured.plus(found.measured);

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use splitbench::cli;
-use splitbench::cpu;
-use splitbench::progress::tell;
+use splitbench::cli::progress::tell;
+use splitbench::machine::cpu;
 
 fn main() -> ExitCode {
     // First of all: on another CPU the next vectorised loop would be an illegal instruction.

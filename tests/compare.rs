@@ -8,7 +8,7 @@ mod simulated;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use simulated::{DRIFTS, Drift, Scatter, Trial, recorded};
-use splitbench::statistics::log_mean;
+use splitbench::core::statistics::log_mean;
 
 /// Returns the share that `runs` of a true share exceed in one of a thousand cases.
 fn most(share: f64, runs: usize) -> f64 {

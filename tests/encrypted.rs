@@ -7,20 +7,20 @@ mod trivial;
 
 use std::path::Path;
 
-use splitbench::agreement::within_error_model;
-use splitbench::audit::audit;
-use splitbench::compile::compile_placement;
+use splitbench::circuit::compile::compile_placement;
+use splitbench::circuit::program::NoiseSeed;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::SeededEvaluationKey;
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::inference::Exchange;
 use splitbench::model::Model;
-use splitbench::program::NoiseSeed;
+use splitbench::oracle::agreement::within_error_model;
+use splitbench::oracle::audit::audit;
+use splitbench::oracle::simulation::{arg_max, simulate};
+use splitbench::party::inference::Exchange;
+use splitbench::party::server::Server;
+use splitbench::party::session::Session;
 use splitbench::record::deviations::Deviations;
 use splitbench::record::download::Download;
-use splitbench::server::Server;
-use splitbench::session::Session;
-use splitbench::simulation::{arg_max, simulate};
 
 use trivial::{FAST_KEY, fast, placement, run_in_the_clear, run_trivially, target};
 

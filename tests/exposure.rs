@@ -4,22 +4,22 @@ use std::path::Path;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use splitbench::agreement::within_error_model;
 use splitbench::attack::budget::Budget;
+use splitbench::attack::segment::{Mounting, Subject};
 use splitbench::attack::{chosen, mask};
-use splitbench::compile::{Choice, Target};
-use splitbench::ending::Ending;
-use splitbench::exposure::Knowledge;
-use splitbench::exposure::segment::{Mounting, Subject};
+use splitbench::circuit::compile::{Choice, Target};
+use splitbench::circuit::program::NoiseSeed;
+use splitbench::core::linear_map::Row;
+use splitbench::core::placement::Placement;
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::linear_map::Row;
 use splitbench::model::Model;
-use splitbench::placement::Placement;
-use splitbench::program::NoiseSeed;
-use splitbench::protection::Protection;
+use splitbench::model::ending::Ending;
+use splitbench::model::protection::Protection;
+use splitbench::oracle::agreement::within_error_model;
+use splitbench::party::session::Session;
 use splitbench::record::download::Download;
-use splitbench::record::exposure::{Bound, Outcome, Queries, SegmentExposure};
-use splitbench::session::Session;
+use splitbench::record::exposure::Knowledge;
+use splitbench::record::segment_exposure::{Bound, Outcome, Queries, SegmentExposure};
 
 /// The linear segments of digits-cnn: two convolutions and a dense layer.
 const LINEAR: [&str; 3] = ["SCCCC", "CCSCC", "CCCCS"];

@@ -18,19 +18,19 @@ use std::time::{Duration, Instant};
 use desk::{Desk, LINEAR_SWEEP as SWEEP, Ran};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-#[cfg(unix)]
-use splitbench::advance::Advance;
-use splitbench::environment::Environment;
-use splitbench::log::{self, Log, Record, Storage, VisitEnd};
+use splitbench::record::environment::Environment;
 use splitbench::record::finished::Sample;
 use splitbench::record::learnt::Learnt;
+use splitbench::record::log::{self, Log, Record, Storage, VisitEnd};
+use splitbench::record::row::Status;
 use splitbench::record::settings::Settings;
-use splitbench::row::Status;
 #[cfg(unix)]
-use splitbench::stage::Begin;
-use splitbench::visit::Visit;
-use splitbench::watch::{Ended, Limits, Listener, watch};
-use splitbench::worker::Job;
+use splitbench::record::stage::Begin;
+use splitbench::record::visit::Visit;
+#[cfg(unix)]
+use splitbench::sweep::advance::Advance;
+use splitbench::sweep::watch::{Ended, Limits, Listener, watch};
+use splitbench::sweep::worker::Job;
 
 #[test]
 fn a_log_that_had_hardly_begun_is_begun_again() {
@@ -305,7 +305,7 @@ struct Until<'a>(&'a dyn Fn() -> bool);
 
 #[cfg(unix)]
 impl Listener for Until<'_> {
-    fn sample(&mut self, _: Sample) -> splitbench::error::Result<()> {
+    fn sample(&mut self, _: Sample) -> splitbench::core::error::Result<()> {
         Ok(())
     }
 

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
-use splitbench::import::evaluate::evaluate;
 use splitbench::import::network::{Network, Operation, Tail};
-use splitbench::import::onnx::read;
+use splitbench::import::quantise::evaluate::evaluate;
+use splitbench::import::read_network;
 
 /// One image and the file's output for it.
 #[derive(Deserialize)]
@@ -37,7 +37,7 @@ fn listed<T: serde::de::DeserializeOwned>(file: &str) -> Vec<T> {
 
 fn network(name: &str) -> Network {
     let path = folder().join(format!("{name}.onnx"));
-    read(&path).unwrap_or_else(|error| panic!("{error}"))
+    read_network(&path).unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// Returns what the file gives for these logits.
@@ -106,7 +106,7 @@ fn every_case_gives_the_output_of_onnx_runtime() {
     let mut failures = Vec::new();
     for case in listed::<Case>("cases.json") {
         let path = folder().join(format!("{}.onnx", case.name));
-        let network = match read(&path) {
+        let network = match read_network(&path) {
             Ok(network) => network,
             Err(error) => {
                 failures.push(format!("{error}"));
@@ -142,7 +142,7 @@ fn what_would_be_read_wrongly_is_refused_by_node() {
     let mut failures = Vec::new();
     for Refusal { name, words } in listed("refusals.json") {
         let path = folder().join(format!("{name}.onnx"));
-        match read(&path) {
+        match read_network(&path) {
             Ok(_) => failures.push(format!("{name}: is read")),
             Err(error) => {
                 let text = error.to_string();

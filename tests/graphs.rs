@@ -28,11 +28,11 @@ use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use splitbench::analysis::{Analysis, PlannedAction, analyse, gains};
-use splitbench::import::images::analyse_all;
-use splitbench::linear_map::Row;
+use splitbench::circuit::analysis::{Analysis, PlannedAction, analyse, gains};
+use splitbench::core::linear_map::Row;
+use splitbench::core::placement::{Party, Segment};
+use splitbench::import::quantise::images::analyse_all;
 use splitbench::model::Model;
-use splitbench::placement::{Party, Segment};
 
 use network::{Builder, Precision};
 use recipe::recipes;

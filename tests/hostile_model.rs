@@ -8,10 +8,10 @@ use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
-use splitbench::digest::hex_digest;
+use splitbench::core::digest::hex_digest;
 use splitbench::model::Model;
 use splitbench::record::settings::Settings;
-use splitbench::settings::Overrides;
+use splitbench::sweep::settings::Overrides;
 use tempfile::TempDir;
 
 /// A copy of digits-mlp to break.

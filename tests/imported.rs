@@ -14,17 +14,17 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayD};
 use ndarray_npy::ReadNpyExt;
-use splitbench::agreement::within_error_model;
-use splitbench::compile::{Target, compile_placement};
-use splitbench::import::images::{Images, float_labels, integer_labels, real_rows};
+use splitbench::circuit::compile::{Target, compile_placement};
+use splitbench::circuit::program::NoiseSeed;
+use splitbench::core::placement::{Party, Placement};
 use splitbench::import::network::Tail;
+use splitbench::import::quantise::images::{Images, float_labels, integer_labels, real_rows};
 use splitbench::import::{Imported, Request, import};
-use splitbench::layer::Operation;
 use splitbench::model::Model;
-use splitbench::placement::{Party, Placement};
-use splitbench::program::NoiseSeed;
-use splitbench::session::Session;
-use splitbench::simulation::{arg_max, simulate, simulate_on};
+use splitbench::model::layer::Operation;
+use splitbench::oracle::agreement::within_error_model;
+use splitbench::oracle::simulation::{arg_max, simulate, simulate_on};
+use splitbench::party::session::Session;
 use splitbench::{Error, Result};
 
 use files::{FEW, FILES, Files, REFERENCES, STEP, case, cases, imported};

@@ -10,13 +10,13 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array1, Array2};
 use ndarray_npy::WriteNpyExt;
 use splitbench::Result;
-use splitbench::data::Preprocessing;
-use splitbench::import::calibration::RangeMethod;
+use splitbench::core::placement::{Party, Placement};
+use splitbench::import::data::Preprocessing;
+use splitbench::import::quantise::calibration::RangeMethod;
 use splitbench::import::report::report;
 use splitbench::import::{Imported, Request, import};
 use splitbench::model::Model;
-use splitbench::placement::{Party, Placement};
-use splitbench::simulation::simulate;
+use splitbench::oracle::simulation::simulate;
 use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 

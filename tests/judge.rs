@@ -17,8 +17,8 @@ mod tables;
 mod verdict;
 
 use proptest::prelude::*;
-use splitbench::objective::Objective;
-use splitbench::standing::unlimited;
+use splitbench::choose::standing::unlimited;
+use splitbench::core::objective::Objective;
 
 use page::Page;
 use verdict::Verdict;

@@ -1,89 +1,66 @@
-//! The table of ARCHITECTURE.md says what every file is, and a file imports only from its own row
-//! and those above; one file alone opens others for reading.
+//! The house is as ARCHITECTURE.md says: rooms import from rooms above, files of a room not in
+//! circles, and some things are named in one place alone.
 
-use std::collections::BTreeMap;
+#[path = "layering/sources.rs"]
+mod sources;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-/// Files that name everything.
-const ROOTS: [&str; 2] = ["lib", "main"];
+use sources::Sources;
 
-/// Returns the row of each name in the table.
-fn rows(text: &str) -> BTreeMap<String, usize> {
-    let mut rows = BTreeMap::new();
-    let table = text.lines().filter(|line| line.starts_with("| `"));
-    for (row, line) in table.enumerate() {
-        let names = line.split('|').nth(1).expect("a cell");
-        for name in names.split('`').filter(|name| !name.trim().is_empty()) {
-            let name = name.trim_end_matches("/*").trim_end_matches('/');
-            rows.entry(name.to_owned()).or_insert(row);
+/// Rooms that are built and tested without encryption.
+const WITHOUT_ENCRYPTION: [&str; 6] = ["core", "machine", "model", "record", "choose", "report"];
+
+fn room(module: &str) -> &str {
+    module.split('/').next().unwrap_or_default()
+}
+
+/// Returns the rooms in their order, and the names of each room's table.
+fn architecture() -> (Vec<String>, BTreeMap<String, BTreeSet<String>>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
+    let text = fs::read_to_string(path).expect("the document");
+    let mut rooms = Vec::new();
+    let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    let mut heading = None;
+    for line in text.lines() {
+        if let Some(title) = line.strip_prefix("## ").or(line.strip_prefix("### ")) {
+            heading = Some(title.to_owned());
+        }
+        let Some(row) = line.strip_prefix("| `") else {
+            continue;
+        };
+        let cell = row.split('|').next().expect("a cell");
+        let names = cell.split('`').filter(|name| !name.trim().is_empty());
+        match heading.as_deref() {
+            Some("Where things are") => rooms.extend(names.map(str::to_owned)),
+            Some(room) => {
+                let of_room = files.entry(room.to_owned()).or_default();
+                of_room.extend(names.map(|name| format!("{room}/{name}")));
+            }
+            None => {}
         }
     }
-    rows
-}
-
-/// Returns the row of a module such as `fhe/noise`, or of the nearest one around it.
-fn row_of(rows: &BTreeMap<String, usize>, module: &str) -> Option<usize> {
-    let mut name = module;
-    loop {
-        if let Some(row) = rows.get(name) {
-            return Some(*row);
-        }
-        name = name.rsplit_once('/')?.0;
-    }
-}
-
-fn source_files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).expect("a folder of sources");
-    let paths = entries.map(|entry| entry.expect("an entry").path());
-    paths
-        .flat_map(|path| match path.is_dir() {
-            true => source_files(&path),
-            false => vec![path],
-        })
-        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
-        .collect()
-}
-
-/// Returns the lines of code outside comments and its tests, each with its number.
-fn lines(code: &str) -> impl Iterator<Item = (usize, &str)> {
-    let code = code.split("#[cfg(test)]").next().expect("a first part");
-    let lines = code.lines().zip(1..).map(|(line, number)| (number, line));
-    lines.filter(|(_, line)| !line.trim().starts_with("//"))
-}
-
-/// Returns the modules that code names by `crate::`, outside comments and its tests.
-fn named(code: &str) -> impl Iterator<Item = String> {
-    let paths = lines(code).flat_map(|(_, line)| line.split("crate::").skip(1));
-    paths.map(|path| {
-        let end = path.find(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
-        path[..end.unwrap_or(path.len())].replace("::", "/")
-    })
+    (rooms, files)
 }
 
 #[test]
-fn files_import_only_from_their_own_row_and_those_above() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let text = fs::read_to_string(root.join("ARCHITECTURE.md")).expect("the document");
-    let rows = rows(&text);
-    let top = |module: &str| module.split('/').next().unwrap_or_default().to_owned();
+fn rooms_import_only_from_rooms_above() {
+    let (rooms, _) = architecture();
+    let row = |module: &str| rooms.iter().position(|name| name == room(module));
+    let sources = Sources::read();
     let mut wrong = Vec::new();
     let mut imports = 0;
-    for path in source_files(&root.join("src")) {
-        let module = path.strip_prefix(root.join("src")).expect("a source");
-        let module = module.with_extension("").to_string_lossy().into_owned();
-        if ROOTS.contains(&module.as_str()) {
-            continue;
-        }
-        let Some(row) = row_of(&rows, &module) else {
-            wrong.push(format!("{module} is not in the table"));
+    for (module, imported) in sources.imports() {
+        let Some(own) = row(module) else {
+            wrong.push(format!("{module} is in no room"));
             continue;
         };
-        let code = fs::read_to_string(&path).expect("a source");
-        for import in named(&code).filter(|import| top(import) != top(&module)) {
+        for import in imported {
             imports += 1;
-            if row_of(&rows, &import).is_some_and(|above| above > row) {
-                wrong.push(format!("{module} imports {import}, which stands below it"));
+            if row(import).is_some_and(|above| above > own) {
+                wrong.push(format!("{module} imports {import}, whose room is below"));
             }
         }
     }
@@ -91,80 +68,76 @@ fn files_import_only_from_their_own_row_and_those_above() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Returns the file that holds what a path such as `record/finished/Sample` names.
-fn file_of(files: &BTreeMap<String, String>, path: &str) -> Option<String> {
-    let mut name = path;
-    while !files.contains_key(name) {
-        name = name.rsplit_once('/')?.0;
-    }
-    Some(name.to_owned())
+#[test]
+fn every_file_is_named_in_its_rooms_table() {
+    let (rooms, named) = architecture();
+    let sources = Sources::read();
+    let is_named = |module: &str| {
+        let names = &named[room(module)];
+        let folders = module.match_indices('/').skip(1);
+        let mut folders = folders.map(|(at, _)| format!("{}/*", &module[..at]));
+        names.contains(module) || folders.any(|folder| names.contains(&folder))
+    };
+    let modules = sources.iter().map(|(module, _)| module);
+    let modules = modules.filter(|module| !rooms.iter().any(|room| room == module));
+    let missing: Vec<&str> = modules.filter(|module| !is_named(module)).collect();
+    assert!(missing.is_empty(), "not in a table: {missing:?}");
+    let exists = |name: &&String| {
+        let name = name.trim_end_matches("/*");
+        sources.iter().any(|(module, _)| module.starts_with(name))
+    };
+    let gone: Vec<&String> = named
+        .values()
+        .flatten()
+        .filter(|name| !exists(name))
+        .collect();
+    assert!(gone.is_empty(), "in a table, but no file: {gone:?}");
 }
 
 /// What a person reads after a sweep is made from rows and records, without a ciphertext in reach.
 #[test]
 fn records_and_whatever_reads_them_reach_no_encryption() {
-    const READERS: [&str; 16] = [
-        "record",
-        "row",
-        "log",
-        "history",
-        "drift",
-        "results",
-        "leftover",
-        "columns",
-        "scenario",
-        "choose",
-        "standing",
-        "provenance",
-        "compare",
-        "plot",
-        "report",
-        "export",
-    ];
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let files: BTreeMap<String, String> = source_files(&root)
-        .into_iter()
-        .map(|path| {
-            let module = path
-                .strip_prefix(&root)
-                .expect("a source")
-                .with_extension("");
-            let code = fs::read_to_string(&path).expect("a source");
-            (module.to_string_lossy().into_owned(), code)
-        })
-        .collect();
-    let is_reader = |file: &&String| READERS.contains(&file.split('/').next().unwrap_or_default());
-    // Each file with the one that led there.
-    let mut reached: BTreeMap<String, String> = BTreeMap::new();
-    let mut left: Vec<String> = files.keys().filter(is_reader).cloned().collect();
-    while let Some(file) = left.pop() {
-        let folder = file.rsplit_once('/').map(|(folder, _)| folder.to_owned());
-        let above = lines(&files[&file]).flat_map(|(_, line)| line.split("super::").skip(1));
-        let above = above.map(|path| {
-            let end = path.find(|c: char| !c.is_alphanumeric() && c != '_');
-            let name = &path[..end.unwrap_or(path.len())];
-            folder
-                .as_deref()
-                .map_or(name.to_owned(), |folder| format!("{folder}/{name}"))
-        });
-        for path in named(&files[&file]).chain(above) {
-            if let Some(next) = file_of(&files, &path)
-                && !reached.contains_key(&next)
-            {
-                reached.insert(next.clone(), file.clone());
-                left.push(next);
+    let (rooms, _) = architecture();
+    let sources = Sources::read();
+    let mut found = 0;
+    for (module, imported) in sources.imports() {
+        if WITHOUT_ENCRYPTION.contains(&room(module)) {
+            found += 1;
+            for import in imported {
+                assert!(
+                    WITHOUT_ENCRYPTION.contains(&room(import)),
+                    "{module} imports {import}"
+                );
             }
         }
     }
-    assert!(
-        reached.contains_key("units") && reached.contains_key("model"),
-        "{reached:?}"
-    );
-    for engine in ["fhe", "program", "session", "client", "server", "worker"] {
-        let of_engine = |(file, _): &(&String, &String)| file.split('/').next() == Some(engine);
-        let found = reached.iter().find(of_engine);
-        assert_eq!(found, None, "what is reached, and from where");
+    assert!(found > 80, "only {found} files were found");
+    assert_eq!(rooms[..6], WITHOUT_ENCRYPTION);
+}
+
+/// Returns the lines of code that name one of these words and do not lie in a file that may.
+fn lines_that_name(words: &[&str], may: impl Fn(&str) -> bool) -> (usize, Vec<String>) {
+    let mut wrong = Vec::new();
+    let mut right = 0;
+    for (module, code) in Sources::read().iter() {
+        for (line, number) in code.lines().zip(1..) {
+            if words.iter().any(|word| line.contains(word)) {
+                match may(module) {
+                    true => right += 1,
+                    false => wrong.push(format!("src/{module}.rs:{number}: {}", line.trim())),
+                }
+            }
+        }
     }
+    (right, wrong)
+}
+
+#[test]
+fn tfhe_is_named_in_one_room_alone() {
+    let words = ["tfhe::", "tfhe_fft::", "tfhe_csprng::"];
+    let (right, wrong) = lines_that_name(&words, |module| room(module) == "fhe");
+    assert!(right > 20, "the room itself is found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// Whoever reads a file by other ways waits for ever on a named pipe, and may fill the memory.
@@ -180,25 +153,7 @@ fn files_are_opened_for_reading_in_one_place_alone() {
         "rustix::fs",
         "image::open(",
     ];
-    // Tests that lie in files of their own.
-    const TESTS: [&str; 2] = ["tests.rs", "fixture.rs"];
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut wrong = Vec::new();
-    let mut of_the_place = 0;
-    for path in source_files(&root) {
-        let name = path.file_name().and_then(|name| name.to_str());
-        if name.is_some_and(|name| TESTS.contains(&name)) {
-            continue;
-        }
-        let code = fs::read_to_string(&path).expect("a source");
-        let opens = |line: &str| OPENS.iter().any(|open| line.contains(open));
-        for (number, line) in lines(&code).filter(|(_, line)| opens(line)) {
-            match path == root.join("file.rs") {
-                true => of_the_place += 1,
-                false => wrong.push(format!("{}:{number}: {}", path.display(), line.trim())),
-            }
-        }
-    }
-    assert!(of_the_place > 2, "the place itself is found");
+    let (right, wrong) = lines_that_name(&OPENS, |module| module == "machine/file");
+    assert!(right > 2, "the place itself is found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use desk::{Desk, LINEAR_SWEEP as SWEEP};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use splitbench::history::visited;
-use splitbench::log::line::{Chain, remains};
-use splitbench::log::recover::Damage;
-use splitbench::log::{self, Log, Record};
+use splitbench::record::history::visited;
+use splitbench::record::log::line::{Chain, remains};
+use splitbench::record::log::recover::Damage;
+use splitbench::record::log::{self, Log, Record};
 use splitbench::record::settings::Settings;
 
 /// A sweep's log.

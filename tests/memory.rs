@@ -1,6 +1,6 @@
 //! The memory sampler, alone in its process: other tests would move the resident set.
 
-use splitbench::memory::{PeakMemory, SAMPLING_PERIOD};
+use splitbench::machine::memory::{PeakMemory, SAMPLING_PERIOD};
 
 #[test]
 fn a_large_allocation_shows_in_the_peak() {

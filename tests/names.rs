@@ -11,8 +11,8 @@ use std::path::Path;
 
 use desk::{Desk, Ran, TABLES};
 use serde_json::Value;
-use splitbench::cell::unguarded;
-use splitbench::foreign::is_hidden;
+use splitbench::core::cell::unguarded;
+use splitbench::core::foreign::is_hidden;
 
 /// A name of a model and its layers, and of its folder, which has no spaces.
 struct Case {

@@ -13,10 +13,10 @@ use flate2::read::GzDecoder;
 use ndarray::{Array2, ArrayD};
 use ndarray_npy::ReadNpyExt;
 use splitbench::import::Network;
-use splitbench::import::evaluate::evaluate;
 use splitbench::import::network::{Operation, Tail};
-use splitbench::import::onnx::read;
-use splitbench::layer::Function;
+use splitbench::import::quantise::evaluate::evaluate;
+use splitbench::import::read_network;
+use splitbench::model::layer::Function;
 
 use data::data;
 
@@ -78,7 +78,7 @@ fn with_tail(network: &Network, logits: Vec<f32>) -> Vec<f32> {
 
 fn model(name: &str) -> Option<Network> {
     let path = data()?.join("models").join(format!("{name}.onnx"));
-    Some(read(&path).unwrap_or_else(|error| panic!("{error}")))
+    Some(read_network(&path).unwrap_or_else(|error| panic!("{error}")))
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn every_model_gives_its_reference_logits() {
     paths.sort();
     for path in paths {
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let network = match read(&path) {
+        let network = match read_network(&path) {
             Ok(network) => network,
             Err(error) => {
                 failures.push(format!("{error}"));
@@ -211,7 +211,7 @@ fn label(logits: &[f32]) -> usize {
 #[test]
 fn the_resnet20_that_ships_keeps_its_integers_and_classifies() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/resnet20.onnx");
-    let network = read(&path).unwrap();
+    let network = read_network(&path).unwrap();
     let bits: Vec<u32> = network
         .layers
         .iter()

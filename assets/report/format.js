@@ -1,4 +1,4 @@
-// Numbers as text, by the rules of src/units.rs: three significant digits in the unit that suits.
+// Numbers as text, by the rules of src/core/units.rs: three significant digits in the unit that suits.
 
 const UNKNOWN = "–";
 const NBSP = "\u00a0";

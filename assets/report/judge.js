@@ -46,7 +46,7 @@ function transfer(network, up, down, rounds) {
   return (8 * up) / network.up + (8 * down) / network.down + rounds * network.round_trip;
 }
 
-// Seconds of one inference, step by step as src/scenario.rs adds them up: at the client, which takes
+// Seconds of one inference, step by step as src/choose/scenario.rs adds them up: at the client, which takes
 // `factor` times as long, at the server, on the network, and its share of the keys. Of writing messages the
 // client's share is that of the upload in all bytes, of reading that of the download.
 function modelled(split, network, { factor, inferences }) {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use criterion::Criterion;
+use splitbench::core::linear_map::Row;
+use splitbench::core::statistics::{Summary, summarise};
 use splitbench::fhe::bootstrap::look_up;
 use splitbench::fhe::cipher;
 use splitbench::fhe::keyswitch::PackedKeyswitchKey;
 use splitbench::fhe::noise::key_bits;
-use splitbench::linear_map::Row;
-use splitbench::statistics::{Summary, summarise};
 
 use super::{Set, bench, time, time_items};
 

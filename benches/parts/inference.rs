@@ -3,19 +3,19 @@
 use std::path::Path;
 
 use splitbench::Result;
-use splitbench::compile::{Choice, Target};
-use splitbench::ending::Ending;
-use splitbench::inference::{Exchange, Inference};
-use splitbench::layer::{Dense, Geometry, Linear, Operation};
-use splitbench::linear_map::{LinearMap, Row};
+use splitbench::circuit::compile::{Choice, Target};
+use splitbench::circuit::program::Program;
+use splitbench::circuit::select::Precision;
+use splitbench::core::linear_map::{LinearMap, Row};
+use splitbench::core::placement::Placement;
+use splitbench::core::statistics::median;
+use splitbench::model::ending::Ending;
+use splitbench::model::layer::{Dense, Geometry, Linear, Operation};
 use splitbench::model::{Input, Model, Node};
-use splitbench::placement::Placement;
-use splitbench::program::Program;
+use splitbench::party::inference::{Exchange, Inference};
+use splitbench::party::session::Session;
 use splitbench::record::cost_model::CostModel;
 use splitbench::record::download::Download;
-use splitbench::select::Precision;
-use splitbench::session::Session;
-use splitbench::statistics::median;
 
 const INPUTS: usize = 784;
 const OUTPUTS: usize = 128;

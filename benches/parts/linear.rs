@@ -3,12 +3,12 @@
 
 use criterion::Criterion;
 use rayon::prelude::*;
+use splitbench::circuit::packing::{Packing, most_rows_per_product, pack};
+use splitbench::core::linear_map::{LinearMap, Row};
 use splitbench::fhe::cipher;
 use splitbench::fhe::packed::{PackedWeights, extract};
-use splitbench::layer::{Conv2d, Dense, Geometry, Image, Window};
-use splitbench::linear_map::{LinearMap, Row};
-use splitbench::packing::{Packing, most_rows_per_product, pack};
-use splitbench::quantise::{WeightBits, quantise_map};
+use splitbench::model::layer::{Conv2d, Dense, Geometry, Image, Window};
+use splitbench::model::quantise::{WeightBits, quantise_map};
 
 use super::{Set, bench};
 

@@ -16,12 +16,12 @@ use std::time::{Duration, Instant};
 
 use criterion::{Bencher, Criterion, SamplingMode};
 use splitbench::Result;
+use splitbench::cli::progress::tell;
+use splitbench::core::linear_map::Row;
 use splitbench::fhe::cipher;
 use splitbench::fhe::keys::{EvaluationKey, SecretKey, SeededEvaluationKey};
 use splitbench::fhe::packed::extract;
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::linear_map::Row;
-use splitbench::progress::tell;
 
 use reference::Reference;
 

@@ -7,18 +7,18 @@ use std::process::Command;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use splitbench::agreement::within_error_model;
-use splitbench::compile::{Choice, Target};
-use splitbench::ending::Ending;
+use splitbench::circuit::compile::{Choice, Target};
+use splitbench::circuit::program::NoiseSeed;
+use splitbench::core::linear_map::Row;
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::layer::{Activation, Conv2d, Function, Geometry, Image, Operation, Window};
-use splitbench::linear_map::Row;
-use splitbench::memory::PeakMemory;
+use splitbench::machine::memory::PeakMemory;
+use splitbench::model::ending::Ending;
+use splitbench::model::layer::{Activation, Conv2d, Function, Geometry, Image, Operation, Window};
+use splitbench::model::quantise::QuantParams;
 use splitbench::model::{Model, Node};
-use splitbench::program::NoiseSeed;
-use splitbench::quantise::QuantParams;
+use splitbench::oracle::agreement::within_error_model;
+use splitbench::party::session::Session;
 use splitbench::record::download::Download;
-use splitbench::session::Session;
 use splitbench::{Error, Result};
 
 use super::inference::{all_server, image, linear, model};

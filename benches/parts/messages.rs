@@ -2,11 +2,11 @@
 
 use criterion::{BatchSize, Criterion};
 use splitbench::Result;
+use splitbench::circuit::packing::Layout;
+use splitbench::core::linear_map::Row;
 use splitbench::fhe::cipher;
 use splitbench::fhe::keys::{EvaluationKey, SeededEvaluationKey};
-use splitbench::linear_map::Row;
-use splitbench::packing::Layout;
-use splitbench::wire::{self, Expected};
+use splitbench::party::wire::{self, Expected};
 
 use super::{Set, bench};
 

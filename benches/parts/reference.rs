@@ -2,8 +2,8 @@
 //! to. Keys are fresh, of the very same parameters; buffers are allocated once per task.
 
 use rayon::prelude::*;
+use splitbench::core::linear_map::Row;
 use splitbench::fhe::parameters::{ParameterLiteral, ParameterSet};
-use splitbench::linear_map::Row;
 use tfhe::core_crypto::prelude::*;
 
 /// tfhe's keys of a parameter set.

@@ -8,31 +8,31 @@ use std::io::{Cursor, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use splitbench::client::Client;
-use splitbench::compile::{Target, compile_placement};
-use splitbench::data::{Part, read_images, read_labels};
-use splitbench::error::{Error, Result};
+use splitbench::circuit::compile::{Target, compile_placement};
+use splitbench::circuit::program::Program;
+use splitbench::core::error::{Error, Result};
+use splitbench::core::foreign::line;
+use splitbench::core::placement::{Party, Placement};
 use splitbench::fhe::keys::SecretKey;
 use splitbench::fhe::pack::PackingDecomposition;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::fhe::zero::public_zeros;
-use splitbench::foreign::line;
-use splitbench::import::onnx::read_bytes;
-use splitbench::inference::{PhaseTimes, Route, infer, serve};
-use splitbench::log::line::Chain;
-use splitbench::log::recover::Damage;
-use splitbench::log::{self, Record};
+use splitbench::import::data::{Part, read_images, read_labels};
+use splitbench::import::read_network_bytes;
 use splitbench::model::Model;
 use splitbench::model::source::{EMBEDDED, Source};
-use splitbench::placement::{Party, Placement};
-use splitbench::program::Program;
+use splitbench::oracle::simulation::simulate;
+use splitbench::party::client::Client;
+use splitbench::party::inference::{PhaseTimes, Route, infer, serve};
+use splitbench::party::server::{Extent, Server};
+use splitbench::party::wire::{ZERO_BYTES, write_upload};
+use splitbench::record::log::line::Chain;
+use splitbench::record::log::recover::Damage;
+use splitbench::record::log::{self, Record};
+use splitbench::record::results::Tables;
 use splitbench::record::settings::Settings;
 use splitbench::record::step_noise::StepNoise;
-use splitbench::results::Tables;
-use splitbench::server::{Extent, Server};
-use splitbench::settings::Overrides;
-use splitbench::simulation::simulate;
-use splitbench::wire::{ZERO_BYTES, write_upload};
+use splitbench::sweep::settings::Overrides;
 use tempfile::TempDir;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -91,7 +91,7 @@ impl Folder {
 
 /// Reads an ONNX file.
 pub fn onnx(bytes: &[u8]) {
-    if let Some(error) = read_bytes(bytes, "some/file.onnx").err() {
+    if let Some(error) = read_network_bytes(bytes, "some/file.onnx").err() {
         check(&error);
         let text = error.to_string();
         assert!(text.starts_with("some/file.onnx: "), "{text}");
@@ -154,7 +154,7 @@ pub fn model(bytes: &[u8]) {
     });
     let named = files.find(|files| {
         let (_, weights) = &files[0];
-        text.contains(&splitbench::digest::hex_digest(weights))
+        text.contains(&splitbench::core::digest::hex_digest(weights))
     });
     let named = named.into_iter().flatten();
     let json = ("model.json".to_owned(), bytes.to_vec());

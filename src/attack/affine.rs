@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::composition;
-use crate::linear_map::{LinearMap, PADDING, Row};
-use crate::program::{Action, LinearStep, LookUpStep, Program};
+use crate::circuit::program::{Action, LinearStep, LookUpStep, Program};
+use crate::core::linear_map::{LinearMap, PADDING, Row};
 
 /// A segment as integer weights on the grid, from the elements of all uploads to those of all
 /// downloads, one value after the other.
@@ -250,7 +250,7 @@ impl<'a> Affine<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::{Conv2d, Window};
+    use crate::model::layer::{Conv2d, Window};
 
     #[test]
     fn rows_hold_every_weight_of_a_padded_convolution_once() {
@@ -272,7 +272,7 @@ mod tests {
         let blocks = float
             .blocks
             .into_iter()
-            .map(|block| crate::linear_map::Block {
+            .map(|block| crate::core::linear_map::Block {
                 weights: shared.clone(),
                 inputs: block.inputs,
                 outputs: block.outputs,

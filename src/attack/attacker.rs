@@ -12,11 +12,11 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 use super::budget::Budget;
-use crate::agreement::within_error_model;
-use crate::error::Result;
-use crate::inference::Exchange;
-use crate::program::{NoiseSeed, Program, columns};
-use crate::session::Session;
+use crate::circuit::program::{NoiseSeed, Program, columns};
+use crate::core::error::Result;
+use crate::oracle::agreement::within_error_model;
+use crate::party::inference::Exchange;
+use crate::party::session::Session;
 
 /// Look-ups of a message up to which the real server is asked: some ten seconds on two cores.
 const MOST_CONFIRMING: usize = 2000;

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::units;
+use crate::core::units;
 
 /// A span of time that has begun.
 #[derive(Debug, Clone, Copy)]

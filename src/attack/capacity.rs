@@ -7,8 +7,8 @@
 //! than the digits' keeps their sum within half a turn at either side.
 
 use super::affine::Affine;
-use crate::analysis::UPLOAD_BITS;
-use crate::program::Program;
+use crate::circuit::analysis::UPLOAD_BITS;
+use crate::circuit::program::Program;
 
 /// Standard deviations by which an answer may miss: z.
 pub const NOISE_QUANTILE: f64 = 6.0;

@@ -17,11 +17,11 @@ use super::capacity::{Capacity, NOISE_QUANTILE};
 use super::found::Found;
 use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
 use super::{QUERIES, response};
-use crate::error::Result;
-use crate::linear_map::PADDING;
-use crate::record::exposure::Outcome;
-use crate::session::Session;
-use crate::units;
+use crate::core::error::Result;
+use crate::core::linear_map::PADDING;
+use crate::core::units;
+use crate::party::session::Session;
+use crate::record::segment_exposure::Outcome;
 
 /// Standard deviations of a weight's estimate that must fit half a unit before queries end.
 const WEIGHT_QUANTILE: f64 = 4.0;

@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::analysis::Term;
-use crate::linear_map::{Block, LinearMap, PADDING};
-use crate::program::{Action, Program, Step};
+use crate::circuit::analysis::Term;
+use crate::circuit::program::{Action, Program, Step};
+use crate::core::linear_map::{Block, LinearMap, PADDING};
 
 /// Numbers of a composed map up to which it is written out, and multiplications up to which it is
 /// worked out, in units of that.

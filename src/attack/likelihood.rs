@@ -1,7 +1,7 @@
 //! The weights of one output row behind a look-up, by maximum likelihood: those whose predicted
 //! answers miss the ones that were heard least.
 
-use crate::program::{LookUpStep, Table};
+use crate::circuit::program::{LookUpStep, Table};
 
 /// The largest weight that is looked for, at either side of zero.
 pub const MOST_WEIGHT: i64 = 512;

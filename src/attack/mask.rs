@@ -17,13 +17,13 @@ use super::budget::Budget;
 use super::capacity::weight_bits;
 use super::lattice::Noisy;
 use super::two_adic::{self, Solution};
-use crate::analysis::UPLOAD_BITS;
-use crate::error::Result;
+use crate::circuit::analysis::UPLOAD_BITS;
+use crate::circuit::interface::Form;
+use crate::circuit::program::{Action, Program};
+use crate::core::error::Result;
 use crate::fhe::noise;
-use crate::interface::Form;
-use crate::program::{Action, Program};
-use crate::record::exposure::Outcome;
-use crate::session::{Session, Transcript};
+use crate::party::session::{Session, Transcript};
+use crate::record::segment_exposure::Outcome;
 
 /// Unknowns of a system up to which it is solved by elimination.
 const MOST_UNKNOWNS: usize = 1100;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::linear_map::{Block, PADDING};
+use crate::core::linear_map::{Block, PADDING};
 
 /// Steps that planning queries may take: some seconds.
 pub const MOST_PLANNING: usize = 100_000_000;
@@ -155,8 +155,8 @@ fn readers(blocks: &[Block<u64>], input_count: usize) -> Vec<Vec<Shown>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::{Conv2d, Window};
-    use crate::linear_map::LinearMap;
+    use crate::core::linear_map::LinearMap;
+    use crate::model::layer::{Conv2d, Window};
 
     fn integers(map: &LinearMap<f32>) -> Vec<Block<u64>> {
         let shared: std::sync::Arc<[u64]> =

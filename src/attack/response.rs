@@ -22,10 +22,10 @@ use super::attacker::Attacker;
 use super::chosen::mark;
 use super::likelihood::{Channel, Heard, Read};
 use super::plan::{MOST_PLANNING, Query, fill, first_of_shared, plan, plan_cost, share_found};
-use crate::error::Result;
-use crate::linear_map::{Block, PADDING};
-use crate::record::exposure::Outcome;
-use crate::units::percent;
+use crate::core::error::Result;
+use crate::core::linear_map::{Block, PADDING};
+use crate::core::units::percent;
+use crate::record::segment_exposure::Outcome;
 
 /// Queries of nothing but zeros: what the bias alone answers.
 const EMPTY_QUERIES: usize = 2;
@@ -42,7 +42,7 @@ type Row = (usize, usize);
 ///
 /// # Errors
 ///
-/// As [`crate::session::Session::exchange`].
+/// As [`crate::party::session::Session::exchange`].
 pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -> Result<Outcome> {
     let budget = attacker.budget;
     let map = &target.affine.map;

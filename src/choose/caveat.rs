@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::{Candidate, Choice};
-use crate::exposure::{least_share, share, unknown_words, why_unknown};
-use crate::objective::Objective;
-use crate::units;
+use crate::core::objective::Objective;
+use crate::core::units;
+use crate::record::exposure::{least_share, share, unknown_words, why_unknown};
 
 /// Times closer than this share are not told apart by a single sample or beside a noisy machine.
 const CLOSE: f64 = 0.1;

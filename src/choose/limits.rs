@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::exposure::{least_share, share, why_unknown};
-use crate::row::SplitRow;
-use crate::units;
+use crate::core::units;
+use crate::record::exposure::{least_share, share, why_unknown};
+use crate::record::row::SplitRow;
 
 /// What a split must keep to.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::print;
-use crate::calibrate::{calibrate, client_s};
-use crate::error::Result;
+use crate::core::error::Result;
+use crate::core::units;
 use crate::fhe::parameters::ParameterSet;
 use crate::record::cost_model::Figures;
-use crate::results::write_json;
-use crate::units;
+use crate::record::results::write_json;
+use crate::sweep::calibrate::{calibrate, client_s};
 
 /// What a person says of a calibration.
 #[derive(Debug, Args)]

@@ -6,15 +6,15 @@ use clap::Args;
 
 use super::print;
 use super::scenario::ScenarioArguments;
+use crate::choose::scenario::{Prices, Scenario};
 use crate::choose::{Candidate, Choice, Limits, Reason, choose};
-use crate::error::{Error, Result};
-use crate::exposure;
-use crate::objective::Objective;
-use crate::plot::hosts;
-use crate::results::read_splits;
-use crate::row::SplitRow;
-use crate::scenario::{Prices, Scenario};
-use crate::units;
+use crate::core::error::{Error, Result};
+use crate::core::objective::Objective;
+use crate::core::units;
+use crate::record::exposure;
+use crate::record::results::read_splits;
+use crate::record::row::SplitRow;
+use crate::report::plot::hosts;
 
 /// Runners-up that are shown.
 const RUNNERS_UP: usize = 3;

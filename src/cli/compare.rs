@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::print;
-use crate::compare::{Compared, Comparison, Measured, compare};
-use crate::error::{Error, Result};
-use crate::units;
+use crate::core::error::{Error, Result};
+use crate::core::units;
+use crate::record::compare::{Compared, Comparison, Measured, compare};
 
 #[derive(Debug, Args)]
 pub struct CompareArguments {

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::print;
-use crate::error::Result;
-use crate::export::{Format, Request, export};
-use crate::results::write_whole;
+use crate::core::error::Result;
+use crate::record::results::write_whole;
+use crate::report::export::{Format, Request, export};
 
 /// What a person says of a table.
 #[derive(Debug, Args)]

@@ -6,14 +6,14 @@ use clap::Args;
 
 use super::choose::share;
 use super::print;
-use crate::data::Preprocessing;
-use crate::error::{Error, Result};
-use crate::import::calibration::RangeMethod;
+use crate::cli::progress::tell;
+use crate::core::error::{Error, Result};
+use crate::core::units;
+use crate::import::data::Preprocessing;
+use crate::import::quantise::bits::Bits;
+use crate::import::quantise::calibration::RangeMethod;
 use crate::import::report::report;
-use crate::import::search::Bits;
 use crate::import::{Request, folder, import};
-use crate::progress::tell;
-use crate::units;
 
 /// What a person says of an import.
 #[derive(Debug, Args)]

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{print, summary};
-use crate::error::Result;
-use crate::merge::{Request, merge};
-use crate::progress::tell;
+use crate::cli::progress::tell;
+use crate::core::error::Result;
+use crate::sweep::merge::{Request, merge};
 
 /// What a person says of a merge.
 #[derive(Debug, Args)]

@@ -8,35 +8,35 @@ use clap::Args;
 
 use super::scenario::ScenarioArguments;
 use super::{EncryptionArguments, hold_memory, listen, print};
-use crate::analysis::DEFAULT_STEP_NOISE;
-use crate::budget::promising;
-use crate::error::{Error, Result};
-use crate::exposure::closed::Closed;
-use crate::log::{self, Record};
-use crate::memory_need::MemoryNeed;
+use crate::choose::scenario::Scenario;
+use crate::choose::solver::{self, Request};
+use crate::choose::standing;
+use crate::circuit::analysis::DEFAULT_STEP_NOISE;
+use crate::cli::progress::{INTERRUPTED, Progress, tell};
+use crate::core::error::{Error, Result};
+use crate::core::objective::Objective;
+use crate::core::placement::Placement;
+use crate::core::units;
 use crate::model::{Granularity, Model};
-use crate::objective::Objective;
-use crate::placement::Placement;
-use crate::plot::hosts;
-use crate::predict::calibration::Calibration;
-use crate::predict::fit::Fit;
-use crate::predict::oracle::FittedOracle;
-use crate::predict::{
+use crate::plan::budget::promising;
+use crate::plan::memory_need::MemoryNeed;
+use crate::plan::predict::calibration::Calibration;
+use crate::plan::predict::fit::Fit;
+use crate::plan::predict::oracle::FittedOracle;
+use crate::plan::predict::{
     Counter, Errors, PREDICTIONS, PredictionRow, UNITS, calibration_placements, predict,
 };
-use crate::progress::{INTERRUPTED, Progress, tell};
-use crate::projection::project;
+use crate::plan::projection::project;
+use crate::record::exposure::closed::Closed;
+use crate::record::log::{self, Record};
+use crate::record::results::{LAYERS, read_csv, read_splits, write_csv, write_json};
+use crate::record::row::{LayerRow, SplitRow};
 use crate::record::settings::Settings;
 use crate::record::step_noise::StepNoise;
-use crate::results::{LAYERS, read_csv, read_splits, write_csv, write_json};
-use crate::row::{LayerRow, SplitRow};
-use crate::scenario::Scenario;
-use crate::settings::Overrides;
-use crate::solver::{self, Request};
-use crate::standing;
+use crate::report::plot::hosts;
+use crate::sweep::settings::Overrides;
+use crate::sweep::watch::Limits;
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};
-use crate::units;
-use crate::watch::Limits;
 
 /// The most layers for which all splits are predicted.
 const MOST_LISTED_LAYERS: usize = 12;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::print;
-use crate::error::Result;
+use crate::core::error::Result;
 use crate::report;
 
 /// What a person says of a report.

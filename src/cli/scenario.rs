@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use crate::error::{Error, Result};
-use crate::network::Network;
+use crate::choose::scenario::{Prices, Scenario};
+use crate::core::error::{Error, Result};
+use crate::core::network::Network;
 use crate::record::cost_model::Figures;
-use crate::scenario::{Prices, Scenario};
 
 /// What a person says of network, client and prices.
 #[derive(Debug, Args)]

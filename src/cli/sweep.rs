@@ -7,18 +7,18 @@ use std::time::Duration;
 use clap::Args;
 
 use super::{EncryptionArguments, hold_memory, listen, print, summary};
-use crate::error::{Error, Result};
-use crate::memory_need::MemoryNeed;
+use crate::cli::progress::{INTERRUPTED, Progress, tell};
+use crate::core::error::{Error, Result};
+use crate::core::placement::Placement;
+use crate::core::units;
 use crate::model::{Granularity, Model};
-use crate::order::Order;
-use crate::placement::Placement;
-use crate::progress::{INTERRUPTED, Progress, tell};
-use crate::projection::{Projection, project};
+use crate::plan::memory_need::MemoryNeed;
+use crate::plan::projection::{Projection, project};
+use crate::record::order::Order;
 use crate::record::settings::Settings;
-use crate::settings::Overrides;
+use crate::sweep::settings::Overrides;
+use crate::sweep::watch::Limits;
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};
-use crate::units;
-use crate::watch::Limits;
 
 /// What to do where a sweep needs more memory than there is.
 const WAYS_OUT: &str = "leave heavy splits out with --placement, or add --force";

@@ -11,7 +11,7 @@ use super::keys::EvaluationKey;
 use super::packed::extract;
 use super::parameters::ParameterSet;
 use super::rotation::{SwitchedLwe, blind_rotate};
-use crate::linear_map::Row;
+use crate::core::linear_map::Row;
 
 /// The most ciphertexts that one thread rotates together: each bootstrap-key element is read
 /// once for all of them, and their accumulators still fit the second-level cache.

@@ -11,7 +11,7 @@ use super::generator::BatchGenerator;
 use super::keys::SecretKey;
 use super::packed::extract;
 use super::parameters::ParameterSet;
-use crate::linear_map::Row;
+use crate::core::linear_map::Row;
 
 /// Freshly encrypted GLWE ciphertexts: a seed for all masks, and the body coefficients in use.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 use rayon::prelude::*;
 use tfhe::core_crypto::prelude::*;
 
-use crate::linear_map::Row;
+use crate::core::linear_map::Row;
 
 #[cfg(target_arch = "x86_64")]
 use super::simd;

@@ -13,8 +13,8 @@ use super::generator::BatchGenerator;
 use super::keys::SecretKey;
 use super::noise;
 use super::parameters::ParameterSet;
-use crate::error::{Error, Result};
-use crate::linear_map::{LinearMap, Row};
+use crate::core::error::{Error, Result};
+use crate::core::linear_map::{LinearMap, Row};
 
 /// Decomposition of a packing keyswitch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]

@@ -2,7 +2,7 @@
 //!
 //! A GLWE ciphertext hides one phase per coefficient. Multiplying it by a clear integer polynomial
 //! sums phases with integer weights; which sums appear at which coefficients is decided by the
-//! layout of [`crate::packing`]. The products run through tfhe's floating-point FFT, whose error
+//! layout of [`crate::circuit::packing`]. The products run through tfhe's floating-point FFT, whose error
 //! [`super::noise::product_variance`] bounds.
 
 use rayon::prelude::*;
@@ -12,7 +12,7 @@ use tfhe::core_crypto::prelude::*;
 
 use super::fourier::pinned_fft;
 use super::parameters::ParameterSet;
-use crate::linear_map::Row;
+use crate::core::linear_map::Row;
 
 /// A clear polynomial: weights by exponent modulo 2N, where X^N = -1.
 pub type SparsePolynomial = Vec<(u32, i64)>;

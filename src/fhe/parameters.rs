@@ -12,8 +12,8 @@ use tfhe::core_crypto::commons::noise_formulas::secure_noise::{
 };
 use tfhe::core_crypto::prelude::*;
 
-use crate::error::{Error, Result};
-use crate::security::SECURITY_BITS;
+use crate::core::error::{Error, Result};
+use crate::core::security::SECURITY_BITS;
 
 /// The modulus 2^64 of every ciphertext, as a float for the noise formulas.
 pub(crate) const MODULUS: f64 = 18_446_744_073_709_551_616.0;

@@ -23,7 +23,7 @@ use super::generator::BatchGenerator;
 use super::keys::SecretKey;
 use super::packed::extract;
 use super::parameters::ParameterSet;
-use crate::linear_map::Row;
+use crate::core::linear_map::Row;
 
 /// A client's encryptions of zero, held by the server.
 pub struct PublicZeros {

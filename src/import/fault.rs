@@ -1,7 +1,7 @@
 //! What is wrong with a part of a file, before it is known where that part stands.
 
-use crate::file;
-use crate::foreign::{LONGEST_LINE, shortened};
+use crate::core::foreign::{LONGEST_LINE, shortened};
+use crate::machine::file;
 use crate::{Error, Result};
 
 /// The result of reading one part of a file.

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::error::{Error, Result};
-use crate::new_folder::NewFolder;
+use crate::core::error::{Error, Result};
+use crate::machine::new_folder::NewFolder;
 
 /// Held while a folder is being written.
 static WRITING: Mutex<()> = Mutex::new(());

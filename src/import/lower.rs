@@ -41,7 +41,7 @@ use super::fault::{Outcome, Place, invalid, unsupported};
 use super::network::Tail;
 use super::onnx::{Graph, Node, Tensor};
 use crate::Result;
-use crate::foreign::quoted;
+use crate::core::foreign::quoted;
 
 /// Returns the network of a graph.
 ///

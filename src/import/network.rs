@@ -3,7 +3,7 @@
 
 use ndarray::{Array1, Array2, Array4};
 
-use crate::layer::Function;
+use crate::model::layer::Function;
 
 /// A network without calibration.
 #[derive(Debug, Clone)]

@@ -3,28 +3,29 @@
 
 use std::sync::Arc;
 
-use super::images::analyse_all;
-use super::loss::{Noise, default_target};
 use super::network::Tail;
-use super::search::Trial;
+use super::quantise::images::analyse_all;
+use super::quantise::loss::Noise;
+use super::quantise::search::Trial;
 use super::{Imported, Request};
-use crate::analysis::{Analysis, DEFAULT_STEP_NOISE, PlannedAction, Term};
-use crate::compile::compile_placement;
-use crate::error::Result;
-use crate::layer::Operation;
-use crate::memory_need::peak_bytes;
+use crate::circuit::analysis::{Analysis, DEFAULT_STEP_NOISE, PlannedAction, Term};
+use crate::circuit::compile::Target;
+use crate::circuit::compile::compile_placement;
+use crate::circuit::program::Program;
+use crate::core::error::Result;
+use crate::core::placement::{Party, Placement};
+use crate::core::units;
 use crate::model::Model;
-use crate::placement::{Party, Placement};
-use crate::program::Program;
+use crate::model::layer::Operation;
+use crate::oracle::step_noise::finder::Decision;
+use crate::plan::memory_need::peak_bytes;
 use crate::record::cost_model::CostModel;
-use crate::step_noise::finder::Decision;
-use crate::units;
 
 /// Returns the lines of the report.
 ///
 /// # Errors
 ///
-/// As [`crate::analysis::analyse`].
+/// As [`crate::circuit::analysis::analyse`].
 pub fn report(imported: &Imported, request: &Request) -> Result<Vec<String>> {
     let model = &imported.model;
     let analysis = analyse_all(model)?;
@@ -53,7 +54,7 @@ pub fn report(imported: &Imported, request: &Request) -> Result<Vec<String>> {
     let noise = noise.and_then(|losses| losses.noise.as_ref());
     lines.extend(noise.map(noise_line));
     let step_noise = noise.map(|noise| noise.step_noise.share);
-    let target = default_target(step_noise.unwrap_or(DEFAULT_STEP_NOISE));
+    let target = Target::cheapest(step_noise.unwrap_or(DEFAULT_STEP_NOISE));
     let placement = Placement::uniform(Party::Server, model.layer_count());
     match compile_placement(model, &placement, &target) {
         Err(error) => lines.push(format!("everything on the server  {error}")),

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::format::{PerChannel, RawInput, RawLayer, RawOperation, RawQuantisation};
+use super::graph::channel_size;
 use super::room::Room;
 use super::tensors::Tensors;
-use super::{Input, Node, channel_size};
-use crate::layer::{
+use super::{Input, Node};
+use crate::model::layer::{
     Activation, Add, AveragePool, Function, Geometry, Linear, MaxPool, Operation, Window, widest,
 };
-use crate::quantise::QuantParams;
+use crate::model::quantise::QuantParams;
 use linear::{build_conv2d, build_dense};
 use windows::{Windows, image_shape, no_room};
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::layer::Function;
+use crate::model::layer::Function;
 
 /// The only version that this reader knows.
 pub const VERSION: u32 = 2;

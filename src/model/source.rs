@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use crate::digest::hex_digest;
-use crate::error::{Error, Result};
-use crate::file;
+use crate::core::digest::hex_digest;
+use crate::core::error::{Error, Result};
+use crate::machine::file;
 
 /// The most bytes of weights or images: 1 GiB.
 const MOST_BYTES: u64 = 1 << 30;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::format::RawWeights;
 use super::source::Source;
-use crate::error::{Error, Result};
-use crate::file;
+use crate::core::error::{Error, Result};
+use crate::machine::file;
 
 /// All tensors of a model, finite and inside the file.
 pub struct Tensors {

@@ -6,8 +6,8 @@ use ndarray_npy::{ViewNpyError, ViewNpyExt};
 use super::Input;
 use super::format::RawTest;
 use super::source::Source;
-use crate::error::{Error, Result};
-use crate::file;
+use crate::core::error::{Error, Result};
+use crate::machine::file;
 
 /// Images as integers, with their labels.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::Model;
-use crate::linear_map::Row;
+use crate::core::linear_map::Row;
 
 /// Values by their index in the model.
 #[derive(Debug, Clone, Default)]

@@ -4,9 +4,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
-use crate::file::{self, MOST_TEXT_BYTES};
-use crate::text::from_json;
+use crate::core::error::{Error, Result};
+use crate::core::text::from_json;
+use crate::machine::file::{self, MOST_TEXT_BYTES};
 
 /// Core-nanoseconds of the two parts of a look-up.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -1,160 +1,326 @@
-//! What is known of a server segment's exposure: counts of queries, and what attacks recovered.
+//! How much of the server's model a split gives away: handed over with the client's layers, or
+//! recovered by an attack that was run, or in a linear segment, which any client can solve.
+//!
+//! What no attack here recovers is not thereby safe.
 
-use serde::{Deserialize, Serialize};
+pub mod closed;
 
-/// What is known of a server segment's exposure.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SegmentExposure {
-    /// Its first layer, and the one behind its last.
-    pub layers: (usize, usize),
-    /// The parameter set that it was compiled for; of earlier logs not known.
-    #[serde(default)]
-    pub parameters: String,
-    pub queries: Queries,
-    /// Chosen inputs.
-    pub chosen: Outcome,
-    /// Masks of the answers as they travel.
-    pub mask: Outcome,
-    /// Masks of unprotected answers that travel whole, from exact linear layers.
-    pub mask_full: Outcome,
-    /// log2 of the statistical distance that flooding leaves; none without.
+use crate::core::statistics::log2_union;
+use crate::core::units;
+use crate::record::row::{ExposureRow, SplitRow};
+use crate::record::segment_exposure::{Bound, Outcome, SegmentExposure};
+
+/// What stands behind a split's exposure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Knowledge {
+    /// Every server segment with weights is linear, and solved by algebra; or there is none.
+    ClosedForm,
+    /// Attacks were run to their end where no closed form tells.
+    AttackEnded,
+    /// One was stopped: what it had found is no measure of what it would have.
+    AttackStopped,
+    /// None was mounted on a segment that no closed form tells of.
+    NotMounted,
+}
+
+impl Knowledge {
+    /// Returns the word in the tables.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::ClosedForm => "closed form",
+            Self::AttackEnded => "attack ended",
+            Self::AttackStopped => "attack stopped",
+            Self::NotMounted => "not mounted",
+        }
+    }
+}
+
+/// Returns the share of all weights that the client ends up with; `None` where it is not known: only
+/// closed forms and attacks that ended tell, and whoever has all can get no more.
+pub fn share(row: &SplitRow) -> Option<f64> {
+    let all = least_told(row).filter(|least| *least >= 1.0);
+    row.exposed_weight_share.or(all)
+}
+
+/// Returns the share of all weights that the client has at least, known or not: handed over, solved by
+/// closed forms, and found by attacks.
+pub fn least_share(row: &SplitRow) -> Option<f64> {
+    share(row).or(least_told(row))
+}
+
+/// Returns what a row tells of the least; of earlier builds' rows, what is handed over.
+fn least_told(row: &SplitRow) -> Option<f64> {
+    row.exposed_weight_share_least.or(row.client_weight_share)
+}
+
+/// Returns whether a split is known to give the whole model away.
+pub fn gives_all_away(row: &SplitRow) -> bool {
+    share(row).is_some_and(|share| share >= 1.0)
+}
+
+/// Returns why the exposure of a row is not known.
+pub fn why_unknown(row: &SplitRow) -> &'static str {
+    match row.exposure_is.as_str() {
+        "attack stopped" => "an attack on a segment of it was stopped",
+        "not mounted" => "no attack was mounted on a segment of it",
+        _ => "the row does not tell",
+    }
+}
+
+/// Returns an unknown exposure as it stands in a sentence: `unknown (at least 12.5 %)`.
+pub fn unknown_words(row: &SplitRow) -> String {
+    match least_share(row) {
+        Some(least) => format!("unknown (at least {})", units::percent(least)),
+        None => "unknown".into(),
+    }
+}
+
+/// Returns an unknown exposure as a table tells it: `≥ 12.5 %, unknown`.
+pub fn unknown_share_words(row: &SplitRow) -> String {
+    match least_share(row) {
+        Some(least) => format!("≥ {}, unknown", units::percent(least)),
+        None => "unknown".into(),
+    }
+}
+
+/// The exposure of a split, over all its server segments.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Totals {
+    /// Most over the segments, each of whose answers the client sees.
+    pub honest_queries: Option<usize>,
+    pub honest_queries_are: Bound,
+    pub malicious_queries: Option<usize>,
+    pub malicious_queries_are: Bound,
+    pub information_floor_queries: Option<usize>,
+    /// Shares of the server's weights after 1, 10 and all queries.
+    pub chosen: [Option<f64>; 3],
+    pub mask: [Option<f64>; 3],
+    pub mask_full: [Option<f64>; 3],
+    pub attack_s: Option<f64>,
+    pub exposed_weight_share: Option<f64>,
+    /// Handed over, solved by closed forms, and found by attacks, ended or not.
+    pub exposed_weight_share_least: Option<f64>,
+    pub knowledge: Option<Knowledge>,
     pub log2_flooding_distance: Option<f64>,
 }
 
-/// What an attack on a segment recovered.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Outcome {
-    /// Share of the segment's weights found exactly, as the server's integers, after 1, 10 and all
-    /// queries; unknown where the attack was not mounted to its end.
-    pub shares: [Option<f64>; 3],
-    /// What `all` stands for.
-    pub all_queries: Option<usize>,
-    /// Solving, and for chosen inputs the queries too.
-    pub seconds: f64,
-    pub method: String,
-    /// Share that was found when the attack was stopped, which is none of those.
-    #[serde(default)]
-    pub found: Option<f64>,
-    /// Why a share is unknown.
-    pub reason: Option<String>,
-}
-
-impl Outcome {
-    /// Notes that the attack ended after so many queries, with that share found and that word on how
-    /// it was checked.
-    pub fn end(&mut self, queries: usize, share: f64, word: &str) {
-        self.all_queries = Some(queries);
-        self.method += ", ";
-        self.method += word;
-        for known in &mut self.shares {
-            *known = known.or(Some(share));
-        }
-    }
-
-    /// Returns the outcome of an attack that was not mounted.
-    pub fn untried(reason: String) -> Self {
+impl Totals {
+    /// Returns the totals of a split whose client holds that share of all weights.
+    pub fn of(segments: &[SegmentExposure], client_weight_share: Option<f64>) -> Self {
+        let weighty: Vec<&SegmentExposure> = segments
+            .iter()
+            .filter(|segment| segment.queries.weights > 0)
+            .collect();
+        let shares = |of: fn(&SegmentExposure) -> &Outcome| {
+            [0, 1, 2].map(|mark| weighted(&weighty, |segment| of(segment).shares[mark]))
+        };
+        let honest = weighty.iter().map(|segment| &segment.queries);
+        let malicious = honest.clone();
+        let honest = worst(honest.map(|queries| (queries.honest, queries.honest_are)));
+        let malicious = worst(malicious.map(|queries| (queries.malicious, queries.malicious_are)));
+        let floors = weighty.iter().map(|s| s.queries.information_floor);
+        let floors: Option<Vec<usize>> = floors.collect();
+        let recovered = weighted(&weighty, SegmentExposure::share);
+        let server = if weighty.is_empty() {
+            Some(0.0)
+        } else {
+            recovered
+        };
+        let found = weighted(&weighty, |segment| Some(segment.least_share()));
+        let in_all =
+            |server: f64| client_weight_share.map(|client| client + (1.0 - client) * server);
+        let knowledge = weighty.iter().map(|segment| segment.knowledge()).max();
+        let seconds = segments.iter().map(SegmentExposure::seconds);
+        let flooding = segments
+            .iter()
+            .filter_map(|segment| segment.log2_flooding_distance);
         Self {
-            reason: Some(reason),
-            ..Self::default()
+            honest_queries: honest.0,
+            honest_queries_are: honest.1,
+            malicious_queries: malicious.0,
+            malicious_queries_are: malicious.1,
+            information_floor_queries: floors.and_then(|floors| floors.into_iter().max()),
+            chosen: shares(|segment| &segment.chosen),
+            mask: shares(|segment| &segment.mask),
+            mask_full: shares(|segment| &segment.mask_full),
+            attack_s: (!weighty.is_empty()).then(|| seconds.sum()),
+            exposed_weight_share: server.and_then(in_all),
+            exposed_weight_share_least: in_all(found.unwrap_or(0.0)),
+            knowledge: Some(knowledge.unwrap_or(Knowledge::ClosedForm)),
+            log2_flooding_distance: total_distance(flooding),
         }
     }
 }
 
-/// What stands between upload and download of a segment.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Kind {
-    /// No weights.
-    #[default]
-    Weightless,
-    /// Linear layers alone.
-    Affine,
-    /// An activation of each uploaded element, then linear layers.
-    ActivationThenAffine,
-    /// Linear layers, then an activation of each of their outputs.
-    AffineThenActivation,
-    /// Activations between linear layers, or comparisons.
-    Deep,
+/// Returns the count of the segment that takes most, and what it says: `Never` where that is true of
+/// one of them, and otherwise nothing where one has no count.
+fn worst(counts: impl Iterator<Item = (Option<usize>, Bound)>) -> (Option<usize>, Bound) {
+    let counts: Vec<(Option<usize>, Bound)> = counts.collect();
+    if counts.iter().any(|(_, bound)| *bound == Bound::Never) {
+        return (None, Bound::Never);
+    }
+    let known = counts.iter().all(|(count, _)| count.is_some());
+    let worst = counts.into_iter().max().filter(|_| known);
+    worst.unwrap_or_default()
 }
 
-impl Kind {
-    /// Returns the word in the tables.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Weightless => "weightless",
-            Self::Affine => "affine",
-            Self::ActivationThenAffine => "activation_then_affine",
-            Self::AffineThenActivation => "affine_then_activation",
-            Self::Deep => "deep",
+/// Returns the mean of a share over segments, weighted by their weights; none where one is unknown.
+fn weighted(
+    segments: &[&SegmentExposure],
+    share: impl Fn(&SegmentExposure) -> Option<f64>,
+) -> Option<f64> {
+    let weights: usize = segments.iter().map(|segment| segment.queries.weights).sum();
+    let shares = segments
+        .iter()
+        .map(|segment| share(segment).map(|share| share * segment.queries.weights as f64));
+    let sum = shares.sum::<Option<f64>>()?;
+    (weights > 0).then(|| sum / weights as f64)
+}
+
+impl SegmentExposure {
+    fn seconds(&self) -> f64 {
+        self.chosen.seconds + self.mask.seconds + self.mask_full.seconds
+    }
+
+    /// Returns the segment's line of the table, without the names of split and layers.
+    pub fn row(&self) -> ExposureRow {
+        let queries = &self.queries;
+        let reasons = [
+            ("chosen inputs", &self.chosen),
+            ("masks", &self.mask),
+            ("full masks", &self.mask_full),
+        ];
+        let reasons = reasons.into_iter().filter_map(|(attack, outcome)| {
+            outcome
+                .reason
+                .as_ref()
+                .map(|reason| format!("{attack}: {reason}"))
+        });
+        let reasons: Vec<String> = reasons.collect();
+        ExposureRow {
+            kind: queries.kind.word().into(),
+            weights: queries.weights,
+            weight_bits: queries.weight_bits,
+            revealed_activations: queries.revealed_activations,
+            unknowns_per_output: queries.unknowns,
+            equations_per_query: queries.equations,
+            honest_queries: queries.honest,
+            honest_queries_are: queries.honest_are.word().into(),
+            honest_rank_share: queries.honest_rank_share,
+            malicious_queries: queries.malicious,
+            malicious_queries_are: queries.malicious_are.word().into(),
+            information_floor_queries: queries.information_floor,
+            mask_inferences: queries.mask,
+            chosen_input_queries: self.chosen.all_queries,
+            chosen_input_recovered_share_1: self.chosen.shares[0],
+            chosen_input_recovered_share_10: self.chosen.shares[1],
+            chosen_input_recovered_share_all: self.chosen.shares[2],
+            chosen_input_method: self.chosen.method.clone(),
+            chosen_input_s: seconds(&self.chosen),
+            mask_queries: self.mask.all_queries,
+            mask_recovered_share_1: self.mask.shares[0],
+            mask_recovered_share_10: self.mask.shares[1],
+            mask_recovered_share_all: self.mask.shares[2],
+            mask_method: self.mask.method.clone(),
+            mask_s: seconds(&self.mask),
+            mask_full_recovered_share_1: self.mask_full.shares[0],
+            mask_full_recovered_share_10: self.mask_full.shares[1],
+            mask_full_recovered_share_all: self.mask_full.shares[2],
+            mask_full_method: self.mask_full.method.clone(),
+            mask_full_s: seconds(&self.mask_full),
+            log2_flooding_distance: self.log2_flooding_distance,
+            attack_reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
+            ..ExposureRow::default()
+        }
+    }
+}
+
+/// Returns the time of an attack that was mounted.
+fn seconds(outcome: &Outcome) -> Option<f64> {
+    (!outcome.method.is_empty()).then_some(outcome.seconds)
+}
+
+/// Returns log2 of the sum of statistical distances, which is no more than one; none of none.
+pub fn total_distance(log2_distances: impl Iterator<Item = f64>) -> Option<f64> {
+    let mut distances = log2_distances.peekable();
+    distances.peek()?;
+    Some(log2_union(distances))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::segment_exposure::{Kind, Queries};
+
+    fn segment(weights: usize, chosen: Option<f64>, mask: Option<f64>) -> SegmentExposure {
+        let outcome = |share| Outcome {
+            shares: [share; 3],
+            ..Outcome::default()
+        };
+        SegmentExposure {
+            queries: Queries {
+                kind: Kind::AffineThenActivation,
+                weights,
+                ..Queries::default()
+            },
+            chosen: outcome(chosen),
+            mask: outcome(mask),
+            ..SegmentExposure::default()
         }
     }
 
-    /// Returns whether chosen inputs solve it, by closed form.
-    pub fn is_solvable(self) -> bool {
-        matches!(self, Self::Affine | Self::ActivationThenAffine)
+    #[test]
+    fn the_stronger_attack_counts_for_each_segment() {
+        let segments = [
+            segment(30, Some(0.0), Some(1.0)),
+            segment(10, Some(0.5), None),
+            segment(0, None, None),
+        ];
+        let totals = Totals::of(&segments, Some(0.6));
+        // 30 and 5 of 40 server weights, which are 0.4 of all.
+        let exposed = totals.exposed_weight_share.expect("known");
+        assert!(
+            (exposed - (0.6 + 0.4 * 35.0 / 40.0)).abs() < 1e-12,
+            "{exposed}"
+        );
+        assert_eq!(totals.chosen[0], Some(5.0 / 40.0));
+        assert_eq!(totals.mask[0], None);
     }
-}
 
-/// What a count of queries says.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Bound {
-    /// Nothing: there is no count.
-    #[default]
-    Unknown,
-    /// So many determine the weights.
-    Enough,
-    /// So many do, by the masks of unprotected answers.
-    Masks,
-    /// An attack that was run took so many; its share says how far it got.
-    Measured,
-    /// Fewer do not.
-    Least,
-    /// However many ordinary inputs do not.
-    Never,
-}
+    #[test]
+    fn what_a_closed_form_solves_counts_whole() {
+        let mut solvable = segment(10, None, Some(0.0));
+        solvable.queries.kind = Kind::Affine;
+        assert_eq!(solvable.share(), Some(1.0));
+        let found_by_masks = segment(10, None, Some(1.0));
+        assert_eq!(found_by_masks.share(), Some(1.0));
+    }
 
-impl Bound {
-    /// Returns the word in the tables.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Unknown => "",
-            Self::Enough => "enough",
-            Self::Masks => "masks",
-            Self::Measured => "measured",
-            Self::Least => "least",
-            Self::Never => "never",
+    #[test]
+    fn counts_of_a_split_are_of_its_worst_segment() {
+        let mut segments = [segment(1, None, None), segment(1, None, None)];
+        segments[0].queries.malicious = Some(3);
+        segments[0].queries.malicious_are = Bound::Enough;
+        segments[0].queries.honest_are = Bound::Never;
+        let totals = Totals::of(&segments, Some(0.5));
+        assert_eq!(totals.malicious_queries, None);
+        assert_eq!(totals.malicious_queries_are, Bound::Unknown);
+        assert_eq!(totals.honest_queries_are, Bound::Never);
+        segments[1].queries.malicious = Some(33);
+        segments[1].queries.malicious_are = Bound::Enough;
+        segments[0].queries.malicious_are = Bound::Measured;
+        let totals = Totals::of(&segments, Some(0.5));
+        assert_eq!(totals.malicious_queries, Some(33));
+        assert_eq!(totals.malicious_queries_are, Bound::Enough);
+    }
+
+    #[test]
+    fn what_is_unknown_is_no_number() {
+        for unknown in [segment(10, None, None), segment(10, None, Some(0.0))] {
+            assert_eq!(Totals::of(&[unknown], Some(0.5)).exposed_weight_share, None);
         }
+        let all_handed_over = Totals::of(&[], Some(1.0));
+        assert_eq!(all_handed_over.exposed_weight_share, Some(1.0));
+        assert_eq!(all_handed_over.attack_s, None);
     }
-}
-
-/// Counts of a server segment.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Queries {
-    pub kind: Kind,
-    /// Trained numbers, biases included.
-    pub weights: usize,
-    /// The same times their bits.
-    pub weight_bits: usize,
-    /// Elements of all downloads.
-    pub revealed_activations: usize,
-    /// Whether several steps make the map, so that its weights are no trained numbers of one layer.
-    pub composed: bool,
-    /// d + 1 of the widest output; none where it is not known.
-    pub unknowns: Option<usize>,
-    /// Answers to one query that share the weights of that output: P.
-    pub equations: Option<usize>,
-    /// Queries to a client that takes what the network gives it.
-    pub honest: Option<usize>,
-    pub honest_are: Bound,
-    /// Rank of the test images' rows ÷ unknowns.
-    pub honest_rank_share: Option<f64>,
-    /// Queries to a client that chooses its uploads.
-    pub malicious: Option<usize>,
-    pub malicious_are: Bound,
-    /// Bits of all weights ÷ bits of an answer, unless an attack did with fewer.
-    pub information_floor: Option<usize>,
-    /// Ordinary inferences that the mask attack needs: fan-in ÷ mask coefficients of an answer.
-    pub mask: Option<usize>,
 }

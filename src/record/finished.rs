@@ -2,12 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::reads::SimulatedReads;
 use crate::record::deviations::Deviations;
 use crate::record::learnt::Learnt;
 use crate::record::party_memory::RoleMemories;
-use crate::row::SampleRow;
-use crate::spill::Spill;
+use crate::record::reads::SimulatedReads;
+use crate::record::row::SampleRow;
+use crate::record::spill::Spill;
+
+/// Look-ups above which an inference takes so long that none is spent on warming up or on an audit:
+/// page faults and cold caches are nothing beside it.
+const LONG_LOOK_UPS: usize = 20_000;
+
+/// Returns whether an inference with so many look-ups takes so long that no further one is spent on
+/// warming up or on an audit.
+pub fn is_long(look_up_count: usize) -> bool {
+    look_up_count > LONG_LOOK_UPS
+}
 
 /// One timed inference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

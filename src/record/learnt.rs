@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use crate::record::deviations::Deviations;
-use crate::record::exposure::SegmentExposure;
+use crate::record::segment_exposure::SegmentExposure;
 
 /// Deviations of one look-up step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

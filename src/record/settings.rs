@@ -4,16 +4,16 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::answer::Answer;
-use crate::ending::Ending;
+use crate::core::placement::Placement;
 use crate::model::Granularity;
-use crate::order::Order;
-use crate::placement::Placement;
-use crate::protection::Protection;
+use crate::model::answer::Answer;
+use crate::model::ending::Ending;
+use crate::model::protection::Protection;
 use crate::record::cost_model::CostModel;
 use crate::record::download::Download;
+use crate::record::order::Order;
+use crate::record::shard::Shard;
 use crate::record::step_noise::SegmentShare;
-use crate::shard::Shard;
 
 /// Everything that decides what a sweep's rows mean; equal settings give comparable rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

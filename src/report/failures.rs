@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::row::SplitRow;
+use crate::record::row::SplitRow;
 
 /// Returns a sentence for the limits.
 pub(crate) fn failures(rows: &[SplitRow], environment: &Value) -> String {

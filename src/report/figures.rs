@@ -2,12 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::{Contents, hosts};
-use crate::columns::{Column, cells, columns};
+use super::contents::Contents;
+use super::plot::hosts;
+use crate::choose::standing::{self, Standing, standings};
+use crate::core::network::Network;
 use crate::model::outline::LayerOutline;
-use crate::network::Network;
-use crate::row::{LayerRow, SplitRow};
-use crate::standing::{self, Standing, standings};
+use crate::record::columns::{Column, cells, columns};
+use crate::record::row::{LayerRow, SplitRow};
 
 /// Returns all figures of a report.
 ///

@@ -2,9 +2,9 @@
 
 use serde_json::json;
 
-use super::Contents;
-use crate::plot::fixture::sweep;
-use crate::row::{LayerRow, SplitRow};
+use super::contents::Contents;
+use crate::record::row::{LayerRow, SplitRow};
+use crate::report::plot::fixture::sweep;
 
 /// Returns what the sweep of a network with so many layers leaves: figures that follow from the
 /// placements, and some splits that failed.

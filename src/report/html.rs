@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::foreign::shown;
+use crate::core::foreign::shown;
 
 /// Returns text as it stands in an element or in a quoted attribute.
 pub(crate) fn escape(text: &str) -> String {
@@ -95,7 +95,7 @@ fn base64(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::foreign::{EVIL, is_hidden};
+    use crate::core::foreign::{EVIL, is_hidden};
 
     #[test]
     fn base_64_is_that_of_the_standard() {

@@ -4,16 +4,16 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::hosts;
 use super::html::escape;
-use crate::exposure;
-use crate::objective::Objective;
-use crate::overhead::is_long;
-use crate::placement::Placement;
-use crate::provenance::Provenance;
-use crate::row::{SplitRow, Status};
-use crate::standing::{self, Standing, is_ok, standings, unlimited};
-use crate::units;
+use super::plot::hosts;
+use crate::choose::standing::{self, Standing, is_ok, standings, unlimited};
+use crate::core::objective::Objective;
+use crate::core::placement::Placement;
+use crate::core::units;
+use crate::record::exposure;
+use crate::record::finished::is_long;
+use crate::record::provenance::Provenance;
+use crate::record::row::{SplitRow, Status};
 
 /// Returns the paragraphs and the cards of the splits that stand out.
 pub(crate) fn summary(rows: &[SplitRow], environment: &Value) -> String {

@@ -6,8 +6,8 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Normal};
-use splitbench::compare::{Measured, compare};
-use splitbench::row::{SampleRow, SplitRow};
+use splitbench::record::compare::{Measured, compare};
+use splitbench::record::row::{SampleRow, SplitRow};
 
 /// How the logarithm of one visit's time strays.
 #[derive(Debug, Clone)]

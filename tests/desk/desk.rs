@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
-use splitbench::log::line::{Chain, remains};
+use splitbench::record::log::line::{Chain, remains};
 use tempfile::TempDir;
 
 pub const TABLES: [&str; 5] = [

@@ -3,14 +3,14 @@
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use splitbench::analysis::analyse;
-use splitbench::layer::function::{Clip, LeakyRelu};
-use splitbench::layer::{Conv2d, Function, Operation, Window};
-use splitbench::linear_map::Row;
+use splitbench::circuit::analysis::analyse;
+use splitbench::core::linear_map::Row;
+use splitbench::core::placement::{Party, Placement};
 use splitbench::model::Model;
+use splitbench::model::layer::function::{Clip, LeakyRelu};
+use splitbench::model::layer::{Conv2d, Function, Operation, Window};
 use splitbench::model::values::{Values, Wiring};
-use splitbench::placement::{Party, Placement};
-use splitbench::simulation::arg_max;
+use splitbench::oracle::simulation::arg_max;
 
 use super::network::{Builder, Kernel, Precision, SAME, real_rows};
 

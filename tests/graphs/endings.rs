@@ -4,20 +4,20 @@
 use std::path::Path;
 
 use proptest::prelude::*;
-use splitbench::agreement::within_error_model;
-use splitbench::analysis::{MOST_PROTECT_BITS, NoiseBound, Purpose, analyse_to_end};
-use splitbench::answer::Answer;
-use splitbench::compile::{Target, compile_placement};
-use splitbench::ending::Ending;
-use splitbench::inference::Exchange;
-use splitbench::layer::{Dense, Geometry, Linear, Operation};
+use splitbench::circuit::analysis::{MOST_PROTECT_BITS, NoiseBound, Purpose, analyse_to_end};
+use splitbench::circuit::compile::{Target, compile_placement};
+use splitbench::circuit::program::{Action, NoiseSeed, Program};
+use splitbench::core::placement::Placement;
+use splitbench::model::answer::Answer;
+use splitbench::model::ending::Ending;
+use splitbench::model::layer::{Dense, Geometry, Linear, Operation};
+use splitbench::model::protection::Protection;
 use splitbench::model::{Granularity, Input, Model, Node};
-use splitbench::placement::Placement;
-use splitbench::program::{Action, NoiseSeed, Program};
-use splitbench::protection::Protection;
+use splitbench::oracle::agreement::within_error_model;
+use splitbench::oracle::simulation::{arg_max, simulate};
+use splitbench::party::inference::Exchange;
+use splitbench::party::session::Session;
 use splitbench::record::download::Download;
-use splitbench::session::Session;
-use splitbench::simulation::{arg_max, simulate};
 
 use super::residual::{cases, placed};
 use super::trivial::{fast, placement, run_in_the_clear, run_trivially, target};

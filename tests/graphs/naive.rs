@@ -1,9 +1,9 @@
 //! An analysed segment by plain loops over 128-bit integers: every weight of every block by itself.
 
-use splitbench::analysis::{Analysis, Gain, PlannedAction, PlannedLinear, Term};
-use splitbench::layer::Function;
-use splitbench::linear_map::PADDING;
-use splitbench::program::{Action, Program};
+use splitbench::circuit::analysis::{Analysis, Gain, PlannedAction, PlannedLinear, Term};
+use splitbench::circuit::program::{Action, Program};
+use splitbench::core::linear_map::PADDING;
+use splitbench::model::layer::Function;
 
 /// Integers of one value for one input.
 pub type Integers = Vec<i128>;

@@ -5,13 +5,13 @@ use std::path::Path;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use splitbench::layer::{
+use splitbench::core::linear_map::{LinearMap, Row};
+use splitbench::model::layer::{
     Activation, Add, AveragePool, Conv2d, Dense, Function, Geometry, Image, Linear, MaxPool,
     Operation, Window,
 };
-use splitbench::linear_map::{LinearMap, Row};
+use splitbench::model::quantise::QuantParams;
 use splitbench::model::{Input, Model, Node};
-use splitbench::quantise::QuantParams;
 
 const MAX_POOL: [usize; 2] = [2, 2];
 

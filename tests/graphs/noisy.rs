@@ -2,18 +2,18 @@
 
 use std::path::Path;
 
-use splitbench::analysis::NoiseBound;
-use splitbench::compile::{Choice, Target, compile_placement};
+use splitbench::circuit::analysis::NoiseBound;
+use splitbench::circuit::compile::{Choice, Target, compile_placement};
+use splitbench::circuit::program::{NoiseSeed, Program};
+use splitbench::circuit::select::Precision;
+use splitbench::core::placement::{Party, Placement};
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::layer::{Activation, Function, MaxPool, Operation, Window};
+use splitbench::model::layer::{Activation, Function, MaxPool, Operation, Window};
+use splitbench::model::quantise::QuantParams;
 use splitbench::model::{Input, Model, Node};
-use splitbench::placement::{Party, Placement};
-use splitbench::program::{NoiseSeed, Program};
-use splitbench::quantise::QuantParams;
-use splitbench::reads::Reads;
+use splitbench::oracle::simulation::simulate;
 use splitbench::record::cost_model::CostModel;
-use splitbench::select::Precision;
-use splitbench::simulation::simulate;
+use splitbench::record::reads::Reads;
 
 use super::trivial::{placement, target};
 

@@ -1,8 +1,8 @@
 //! Recipes: what a generated network is made of.
 
 use proptest::prelude::*;
-use splitbench::layer::Function;
-use splitbench::layer::function::{Clip, LeakyRelu, Polynomial};
+use splitbench::model::layer::Function;
+use splitbench::model::layer::function::{Clip, LeakyRelu, Polynomial};
 
 use super::network::{Builder, Kernel, Precision, SAME};
 

@@ -1,7 +1,7 @@
 //! A residual network with a max pool: crossings by hand, and placements on trivial ciphertexts.
 
-use splitbench::compile::{Target, compile_placement};
-use splitbench::layer::Function;
+use splitbench::circuit::compile::{Target, compile_placement};
+use splitbench::model::layer::Function;
 use splitbench::model::{Granularity, Model};
 
 use super::COARSE;

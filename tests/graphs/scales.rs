@@ -1,7 +1,7 @@
 //! Values whose channels or operands lie on very different scales, by hand.
 
-use splitbench::import::images::analyse_all;
-use splitbench::layer::Function;
+use splitbench::import::quantise::images::analyse_all;
+use splitbench::model::layer::Function;
 
 use super::FINE;
 use super::network::{Builder, Precision};

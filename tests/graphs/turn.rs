@@ -2,12 +2,12 @@
 
 use proptest::prelude::*;
 use splitbench::Error;
-use splitbench::analysis::{Analysis, Channel, HALF_TURN, PlannedAction, analyse};
-use splitbench::compile::compile;
+use splitbench::circuit::analysis::{Analysis, Channel, HALF_TURN, PlannedAction, analyse};
+use splitbench::circuit::compile::compile;
+use splitbench::circuit::program::{Action, Program};
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::layer::{Function, Operation};
 use splitbench::model::Model;
-use splitbench::program::{Action, Program};
+use splitbench::model::layer::{Function, Operation};
 
 use super::naive::{self, Integers};
 use super::network::{Builder, Precision, SAME};

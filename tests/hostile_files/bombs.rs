@@ -8,7 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message;
 use serde_json::{Value, json};
-use splitbench::digest::hex_digest;
+use splitbench::core::digest::hex_digest;
 use splitbench::import::onnx::schema::{ModelProto, StringStringEntry, TensorProto};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -472,7 +472,7 @@ fn shortest_row(table: &str) -> String {
             .unwrap()
             .clone();
         record
-            .deserialize::<splitbench::row::SplitRow>(Some(&header))
+            .deserialize::<splitbench::record::row::SplitRow>(Some(&header))
             .is_ok()
     };
     let mut shortest = cells.clone();

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 
 use flate2::read::GzDecoder;
-use splitbench::data::Preprocessing;
-use splitbench::import::calibration::RangeMethod;
+use splitbench::import::data::Preprocessing;
+use splitbench::import::quantise::calibration::RangeMethod;
 use splitbench::import::{Imported, Request, import};
 use tempfile::TempDir;
 

@@ -1,7 +1,7 @@
 //! The front once more, pair by pair from its definition.
 
-use splitbench::row::SplitRow;
-use splitbench::scenario::Scenario;
+use splitbench::choose::scenario::Scenario;
+use splitbench::record::row::SplitRow;
 
 /// Returns the placements that no other dominates, as measured, in the order of the table.
 pub fn front(rows: &[SplitRow]) -> Vec<String> {

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use rquickjs::{CatchResultExt, Context, Ctx, Runtime};
 use serde_json::Value;
-use splitbench::export::{Format, Request, export};
+use splitbench::record::results::{self, Tables};
+use splitbench::record::row::SplitRow;
 use splitbench::report;
-use splitbench::results::{self, Tables};
-use splitbench::row::SplitRow;
+use splitbench::report::export::{Format, Request, export};
 
 use super::verdict::{Conditions, Verdict};
 

@@ -6,10 +6,10 @@ use std::process::Command;
 
 use serde_json::Value;
 use splitbench::choose::Limits;
-use splitbench::network::Network;
-use splitbench::results::{SPLITS, read_csv};
-use splitbench::row::SplitRow;
-use splitbench::scenario::Scenario;
+use splitbench::choose::scenario::Scenario;
+use splitbench::core::network::Network;
+use splitbench::record::results::{SPLITS, read_csv};
+use splitbench::record::row::SplitRow;
 
 use super::page::{Page, Visit};
 use super::verdict::Conditions;

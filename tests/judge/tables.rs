@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use splitbench::choose::Limits;
-use splitbench::network::Network;
-use splitbench::row::SplitRow;
-use splitbench::scenario::Scenario;
+use splitbench::choose::scenario::Scenario;
+use splitbench::core::network::Network;
+use splitbench::record::row::SplitRow;
 
 use super::verdict::Conditions;
 

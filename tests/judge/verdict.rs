@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
+use splitbench::choose::scenario::Scenario;
 use splitbench::choose::{Caveat, Limit, Limits, Reason, choose};
-use splitbench::objective::Objective;
-use splitbench::row::SplitRow;
-use splitbench::scenario::Scenario;
+use splitbench::core::objective::Objective;
+use splitbench::record::row::SplitRow;
 
 /// What a person asks for; the fastest split is the best.
 #[derive(Debug, Clone, Default)]

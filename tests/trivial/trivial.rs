@@ -3,18 +3,18 @@
 
 use std::sync::{Arc, LazyLock};
 
-use splitbench::compile::{Choice, Target};
-use splitbench::ending::Ending;
+use splitbench::circuit::compile::{Choice, Target};
+use splitbench::circuit::interface::Form;
+use splitbench::circuit::program::Program;
+use splitbench::core::linear_map::Row;
+use splitbench::core::placement::Placement;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::SecretKey;
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::inference::Exchange;
-use splitbench::interface::Form;
-use splitbench::linear_map::Row;
-use splitbench::placement::Placement;
-use splitbench::program::Program;
+use splitbench::model::ending::Ending;
+use splitbench::party::inference::Exchange;
+use splitbench::party::server::Server;
 use splitbench::record::download::Download;
-use splitbench::server::Server;
 
 /// The evaluation key of the fast set, as it goes over the wire: making one takes a second.
 pub static FAST_KEY: LazyLock<Vec<u8>> =

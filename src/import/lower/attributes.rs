@@ -1,7 +1,7 @@
 //! What the operators that are read may be told: an input or attribute that is not known here is
 //! refused, for it may change what the operator computes.
 
-use crate::foreign::quoted;
+use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, unsupported};
 use crate::import::onnx::Node;
 

@@ -11,7 +11,7 @@ use super::{Lowering, classes};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::{Operation, Tail};
 use crate::import::onnx::Node;
-use crate::layer::Function;
+use crate::model::layer::Function;
 
 /// Lowers scikit-learn's `LinearClassifier`: the label and the scores.
 ///

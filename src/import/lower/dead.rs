@@ -13,7 +13,7 @@ use ndarray::{ArrayViewMut, ArrayViewMutD, Axis};
 use super::draft::{Draft, Stage, Step};
 use super::rewrite::readers;
 use crate::import::network::Operation;
-use crate::layer::Function;
+use crate::model::layer::Function;
 
 /// The least and the greatest that a channel reaches.
 type Reach = (f64, f64);
@@ -302,7 +302,7 @@ fn through(function: &Function, (low, high): Reach) -> Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layer::function::{Clip, Quantise};
+    use crate::model::layer::function::{Clip, Quantise};
     use ndarray::{Array1, array};
 
     fn step(inputs: &[usize], shape: &[usize], operation: Operation) -> Step {

@@ -11,7 +11,7 @@ use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::{Operation, WeightQuantisation};
 use crate::import::onnx::graph::MOST_ACTIVATIONS;
 use crate::import::onnx::tensor::element_count;
-use crate::layer::Function;
+use crate::model::layer::Function;
 
 /// The network while it is made.
 #[derive(Debug)]

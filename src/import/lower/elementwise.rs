@@ -12,8 +12,8 @@ use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Operation;
 use crate::import::onnx::Node;
 use crate::import::onnx::tensor::IntegerKind;
-use crate::layer::Function;
-use crate::layer::function::{Clip, HardSigmoid, LeakyRelu};
+use crate::model::layer::Function;
+use crate::model::layer::function::{Clip, HardSigmoid, LeakyRelu};
 
 /// The highest exponent of `Pow`.
 const HIGHEST_POWER: usize = 16;

@@ -2,8 +2,8 @@
 //! polynomials, the rest becomes chains, sums and products.
 
 use crate::import::fault::{Fault, Outcome};
-use crate::layer::Function;
-use crate::layer::function::{HardSigmoid, Polynomial};
+use crate::model::layer::Function;
+use crate::model::layer::function::{HardSigmoid, Polynomial};
 
 /// The highest power of one polynomial; a product beyond it stays a product.
 const HIGHEST_POWER: usize = 16;

@@ -13,8 +13,8 @@ use super::value::{Padded, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Operation;
 use crate::import::onnx::Node;
-use crate::layer::Function;
-use crate::layer::function::Quantise;
+use crate::model::layer::Function;
+use crate::model::layer::function::Quantise;
 
 /// An image and its border, as a layer reads them.
 pub struct Framed {

@@ -11,8 +11,8 @@ use super::value::{Constant, Integers, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::onnx::Node;
 use crate::import::onnx::tensor::Data;
-use crate::layer::Function;
-use crate::layer::function::Quantise;
+use crate::model::layer::Function;
+use crate::model::layer::function::Quantise;
 
 /// The smallest and the largest integer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::dead;
 use super::draft::{Diagonal, Draft, Stage, Step};
 use crate::import::fault::{Outcome, unsupported};
 use crate::import::network::{Operation, WeightQuantisation};
-use crate::layer::Function;
+use crate::model::layer::Function;
 
 /// The largest diagonal that becomes a dense layer.
 const MOST_DENSE: usize = 2048;

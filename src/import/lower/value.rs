@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::layout::Layout;
 use crate::import::network::Tail;
 use crate::import::onnx::Tensor;
-use crate::layer::Function;
+use crate::model::layer::Function;
 
 /// What a name of the file stands for.
 #[derive(Debug, Clone)]

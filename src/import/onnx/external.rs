@@ -12,9 +12,9 @@ use prost::bytes::Bytes;
 
 use super::schema::StringStringEntry;
 use crate::Error;
-use crate::file::{Regular, buffer, check_inflation};
-use crate::foreign::quoted;
+use crate::core::foreign::quoted;
 use crate::import::fault::{Fault, Outcome, invalid, unsupported};
+use crate::machine::file::{Regular, buffer, check_inflation};
 
 /// Bytes that constants may share, however short the file that they share.
 const SHARED_BYTES: u64 = 1 << 20;

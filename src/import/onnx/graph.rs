@@ -7,7 +7,7 @@ use super::external::Folder;
 use super::node::Node;
 use super::schema::{GraphProto, ModelProto, OperatorSetId, ValueInfoProto, data_type};
 use super::tensor::{IntegerKind, MOST_ELEMENTS, Tensor, element_count};
-use crate::foreign::quoted;
+use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, Place, invalid, unsupported};
 use crate::{Error, Result};
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::external::Folder;
 use super::schema::{AttributeProto, NodeProto, attribute_type};
 use super::tensor::Tensor;
-use crate::foreign::quoted;
+use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, invalid, unsupported};
 
 /// One use of an operator. Values are numbers that stand for names.

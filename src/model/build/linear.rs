@@ -2,9 +2,9 @@
 
 use super::windows::{Windows, image_shape};
 use super::{Built, Checked, MOST_BITS, read_range, spread};
-use crate::layer::{Conv2d, Dense, Geometry, Image, Linear, Operation, Window};
-use crate::linear_map::LinearMap;
+use crate::core::linear_map::LinearMap;
 use crate::model::format::RawLinear;
+use crate::model::layer::{Conv2d, Dense, Geometry, Image, Linear, Operation, Window};
 use crate::model::room::Room;
 use crate::model::tensors::Tensors;
 

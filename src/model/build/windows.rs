@@ -1,7 +1,7 @@
 //! Layers whose outputs read windows of an image: what they give, and whether there is room for it.
 
 use super::{Checked, MOST_ELEMENTS};
-use crate::layer::Window;
+use crate::model::layer::Window;
 use crate::model::room::Room;
 
 /// A kernel that moves over an image, group of channels by group of channels.

@@ -1,0 +1,208 @@
+//! The exposure of each server segment of a split: closed forms, and the attacks, run.
+
+use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
+
+use super::ordinary::ranks;
+use crate::attack::budget::Budget;
+use crate::attack::{chosen, mask};
+use crate::circuit::compile::Target;
+use crate::circuit::program::Program;
+use crate::core::error::Result;
+use crate::core::linear_map::Row;
+use crate::core::placement::{Placement, Segment};
+use crate::model::Model;
+use crate::model::ending::Ending;
+use crate::oracle::simulation::observe_uploads;
+use crate::party::session::{Session, Transcript};
+use crate::record::download::Download;
+use crate::record::exposure::{Knowledge, total_distance};
+use crate::record::segment_exposure::{Kind, Outcome, Queries, SegmentExposure};
+use crate::record::stage::Stage;
+
+/// A server segment of a session, with what an ordinary inference uploads to it.
+pub struct Subject<'a> {
+    pub model: &'a Model,
+    pub session: &'a Session,
+    /// Which of the session's segments it is.
+    pub index: usize,
+    pub layers: Range<usize>,
+    pub target: &'a Target,
+    pub ordinary: Vec<Vec<i64>>,
+}
+
+/// How attacks are mounted.
+#[derive(Clone, Copy)]
+pub struct Mounting<'a> {
+    pub seed: u64,
+    /// Seconds that all attacks on a segment may take; `None` where none is to be mounted.
+    pub budget_s: Option<f64>,
+    /// Hears which attack begins.
+    pub hear: &'a dyn Fn(Stage),
+}
+
+impl<'a> Subject<'a> {
+    /// Returns a segment of a session; an ordinary inference is that of the first test image, with
+    /// the layers before at the client, so that it is the same whatever placement the session has.
+    pub fn new(
+        model: &'a Model,
+        session: &'a Session,
+        index: usize,
+        segment: &Segment,
+        target: &'a Target,
+    ) -> Self {
+        let mut subject = Self {
+            model,
+            session,
+            index,
+            layers: segment.layers.clone(),
+            target,
+            ordinary: Vec::new(),
+        };
+        let (alone, program) = (subject.alone(), subject.program().clone());
+        observe_uploads(model, &alone, &[program], &[0], &mut |_, uploads| {
+            let integers = |rows: &Vec<Row<u64>>| rows.iter().map(|row| row[0] as i64).collect();
+            subject.ordinary = uploads.iter().map(integers).collect();
+            ControlFlow::Break(())
+        });
+        subject
+    }
+
+    /// Returns the placement that gives the server this segment alone.
+    fn alone(&self) -> Placement {
+        Placement::with_server(self.layers.clone(), self.model.layer_count())
+    }
+
+    /// Returns its program.
+    pub fn program(&self) -> &'a Arc<Program> {
+        &self.session.programs()[self.index]
+    }
+
+    /// Mounts the attacks; `transcripts` are ordinary exchanges with it, if there were any.
+    ///
+    /// # Errors
+    ///
+    /// What compiling and running segments give.
+    pub fn expose(
+        &self,
+        mounting: Mounting<'_>,
+        transcripts: Vec<Transcript>,
+    ) -> Result<SegmentExposure> {
+        let (model, program) = (self.model, self.program());
+        (mounting.hear)(Stage::Ranks);
+        let queries = Queries::of(model, program);
+        let solvable = |_| queries.kind.is_solvable();
+        let alone = [program.clone()];
+        let rank = ranks(model, &self.alone(), &alone, solvable).remove(0);
+        let downloads = program.interface.downloads.iter();
+        let flooding = downloads.filter_map(|download| download.flooding);
+        let exposure = SegmentExposure {
+            layers: (self.layers.start, self.layers.end),
+            parameters: program.parameters.to_string(),
+            log2_flooding_distance: total_distance(flooding.map(|flooding| flooding.log2_distance)),
+            queries: queries.with_rank(rank),
+            ..SegmentExposure::default()
+        };
+        let exposure = match (exposure.queries.kind, mounting.budget_s) {
+            (Kind::Weightless, _) => exposure,
+            (_, None) => {
+                let untried = || Outcome::untried("attacks were left out".into());
+                SegmentExposure {
+                    chosen: untried(),
+                    mask: untried(),
+                    mask_full: untried(),
+                    ..exposure
+                }
+            }
+            (_, Some(seconds)) => {
+                let budget = Budget::start(seconds);
+                self.attacked(exposure, mounting, budget, transcripts)?
+            }
+        };
+        Ok(exposure.settled())
+    }
+
+    /// Mounts the attacks, those first that take the least time.
+    fn attacked(
+        &self,
+        exposure: SegmentExposure,
+        mounting: Mounting<'_>,
+        budget: Budget,
+        mut transcripts: Vec<Transcript>,
+    ) -> Result<SegmentExposure> {
+        let Self { session, index, .. } = *self;
+        let masks = |session, index, whole, transcripts: &mut _| {
+            (mounting.hear)(Stage::Masks);
+            mask::attack(session, index, &self.ordinary, whole, transcripts, budget)
+        };
+        let chosen = || {
+            (mounting.hear)(Stage::ChosenInputs);
+            chosen::attack(session, index, mounting.seed, &self.ordinary, budget)
+        };
+        if exposure.queries.kind != Kind::Affine {
+            return Ok(SegmentExposure {
+                mask: masks(session, index, false, &mut transcripts)?,
+                mask_full: masks(session, index, true, &mut transcripts)?,
+                chosen: chosen()?,
+                ..exposure
+            });
+        }
+        let full = Target {
+            download: Download::Full,
+            ending: Ending::default(),
+            ..self.target.clone()
+        };
+        let whole = Session::set_up(self.model, &self.alone(), &full)?;
+        Ok(SegmentExposure {
+            chosen: chosen()?,
+            mask_full: masks(&whole, 0, true, &mut Vec::new())?,
+            mask: masks(session, index, false, &mut transcripts)?,
+            ..exposure
+        })
+    }
+}
+
+impl SegmentExposure {
+    /// Returns the exposure with counts that the attacks corrected, and words for what shares count.
+    fn settled(mut self) -> Self {
+        self.queries = self.queries.with_attacks(&self.chosen, &self.mask);
+        for outcome in [&mut self.chosen, &mut self.mask, &mut self.mask_full] {
+            if self.queries.composed && !outcome.method.is_empty() {
+                outcome.method += ", entries of the composed map";
+            }
+        }
+        self
+    }
+
+    /// Returns the share of its weights that a client can have: all of them where a closed form says
+    /// so; otherwise what attacks recovered, where one recovered all or none was left unfinished.
+    pub fn share(&self) -> Option<f64> {
+        let recovered = [self.chosen.shares[2], self.mask.shares[2]];
+        let most = recovered.into_iter().flatten().reduce(f64::max);
+        match self.queries.kind {
+            kind if kind.is_solvable() => Some(1.0),
+            // Masks behind a look-up are the client's no longer: that attack is a negative test.
+            _ if self.chosen.shares[2].is_some() => most,
+            _ => most.filter(|share| *share == 1.0),
+        }
+    }
+
+    /// Returns the share of its weights that a client has at least: also what attacks had found when they
+    /// were stopped.
+    pub fn least_share(&self) -> f64 {
+        let attacks = [&self.chosen, &self.mask];
+        let found = attacks.into_iter().flat_map(|of| [of.shares[2], of.found]);
+        let found = found.flatten().fold(0.0, f64::max);
+        self.share().unwrap_or(0.0).max(found)
+    }
+
+    /// Returns what stands behind its share.
+    pub fn knowledge(&self) -> Knowledge {
+        match self.share() {
+            _ if self.queries.kind.is_solvable() => Knowledge::ClosedForm,
+            Some(_) => Knowledge::AttackEnded,
+            None if self.chosen.found.is_some() => Knowledge::AttackStopped,
+            None => Knowledge::NotMounted,
+        }
+    }
+}

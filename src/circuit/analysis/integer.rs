@@ -1,0 +1,227 @@
+//! The integer network: a segment on integers of the grid with look-ups of unlimited resolution,
+//! as quantisation alone makes it, before parameters and tables.
+
+use std::borrow::Cow;
+
+use rayon::prelude::*;
+
+use super::{Analysis, PlannedAction, PlannedLinear, PlannedLookUp, Term};
+use crate::core::linear_map::{LinearMap, Row};
+
+/// Sees and may change the output of a linear step in front of a look-up: the index of its node,
+/// the look-up, and the integers.
+pub type BeforeLookUp<'a> = dyn FnMut(usize, &PlannedLookUp, &mut [Row<u64>]) + 'a;
+
+impl Analysis {
+    /// Runs the segment on its uploads' integers, each column one input, and returns the integers
+    /// of its downloads.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the number of uploads is wrong.
+    pub fn run(
+        &self,
+        uploads: &[Vec<Row<u64>>],
+        before_look_up: &mut BeforeLookUp<'_>,
+    ) -> Vec<Vec<Row<u64>>> {
+        assert_eq!(uploads.len(), self.uploads.len(), "uploads");
+        let on_grid = self.uploads.iter().zip(uploads);
+        let mut slots: Vec<Vec<Row<u64>>> = on_grid
+            .map(|(upload, rows)| multiplied(rows, upload.step))
+            .collect();
+        for (index, step) in self.steps.iter().enumerate() {
+            let output = match &step.action {
+                PlannedAction::Linear(linear) => {
+                    let inputs: Vec<&[Row<u64>]> = step
+                        .inputs
+                        .iter()
+                        .map(|&input| slots[input].as_slice())
+                        .collect();
+                    linear.run_clear(&inputs)
+                }
+                PlannedAction::LookUp(look_up) => {
+                    let mut rows = std::mem::take(&mut slots[step.inputs[0]]);
+                    let filled_by = step.inputs[0] - self.uploads.len();
+                    before_look_up(self.steps[filled_by].node, look_up, &mut rows);
+                    look_up.run(&mut rows);
+                    rows
+                }
+            };
+            for &slot in &step.inputs {
+                if !self.is_read_after(slot, index) {
+                    slots[slot] = Vec::new();
+                }
+            }
+            slots.push(output);
+        }
+        let downloads = self.downloads.iter();
+        downloads
+            .map(|download| divided(&slots[download.slot], download.step))
+            .collect()
+    }
+
+    /// Returns whether a step behind `step`, or a download, reads a slot.
+    pub fn is_read_after(&self, slot: usize, step: usize) -> bool {
+        let later = &self.steps[step + 1..];
+        self.downloads.iter().any(|download| download.slot == slot)
+            || later.iter().any(|step| step.inputs.contains(&slot))
+    }
+}
+
+fn multiplied(rows: &[Row<u64>], factor: i64) -> Vec<Row<u64>> {
+    let row = |row: &Row<u64>| row.iter().map(|v| v.wrapping_mul(factor as u64)).collect();
+    rows.par_iter().map(row).collect()
+}
+
+fn divided(rows: &[Row<u64>], divisor: i64) -> Vec<Row<u64>> {
+    let nearest = |&value: &u64| (value as i64 as f64 / divisor as f64).round() as i64 as u64;
+    let row = |row: &Row<u64>| row.iter().map(nearest).collect();
+    rows.par_iter().map(row).collect()
+}
+
+impl PlannedLookUp {
+    /// Returns how many integers of the grid lie outside the range that their channel is made for.
+    pub fn overflow_count(&self, rows: &[Row<u64>]) -> u64 {
+        let elements = rows.par_iter().enumerate();
+        let counts = elements.map(|(element, row)| {
+            let channel = &self.channels[element / self.elements_per_table];
+            let (low, high) = channel.integers();
+            let outside = |value: &&u64| !(low..=high).contains(&(**value as i64));
+            row.iter().filter(outside).count() as u64
+        });
+        counts.sum()
+    }
+
+    /// Replaces integers of the grid by their activations, on the grid.
+    fn run(&self, rows: &mut [Row<u64>]) {
+        rows.par_iter_mut().enumerate().for_each(|(element, row)| {
+            let scale = self.channels[element / self.elements_per_table].scale;
+            for value in row.iter_mut() {
+                let real = *value as i64 as f64 * scale;
+                *value = (self.activation.quantised(real) * self.output_step) as u64;
+            }
+        });
+    }
+}
+
+impl PlannedLinear {
+    /// Runs the step on integers of the grid, each column one input.
+    pub fn run_clear(&self, inputs: &[&[Row<u64>]]) -> Vec<Row<u64>> {
+        let inputs = inputs.iter().map(|&input| Cow::Borrowed(input));
+        let mut output = self.apply(inputs.collect());
+        for (row, &bias) in output.iter_mut().zip(&self.bias) {
+            for value in row.iter_mut() {
+                *value = value.wrapping_add(bias as u64);
+            }
+        }
+        output
+    }
+
+    /// Returns its matrix where it is nothing else.
+    pub fn only_matrix(&self) -> Option<&LinearMap<u64>> {
+        match self.terms.as_slice() {
+            [Term::Matrix(map)] => Some(map),
+            _ => None,
+        }
+    }
+
+    /// Returns whether it multiplies each element of one input by a factor, and adds a bias.
+    pub fn is_scale(&self) -> bool {
+        matches!(self.terms.as_slice(), [Term::Scale(_)])
+    }
+
+    /// Returns which of its inputs its output can take the place of, of those that it may change.
+    pub fn in_place(&self, may_change: impl Fn(usize) -> bool) -> Option<usize> {
+        let mut terms = self.terms.iter().enumerate();
+        let found =
+            terms.find(|(input, term)| matches!(term, Term::Scale(_)) && may_change(*input));
+        found.map(|(input, _)| input)
+    }
+
+    /// Returns the weighted sum of the inputs, without the bias. An input of its own lives no longer
+    /// than it is needed, and the sum takes the place of one of them where it can.
+    pub fn apply(&self, mut inputs: Vec<Cow<'_, [Row<u64>]>>) -> Vec<Row<u64>> {
+        let own = self.in_place(|input| matches!(inputs[input], Cow::Owned(_)));
+        let mut sum =
+            match own.map(|input| (std::mem::take(&mut inputs[input]), &self.terms[input])) {
+                Some((rows, Term::Scale(factors))) => {
+                    let mut rows = rows.into_owned();
+                    scale(&mut rows, factors);
+                    rows
+                }
+                _ => vec![Row::default(); self.bias.len()],
+            };
+        let others = self.terms.iter().zip(inputs).enumerate();
+        for (_, (term, input)) in others.filter(|(input, _)| Some(*input) != own) {
+            match term {
+                Term::Matrix(map) => map.add_to(&mut sum, &input),
+                Term::Scale(factors) => add_scaled(&mut sum, &input, factors),
+            }
+        }
+        sum
+    }
+}
+
+fn scale(rows: &mut [Row<u64>], factors: &[i64]) {
+    rows.par_iter_mut().zip(factors).for_each(|(row, &factor)| {
+        for value in row.iter_mut() {
+            *value = value.wrapping_mul(factor as u64);
+        }
+    });
+}
+
+/// Adds the input's rows times factors to a sum, in which an empty row stands for zeros.
+fn add_scaled(sum: &mut [Row<u64>], input: &[Row<u64>], factors: &[i64]) {
+    let rows = sum.par_iter_mut().zip(input).zip(factors);
+    rows.for_each(|((sum, row), &factor)| {
+        let products = row.iter().map(|value| value.wrapping_mul(factor as u64));
+        if sum.is_empty() {
+            *sum = products.collect();
+            return;
+        }
+        for (sum, product) in sum.iter_mut().zip(products) {
+            *sum = sum.wrapping_add(product);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::layer::Geometry;
+
+    #[test]
+    fn terms_of_a_linear_step_add_up() {
+        let step = PlannedLinear {
+            terms: vec![Term::Scale(vec![3, -1]), Term::Scale(vec![1, 2])],
+            bias: vec![10, 20],
+            geometry: Geometry::Other,
+        };
+        let rows = |values: [i64; 2]| values.map(|v| -> Row<u64> { vec![v as u64].into() });
+        let output = step.run_clear(&[&rows([1, 2]), &rows([5, 7])]);
+        let output: Vec<i64> = output.iter().map(|row| row[0] as i64).collect();
+        assert_eq!(output, [3 + 5 + 10, -2 + 14 + 20]);
+    }
+
+    #[test]
+    fn a_sum_takes_the_place_of_an_input_of_its_own() {
+        let step = PlannedLinear {
+            terms: vec![
+                Term::Matrix(LinearMap::dense(&[1, 2, 3, 4], 2)),
+                Term::Scale(vec![10, 100]),
+            ],
+            bias: vec![0, 0],
+            geometry: Geometry::Other,
+        };
+        let rows = |values: [u64; 2]| -> Vec<Row<u64>> { values.map(|v| vec![v].into()).into() };
+        let (first, second) = (rows([1, 1]), rows([5, 7]));
+        let borrowed = step.apply(vec![Cow::Borrowed(&first), Cow::Borrowed(&second)]);
+        let place = second[0].as_ptr();
+        let owned = step.apply(vec![Cow::Owned(first), Cow::Owned(second)]);
+        assert_eq!(owned, rows([3 + 50, 7 + 700]));
+        assert_eq!(borrowed, owned);
+        assert_eq!(owned[0].as_ptr(), place);
+        assert_eq!(step.in_place(|_| true), Some(1));
+        assert_eq!(step.in_place(|input| input == 0), None);
+    }
+}

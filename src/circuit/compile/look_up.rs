@@ -1,0 +1,73 @@
+//! Look-ups of a program: tables, noise, and the probability that they fail.
+
+use super::Compiler;
+use crate::circuit::analysis::PlannedLookUp;
+use crate::circuit::program::LookUpStep;
+use crate::fhe::noise;
+
+impl Compiler<'_> {
+    /// Returns the variance of a step deviation of the look-ups that reach what stands in a slot, in
+    /// steps, at most; none where the slot's range has room for whatever they are.
+    ///
+    /// Of values that lie anywhere within a step, a deviation is the noise of s steps and the
+    /// rounding errors of the value with it and without: s² + 1/12 + 1/12.
+    pub(super) fn deviation(&self, slot: usize, look_up: &PlannedLookUp, unit: u64) -> Option<f64> {
+        if look_up.log2_p_leave.is_some() {
+            return None;
+        }
+        let share = unit as f64 / 2f64.powi(64);
+        let sources = self.analysis.look_ups_behind(slot);
+        let variances =
+            sources.map(|source| source.step_noise(&self.noise, share).powi(2) + 1.0 / 6.0);
+        Some(variances.fold(0.0, f64::max))
+    }
+
+    /// Compiles a look-up and counts its failures: of values in their range, which fail by noise
+    /// alone, and of those that deviations of earlier look-ups carry out of it. From a calibrated
+    /// range that is a margin and the guard band away from a failure, which noise and deviations
+    /// make together.
+    pub(super) fn look_up(
+        &mut self,
+        node: usize,
+        look_up: &PlannedLookUp,
+        deviation: Option<f64>,
+        unit: u64,
+    ) -> LookUpStep {
+        let share = unit as f64 / 2f64.powi(64);
+        let sigma = look_up
+            .gains
+            .iter()
+            .map(|gain| self.noise.look_up_sigma(gain));
+        let sigma: Vec<f64> = sigma.collect();
+        for (element, sigma) in sigma.iter().enumerate() {
+            let channel = &look_up.channels[element / look_up.elements_per_table];
+            let guard = channel.guard(unit);
+            let leaves = match (look_up.log2_p_leave, deviation) {
+                (Some(log2_p_leave), _) => log2_p_leave,
+                (None, None | Some(0.0)) => f64::NEG_INFINITY,
+                (None, Some(deviation)) => {
+                    let deviations = look_up.gains[element].steps * share.powi(2) * deviation;
+                    let room = guard + channel.margin() * share;
+                    noise::log2_two_sided_tail(room / (sigma.powi(2) + deviations).sqrt())
+                }
+            };
+            let tail = noise::log2_two_sided_tail(guard / sigma);
+            self.log2_p_fail.extend([tail, leaves]);
+            let worst = self.log2_p_fail_lookup.get_or_insert(tail);
+            *worst = worst.max(tail);
+        }
+        let (size, centre) = (self.polynomial_size(), look_up.centre);
+        let channels = look_up.channels.iter();
+        let tables = channels.map(|channel| channel.table(unit, size, &look_up.activation, centre));
+        LookUpStep {
+            purpose: look_up.purpose,
+            node,
+            tables: tables.collect(),
+            elements_per_table: look_up.elements_per_table,
+            sigma,
+            unit,
+            output_step: look_up.output_step,
+            centre,
+        }
+    }
+}

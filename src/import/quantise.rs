@@ -1,0 +1,13 @@
+//! Quantisation after training: ranges from calibration images, bits, corrected biases, the accuracy that
+//! integers keep.
+
+pub mod bits;
+pub mod calibration;
+pub mod correction;
+pub mod draft;
+pub mod evaluate;
+pub mod images;
+pub mod loss;
+pub(super) mod noise;
+pub(super) mod runaways;
+pub mod search;

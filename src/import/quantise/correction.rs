@@ -1,0 +1,173 @@
+//! Bias correction: rounding weights and activations shifts the mean of what stands in front of
+//! an activation; the shift, seen on calibration images, is taken back by the bias (Nagel et al.,
+//! *Data-Free Quantization through Weight Equalization and Bias Correction*, ICCV 2019, section
+//! 4.2; appendix D for the empirical form used here).
+
+use rayon::prelude::*;
+
+use super::calibration::Calibration;
+use super::draft::Draft;
+use super::images::{Images, analyse_all, analyse_all_to_labels, float_outputs, integer_rows};
+use crate::circuit::analysis::Purpose;
+use crate::core::error::Result;
+use crate::core::linear_map::Row;
+use crate::model::Model;
+use crate::model::layer::Operation;
+
+/// Images that means are taken over.
+const MOST_IMAGES: usize = 500;
+/// Comparisons of logits that means are taken over, and the fewest images that are worth it.
+const MOST_COMPARISONS: usize = 10_000_000;
+const FEWEST_IMAGES: usize = 20;
+
+/// A shift of a node's channels, in reals.
+struct Shift {
+    node: usize,
+    per_channel: Vec<f64>,
+}
+
+/// Corrects the biases of all layers whose weights are rounded here, first to last, each on what
+/// the corrected layers before it give.
+///
+/// # Errors
+///
+/// As [`crate::circuit::analysis::analyse`].
+pub fn correct(draft: &mut Draft, images: &Images) -> Result<()> {
+    let images = images.take(MOST_IMAGES);
+    let float = Calibration::measure(&draft.model, &images);
+    let shifts = find_shifts(&draft.model, &float, &images)?;
+    for Shift { node, per_channel } in shifts {
+        let node = &mut draft.model.nodes[node];
+        if let Operation::Linear(linear) = &mut node.operation {
+            let size = linear.correction.len() / per_channel.len();
+            for (element, correction) in linear.correction.iter_mut().enumerate() {
+                *correction += per_channel[element / size] as f32;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn find_shifts(model: &Model, float: &Calibration, images: &Images) -> Result<Vec<Shift>> {
+    let analysis = analyse_all(model)?;
+    let mut shifts = Vec::new();
+    let input = integer_rows(images.pixels, images.element_count);
+    let outputs = analysis.run(&[input], &mut |node, look_up, rows| {
+        let Some(corrected) = corrected_node(model, node) else {
+            return;
+        };
+        let size = look_up.elements_per_table;
+        let channels = rows.par_chunks_mut(size).zip(&look_up.channels).enumerate();
+        let per_channel = channels.map(|(channel, (rows, of_channel))| {
+            let shift = float.of(node).means[channel] - mean(rows) * of_channel.scale;
+            let on_grid = (shift / of_channel.scale).round() as i64;
+            for value in rows.iter_mut().flat_map(|row| row.iter_mut()) {
+                *value = value.wrapping_add(on_grid as u64);
+            }
+            shift
+        });
+        shifts.push(Shift {
+            node: corrected,
+            per_channel: per_channel.collect(),
+        });
+    });
+    // The logits stand in front of no activation.
+    let last = model.nodes.len() - 1;
+    if let Some(corrected) = corrected_node(model, last) {
+        let scales = outputs[0].iter().zip(&analysis.downloads[0].scales);
+        let found = scales.map(|(row, scale)| mean(std::slice::from_ref(row)) * scale);
+        let means = float.of(last).means.iter();
+        shifts.push(Shift {
+            node: corrected,
+            per_channel: means
+                .zip(found)
+                .map(|(float, found)| float - found)
+                .collect(),
+        });
+    }
+    Ok(shifts)
+}
+
+/// Corrects the logits that are compared for a label. Comparisons need weights on one scale, rounded
+/// otherwise than those of the logits that leave, whose corrections are not theirs. Where the server
+/// cannot tell labels, or compares too many, nothing is corrected.
+pub fn correct_labels(model: &mut Model, images: &Images) {
+    let outputs = model.element_count(model.nodes.len());
+    let pairs = outputs * outputs.saturating_sub(1) / 2;
+    let count = MOST_COMPARISONS / pairs.max(1);
+    if !model.is_classifier() || pairs == 0 || count < FEWEST_IMAGES {
+        return;
+    }
+    let images = images.take(count.min(MOST_IMAGES));
+    let Ok(analysis) = analyse_all_to_labels(model) else {
+        return;
+    };
+    let float = float_outputs(model, &images);
+    let float_mean = |output: usize| {
+        let values = float.iter().map(|outputs| f64::from(outputs[output]));
+        values.sum::<f64>() / float.len().max(1) as f64
+    };
+    let first = float_mean(0);
+    let input = integer_rows(images.pixels, images.element_count);
+    let mut shifts = vec![0.0; outputs];
+    analysis.run(&[input], &mut |_, look_up, rows| {
+        if look_up.purpose != Purpose::Comparison {
+            return;
+        }
+        // The first pairs compare the first output with each of the others.
+        let with_first = rows[..outputs - 1].iter().enumerate();
+        for (pair, row) in with_first {
+            let found = mean(std::slice::from_ref(row)) * look_up.channels[0].scale;
+            shifts[pair + 1] = found - (first - float_mean(pair + 1));
+        }
+    });
+    let corrections = model.label_correction.iter_mut().zip(shifts);
+    corrections.for_each(|(correction, shift)| *correction += shift as f32);
+}
+
+/// Returns the layer whose bias makes up for the shift of a node's output: itself, or an operand
+/// of a sum. Weights that come as integers are not touched.
+fn corrected_node(model: &Model, node: usize) -> Option<usize> {
+    match &model.nodes[node].operation {
+        Operation::Linear(linear) => {
+            let trained = model.nodes[node].parameter_count > 0;
+            let rounded = !reads_image(model, model.nodes[node].inputs[0]);
+            (trained && rounded && linear.weight_scale.is_none()).then_some(node)
+        }
+        Operation::Add(_) => {
+            let operands = model.nodes[node].inputs.iter();
+            let before = operands.filter_map(|operand| operand.checked_sub(1));
+            // What others read too has a shift of its own.
+            let is_read_once = |before: &usize| {
+                let readers = model.nodes.iter().flat_map(|node| &node.inputs);
+                readers.filter(|&&value| value == before + 1).count() == 1
+            };
+            let mut linear = before.filter(|before| {
+                let is_linear = matches!(model.nodes[*before].operation, Operation::Linear(_));
+                is_linear && is_read_once(before)
+            });
+            linear.find_map(|before| corrected_node(model, before))
+        }
+        Operation::Activation(_) | Operation::MaxPool(_) => None,
+    }
+}
+
+/// Returns whether a value is linear in the network's input, which has eight-bit weights before it
+/// and no rounding to correct.
+fn reads_image(model: &Model, value: usize) -> bool {
+    let Some(node) = value.checked_sub(1).map(|node| &model.nodes[node]) else {
+        return true;
+    };
+    match node.operation {
+        Operation::Linear(_) | Operation::Add(_) => {
+            node.inputs.iter().all(|&input| reads_image(model, input))
+        }
+        Operation::Activation(_) | Operation::MaxPool(_) => false,
+    }
+}
+
+fn mean(rows: &[Row<u64>]) -> f64 {
+    let count: usize = rows.iter().map(|row| row.len()).sum();
+    let values = rows.iter().flatten().map(|&value| value as i64 as f64);
+    values.sum::<f64>() / count.max(1) as f64
+}

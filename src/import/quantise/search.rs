@@ -1,0 +1,197 @@
+//! The fewest bits of activations that keep the accuracy.
+
+use std::collections::BTreeMap;
+
+use super::bits::{FEWEST, MOST};
+use super::calibration::Calibration;
+use super::draft::Draft;
+use super::images::{Images, analyse_all, float_labels, integer_labels};
+use super::noise;
+use crate::circuit::analysis::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE};
+use crate::circuit::select::{Precision, select};
+use crate::core::error::{Error, Result};
+use crate::import::data::FittedSet;
+use crate::import::request::Request;
+use crate::record::cost_model::CostModel;
+
+/// Images that a trial is judged on.
+const MOST_IMAGES: usize = 500;
+
+/// One choice of bits that was tried.
+#[derive(Debug, Clone)]
+pub struct Trial {
+    /// Per activation: name and bits.
+    pub bits: Vec<(String, u32)>,
+    /// Share of the calibration images whose label is right, by the integer network.
+    pub accuracy: f64,
+    /// Core-seconds of all look-ups of the all-server placement by the cost model; none where no
+    /// parameter set is precise enough.
+    pub look_up_core_s: Option<f64>,
+    pub kept: bool,
+}
+
+/// A search: what stays the same from trial to trial.
+struct Search<'a> {
+    draft: &'a mut Draft,
+    calibration: &'a Calibration,
+    images: Images<'a>,
+    /// The labels to keep: true ones, or else the float network's.
+    labels: Vec<usize>,
+    request: &'a Request,
+    trials: Vec<Trial>,
+}
+
+/// Finds the fewest bits whose accuracy on the calibration images is at most `most_loss` below the
+/// float network's: the same for all activations first, then fewer for one after the other, those
+/// with the most look-ups first. Returns all trials; [`settle`] makes the draft the last that holds.
+///
+/// # Errors
+///
+/// As [`crate::circuit::analysis::analyse`]; [`Error::Usage`] where not even the most bits are enough.
+pub fn search(
+    draft: &mut Draft,
+    calibration: &Calibration,
+    images: &Images,
+    request: &Request,
+) -> Result<Vec<Trial>> {
+    let images = images.take(MOST_IMAGES);
+    let float = float_labels(&draft.model, &images);
+    let labels = labels_of(&images, &float);
+    let float_share = share_equal(&float, &labels);
+    let least = float_share - request.most_loss;
+    let names: Vec<(usize, String)> = draft
+        .activations()
+        .map(|(node, name, _)| (node, name.to_owned()))
+        .collect();
+    let mut search = Search {
+        draft,
+        calibration,
+        images,
+        labels,
+        request,
+        trials: Vec::new(),
+    };
+    let mut kept: Option<BTreeMap<String, u32>> = None;
+    for bits in (FEWEST..=MOST).rev() {
+        let uniform: BTreeMap<String, u32> =
+            names.iter().map(|(_, name)| (name.clone(), bits)).collect();
+        if search.attempt(&uniform)? < least {
+            break;
+        }
+        kept = Some(uniform);
+        search.keep();
+    }
+    let Some(mut kept) = kept else {
+        return Err(too_few(request));
+    };
+    let mut by_count = names;
+    let model = &search.draft.model;
+    by_count.sort_by_key(|(node, _)| std::cmp::Reverse(model.nodes[*node].output_count()));
+    for (_, name) in by_count {
+        let Some(bits) = kept.get(&name).copied().filter(|&bits| bits > FEWEST) else {
+            continue;
+        };
+        let mut fewer = kept.clone();
+        fewer.insert(name, bits - 1);
+        if search.attempt(&fewer)? >= least {
+            kept = fewer;
+            search.keep();
+        }
+    }
+    Ok(search.trials)
+}
+
+/// Settles the last kept trial whose network, as it is written, keeps its promise on `all` calibration
+/// images, of which `images` are those that calibrate; those behind it are kept no longer. Returns
+/// what a person should know of it.
+///
+/// # Errors
+///
+/// As [`search`].
+pub fn settle(
+    draft: &mut Draft,
+    calibration: &Calibration,
+    test: &FittedSet,
+    [images, all]: [&Images; 2],
+    request: &Request,
+    trials: &mut [Trial],
+) -> Result<Option<String>> {
+    let float = float_labels(&draft.model, all);
+    let labels = labels_of(all, &float);
+    let least = share_equal(&float, &labels) - request.most_loss;
+    for trial in trials.iter_mut().rev().filter(|trial| trial.kept) {
+        let bits: BTreeMap<&str, u32> = trial.bits.iter().map(|(n, b)| (n.as_str(), *b)).collect();
+        let of = |name: &str| bits.get(name).copied();
+        draft.set_ranges(calibration);
+        draft.set_outputs(calibration, request.range, of, MOST);
+        let (noise, note) = noise::settle(draft, test, images)?;
+        let found = integer_labels(&draft.model, all, noise.share)?;
+        if share_equal(&found, &labels) >= least {
+            return Ok(note);
+        }
+        trial.kept = false;
+    }
+    Err(too_few(request))
+}
+
+/// Returns the labels to keep: true ones, or else the float network's.
+fn labels_of(images: &Images, float: &[usize]) -> Vec<usize> {
+    match images.labels {
+        Some(labels) => labels.iter().map(|&label| label as usize).collect(),
+        None => float.to_vec(),
+    }
+}
+
+fn too_few(request: &Request) -> Error {
+    Error::Usage(format!(
+        "--bits auto: with {MOST} bits everywhere more than {} of the accuracy is lost; allow more by \
+         --max-loss, or give --weight-bits more",
+        crate::core::units::percent(request.most_loss)
+    ))
+}
+
+impl Search<'_> {
+    fn set(&mut self, bits: &BTreeMap<String, u32>) {
+        let of = |name: &str| bits.get(name).copied();
+        let method = self.request.range;
+        self.draft.set_outputs(self.calibration, method, of, MOST);
+    }
+
+    /// Tries bits and returns the accuracy.
+    fn attempt(&mut self, bits: &BTreeMap<String, u32>) -> Result<f64> {
+        self.set(bits);
+        let found = integer_labels(&self.draft.model, &self.images, DEFAULT_STEP_NOISE)?;
+        let accuracy = share_equal(&found, &self.labels);
+        let analysis = analyse_all(&self.draft.model)?;
+        let cost = CostModel::default();
+        let set = select(
+            &analysis,
+            DEFAULT_LOG2_P_FAIL_LOOKUP,
+            Precision::StepNoise(DEFAULT_STEP_NOISE),
+            &cost,
+        );
+        let count = analysis.look_up_count() as f64;
+        self.trials.push(Trial {
+            bits: bits
+                .iter()
+                .map(|(name, bits)| (name.clone(), *bits))
+                .collect(),
+            accuracy,
+            look_up_core_s: set.ok().map(|set| count * cost.look_up_core_s(&set)),
+            kept: false,
+        });
+        Ok(accuracy)
+    }
+
+    /// Marks the last trial as kept.
+    fn keep(&mut self) {
+        if let Some(trial) = self.trials.last_mut() {
+            trial.kept = true;
+        }
+    }
+}
+
+fn share_equal(found: &[usize], wanted: &[usize]) -> f64 {
+    let equal = found.iter().zip(wanted).filter(|(a, b)| a == b).count();
+    equal as f64 / wanted.len().max(1) as f64
+}

@@ -1,0 +1,253 @@
+//! An import from files to a folder, step by step.
+
+use std::path::Path;
+
+use super::folder;
+use super::lower::lower;
+use super::network::Network;
+use super::onnx;
+use super::quantise::bits::{Bits, DEFAULT_BITS};
+use super::quantise::calibration::{Calibration, RangeMethod};
+use super::quantise::draft::Draft;
+use super::quantise::images::{self, Images};
+use super::quantise::loss::Losses;
+use super::quantise::noise;
+use super::quantise::runaways::without_runaways;
+use super::quantise::search::{self, Trial};
+use super::request::Request;
+use crate::circuit::compile::Target;
+use crate::core::error::{Error, Result};
+use crate::core::units;
+use crate::import::data::{self, FittedSet, ImageSet, Part, read_images, read_labels};
+use crate::model::Model;
+use crate::model::source::Source;
+use crate::oracle::step_noise::finder::Decision;
+
+/// An imported network.
+pub struct Imported {
+    pub network: Network,
+    /// As a reader of its folder has it.
+    pub model: Model,
+    /// Accuracy over the test images of the float network on values rounded to integers, where they
+    /// were rounded; none, as the next, where the outputs are no classes.
+    pub rounded_accuracy: Option<f64>,
+    /// Accuracy over the test images of the integer network, all layers on the server.
+    pub integer_accuracy: Option<f64>,
+    /// How far the outputs of the integer network lie from the float network's over the test images,
+    /// as a share of those outputs' deviation; none where they do not deviate.
+    pub relative_error: Option<f64>,
+    pub range_overflow_count: u64,
+    /// What integers and noise cost; none where the outputs are no classes.
+    pub losses: Option<Losses>,
+    /// What `--bits auto` tried.
+    pub trials: Vec<Trial>,
+    pub notes: Vec<String>,
+}
+
+/// Imports a network and writes its folder, whole or not at all.
+///
+/// # Errors
+///
+/// [`Error::Invalid`], [`Error::Read`] or [`Error::Write`] that names the file, the node and the
+/// mend; [`Error::Usage`] where the folder is there already.
+pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
+    folder::check_free(&request.out)?;
+    progress("reading");
+    let mut network = read_network(&request.onnx)?;
+    network.leave_sigmoid_to_client();
+    let mut notes = network.notes.clone();
+    let (calibration, mut test) = read_data(request, &network, &mut notes)?;
+    progress("calibrating");
+    let mut draft = Draft::new(request, network, &calibration, &test)?;
+    let untouched = images::untouched_outputs(&draft.model, &test);
+    let is_classifier = draft.model.is_classifier();
+    let unbounded = |outputs: &&Vec<f32>| outputs.iter().any(|output| !output.is_finite());
+    let unbounded = untouched.iter().filter(unbounded).count();
+    if unbounded > 0 {
+        notes.push(format!(
+            "the float network gives no finite numbers for {unbounded} of {} test images: are \
+             --scale, --mean and --std those of its training?",
+            test.count
+        ));
+    }
+    if is_classifier && test.labels.is_none() {
+        let labels = images::labels_of(&untouched).into_iter();
+        test.labels = Some(labels.map(|label| label as u32).collect());
+        notes.push(
+            "the test images came without labels: the float network's own stand in for them, and \
+             accuracy is agreement with it"
+                .into(),
+        );
+    }
+    if !is_classifier && request.bits == Some(Bits::Auto) {
+        return Err(Error::Usage(
+            "--bits auto keeps the share of right labels, and the outputs of this network are no \
+             classes: give a number of bits"
+                .into(),
+        ));
+    }
+    let (kept, away) = match request.range {
+        RangeMethod::MinMax => (calibration.clone(), 0),
+        _ => without_runaways(&draft.model, &calibration, request.calibration_images),
+    };
+    if away > 0 {
+        notes.push(format!(
+            "{away} calibration images are left out: their values run away from all others'"
+        ));
+    }
+    let all = Images::first(&calibration, request.calibration_images);
+    let images = Images::first(&kept, request.calibration_images);
+    let calibrated = Calibration::measure(&draft.model, &images);
+    draft.set_ranges(&calibrated);
+    let trials = match &request.bits {
+        Some(Bits::Auto) => {
+            progress("searching bits");
+            let mut trials = search::search(&mut draft, &calibrated, &images, request)?;
+            progress("calibrating with noise");
+            let both = [&images, &all];
+            let note = search::settle(&mut draft, &calibrated, &test, both, request, &mut trials)?;
+            notes.extend(note);
+            trials
+        }
+        chosen => {
+            let bits = |name: &str| chosen.as_ref().and_then(|bits| bits.of(name));
+            if let Some(unknown) = chosen.as_ref().and_then(|bits| draft.unknown_name(bits)) {
+                return Err(Error::Usage(format!(
+                    "--bits names {unknown:?}, which is no activation of the network; there are {}",
+                    draft.activation_names().join(", ")
+                )));
+            }
+            notes.extend(draft.set_outputs(&calibrated, request.range, bits, DEFAULT_BITS));
+            progress("calibrating with noise");
+            notes.extend(noise::settle(&mut draft, &test, &images)?.1);
+            Vec::new()
+        }
+    };
+    progress("testing");
+    let accuracy = |outputs: &[Vec<f32>]| {
+        let labels = images::labels_of(outputs);
+        is_classifier.then(|| Images::all(&test).share_right(&labels))
+    };
+    let is_rounded = test.reals.is_some();
+    let rounded = is_rounded.then(|| images::float_outputs(&draft.model, &Images::all(&test)));
+    let source = Source::Memory(draft.files(&test, &images, accuracy(&untouched))?);
+    let model = Model::read(&source)?;
+    let (decision, cache) = Decision::of_whole(&model, Target::cheapest);
+    let (integer, range_overflow_count) =
+        images::integer_outputs(&model, &Images::all(&test), decision.share)?;
+    notes.extend(overflow_warning(&model, range_overflow_count)?);
+    progress("testing with noise");
+    let integers = accuracy(&integer);
+    let losses = match accuracy(&untouched).zip(integers) {
+        Some((float, integers)) => Some(Losses::of(&model, float, integers, decision)?),
+        None => None,
+    };
+    // Last of all, so that whatever fails before leaves nothing behind.
+    if let Source::Memory(mut files) = source {
+        files.extend(cache.file());
+        folder::write(&request.out, &files)?;
+    }
+    Ok(Imported {
+        network: draft.recipe.network,
+        model,
+        rounded_accuracy: rounded.and_then(|rounded| accuracy(&rounded)),
+        integer_accuracy: integers,
+        relative_error: images::relative_error(&untouched, &integer),
+        range_overflow_count,
+        losses,
+        trials,
+        notes,
+    })
+}
+
+/// Returns the network of a file.
+///
+/// # Errors
+///
+/// [`Error::Read`] where the file cannot be read, [`Error::Invalid`] where it is wrong and
+/// [`Error::Unsupported`] where it asks for what this program does not do.
+pub fn read_network(path: &Path) -> Result<Network> {
+    lower(&onnx::read(path)?)
+}
+
+/// Returns the network of a file's bytes; `place` names it in errors. Numbers in files of their
+/// own are refused.
+///
+/// # Errors
+///
+/// As [`read_network`].
+pub fn read_network_bytes(bytes: &[u8], place: &str) -> Result<Network> {
+    lower(&onnx::read_bytes(bytes, place)?)
+}
+
+/// Returns a sentence on values of the test images that left their calibrated range, where those are
+/// many.
+fn overflow_warning(model: &Model, count: u64) -> Result<Option<String>> {
+    /// The share of values in front of look-ups that unlike images take out of range.
+    const MANY: f64 = 0.01;
+    let look_ups = images::analyse_all(model)?.look_up_count() * model.test.len();
+    let share = count as f64 / look_ups.max(1) as f64;
+    Ok((share > MANY).then(|| {
+        format!(
+            "{} of the values in front of activations lie beyond the range that calibration saw: \
+             calibrate on more images, like the test images",
+            units::percent(share)
+        )
+    }))
+}
+
+/// Reads calibration and test images and fits them to the network's input.
+fn read_data(
+    request: &Request,
+    network: &Network,
+    notes: &mut Vec<String>,
+) -> Result<(FittedSet, FittedSet)> {
+    let (shape, classes) = (&network.input_shape, network.class_numbers());
+    if classes.is_empty() {
+        let otherwise = match network.output_count() {
+            1 => "a Sigmoid behind the single output would make it a classifier of two",
+            _ => "there are as many as inputs, and a Softmax or ArgMax would make them classes",
+        };
+        notes.push(format!(
+            "the outputs are no classes, so that there is no accuracy, and labels or targets of the \
+             images are left out: {otherwise}"
+        ));
+    }
+    let fit = |set, reference| data::fit(set, shape, &classes, &request.preprocessing, reference);
+    let layout = request.preprocessing.layout;
+    let fits = |place: &str, stored: &[usize]| data::check_shape(place, stored, shape, layout);
+    let read = |images: &Path, labels: Option<&Path>, part| -> Result<ImageSet> {
+        let mut set = read_images(images, part, &fits)?;
+        if let Some(labels) = labels {
+            set.labels = Some(read_labels(labels, part, set.count())?);
+        }
+        Ok(set)
+    };
+    let calibration = read(
+        &request.calibrate,
+        request.labels.as_deref(),
+        Part::Training,
+    )?;
+    let mut calibration = fit(calibration, None)?;
+    notes.append(&mut calibration.notes);
+    let mut test = match &request.test {
+        None => {
+            notes.push(
+                "no --test images were given: the calibration images are the test images too, so \
+                 accuracies are flattered"
+                    .into(),
+            );
+            calibration.clone()
+        }
+        Some(path) => {
+            let set = read(path, request.test_labels.as_deref(), Part::Test)?;
+            fit(set, Some(&calibration))?
+        }
+    };
+    notes.append(&mut test.notes);
+    let count = request.calibration_images;
+    notes.extend(data::warnings(&calibration, count, &test, shape, &classes));
+    // Only what is tested is compared with what it was rounded from.
+    calibration.reals = None;
+    Ok((calibration, test))
+}

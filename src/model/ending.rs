@@ -1,0 +1,72 @@
+//! How server segments end: the look-ups that are added to the model's own before answers leave,
+//! and how many they are.
+
+use std::ops::Range;
+
+use crate::core::placement::{Party, Placement};
+use crate::model::Model;
+use crate::model::answer::{Answer, label_look_up_count};
+use crate::model::layer::Operation;
+use crate::model::protection::Protection;
+
+/// What becomes of the values that server segments return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ending {
+    pub answer: Answer,
+    pub protect: Protection,
+}
+
+/// What is looked up before a value leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Added {
+    /// Which of its elements is the largest.
+    Label,
+    /// Each element, as it is.
+    Identity,
+}
+
+impl Ending {
+    /// Returns what is looked up before a value leaves a server segment, if anything is.
+    pub fn added(&self, model: &Model, value: usize) -> Option<Added> {
+        let is_output = value == model.nodes.len();
+        if is_output && self.answer == Answer::Label && model.element_count(value) > 1 {
+            return Some(Added::Label);
+        }
+        let node = value.checked_sub(1)?;
+        let is_looked_up = matches!(model.nodes[node].operation, Operation::Activation(_));
+        let is_protected = self.protect == Protection::Bootstrap && !is_looked_up;
+        is_protected.then_some(Added::Identity)
+    }
+
+    /// Returns the bootstraps of each layer in one inference; none for layers on the client.
+    pub fn layer_bootstrap_counts(&self, model: &Model, placement: &Placement) -> Vec<usize> {
+        let layers = model.layers.iter().zip(placement.parties());
+        let own = layers.map(|(layer, party)| match party {
+            Party::Client => 0,
+            Party::Server => model.layer_bootstrap_count(layer),
+        });
+        let mut counts: Vec<usize> = own.collect();
+        for segment in placement.server_segments() {
+            for value in model.values_made(&model.nodes_of(&segment)) {
+                let elements = model.element_count(value);
+                counts[model.layer_of(value - 1)] += match self.added(model, value) {
+                    None => 0,
+                    Some(Added::Label) => label_look_up_count(elements),
+                    Some(Added::Identity) => elements,
+                };
+            }
+        }
+        counts
+    }
+
+    /// Returns the bootstraps of one inference.
+    pub fn bootstrap_count(&self, model: &Model, placement: &Placement) -> usize {
+        self.layer_bootstrap_counts(model, placement).iter().sum()
+    }
+
+    /// Returns the bootstraps of one inference through a server segment of those layers.
+    pub fn segment_bootstrap_count(&self, model: &Model, layers: &Range<usize>) -> usize {
+        let alone = Placement::with_server(layers.clone(), model.layer_count());
+        self.bootstrap_count(model, &alone)
+    }
+}

@@ -1,0 +1,420 @@
+//! A trained network: its operations, its placeable layers, its quantisation and its test images.
+//!
+//! *Values* are what operations read and make: value 0 is the network's input, value i + 1 the
+//! output of node i. Nodes are in an order in which every value is made before it is read.
+
+use std::ops::Range;
+use std::path::Path;
+
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
+
+use super::build::{self, Builder};
+use super::format::{FORMAT, RawLayer, RawModel, VERSION};
+use super::source::Source;
+use super::tensors::Tensors;
+use crate::core::digest::hex_digest;
+use crate::core::error::{Error, Result};
+use crate::core::placement::{Party, Placement, Segment};
+use crate::core::text::from_json;
+use crate::machine::file::MOST_TEXT_BYTES;
+use crate::model::layer::{Activation, Operation};
+
+use super::test_set::TestSet;
+use super::values;
+
+/// A network that can be placed.
+#[derive(Debug, Clone)]
+pub struct Model {
+    pub name: String,
+    pub description: String,
+    pub input: Input,
+    pub nodes: Vec<Node>,
+    /// The placeable layers in order; together they cover every node once.
+    pub layers: Vec<Layer>,
+    /// Images that say how much noise the network bears, where the folder has any.
+    pub calibration: Option<TestSet>,
+    pub test: TestSet,
+    /// The number of each class, in the order of the outputs; two of a single output, of its
+    /// negative and of its positive side; none where the outputs are no classes.
+    pub classes: Vec<i64>,
+    /// Per output: added to the logits that are compared for a label, beside the corrections of layers;
+    /// weights on the one scale that comparisons need are rounded otherwise than those of logits.
+    pub label_correction: Vec<f32>,
+    /// Share of test images that the float network classifies rightly before their values are
+    /// rounded to integers, as the folder says.
+    pub float_accuracy: Option<f64>,
+    /// SHA-256 of `model.json`, which holds the checksums of the other files.
+    pub digest: String,
+}
+
+/// The network's input: integers 0..=max with `real = scale · integer + offset`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Input {
+    pub shape: Vec<usize>,
+    pub max: u32,
+    /// One per element.
+    pub scale: Vec<f64>,
+    /// One per element.
+    pub offset: Vec<f64>,
+}
+
+impl Input {
+    /// Returns the smallest and largest value of each element.
+    pub fn range(&self) -> Vec<(f32, f32)> {
+        let ends = self.scale.iter().zip(&self.offset);
+        let largest = |scale: f64, offset: f64| (scale * f64::from(self.max) + offset) as f32;
+        ends.map(|(&scale, &offset)| (offset as f32, largest(scale, offset)))
+            .collect()
+    }
+}
+
+/// One operation of the network.
+#[derive(Debug, Clone)]
+pub struct Node {
+    pub name: String,
+    /// Values that it reads.
+    pub inputs: Vec<usize>,
+    /// Of its output.
+    pub shape: Vec<usize>,
+    /// Elements of an output channel, which lie together.
+    pub channel_size: usize,
+    /// The block that it belongs to, if any.
+    pub block: Option<String>,
+    /// The operator's name.
+    pub op: &'static str,
+    /// Trained numbers in it, biases included.
+    pub parameter_count: usize,
+    pub operation: Operation,
+}
+
+/// A placeable layer: one node, or the nodes of a block.
+#[derive(Debug, Clone)]
+pub struct Layer {
+    pub name: String,
+    /// The operator's name, or `block`.
+    pub op: &'static str,
+    pub nodes: Range<usize>,
+    pub parameter_count: usize,
+    pub output_shape: Vec<usize>,
+}
+
+/// What a placeable layer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "snake_case")]
+pub enum Granularity {
+    /// A residual block, or an operation outside of one.
+    #[default]
+    Block,
+    /// An operation. A skip whose ends lie on different parties crosses by itself.
+    Layer,
+}
+
+impl Model {
+    /// Reads the model at `path`, or the embedded one of that name, its blocks placed as a whole.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] or [`Error::Read`] that names the file, the layer and the mend.
+    pub fn load(path: &Path) -> Result<Self> {
+        Self::read(&Source::find(path)?)
+    }
+
+    /// Reads a model from its source.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::load`].
+    pub fn read(source: &Source) -> Result<Self> {
+        let place = source.place("model.json");
+        let json = source.read("model.json", MOST_TEXT_BYTES)?;
+        let raw: RawModel = from_json(&json)
+            .map_err(|error| Error::invalid(&place, format!("no valid model: {error}")))?;
+        if raw.format != FORMAT || raw.version != VERSION {
+            let found = format!("{} version {}", raw.format, raw.version);
+            let reason = format!("this is {found}; expected {FORMAT} version {VERSION}");
+            return Err(Error::invalid(&place, reason));
+        }
+        let input =
+            build::check_input(raw.input).map_err(|reason| Error::invalid(&place, reason))?;
+        let tensors = Tensors::read(source, &raw.weights)?;
+        let mut builder =
+            Builder::new(&input, &tensors).map_err(|reason| Error::invalid(&place, reason))?;
+        for (index, value) in raw.layers.into_iter().enumerate() {
+            let name = value.get("name").and_then(serde_json::Value::as_str);
+            let named = name.map_or_else(String::new, |name| format!(" {name:?}"));
+            let pushed = RawLayer::from_json(value).and_then(|raw| builder.push(raw));
+            let place = || format!("{place}: layers[{index}]{named}");
+            pushed.map_err(|reason| Error::invalid(place(), reason))?;
+        }
+        let nodes = builder
+            .finish()
+            .map_err(|reason| Error::invalid(&place, reason))?;
+        let test = TestSet::read(source, &raw.test, &input)?;
+        let classes = build::check_classes(raw.classes, nodes.last().map_or(0, Node::output_count))
+            .map_err(|reason| Error::invalid(&place, reason))?;
+        test.check_labels(classes.len(), source, &raw.test)?;
+        let outputs = nodes.last().map_or(0, Node::output_count);
+        let label_correction = match &raw.label_correction {
+            None => vec![0.0; outputs],
+            Some(name) => {
+                let found = tensors.get(name, [Some(outputs)]);
+                found
+                    .map_err(|reason| Error::invalid(&place, reason))?
+                    .0
+                    .to_vec()
+            }
+        };
+        let calibration = match &raw.calibration {
+            None => None,
+            Some(raw) => {
+                let set = TestSet::read(source, raw, &input)?;
+                set.check_labels(classes.len(), source, raw)?;
+                Some(set)
+            }
+        };
+        Ok(Self {
+            name: raw.name,
+            description: raw.description,
+            input,
+            layers: layers_of(&nodes, Granularity::Block),
+            nodes,
+            calibration,
+            test,
+            classes,
+            label_correction,
+            float_accuracy: raw.float_accuracy,
+            digest: hex_digest(&json),
+        })
+    }
+
+    /// Returns the model with other nodes, each a placeable layer; its test images stay.
+    pub fn with_nodes(self, input: Input, nodes: Vec<Node>) -> Self {
+        Self {
+            input,
+            layers: layers_of(&nodes, Granularity::Layer),
+            nodes,
+            ..self
+        }
+    }
+
+    /// Returns the model with its placeable layers cut otherwise.
+    pub fn with_granularity(mut self, granularity: Granularity) -> Self {
+        self.layers = layers_of(&self.nodes, granularity);
+        self
+    }
+
+    /// Returns whether the outputs are classes, so that an accuracy means something.
+    pub fn is_classifier(&self) -> bool {
+        !self.classes.is_empty()
+    }
+
+    /// Returns the model with its calibration images in place of its test images, where it has any.
+    pub fn on_calibration_images(&self) -> Option<Self> {
+        Some(Self {
+            test: self.calibration.clone()?,
+            ..self.clone()
+        })
+    }
+
+    /// Returns the number of placeable layers.
+    pub fn layer_count(&self) -> usize {
+        self.layers.len()
+    }
+
+    /// Returns the nodes of a segment.
+    pub fn nodes_of(&self, segment: &Segment) -> Range<usize> {
+        let layers = &self.layers[segment.layers.clone()];
+        let start = layers.first().map_or(0, |layer| layer.nodes.start);
+        start..layers.last().map_or(start, |layer| layer.nodes.end)
+    }
+
+    /// Returns the layer that a node belongs to.
+    pub fn layer_of(&self, node: usize) -> usize {
+        self.layers.partition_point(|layer| layer.nodes.end <= node)
+    }
+
+    /// Returns the values that nodes read and others make, in order.
+    pub fn values_read(&self, nodes: &Range<usize>) -> Vec<usize> {
+        values::read_by(nodes, |node| &self.nodes[node].inputs)
+    }
+
+    /// Returns the values that nodes make and others read, in order; the network's output is read.
+    pub fn values_made(&self, nodes: &Range<usize>) -> Vec<usize> {
+        values::made_by(nodes, self.nodes.len(), |node| &self.nodes[node].inputs)
+    }
+
+    /// Returns how often activations change party: each value that a server segment reads from
+    /// outside and each that is read outside of it. The server keeps nothing between segments.
+    pub fn crossing_count(&self, placement: &Placement) -> usize {
+        let segments = placement.server_segments();
+        let crossings = segments.iter().map(|segment| {
+            let nodes = self.nodes_of(segment);
+            self.values_read(&nodes).len() + self.values_made(&nodes).len()
+        });
+        crossings.sum()
+    }
+
+    /// Returns the number of elements of a value.
+    pub fn element_count(&self, value: usize) -> usize {
+        match value {
+            0 => self.input.shape.iter().product(),
+            node => self.nodes[node - 1].output_count(),
+        }
+    }
+
+    /// Returns the elements of a channel of a value.
+    pub fn channel_size(&self, value: usize) -> usize {
+        match value {
+            0 => channel_size(&self.input.shape),
+            node => self.nodes[node - 1].channel_size,
+        }
+    }
+
+    /// Returns the smallest and largest value of each element over the calibration data.
+    pub fn range(&self, value: usize) -> Vec<(f32, f32)> {
+        match value.checked_sub(1).map(|index| &self.nodes[index]) {
+            None => self.input.range(),
+            Some(node) => node.operation.range_after(|| self.range(node.inputs[0])),
+        }
+    }
+
+    /// Returns the activation that made a value, max pools in between aside.
+    pub fn activation_behind(&self, value: usize) -> Option<&Activation> {
+        let node = &self.nodes[value.checked_sub(1)?];
+        match &node.operation {
+            Operation::Activation(activation) => Some(activation),
+            Operation::MaxPool(_) => self.activation_behind(node.inputs[0]),
+            Operation::Linear(_) | Operation::Add(_) => None,
+        }
+    }
+
+    /// Returns the share of all trained numbers that lie in the client's layers; `None` for a
+    /// network without any.
+    pub fn client_weight_share(&self, placement: &Placement) -> Option<f64> {
+        let count = |wanted: Option<Party>| -> usize {
+            self.layers
+                .iter()
+                .zip(placement.parties())
+                .filter(|(_, party)| wanted.is_none_or(|wanted| wanted == **party))
+                .map(|(layer, _)| layer.parameter_count)
+                .sum()
+        };
+        match count(None) {
+            0 => None,
+            total => Some(count(Some(Party::Client)) as f64 / total as f64),
+        }
+    }
+
+    /// Returns the bootstraps of one inference.
+    pub fn bootstrap_count(&self, placement: &Placement) -> usize {
+        self.layers
+            .iter()
+            .zip(placement.parties())
+            .filter(|(_, party)| **party == Party::Server)
+            .map(|(layer, _)| self.layer_bootstrap_count(layer))
+            .sum()
+    }
+
+    /// Returns the multiplications by weights of one inference.
+    pub fn multiplication_count(&self) -> usize {
+        let linear = self.nodes.iter().filter_map(|node| match &node.operation {
+            Operation::Linear(linear) => Some(linear.map.multiplication_count()),
+            _ => None,
+        });
+        linear.sum()
+    }
+
+    /// Returns the bootstraps of a layer under encryption.
+    pub fn layer_bootstrap_count(&self, layer: &Layer) -> usize {
+        let nodes = self.nodes[layer.nodes.clone()].iter();
+        nodes
+            .map(|node| node.operation.bootstrap_count(node.output_count()))
+            .sum()
+    }
+}
+
+impl Input {
+    /// Returns the real number that an element's integer stands for.
+    pub fn real(&self, element: usize, integer: u8) -> f32 {
+        (f64::from(integer) * self.scale[element] + self.offset[element]) as f32
+    }
+}
+
+impl Node {
+    /// Returns the number of output elements.
+    pub fn output_count(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+/// Returns the elements of a channel of a tensor of that shape.
+pub(super) fn channel_size(shape: &[usize]) -> usize {
+    match shape {
+        [_, height, width] => height * width,
+        _ => 1,
+    }
+}
+
+/// Cuts nodes into placeable layers.
+fn layers_of(nodes: &[Node], granularity: Granularity) -> Vec<Layer> {
+    let together = |left: &Node, right: &Node| {
+        granularity == Granularity::Block && left.block.is_some() && left.block == right.block
+    };
+    let mut start = 0;
+    nodes
+        .chunk_by(together)
+        .map(|run| {
+            let last = &run[run.len() - 1];
+            let (name, op) = match &last.block {
+                Some(block) if run.len() > 1 => (block.clone(), "block"),
+                _ => (last.name.clone(), last.op),
+            };
+            let range = start..start + run.len();
+            start = range.end;
+            Layer {
+                name,
+                op,
+                nodes: range,
+                parameter_count: run.iter().map(|node| node.parameter_count).sum(),
+                output_shape: last.shape.clone(),
+            }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::source::EMBEDDED;
+
+    #[test]
+    fn the_embedded_models_load_and_have_the_documented_layers() {
+        let layers = |index: usize| {
+            let model = Model::read(&Source::Embedded(&EMBEDDED[index])).expect("embedded");
+            let names: Vec<&str> = model.layers.iter().map(|layer| layer.op).collect();
+            (
+                names.join(" "),
+                model.test.len(),
+                model.nodes.last().map(Node::output_count),
+            )
+        };
+        assert_eq!(
+            layers(0),
+            ("conv2d relu conv2d relu dense".into(), 360, Some(10))
+        );
+        assert_eq!(layers(1), ("dense relu dense".into(), 360, Some(10)));
+        let deep = "conv2d relu average_pool conv2d relu dense relu dense";
+        assert_eq!(layers(2), (deep.into(), 360, Some(10)));
+    }
+
+    #[test]
+    fn client_weight_shares_run_from_none_to_all() {
+        let model = Model::load(Path::new("digits-mlp")).expect("embedded");
+        let share = |text: &str| model.client_weight_share(&text.parse().expect("letters"));
+        assert_eq!(share("SSS"), Some(0.0));
+        assert_eq!(share("CCC"), Some(1.0));
+        // 64·32 + 32 of 64·32 + 32 + 32·10 + 10 numbers.
+        assert_eq!(share("CSS"), Some(2080.0 / 2410.0));
+    }
+}

@@ -1,0 +1,207 @@
+//! The client: float layers, the secret key, encryption and decryption.
+//!
+//! It holds only its own layers, and of the server's segments only their interfaces.
+
+use crate::circuit::interface::{Form, Interface};
+use crate::core::error::{Error, Result};
+use crate::core::linear_map::Row;
+use crate::core::placement::{Party, Placement};
+use crate::fhe::cipher::{self, SeededCiphertexts};
+use crate::fhe::keys::{SecretKey, SeededEvaluationKey};
+use crate::fhe::pack::{PackingDecomposition, SeededPackingKey};
+use crate::fhe::parameters::ParameterSet;
+use crate::fhe::zero::public_zeros;
+use crate::model::values::Values;
+use crate::model::{Input, Model, Node};
+use crate::party::wire::{self, ZERO_BYTES};
+
+/// The party that owns the data.
+pub struct Client {
+    input: Input,
+    /// Its nodes; `None` where the server runs one.
+    nodes: Vec<Option<Node>>,
+    /// One per server segment.
+    segments: Vec<ServerSegment>,
+    keys: Vec<SecretKey>,
+}
+
+/// What the client knows of a server segment.
+struct ServerSegment {
+    interface: Interface,
+    /// Index of its secret key.
+    key: usize,
+}
+
+impl Client {
+    /// Returns the client of a placement, with a secret key for each parameter set of its server
+    /// segments.
+    pub fn new(
+        model: &Model,
+        placement: &Placement,
+        segments: Vec<(Interface, ParameterSet)>,
+    ) -> Self {
+        Self::of_nodes(model, placement).with_keys(segments)
+    }
+
+    /// Returns the client of a placement without keys.
+    pub fn of_nodes(model: &Model, placement: &Placement) -> Self {
+        let layers = model.layers.iter().zip(placement.parties());
+        let nodes = layers.flat_map(|(layer, party)| {
+            let nodes = model.nodes[layer.nodes.clone()].iter();
+            nodes.map(move |node| (*party == Party::Client).then(|| node.clone()))
+        });
+        Self {
+            input: model.input.clone(),
+            nodes: nodes.collect(),
+            segments: Vec::new(),
+            keys: Vec::new(),
+        }
+    }
+
+    /// Returns the client with a secret key for each parameter set of the server segments.
+    pub fn with_keys(self, segments: Vec<(Interface, ParameterSet)>) -> Self {
+        let mut keys: Vec<SecretKey> = Vec::new();
+        let segments = segments.into_iter().map(|(interface, parameters)| {
+            let known = keys.iter().position(|key| *key.parameters() == parameters);
+            let key = known.unwrap_or_else(|| {
+                keys.push(SecretKey::generate(parameters));
+                keys.len() - 1
+            });
+            ServerSegment { interface, key }
+        });
+        let segments = segments.collect();
+        Self {
+            segments,
+            keys,
+            ..self
+        }
+    }
+
+    /// Returns what it knows of a server segment.
+    pub fn interface(&self, segment: usize) -> &Interface {
+        &self.segments[segment].interface
+    }
+
+    /// Returns the parameters of a server segment.
+    pub fn parameters(&self, segment: usize) -> &ParameterSet {
+        self.keys[self.segments[segment].key].parameters()
+    }
+
+    /// Generates the evaluation key of one of its secret keys.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Message`] where no segment has that parameter set.
+    pub fn evaluation_key(&self, parameters: &ParameterSet) -> Result<SeededEvaluationKey> {
+        self.key(parameters).map(SecretKey::evaluation_key)
+    }
+
+    /// Generates a packing key of one of its secret keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::evaluation_key`].
+    pub fn packing_key(
+        &self,
+        parameters: &ParameterSet,
+        packing: PackingDecomposition,
+    ) -> Result<SeededPackingKey> {
+        self.key(parameters).map(|key| key.packing_key(packing))
+    }
+
+    /// Returns the message with the encryptions of zero of one of its secret keys.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::evaluation_key`].
+    pub fn public_zeros(&self, parameters: &ParameterSet) -> Result<Vec<u8>> {
+        let zeros = public_zeros(self.key(parameters)?);
+        Ok(wire::write_upload(&zeros, ZERO_BYTES))
+    }
+
+    fn key(&self, parameters: &ParameterSet) -> Result<&SecretKey> {
+        let mut keys = self.keys.iter();
+        keys.find(|key| key.parameters() == parameters)
+            .ok_or_else(|| Error::Message(format!("the client has no key for {parameters}")))
+    }
+
+    /// Returns the network's float input for an image of integers.
+    pub fn read_image(&self, image: &[u8]) -> Vec<Row<f32>> {
+        let pixels = image.iter().enumerate();
+        pixels
+            .map(|(element, &pixel)| vec![self.input.real(element, pixel)].into())
+            .collect()
+    }
+
+    /// Runs one of its nodes on the values that it reads.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the node is the server's.
+    pub fn run_node(&self, node: usize, values: &Values) -> Vec<Row<f32>> {
+        let Some(node) = &self.nodes[node] else {
+            panic!("node {node} is the server's");
+        };
+        node.operation.run_float(&values.of(&node.inputs))
+    }
+
+    /// Quantises a value for an upload of a server segment.
+    pub fn quantise(&self, segment: usize, upload: usize, value: &[Row<f32>]) -> Vec<i64> {
+        let quantisation = &self.segments[segment].interface.uploads[upload].quantisation;
+        let elements = value.iter().enumerate();
+        elements
+            .map(|(element, row)| quantisation.quantise(element, f64::from(row[0])))
+            .collect()
+    }
+
+    /// Encrypts integers for an upload of a server segment.
+    pub fn encrypt(&self, segment: usize, upload: usize, integers: &[i64]) -> SeededCiphertexts {
+        let ServerSegment { interface, key } = &self.segments[segment];
+        cipher::encrypt(
+            &self.keys[*key],
+            &interface.uploads[upload].phases(integers),
+        )
+    }
+
+    /// Decrypts a download of a server segment to integers.
+    pub fn decrypt(&self, segment: usize, download: usize, rows: &[Row<u64>]) -> Vec<i64> {
+        let ServerSegment { interface, key } = &self.segments[segment];
+        let (key, download) = (&self.keys[*key], &interface.downloads[download]);
+        match &download.form {
+            Form::Lwe => {
+                let phases = cipher::decrypt(key, rows);
+                phases
+                    .into_iter()
+                    .map(|phase| download.decode(phase))
+                    .collect()
+            }
+            Form::Glwe(ciphertexts) => {
+                let mut integers = vec![0; download.scales.len()];
+                for (row, elements) in rows.iter().zip(ciphertexts) {
+                    let coefficients: Vec<usize> =
+                        elements.iter().map(|&(_, c)| c as usize).collect();
+                    let phases = cipher::decrypt_packed(key, row, &coefficients);
+                    for (&(element, _), phase) in elements.iter().zip(phases) {
+                        integers[element as usize] = download.decode(phase);
+                    }
+                }
+                integers
+            }
+        }
+    }
+
+    /// Returns the phases of LWE ciphertexts under a segment's key, noise included.
+    pub fn decrypt_phases(&self, segment: usize, rows: &[Row<u64>]) -> Vec<u64> {
+        cipher::decrypt(&self.keys[self.segments[segment].key], rows)
+    }
+
+    /// Returns the float activation that a segment's integers stand for.
+    pub fn dequantise(&self, segment: usize, download: usize, integers: &[i64]) -> Vec<Row<f32>> {
+        let scales = &self.segments[segment].interface.downloads[download].scales;
+        integers
+            .iter()
+            .zip(scales)
+            .map(|(&integer, scale)| vec![(integer as f64 * scale) as f32].into())
+            .collect()
+    }
+}

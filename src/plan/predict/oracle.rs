@@ -1,0 +1,235 @@
+//! The solver's costs of a model's pieces, from its compiled segments and fitted unit costs.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::Counter;
+use super::fit::{Fit, Work};
+use super::work::{Done, Figure, count};
+use crate::choose::scenario::{Measured, Scenario};
+use crate::choose::solver::{Cost, Oracle, Segment};
+use crate::circuit::compile::compile_placement;
+use crate::circuit::program::{Program, key_parameters};
+use crate::core::error::{Error, Result};
+use crate::core::placement::{Party, Placement};
+use crate::fhe::parameters::ParameterSet;
+use crate::plan::memory_need::key_bytes_at_rest;
+use crate::record::exposure::closed::solved_share;
+
+/// Prices pieces when they are asked for: each run of layers is compiled once, alone, and gets the
+/// parameter set that suits it alone.
+///
+/// A placement whose segments share one set for the sake of its key takes a few percent more for its
+/// look-ups, by the rule of that choice, and less memory. Client layers are priced as in a process
+/// that encrypts nothing, segments by whether they need an evaluation key.
+pub struct FittedOracle<'a> {
+    counter: &'a Counter<'a>,
+    fit: &'a Fit,
+    scenario: &'a Scenario,
+    /// At the client, by layer.
+    clients: Vec<Cost>,
+    fixed: Cost,
+    segments: RefCell<BTreeMap<(usize, usize), Option<Segment>>>,
+    sets: RefCell<Vec<ParameterSet>>,
+}
+
+impl<'a> FittedOracle<'a> {
+    /// Returns the oracle of a model in a scenario.
+    pub fn new(counter: &'a Counter<'a>, fit: &'a Fit, scenario: &'a Scenario) -> Self {
+        let mut oracle = Self {
+            counter,
+            fit,
+            scenario,
+            clients: Vec::new(),
+            fixed: Cost::default(),
+            segments: RefCell::default(),
+            sets: RefCell::default(),
+        };
+        oracle.price_client();
+        oracle
+    }
+
+    /// Prices each client layer as what everything at the client takes with it and without it.
+    fn price_client(&mut self) {
+        let model = self.counter.model;
+        let layers = model.layer_count();
+        let of = |placement: &Placement| self.count(placement, &[]);
+        let nothing = of(&Placement::uniform(Party::Server, layers));
+        let compute = |done: &Done| self.seconds(done, |figure| *figure == Figure::ClientCompute);
+        let fixed_s = self.seconds(&nothing, |figure| !is_memory(figure));
+        let begin_s = compute(&nothing);
+        let memory = self.figure(&nothing, Figure::ClientMemory);
+        let clients = (0..layers).map(|layer| {
+            let mut parties = vec![Party::Server; layers];
+            parties[layer] = Party::Client;
+            let placement = Placement::of(parties);
+            let done = of(&placement);
+            Cost {
+                exposure: model.client_weight_share(&placement).unwrap_or(0.0),
+                client_memory: self.figure(&done, Figure::ClientMemory),
+                ..self.priced_client(compute(&done) - begin_s)
+            }
+        });
+        let clients = clients.collect();
+        self.fixed = Cost {
+            client_memory: memory,
+            ..self.priced_client(fixed_s)
+        };
+        self.clients = clients;
+    }
+
+    fn priced_client(&self, seconds: f64) -> Cost {
+        let client_compute_s = seconds.max(0.0);
+        self.priced(&Measured {
+            online_s: client_compute_s,
+            client_compute_s,
+            ..Measured::default()
+        })
+    }
+
+    fn count(&self, placement: &Placement, programs: &[Arc<Program>]) -> Done {
+        let Counter {
+            model,
+            cost,
+            threads,
+            ..
+        } = self.counter;
+        count(model, placement, programs, cost, *threads)
+    }
+
+    fn seconds(&self, done: &Done, counts: impl Fn(&Figure) -> bool) -> f64 {
+        let work = done.work.iter().filter(|(figure, _)| counts(figure));
+        work.map(|(_, work): (_, &Work)| self.fit.predict(work))
+            .sum()
+    }
+
+    fn figure(&self, done: &Done, figure: Figure) -> f64 {
+        done.work
+            .get(&figure)
+            .map_or(0.0, |work| self.fit.predict(work))
+    }
+
+    fn priced(&self, measured: &Measured) -> Cost {
+        let modelled = self.scenario.of(measured);
+        Cost {
+            time_s: modelled.time_s,
+            bytes: modelled.bytes,
+            money: modelled.money_per_1000,
+            ..Cost::default()
+        }
+    }
+
+    /// Returns the segment of a run of layers, compiled alone.
+    fn compile(&self, layers: Range<usize>) -> Result<Option<Segment>> {
+        let Counter { model, target, .. } = self.counter;
+        let parties = (0..model.layer_count()).map(|layer| match layers.contains(&layer) {
+            true => Party::Server,
+            false => Party::Client,
+        });
+        let placement = Placement::of(parties.collect());
+        let programs = match compile_placement(model, &placement, target) {
+            Ok(programs) => programs,
+            Err(Error::Parameters(_)) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let done = self.count(&placement, &programs);
+        let of = |figure: Figure| self.figure(&done, figure);
+        let online_s = self.seconds(&done, |figure| {
+            !is_memory(figure)
+                && !matches!(
+                    figure,
+                    Figure::ClientCompute
+                        | Figure::Between
+                        | Figure::KeyGeneration
+                        | Figure::KeyTransfer
+                )
+        });
+        let sets = key_parameters(&programs);
+        let at_rest: usize = sets.iter().map(key_bytes_at_rest).sum();
+        let keys = sets.into_iter().map(|set| {
+            let mut known = self.sets.borrow_mut();
+            let found = known.iter().position(|other| *other == set);
+            found.unwrap_or_else(|| {
+                known.push(set);
+                known.len() - 1
+            })
+        });
+        let segment = placement.server_segments();
+        let solved = segment
+            .iter()
+            .map(|segment| solved_share(model, segment, target.ending));
+        let cost = Cost {
+            exposure: solved.sum(),
+            client_memory: of(Figure::ClientMemory),
+            server_memory: (of(Figure::ServerMemory) - at_rest as f64).max(0.0),
+            ..self.priced(&Measured {
+                online_s,
+                encrypt_s: of(Figure::Encrypt),
+                decrypt_s: of(Figure::Decrypt),
+                serialise_s: of(Figure::Serialise),
+                deserialise_s: of(Figure::Deserialise),
+                upload_bytes: done.upload_bytes,
+                download_bytes: done.download_bytes,
+                // Packing keys depend on the segment's answers: each is paid for with its segment.
+                evaluation_key_bytes: done.evaluation_key_bytes
+                    - sets_bytes(&key_parameters(&programs)),
+                rounds: 1,
+                ..Measured::default()
+            })
+        };
+        Ok(Some(Segment {
+            cost,
+            keys: keys.collect(),
+        }))
+    }
+}
+
+fn sets_bytes(sets: &[ParameterSet]) -> u64 {
+    sets.iter().map(ParameterSet::evaluation_key_bytes).sum()
+}
+
+fn is_memory(figure: &Figure) -> bool {
+    matches!(figure, Figure::ClientMemory | Figure::ServerMemory)
+}
+
+impl Oracle for FittedOracle<'_> {
+    fn layer_count(&self) -> usize {
+        self.counter.model.layer_count()
+    }
+
+    fn fixed(&self) -> Cost {
+        self.fixed
+    }
+
+    fn client(&self, layer: usize) -> Cost {
+        self.clients[layer]
+    }
+
+    fn server(&self, layers: Range<usize>) -> Result<Option<Segment>> {
+        let ends = (layers.start, layers.end);
+        if let Some(segment) = self.segments.borrow().get(&ends) {
+            return Ok(segment.clone());
+        }
+        let segment = self.compile(layers)?;
+        self.segments.borrow_mut().insert(ends, segment.clone());
+        Ok(segment)
+    }
+
+    fn key(&self, key: usize) -> Cost {
+        let parameters = self.sets.borrow()[key];
+        let mut made = Work::default();
+        let mut moved = Work::default();
+        let bytes = super::work::add_key(&mut made, &mut moved, &parameters);
+        Cost {
+            key_memory: key_bytes_at_rest(&parameters) as f64,
+            ..self.priced(&Measured {
+                key_generation_s: self.fit.predict(&made),
+                key_transfer_s: self.fit.predict(&moved),
+                evaluation_key_bytes: bytes,
+                ..Measured::default()
+            })
+        }
+    }
+}

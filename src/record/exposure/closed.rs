@@ -1,0 +1,167 @@
+//! What of a split's exposure follows from its layers alone, whether it was run or not: what the client
+//! is handed, and the segments that any client can solve.
+
+use crate::core::placement::{Party, Placement, Segment};
+use crate::model::ending::Ending;
+use crate::model::layer::Operation;
+use crate::model::{Layer, Model, Node};
+
+/// What closed forms say of a split.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Closed {
+    /// The share of all weights that the client ends up with, at least.
+    pub least: f64,
+    /// Whether that is all of it: no segment with weights is left that attacks would have to tell of.
+    pub is_all: bool,
+}
+
+impl Closed {
+    /// Returns what closed forms say of a placement whose server segments end that way; `None` of a
+    /// network without weights.
+    pub fn of(model: &Model, placement: &Placement, ending: Ending) -> Option<Self> {
+        let handed_over = model.client_weight_share(placement)?;
+        let segments = placement.server_segments();
+        let is_weighty = |segment: &&Segment| {
+            let mut layers = model.layers[segment.layers.clone()].iter();
+            layers.any(|layer| layer.parameter_count > 0)
+        };
+        let mut weighty = segments.iter().filter(is_weighty);
+        let is_all = weighty.all(|segment| is_solvable(model, segment, ending));
+        let solved = segments
+            .iter()
+            .map(|segment| solved_share(model, segment, ending));
+        let solved: f64 = solved.sum();
+        Some(Self {
+            // Everything is exactly one, however its parts round.
+            least: if is_all { 1.0 } else { handed_over + solved },
+            is_all,
+        })
+    }
+}
+
+/// Returns the share of all weights that closed forms solve in a server segment that ends that way.
+pub fn solved_share(model: &Model, segment: &Segment, ending: Ending) -> f64 {
+    let count = |layers: &[Layer]| -> usize { layers.iter().map(|l| l.parameter_count).sum() };
+    match is_solvable(model, segment, ending) {
+        true => {
+            let solved = count(&model.layers[segment.layers.clone()]);
+            solved as f64 / count(&model.layers).max(1) as f64
+        }
+        false => 0.0,
+    }
+}
+
+/// Returns whether a few chosen inputs solve a segment: it is linear, or one linear layer behind one
+/// activation of what is uploaded, and nothing is looked up before its answers leave. Of these
+/// [`super::queries::Kind::is_solvable`] is true too; of several linear layers behind an activation it
+/// may be, where their map is not too large to find.
+fn is_solvable(model: &Model, segment: &Segment, ending: Ending) -> bool {
+    let nodes = model.nodes_of(segment);
+    let made = model.values_made(&nodes);
+    if made
+        .iter()
+        .any(|&value| ending.added(model, value).is_some())
+    {
+        return false;
+    }
+    let is_linear = |node: usize| {
+        let operation = &model.nodes[node].operation;
+        matches!(operation, Operation::Linear(_) | Operation::Add(_))
+    };
+    let first = nodes.start;
+    let mut rest = first + 1..nodes.end;
+    if is_linear(first) {
+        return rest.all(is_linear);
+    }
+    let leads = matches!(model.nodes[first].operation, Operation::Activation(_));
+    // What is uploaded passes through the activation and nowhere else.
+    let uploads = model.values_read(&nodes);
+    let passes_by = |node: usize| model.nodes[node].inputs.iter().any(|v| uploads.contains(v));
+    let leaves = made.contains(&(first + 1));
+    let is_one_map =
+        rest.len() == 1 && matches!(model.nodes[rest.start].operation, Operation::Linear(_));
+    leads && uploads.len() == 1 && !leaves && is_one_map && !passes_by(rest.start)
+}
+
+/// Returns the share of all bits of trained numbers that lie in the client's layers; `None` for a
+/// network without any.
+pub fn client_bits_share(model: &Model, placement: &Placement) -> Option<f64> {
+    let bits = |party: Option<Party>| -> usize {
+        let layers = model.layers.iter().zip(placement.parties());
+        let layers = layers.filter(|(_, of)| party.is_none_or(|party| party == **of));
+        let nodes = layers.flat_map(|(layer, _)| &model.nodes[layer.nodes.clone()]);
+        nodes.map(trained_bits).sum()
+    };
+    match bits(None) {
+        0 => None,
+        total => Some(bits(Some(Party::Client)) as f64 / total as f64),
+    }
+}
+
+/// Returns the bits of a node's trained numbers, all of the size of its integer weights.
+pub fn trained_bits(node: &Node) -> usize {
+    match &node.operation {
+        Operation::Linear(linear) => node.parameter_count * linear.weight_bits as usize,
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::compile::{Target, compile_placement};
+    use crate::model::protection::Protection;
+    use crate::record::segment_exposure::Queries;
+    use std::path::Path;
+
+    #[test]
+    fn closed_forms_are_those_of_the_programs() {
+        for name in ["digits-mlp", "digits-cnn"] {
+            let model = Model::load(Path::new(name)).expect("embedded");
+            for protect in [Protection::None, Protection::Bootstrap] {
+                let ending = Ending {
+                    protect,
+                    ..Ending::default()
+                };
+                let target = Target {
+                    ending,
+                    ..Target::usual()
+                };
+                for placement in Placement::all(model.layer_count()) {
+                    let programs = compile_placement(&model, &placement, &target);
+                    let programs = programs.expect("parameters serve");
+                    let segments = placement.server_segments();
+                    for (segment, program) in segments.iter().zip(&programs) {
+                        let kind = Queries::of(&model, program).kind;
+                        let solvable = is_solvable(&model, segment, ending);
+                        assert_eq!(solvable, kind.is_solvable(), "{name} {placement} {kind:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn linear_segments_count_whole_and_others_not_at_all() {
+        let model = Model::load(Path::new("digits-cnn")).expect("embedded");
+        let closed = |text: &str| {
+            let placement = text.parse().expect("letters");
+            Closed::of(&model, &placement, Ending::default()).expect("weights")
+        };
+        let handed_over = |text: &str| {
+            let placement: Placement = text.parse().expect("letters");
+            model.client_weight_share(&placement).expect("weights")
+        };
+        for text in ["CCCCC", "CCCCS", "SCSCS", "CCCSS"] {
+            let all = Closed {
+                least: 1.0,
+                is_all: true,
+            };
+            assert_eq!(closed(text), all, "{text}");
+        }
+        // conv1 is solved beside the dense layer that is handed over; relu1 and conv2 with relu2 are not.
+        let open = closed("SCSSC");
+        assert!(!open.is_all && open.least > handed_over("SCSSC"));
+        assert_eq!(closed("SSSSS").least, 0.0);
+    }
+}

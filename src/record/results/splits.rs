@@ -1,0 +1,59 @@
+//! The split table of a results folder, which a person may have edited, read and checked.
+
+use std::path::Path;
+
+use super::{SPLITS, read_table};
+use crate::core::error::{Error, Result};
+use crate::record::row::SplitRow;
+
+/// Reads the splits of a results folder.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] that names the table, and column and split where a figure cannot be.
+pub fn read_splits(folder: &Path) -> Result<Vec<SplitRow>> {
+    let rows: Vec<SplitRow> = read_table(folder, SPLITS)?;
+    for row in &rows {
+        check(row).map_err(|(column, reason)| {
+            let table = folder.join(SPLITS);
+            let place = format!("{}: {column} of {}", table.display(), row.placement);
+            Error::invalid(place, reason)
+        })?;
+    }
+    Ok(rows)
+}
+
+/// Checks that times are such as an axis can show, and that shares are shares.
+fn check(row: &SplitRow) -> std::result::Result<(), (&'static str, String)> {
+    let plausible = |seconds: f64| seconds == 0.0 || (1e-12..=1e12).contains(&seconds);
+    let times = [
+        ("online_s_median", row.online_s_median),
+        ("client_compute_s_median", row.client_compute_s_median),
+        ("encrypt_s_median", row.encrypt_s_median),
+        ("serialise_s_median", row.serialise_s_median),
+        ("server_compute_s_median", row.server_compute_s_median),
+        ("deserialise_s_median", row.deserialise_s_median),
+        ("decrypt_s_median", row.decrypt_s_median),
+        ("key_generation_s", row.key_generation_s),
+        ("key_transfer_s", row.key_transfer_s),
+    ];
+    for (column, seconds) in times {
+        if let Some(seconds) = seconds.filter(|seconds| !plausible(*seconds)) {
+            let reason = format!("{seconds} s is no time between 10^-12 s and 10^12 s");
+            return Err((column, reason));
+        }
+    }
+    let shares = [
+        ("client_weight_share", row.client_weight_share),
+        ("exposed_weight_share", row.exposed_weight_share),
+        ("exposed_weight_share_least", row.exposed_weight_share_least),
+        ("simulated_accuracy", row.simulated_accuracy),
+        ("noiseless_accuracy", row.noiseless_accuracy),
+    ];
+    for (column, share) in shares {
+        if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
+            return Err((column, format!("{share} is no share from 0 to 1")));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,306 @@
+//! Tables for papers: splits of a results folder as LaTeX, Markdown or CSV, with units in the
+//! header and figures of three digits.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use serde_json::Value;
+
+use crate::choose::standing::{self, Standing, is_ok, standings};
+use crate::core::error::{Error, Result};
+use crate::core::statistics::median;
+use crate::core::units;
+use crate::record::columns::{self, Column, Kind};
+use crate::record::exposure;
+use crate::record::provenance::{Provenance, read_environment};
+use crate::record::results::read_splits;
+use crate::record::row::SplitRow;
+
+mod markup;
+
+/// The columns that decide between splits.
+const DEFAULT_COLUMNS: [&str; 10] = [
+    "placement",
+    "online_s_median",
+    "client_peak_rss_bytes",
+    "server_peak_rss_bytes",
+    "upload_bytes",
+    "download_bytes",
+    "evaluation_key_bytes",
+    "rounds",
+    "exposure",
+    "simulated_accuracy",
+];
+
+/// How a table is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    Latex,
+    Markdown,
+    Csv,
+}
+
+/// What to write.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub folder: PathBuf,
+    pub format: Format,
+    /// Names as in `splits.csv`, and `exposure`; none for the columns that decide.
+    pub columns: Vec<String>,
+    /// Whether only splits that no other beats.
+    pub front: bool,
+}
+
+/// A table as text, not yet in any markup.
+#[derive(Debug, Clone, PartialEq)]
+struct Table {
+    caption: String,
+    header: Vec<String>,
+    /// Whether a column's figures stand flush right.
+    is_figures: Vec<bool>,
+    /// Empty cells are unknown.
+    rows: Vec<Vec<String>>,
+}
+
+/// Returns the table of a results folder.
+///
+/// # Errors
+///
+/// [`Error::Usage`] for columns that are none and for a front without splits; what reading gives.
+pub fn export(request: &Request) -> Result<String> {
+    let rows = read_splits(&request.folder)?;
+    let shown = chosen_rows(&rows, request.front)?;
+    let columns = chosen_columns(&request.columns, &shown)?;
+    let provenance = Provenance::of(&read_environment(&request.folder)?);
+    let mut table = Table::of(&shown, &columns);
+    table.caption = caption(&rows, &shown, request.front, &provenance);
+    match request.format {
+        Format::Latex => Ok(markup::latex(&table)),
+        Format::Markdown => Ok(markup::markdown(&table)),
+        Format::Csv => markup::csv(&table),
+    }
+}
+
+/// Returns the named columns, or those that decide; then the status comes with them where one is
+/// not `ok`, and what is unknown of every split stays out.
+fn chosen_columns(names: &[String], rows: &[&SplitRow]) -> Result<Vec<Column>> {
+    if !names.is_empty() {
+        return columns::named(names);
+    }
+    let mut names = DEFAULT_COLUMNS.map(str::to_owned).to_vec();
+    if rows.iter().any(|row| !is_ok(row)) {
+        names.insert(1, "status".into());
+    }
+    let mut columns = columns::named(&names)?;
+    columns.retain(|column| {
+        let alone = std::slice::from_ref(column);
+        let is_known = |row: &&SplitRow| {
+            columns::cells(row, alone) != [Value::Null] || least_exposure(row, column).is_some()
+        };
+        rows.iter().any(is_known)
+    });
+    Ok(columns)
+}
+
+/// Returns the rows to show, the fastest first and those without a time last.
+fn chosen_rows(rows: &[SplitRow], front: bool) -> Result<Vec<&SplitRow>> {
+    let standings = standings(rows);
+    let shown = rows.iter().zip(&standings);
+    let shown = shown.filter(|(_, standing)| !front || **standing == Standing::Front);
+    let mut shown: Vec<&SplitRow> = shown.map(|(row, _)| row).collect();
+    if front && shown.is_empty() {
+        let reason = match rows.iter().any(is_ok) {
+            true => {
+                "--front: every split that was measured is known to give the whole model away, so that none is on it"
+            }
+            false => "--front: no split ran to the end with right answers, so that none is on it",
+        };
+        return Err(Error::Usage(reason.into()));
+    }
+    let online = |row: &SplitRow| row.online_s_median.unwrap_or(f64::INFINITY);
+    shown.sort_by(|left, right| online(left).total_cmp(&online(right)));
+    Ok(shown)
+}
+
+/// Says what the table holds, how often it was measured, on what and by which build.
+fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Provenance) -> String {
+    let model = rows.first().map_or("no network", |row| row.model.as_str());
+    let what = match front {
+        true => format!(
+            "{model}: the {} of {} splits on the front in {}",
+            shown.len(),
+            rows.len(),
+            units::listed(&standing::criteria(rows))
+        ),
+        false => format!("{model}: {} splits", rows.len()),
+    };
+    let samples = || shown.iter().filter_map(|row| row.online_s_n);
+    let n = match (samples().min(), samples().max()) {
+        (Some(least), Some(most)) if least == most => format!("; medians, n = {least}"),
+        (Some(least), Some(most)) => format!("; medians, n = {least} to {most}"),
+        _ => String::new(),
+    };
+    let sources = [&provenance.machines, &provenance.builds];
+    let sources = sources.map(|words| words.join("; ")).into_iter();
+    let sources: String = sources
+        .filter(|words| !words.is_empty())
+        .map(|words| format!("; {words}"))
+        .collect();
+    format!("{what}{n}{sources}.")
+}
+
+impl Table {
+    /// Returns all that the table says.
+    fn texts(&self) -> impl Iterator<Item = &String> {
+        let cells = self.header.iter().chain(self.rows.iter().flatten());
+        cells.chain([&self.caption])
+    }
+
+    fn of(rows: &[&SplitRow], columns: &[Column]) -> Self {
+        let cells: Vec<Vec<Value>> = rows
+            .iter()
+            .map(|row| columns::cells(row, columns))
+            .collect();
+        let units: Vec<Unit> = columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| Unit::of(column.kind, cells.iter().map(|row| &row[at])))
+            .collect();
+        let text = |(row, cells): (&&SplitRow, &Vec<Value>)| {
+            let cells = cells.iter().zip(&units).zip(columns);
+            let texts = cells.map(|((cell, unit), column)| match least_exposure(row, column) {
+                Some(least) => format!("≥ {}, unknown", unit.text(&least.into())),
+                None => unit.text(cell),
+            });
+            texts.collect()
+        };
+        Self {
+            caption: String::new(),
+            header: columns
+                .iter()
+                .zip(&units)
+                .map(|(column, unit)| unit.title(&column.title))
+                .collect(),
+            is_figures: columns
+                .iter()
+                .map(|column| column.kind != Kind::Text)
+                .collect(),
+            rows: rows.iter().zip(&cells).map(text).collect(),
+        }
+    }
+}
+
+/// Returns what an exposure that is not known is at least; none in other columns.
+fn least_exposure(row: &SplitRow, column: &Column) -> Option<f64> {
+    let is_unknown = column.name == columns::EXPOSURE && exposure::share(row).is_none();
+    exposure::least_share(row).filter(|_| is_unknown)
+}
+
+/// What the figures of a column are told in.
+struct Unit {
+    kind: Kind,
+    /// Seconds or bytes in one.
+    size: f64,
+    name: &'static str,
+}
+
+impl Unit {
+    /// Returns the unit that suits the figure in the middle of a column.
+    fn of<'a>(kind: Kind, cells: impl Iterator<Item = &'a Value>) -> Self {
+        let figures = cells
+            .filter_map(Value::as_f64)
+            .filter(|figure| *figure != 0.0);
+        let middle = median(figures).unwrap_or(0.0);
+        let (size, name) = match kind {
+            Kind::Time => units::time_unit(middle),
+            Kind::Bytes => units::byte_unit(middle),
+            Kind::Share => (0.01, "%"),
+            Kind::Log2 => (1.0, "log2"),
+            Kind::Number | Kind::Text => (1.0, ""),
+        };
+        Self { kind, size, name }
+    }
+
+    fn title(&self, title: &str) -> String {
+        match self.name {
+            "" => title.to_owned(),
+            name => format!("{title} ({name})"),
+        }
+    }
+
+    /// Returns a cell's text; empty where it is unknown.
+    fn text(&self, cell: &Value) -> String {
+        match (cell, cell.as_f64(), self.kind) {
+            (Value::Null, ..) => String::new(),
+            (_, Some(figure), Kind::Share) => units::decimal(figure / self.size, 1),
+            (_, Some(figure), Kind::Log2) => units::decimal(figure, 1),
+            (_, Some(figure), Kind::Time | Kind::Bytes) => units::significant(figure / self.size),
+            (_, Some(figure), _) if figure.fract() != 0.0 => units::significant(figure),
+            (Value::String(text), ..) => text.clone(),
+            (other, ..) => other.to_string(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::results;
+    use crate::report::fixture::contents;
+
+    /// A folder of eight splits, one of which failed.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        let contents = contents(3);
+        let tables = results::Tables {
+            splits: contents.splits,
+            layers: contents.layers,
+            ..results::Tables::default()
+        };
+        tables.write(folder.path()).unwrap();
+        let path = folder.path().join(results::ENVIRONMENT);
+        results::write_json(&path, &contents.environment).unwrap();
+        folder
+    }
+
+    fn table(format: Format, columns: &[&str], front: bool) -> Result<String> {
+        let folder = folder();
+        export(&Request {
+            folder: folder.path().into(),
+            format,
+            columns: columns.iter().map(|name| (*name).to_owned()).collect(),
+            front,
+        })
+    }
+
+    #[test]
+    fn a_table_for_latex() {
+        insta::assert_snapshot!(table(Format::Latex, &[], false).unwrap());
+    }
+
+    #[test]
+    fn a_table_in_markdown() {
+        insta::assert_snapshot!(table(Format::Markdown, &[], true).unwrap());
+    }
+
+    #[test]
+    fn a_table_as_csv_of_chosen_columns() {
+        let columns = ["placement", "exposure", "log2_p_fail", "host", "reason"];
+        insta::assert_snapshot!(table(Format::Csv, &columns, false).unwrap());
+    }
+
+    #[test]
+    fn what_cannot_be_written_is_refused() {
+        let error = table(Format::Csv, &["speed"], false).unwrap_err();
+        assert!(matches!(error, Error::Usage(_)), "{error}");
+        let empty = tempfile::tempdir().unwrap();
+        let error = export(&Request {
+            folder: empty.path().into(),
+            format: Format::Csv,
+            columns: Vec::new(),
+            front: false,
+        });
+        assert!(error.unwrap_err().to_string().contains("splits.csv"));
+        assert!(chosen_rows(&[SplitRow::default()], true).is_err());
+    }
+}
