@@ -12,6 +12,7 @@ pub mod progress;
 mod report;
 mod scenario;
 mod sweep;
+mod words;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -20,7 +21,7 @@ use std::sync::atomic::Ordering;
 
 use calibrate::CalibrateArguments;
 use choose::ChooseArguments;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use compare::CompareArguments;
 use export::ExportArguments;
 use import::ImportArguments;
@@ -98,22 +99,7 @@ enum Command {
     Worker,
     /// Run one party of one inference, for its memory
     #[command(hide = true)]
-    Role { party: Role },
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
-enum Role {
-    Client,
-    Server,
-}
-
-impl From<Role> for Party {
-    fn from(role: Role) -> Self {
-        match role {
-            Role::Client => Self::Client,
-            Role::Server => Self::Server,
-        }
-    }
+    Role { party: Party },
 }
 
 #[derive(Debug, Args)]
@@ -226,7 +212,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Report(arguments) => report::run(&arguments),
         Command::Export(arguments) => export::run(arguments),
         Command::Worker => worker::run(),
-        Command::Role { party } => role::run(party.into()),
+        Command::Role { party } => role::run(party),
     }
 }
 

@@ -1,9 +1,7 @@
 //! What a choice among splits can make small.
 
-use clap::ValueEnum;
-
 /// What to make small.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Objective {
     /// Seconds of an inference in the scenario.
     Time,

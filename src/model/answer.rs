@@ -1,11 +1,10 @@
 //! What the network's last server segment returns: its logits, or only which is the largest.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// What the client gets where the server runs the last layer. Where the client runs it, it has the
 /// logits anyway.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Answer {
     /// The output of the last layer.

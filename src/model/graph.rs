@@ -6,7 +6,6 @@
 use std::ops::Range;
 use std::path::Path;
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 use super::build::{self, Builder};
@@ -100,7 +99,7 @@ pub struct Layer {
 }
 
 /// What a placeable layer is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Granularity {
     /// A residual block, or an operation outside of one.

@@ -1,10 +1,9 @@
 //! What a server segment does to its answers so that they tell less about its weights.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// How answers are protected from a client that solves for the weights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Protection {
     /// Answers travel as the last layer leaves them.

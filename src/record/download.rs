@@ -1,10 +1,9 @@
 //! How answers travel.
 
-use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 /// How answers travel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Download {
     /// As the last layer leaves them: no further key, no further time, no further noise.

@@ -3,7 +3,6 @@
 
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use serde_json::Value;
 
 use crate::choose::standing::{self, Standing, is_ok, standings};
@@ -33,7 +32,7 @@ const DEFAULT_COLUMNS: [&str; 10] = [
 ];
 
 /// How a table is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     Latex,
     Markdown,

@@ -1,7 +1,6 @@
 //! What calibration images tell of a float network: the range and mean of each channel in front of
 //! activations, and how activations are distributed.
 
-use clap::ValueEnum;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +12,7 @@ use crate::model::quantise::QuantParams;
 use crate::model::values::{Values, Wiring};
 
 /// How the range of a quantised activation is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RangeMethod {
     /// The range with the least mean squared error (Banner et al., NeurIPS 2019, and others).
