@@ -16,7 +16,7 @@ use rand_chacha::ChaCha8Rng;
 use splitbench::import::onnx::schema::{
     AttributeProto, GraphProto, ModelProto, StringStringEntry, attribute_type,
 };
-use splitbench::import::onnx::{read, read_bytes};
+use splitbench::import::{read_network, read_network_bytes};
 
 use models::{hostile_models, model, node, valid, with};
 
@@ -29,7 +29,7 @@ const CORPUS_BYTES: usize = 2048;
 /// Returns the refusal of a file, checked to be one line that names the file, and prompt.
 fn refusal(bytes: &[u8]) -> Option<String> {
     let start = Instant::now();
-    let result = read_bytes(bytes, "some/file.onnx");
+    let result = read_network_bytes(bytes, "some/file.onnx");
     assert!(start.elapsed() < LONGEST, "took {:?}", start.elapsed());
     let text = result.err()?.to_string();
     assert!(text.starts_with("some/file.onnx: "), "{text}");
@@ -175,7 +175,7 @@ fn external_numbers_come_only_from_the_folder_of_the_model() {
     let path = folder.join("m.onnx");
     let try_location = |location: &str| {
         fs::write(&path, external(location).encode_to_vec()).unwrap();
-        read(&path).map_err(|error| error.to_string())
+        read_network(&path).map_err(|error| error.to_string())
     };
     for location in ["w.bin", "deep/w.bin", "./w.bin"] {
         assert!(try_location(location).is_ok(), "{location}");
@@ -208,8 +208,8 @@ fn external_numbers_come_only_from_the_folder_of_the_model() {
 #[test]
 fn folders_and_missing_files_are_refused() {
     let folder = tempfile::tempdir().unwrap();
-    assert!(read(folder.path()).is_err());
-    assert!(read(&folder.path().join("missing.onnx")).is_err());
+    assert!(read_network(folder.path()).is_err());
+    assert!(read_network(&folder.path().join("missing.onnx")).is_err());
 }
 
 /// Returns the files of the fuzzer's corpus.
