@@ -3,8 +3,9 @@
 //! Source: <https://www.cs.toronto.edu/~kriz/cifar.html>. The format has no magic bytes: a file is
 //! taken for it where its length is a multiple of the record and its first labels are classes.
 
+use super::image_set::{ImageSet, Pixels, numbers};
+use super::shape::{Fits, check_label_count};
 use super::source::Source;
-use super::{Fits, ImageSet, Pixels, check_label_count, numbers};
 use crate::core::error::{Error, Result};
 
 /// Channels, rows and columns of an image.

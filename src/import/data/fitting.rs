@@ -2,34 +2,15 @@
 //! and an offset per channel of an image or per element of a vector.
 
 use super::classes::class_indices;
+use super::fitted_set::FittedSet;
 use super::grid::{Grid, Groups, grids};
+use super::image_set::{ImageSet, Pixels};
 use super::preprocessing::{Layout, Preprocessing};
 use super::rounding::{check_grids, round};
+use super::shape::element_count;
 use super::unlike::check_units;
-use super::{ImageSet, Pixels, element_count};
 use crate::core::error::{Error, Result};
 use crate::machine::file;
-
-/// Images as the integers `0..=255` that the client starts from, with
-/// `real = scale * integer + offset`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct FittedSet {
-    /// `count * elements` values, each image channels first.
-    pub images: Vec<u8>,
-    /// The number of images.
-    pub count: usize,
-    /// One per channel of an input `[channels, height, width]`, one per element of an input
-    /// `[elements]`, one for other inputs; positive.
-    pub scale: Vec<f64>,
-    /// As many as scales.
-    pub offset: Vec<f64>,
-    /// What the integers are rounded from, where they are; ordered as `images`.
-    pub reals: Option<Vec<f32>>,
-    /// One class per image, counted from 0 in the order of the network's outputs.
-    pub labels: Option<Vec<u32>>,
-    /// What the user should know, one sentence each: how far floats were rounded.
-    pub notes: Vec<String>,
-}
 
 /// Fits images to a network's input `[channels, height, width]`, `[height, width]` or
 /// `[elements]`, and their labels to its `classes`: the number of each, in the order of the

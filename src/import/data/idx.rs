@@ -3,10 +3,9 @@
 //! Source: <http://yann.lecun.com/exdb/mnist/>. The header is two zero bytes, the element type,
 //! the number of axes, and the sizes of the axes as 32-bit numbers.
 
+use super::image_set::{ImageSet, Pixels, numbers};
+use super::shape::{Fits, check_images_shape, check_labels_shape, element_count};
 use super::source::Source;
-use super::{
-    Fits, ImageSet, Pixels, check_images_shape, check_labels_shape, element_count, numbers,
-};
 use crate::core::error::{Error, Result};
 
 /// The code of unsigned bytes.

@@ -3,7 +3,7 @@
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
-use super::check_label_count;
+use super::shape::check_label_count;
 use super::source::Source;
 use crate::core::error::{Error, Result};
 use crate::core::foreign::quoted;

@@ -4,8 +4,9 @@
 //! is a Python dictionary; only its three keys are looked for, so no nesting can exhaust the
 //! stack.
 
+use super::image_set::{ImageSet, Pixels};
+use super::shape::{Fits, check_images_shape, check_labels_shape, element_count};
 use super::source::Source;
-use super::{Fits, ImageSet, Pixels, check_images_shape, check_labels_shape, element_count};
 use crate::core::error::{Error, Result};
 use crate::core::foreign::quoted;
 use crate::machine::file;
@@ -164,15 +165,12 @@ impl Header {
         let integers = elements.map(|element| self.integer(element));
         let is_image = self.shape.len() > 2;
         let is_byte = |integer| u8::try_from(integer).is_ok();
-        match is_image && integers.clone().all(is_byte) {
-            true => {
-                let pixels = integers.map(|integer| integer as u8);
-                Ok(Pixels::Integer(file::collected(place, pixels)?))
-            }
-            false => {
-                let reals = integers.map(|integer| integer as f32);
-                Ok(Pixels::Real(file::collected(place, reals)?))
-            }
+        if is_image && integers.clone().all(is_byte) {
+            let pixels = integers.map(|integer| integer as u8);
+            Ok(Pixels::Integer(file::collected(place, pixels)?))
+        } else {
+            let reals = integers.map(|integer| integer as f32);
+            Ok(Pixels::Real(file::collected(place, reals)?))
         }
     }
 

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use zip::ZipArchive;
 
+use super::image_set::ImageSet;
+use super::npy;
+use super::shape::Fits;
 use super::source::Source;
-use super::{Fits, ImageSet, Part, npy};
 use crate::core::error::{Error, Result};
 use crate::core::foreign::quoted;
 use crate::machine::file::Regular;
@@ -36,6 +38,13 @@ const PARTS: [(&str, Option<Part>); 8] = [
 ];
 /// No archive of images has more members.
 const MAX_MEMBERS: usize = 1000;
+
+/// Which part of an archive that holds several is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    Training,
+    Test,
+}
 
 /// What the name of an array says of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,10 +157,9 @@ impl Archive {
             let name = name.ok()?;
             Some(name.strip_suffix(".npy")?.to_string())
         });
-        let names = names.collect();
         Ok(Self {
             place,
-            names,
+            names: names.collect(),
             stored,
             zip,
         })
@@ -245,8 +253,13 @@ impl Archive {
     /// Returns the error of an archive in which an array was not found.
     fn refuse(&self, reason: &str) -> Error {
         const SHOWN: usize = 8;
-        let names = self.names.iter().take(SHOWN).map(|name| quoted(name));
-        let names = names.collect::<Vec<_>>().join(", ");
+        let shown: Vec<String> = self
+            .names
+            .iter()
+            .take(SHOWN)
+            .map(|name| quoted(name))
+            .collect();
+        let names = shown.join(", ");
         Error::invalid(
             &self.place,
             format!(

@@ -12,9 +12,10 @@ use std::path::{Component, Path, PathBuf};
 use csv::{ReaderBuilder, Trim};
 use png::{BitDepth, ColorType, Decoder, Transformations};
 
+use super::image_set::{ImageSet, Pixels};
 use super::label_list::{broken, label, text_bytes};
+use super::shape::{Fits, MOST_IMAGES, check_label_count};
 use super::source::{Source, check_bytes, check_inflation};
-use super::{Fits, ImageSet, MOST_IMAGES, Pixels, check_label_count};
 use crate::core::error::{Error, Result};
 use crate::core::foreign::quoted;
 use crate::machine::file::{self, Regular};

@@ -1,13 +1,14 @@
 //! Fixtures of the readers' tests, and reading of the data sets themselves where they are there.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::NamedTempFile;
 
-use super::*;
+use super::{ImageSet, Part, Preprocessing, fit, npy};
+use crate::core::error::Result;
 
 /// Reads images of any shape.
 pub(super) fn read_images(path: &Path, part: Part) -> Result<ImageSet> {

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::FittedSet;
+use super::fitted_set::FittedSet;
 use super::grid::Groups;
 use crate::core::error::{Error, Result};
 use crate::core::statistics::median;
@@ -32,12 +32,12 @@ pub(super) fn check_units(
     calibration: &FittedSet,
     test: &FittedSet,
 ) -> Result<()> {
-    let ratios = (0..groups.count).into_par_iter().filter_map(|group| {
+    let ratio_of = |group| {
         let reach = |set: &FittedSet| reach(levels(set, calibration, groups, group));
         Some(reach(test)? / reach(calibration)?)
-    });
-    let ratios: Vec<f64> = ratios.collect();
-    let ratio = median(ratios).unwrap_or(1.0);
+    };
+    let ratios = (0..groups.count).into_par_iter().filter_map(ratio_of);
+    let ratio = median(ratios.collect::<Vec<f64>>()).unwrap_or(1.0);
     let differs = match ratio {
         ratio if ratio > OTHER_UNITS => format!("{ratio:.0} times as far"),
         ratio if ratio < 1.0 / OTHER_UNITS => format!("1/{:.0} as far", 1.0 / ratio),
@@ -118,11 +118,12 @@ pub fn warnings(
 fn shift(one: &[u8], other: &[u8], elements: usize) -> f64 {
     let (one, other) = (moments(one, elements), moments(other, elements));
     let pairs = one.into_iter().zip(other);
-    let shifts = pairs.filter_map(|((mean, deviation), (other_mean, other_deviation))| {
-        let deviation = deviation.max(other_deviation);
-        (deviation > 0.0).then(|| (mean - other_mean).abs() / deviation)
-    });
-    let shifts: Vec<f64> = shifts.collect();
+    let shifts: Vec<f64> = pairs
+        .filter_map(|((mean, deviation), (other_mean, other_deviation))| {
+            let deviation = deviation.max(other_deviation);
+            (deviation > 0.0).then(|| (mean - other_mean).abs() / deviation)
+        })
+        .collect();
     shifts.iter().sum::<f64>() / shifts.len().max(1) as f64
 }
 

@@ -1,0 +1,53 @@
+//! Images as a file or folder stores them, with their labels, before they are fitted to a network.
+
+use super::shape::element_count;
+
+/// Images with their labels where the file or folder holds them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ImageSet {
+    /// The file or folder, as errors name it.
+    pub place: String,
+    /// The shape of one image as stored: `[28, 28]`, `[3, 32, 32]` or `[784]`.
+    pub shape: Vec<usize>,
+    /// All images, one after the other, row-major.
+    pub pixels: Pixels,
+    /// One number per image, as the file has it.
+    pub labels: Option<Vec<f64>>,
+}
+
+/// Stored pixel values, `count * product(shape)` of them.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Pixels {
+    /// Bytes as a camera gives them.
+    Integer(Vec<u8>),
+    /// Finite floats.
+    Real(Vec<f32>),
+}
+
+impl Pixels {
+    /// Returns how many values there are.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Integer(values) => values.len(),
+            Self::Real(values) => values.len(),
+        }
+    }
+
+    /// Returns whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl ImageSet {
+    /// Returns how many images there are.
+    pub fn count(&self) -> usize {
+        let elements = element_count(&self.shape).unwrap_or(0).max(1);
+        self.pixels.len() / elements
+    }
+}
+
+/// Returns bytes as labels.
+pub(super) fn numbers(labels: Vec<u8>) -> Vec<f64> {
+    labels.into_iter().map(f64::from).collect()
+}

@@ -1,0 +1,66 @@
+//! Shapes and counts of images and labels, as files announce them: what is refused before it is read.
+
+use crate::core::error::{Error, Result};
+
+/// The most images of a file or folder.
+pub(super) const MOST_IMAGES: usize = 1_000_000;
+
+/// Refuses, in the name of a file, the shape of one image that its header announces.
+pub type Fits<'a> = dyn Fn(&str, &[usize]) -> Result<()> + 'a;
+
+/// Returns the product of a shape, or `None` where it overflows.
+pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
+    shape
+        .iter()
+        .try_fold(1usize, |product, &size| product.checked_mul(size))
+}
+
+/// Refuses an array whose shape, with the number of images first, is not that of images, or not of
+/// such as fit.
+pub(super) fn check_images_shape(place: &str, shape: &[usize], fits: &Fits) -> Result<()> {
+    if !(2..=4).contains(&shape.len()) {
+        return Err(Error::invalid(
+            place,
+            format!(
+                "has shape {shape:?}: images need 2 to 4 axes, images first, as in [10000, 28, 28]"
+            ),
+        ));
+    }
+    if shape.contains(&0) {
+        return Err(Error::invalid(
+            place,
+            format!("has shape {shape:?}, which holds no pixels: give at least one image"),
+        ));
+    }
+    check_image_count(place, shape[0])?;
+    fits(place, &shape[1..])
+}
+
+/// Refuses more images than any use asks for.
+fn check_image_count(place: &str, count: usize) -> Result<()> {
+    if count <= MOST_IMAGES {
+        return Ok(());
+    }
+    let reason = format!("has {count} images, at most {MOST_IMAGES} are read: give fewer");
+    Err(Error::invalid(place, reason))
+}
+
+/// Refuses an array of labels of another shape than `[n]` or `[n, 1]`, or of more labels than `most`.
+pub(super) fn check_labels_shape(place: &str, shape: &[usize], most: usize) -> Result<()> {
+    match shape {
+        [count] | [count, 1] if *count > 0 => check_label_count(place, *count, most),
+        _ => Err(Error::invalid(
+            place,
+            format!("has shape {shape:?}: labels need one axis, one class number per image"),
+        )),
+    }
+}
+
+/// Refuses more labels than there are images.
+pub(super) fn check_label_count(place: &str, count: usize, most: usize) -> Result<()> {
+    if count <= most {
+        return Ok(());
+    }
+    let reason = format!("has {count} labels for {most} images: give one label per image");
+    Err(Error::invalid(place, reason))
+}
