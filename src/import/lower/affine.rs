@@ -3,10 +3,10 @@
 
 use std::borrow::Cow;
 
-use super::Lowering;
 use super::arithmetic::{Spread, finite_floats};
 use super::draft::{Diagonal, Stage, scale_outputs};
 use super::expression::{chain, line};
+use super::lowering::Lowering;
 use super::value::{Constant, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Operation;

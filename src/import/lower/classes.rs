@@ -1,8 +1,8 @@
 //! What a file calls the classes: its labels need not count from zero, nor in the order of the
 //! outputs.
 
-use super::Lowering;
 use super::arithmetic::integers;
+use super::lowering::Lowering;
 use super::value::Scores;
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::onnx::tensor::Data;

@@ -3,11 +3,12 @@
 
 use ndarray::{Array1, Array2, concatenate};
 
+use super::classes;
 use super::constants::arrange::axis_of;
 use super::expression::{as_line, chain, line};
 use super::linear::{dense, from_attributes};
+use super::lowering::Lowering;
 use super::value::{Scores, Value};
-use super::{Lowering, classes};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::{Operation, Tail};
 use crate::import::onnx::Node;
@@ -110,7 +111,7 @@ pub fn two_classes(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let rank = no.layout.shape().len() + 1;
     let is_along_classes = axis_of(node.integer("axis", 0)?, rank)? == rank - 1 && rank > 1;
     let fits = no.root == yes.root && are_numbers && is_along_classes;
-    if !fits || is_read_elsewhere(lowering, node, yes.root) {
+    if !fits || lowering.is_read_elsewhere(node, yes.root) {
         return unsupported(joins);
     }
     let operation = lowering.draft.operation_mut(yes.root);
@@ -145,23 +146,4 @@ pub fn two_classes(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
         return Ok(Value::Wire(logits));
     }
     Ok(Value::Scores(Scores::of(logits, Tail::Softmax)))
-}
-
-/// Returns whether anything but the inputs of a node comes from a root.
-fn is_read_elsewhere(lowering: &Lowering<'_>, node: &Node, root: usize) -> bool {
-    let is_own =
-        |value: &usize| node.inputs.contains(&Some(*value)) && lowering.uses_left[*value] == 1;
-    let is_of_root = |value: &Value| match value {
-        Value::Wire(wire) | Value::Turned(wire) => wire.root == root,
-        Value::Padded(padded) => padded.wire.root == root,
-        Value::Scores(scores) => scores.logits.root == root,
-        Value::Constant(_) => false,
-    };
-    let mut values = lowering.values.iter();
-    values.any(|(value, made)| is_of_root(made) && !is_own(value))
-        || lowering
-            .draft
-            .steps
-            .iter()
-            .any(|step| step.inputs.contains(&root))
 }

@@ -6,8 +6,8 @@ pub mod quantise;
 use std::rc::Rc;
 
 use self::arrange::Sizes;
-use super::Lowering;
 use super::arithmetic::{binary, common_shape, floats, integers, unary};
+use super::lowering::Lowering;
 use super::value::{Constant, Value};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::onnx::tensor::{Data, IntegerKind, element_count};
@@ -57,41 +57,17 @@ pub fn of_inputs(
         ("", "Constant") => literal(lowering, node)?,
         ("", "ConstantOfShape") => filled(lowering, node, input(0)?)?,
         ("", operator @ ("Add" | "Sub" | "Mul" | "Div" | "Pow")) => {
-            let (left, right) = (&input(0)?.tensor, &input(1)?.tensor);
-            let shape = common_shape(&left.shape, &right.shape)?;
-            lowering.draft.spend(element_count(&shape)?)?;
-            binary(operator, left, right)?
+            of_two(lowering, operator, &input(0)?.tensor, &input(1)?.tensor)?
         }
         ("", operator @ ("Sqrt" | "Neg" | "Abs" | "Exp" | "Log" | "Reciprocal")) => {
             let tensor = &input(0)?.tensor;
             lowering.draft.spend(tensor.count())?;
             unary(operator, tensor)?
         }
-        ("", "Concat") => {
-            let parts = inputs.iter().flatten().map(|constant| &constant.tensor);
-            let parts: Vec<&Tensor> = parts.collect();
-            lowering
-                .draft
-                .spend(parts.iter().map(|part| part.count()).sum())?;
-            arrange::concat(&parts, node.integer("axis", 0)?)?
-        }
-        ("", "Gather") => {
-            let (data, indices) = (&input(0)?.tensor, &input(1)?.tensor);
-            let axis = node.integer("axis", 0)?;
-            let count = data.count().saturating_mul(indices.count().max(1));
-            lowering.draft.spend(count)?;
-            arrange::gather(data, indices, axis)?
-        }
+        ("", "Concat") => joined(lowering, node, inputs)?,
+        ("", "Gather") => gathered(lowering, node, &input(0)?.tensor, &input(1)?.tensor)?,
         ("ai.onnx.ml", "ArrayFeatureExtractor") => {
-            let (data, indices) = (&input(0)?.tensor, &input(1)?.tensor);
-            lowering
-                .draft
-                .spend(data.count().saturating_mul(indices.count().max(1)))?;
-            let flat = Tensor {
-                shape: vec![indices.count()],
-                data: indices.data.clone(),
-            };
-            arrange::gather(data, &flat, -1)?
+            features(lowering, &input(0)?.tensor, &input(1)?.tensor)?
         }
         ("", "Slice") => {
             lowering.draft.spend(input(0)?.tensor.count())?;
@@ -118,6 +94,59 @@ pub fn of_inputs(
         _ => return Ok(None),
     };
     Ok(Some(Constant::new(tensor)))
+}
+
+/// Returns two constants added, subtracted, multiplied, divided or raised to a power.
+fn of_two(
+    lowering: &mut Lowering<'_>,
+    operator: &str,
+    left: &Tensor,
+    right: &Tensor,
+) -> Outcome<Tensor> {
+    let shape = common_shape(&left.shape, &right.shape)?;
+    lowering.draft.spend(element_count(&shape)?)?;
+    binary(operator, left, right)
+}
+
+/// Returns constants one after the other.
+fn joined(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    inputs: &[Option<Rc<Constant>>],
+) -> Outcome<Tensor> {
+    let parts: Vec<&Tensor> = inputs
+        .iter()
+        .flatten()
+        .map(|constant| &constant.tensor)
+        .collect();
+    lowering
+        .draft
+        .spend(parts.iter().map(|part| part.count()).sum())?;
+    arrange::concat(&parts, node.integer("axis", 0)?)
+}
+
+/// Returns what `Gather` takes of a constant.
+fn gathered(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    data: &Tensor,
+    indices: &Tensor,
+) -> Outcome<Tensor> {
+    let axis = node.integer("axis", 0)?;
+    let count = data.count().saturating_mul(indices.count().max(1));
+    lowering.draft.spend(count)?;
+    arrange::gather(data, indices, axis)
+}
+
+/// Returns what `ArrayFeatureExtractor` takes of a constant, along its last axis.
+fn features(lowering: &mut Lowering<'_>, data: &Tensor, indices: &Tensor) -> Outcome<Tensor> {
+    let count = data.count().saturating_mul(indices.count().max(1));
+    lowering.draft.spend(count)?;
+    let flat = Tensor {
+        shape: vec![indices.count()],
+        data: indices.data.clone(),
+    };
+    arrange::gather(data, &flat, -1)
 }
 
 /// Checks that a `Dropout` drops nothing.
@@ -193,21 +222,22 @@ fn cast(constant: &Constant, code: i64) -> Outcome<Constant> {
     let kind = i32::try_from(code).ok().and_then(IntegerKind::from_code);
     let data = match (&constant.tensor.data, kind) {
         (Data::Integer { values, .. }, Some(kind)) => {
-            let values = values.iter().map(|&value| held(value, value != 0, kind));
+            let integers = values.iter().map(|&value| held(value, value != 0, kind));
             Data::Integer {
                 kind,
-                values: values.collect::<Outcome<_>>()?,
+                values: integers.collect::<Outcome<_>>()?,
             }
         }
         (Data::Integer { values, .. }, None) if FLOATS.contains(&code) => {
             Data::Float(values.iter().map(|&value| value as f32).collect())
         }
         (Data::Float(values), Some(kind)) => {
-            let values = values.iter();
-            let values = values.map(|&value| held(value as i64, value != 0.0, kind));
+            let integers = values
+                .iter()
+                .map(|&value| held(value as i64, value != 0.0, kind));
             Data::Integer {
                 kind,
-                values: values.collect::<Outcome<_>>()?,
+                values: integers.collect::<Outcome<_>>()?,
             }
         }
         (Data::Float(_), None) if FLOATS.contains(&code) => return Ok(constant.clone()),
@@ -234,9 +264,9 @@ fn shape(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Constant> {
         Value::Wire(wire) => [vec![1], wire.layout.shape()].concat(),
         Value::Turned(wire) => vec![wire.layout.count(), 1],
         Value::Padded(padded) => {
-            let ends = padded.border.iter().map(|[before, after]| before + after);
-            let sizes = padded.wire.layout.shape().into_iter().zip(ends);
-            let sizes = sizes.map(|(size, border)| size + border);
+            let borders = padded.border.iter().map(|[before, after]| before + after);
+            let inner = padded.wire.layout.shape().into_iter();
+            let sizes = inner.zip(borders).map(|(size, border)| size + border);
             std::iter::once(1).chain(sizes).collect()
         }
         Value::Scores(scores) => scores.shape.clone(),
@@ -254,8 +284,8 @@ fn shape(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Constant> {
         place(node.integer("start", 0)?),
         place(node.integer("end", rank)?),
     );
-    let sizes = shape.get(start..end.max(start)).unwrap_or_default();
-    let sizes: Vec<i64> = sizes.iter().map(|&size| size as i64).collect();
+    let part = shape.get(start..end.max(start)).unwrap_or_default();
+    let sizes: Vec<i64> = part.iter().map(|&size| size as i64).collect();
     Ok(Constant::new(Tensor::integers(vec![sizes.len()], sizes)))
 }
 

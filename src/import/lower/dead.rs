@@ -11,7 +11,6 @@ use std::ops::Range;
 use ndarray::{ArrayViewMut, ArrayViewMutD, Axis};
 
 use super::draft::{Draft, Stage, Step};
-use super::rewrite::readers;
 use crate::import::network::Operation;
 use crate::model::layer::Function;
 
@@ -25,7 +24,7 @@ const ROUNDING: f64 = 1e-6;
 
 /// Folds away the channels that never change.
 pub fn settle(draft: &mut Draft) {
-    let readers = readers(&draft.steps);
+    let readers = draft.readers();
     let mut reaches = vec![vec![ANYTHING; draft.input_shape[0]]];
     for index in 0..draft.steps.len() {
         let inputs = draft.steps[index].inputs.clone();
@@ -44,12 +43,7 @@ pub fn settle(draft: &mut Draft) {
                 {
                     continue;
                 }
-                // Any value that it reaches will do; its bias alone need not be one.
-                let value = match are_of_sign {
-                    true if reach.0 < 0.0 => -1.0,
-                    true => 1.0,
-                    false => reach.0 + (reach.1 - reach.0) / 2.0,
-                } as f32;
+                let value = representative(*reach, are_of_sign);
                 if silence(&mut draft.steps[index], channel, value) {
                     *reach = (value.into(), value.into());
                 }
@@ -123,6 +117,19 @@ fn is_one_value(function: &Function, (low, high): Reach) -> bool {
         && high.is_finite()
         && function.is_monotone()
         && function.value(low) as f32 == function.value(high) as f32
+}
+
+/// Returns a value that stands for all of a reach; in front of functions of the sign any of its sign.
+fn representative((low, high): Reach, are_of_sign: bool) -> f32 {
+    // Any value that it reaches will do; its bias alone need not be one.
+    let value = if !are_of_sign {
+        low + (high - low) / 2.0
+    } else if low < 0.0 {
+        -1.0
+    } else {
+        1.0
+    };
+    value as f32
 }
 
 /// Makes an output channel one value, and returns whether the step has weights, so that it can.

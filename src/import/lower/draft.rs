@@ -97,6 +97,17 @@ impl Draft {
         }
     }
 
+    /// Returns the steps that read each value.
+    pub fn readers(&self) -> Vec<Vec<usize>> {
+        let mut readers = vec![Vec::new(); self.steps.len() + 1];
+        for (index, step) in self.steps.iter().enumerate() {
+            for &input in &step.inputs {
+                readers[input].push(index);
+            }
+        }
+        readers
+    }
+
     /// Returns the operation that makes a value, if it is one.
     pub fn operation_mut(&mut self, value: usize) -> Option<&mut Operation> {
         match &mut self.steps.get_mut(value.checked_sub(1)?)?.stage {

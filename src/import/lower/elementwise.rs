@@ -1,12 +1,12 @@
 //! Functions of single elements, and sums of two values.
 
-use super::Lowering;
 use super::affine::{Affine, apply};
-use super::arithmetic::{floats, uniform};
+use super::arithmetic::uniform;
 use super::constants::check_dropout;
 use super::draft::Stage;
-use super::expression::{chain, constant, line, product, sum};
-use super::quantisers::IntegerRange;
+use super::expression::{chain, constant, line, product, short, sum};
+use super::lowering::Lowering;
+use super::range::{IntegerRange, clip_range};
 use super::value::{Constant, Integers, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Operation;
@@ -89,6 +89,35 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
         return unsupported("computes with the integers of a QuantizeLinear");
     }
     let function = match node.operator.as_str() {
+        "Neg" => {
+            let name = lowering.name(node, None);
+            let affine = Affine::uniform(-1.0, 0.0);
+            return apply(lowering, &wire, &affine, name).map(Value::Wire);
+        }
+        "PRelu" => {
+            let slopes = lowering.constant(node, 1)?;
+            match uniform(&slopes)? {
+                Some(slope) => leaky(slope),
+                None => return leaky_channels(lowering, node, &wire, &slopes).map(Value::Wire),
+            }
+        }
+        _ => own_function(lowering, node)?,
+    };
+    let result = match &function {
+        // A power of a polynomial stays a polynomial.
+        Function::Polynomial(polynomial) => {
+            let degree = polynomial.coefficients.len() - 1;
+            (0..degree).try_fold(constant(1.0), |result, _| product(&result, &wire.function))?
+        }
+        _ => chain(&wire.function, function)?,
+    };
+    let wire = wire.with_function(result);
+    Ok(Value::Wire(named(lowering, node, wire)))
+}
+
+/// Returns the function of an operator whose settings are single numbers.
+fn own_function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Function> {
+    Ok(match node.operator.as_str() {
         "Relu" => Function::Relu,
         "Sigmoid" => Function::Sigmoid,
         "Tanh" => Function::Tanh,
@@ -97,23 +126,10 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
             alpha: short(node.float("alpha", 0.2)?),
             beta: short(node.float("beta", 0.5)?),
         }),
-        "LeakyRelu" => Function::LeakyRelu(LeakyRelu {
-            slope: short(node.float("alpha", 0.01)?),
-        }),
-        "PRelu" => {
-            let slopes = lowering.constant(node, 1)?;
-            match uniform(&slopes)? {
-                Some(slope) => Function::LeakyRelu(LeakyRelu {
-                    slope: short(slope),
-                }),
-                None => return leaky_channels(lowering, node, &wire, &slopes).map(Value::Wire),
-            }
-        }
+        "LeakyRelu" => leaky(node.float("alpha", 0.01)?),
         "Swish" => {
-            let gate = chain(
-                &line(node.float("alpha", 1.0)?.into(), 0.0),
-                Function::Sigmoid,
-            )?;
+            let alpha = node.float("alpha", 1.0)?;
+            let gate = chain(&line(alpha.into(), 0.0), Function::Sigmoid)?;
             product(&Function::Identity, &gate)?
         }
         "Clip" => {
@@ -122,32 +138,15 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
             let (low, high) = clip_range(node, low.as_deref(), high.as_deref())?;
             clip(low, high)
         }
-        "Neg" => {
-            let name = lowering.name(node, None);
-            let affine = Affine::uniform(-1.0, 0.0);
-            return apply(lowering, &wire, &affine, name).map(Value::Wire);
-        }
         _ => power(uniform(&*lowering.constant(node, 1)?)?)?,
-    };
-    if let Function::Polynomial(_) = &function {
-        // A power of a polynomial stays a polynomial.
-        let degree = power_degree(&function);
-        let mut result = constant(1.0);
-        for _ in 0..degree {
-            result = product(&result, &wire.function)?;
-        }
-        return Ok(Value::Wire(named(
-            lowering,
-            node,
-            wire.with_function(result),
-        )));
-    }
-    let function = chain(&wire.function, function)?;
-    Ok(Value::Wire(named(
-        lowering,
-        node,
-        wire.with_function(function),
-    )))
+    })
+}
+
+/// Returns the leaky ReLU with a slope of the file.
+fn leaky(slope: f32) -> Function {
+    Function::LeakyRelu(LeakyRelu {
+        slope: short(slope),
+    })
 }
 
 /// Returns a leaky ReLU with slopes of its own for each channel: `slope · x + (1 - slope) · relu(x)`.
@@ -170,23 +169,10 @@ fn leaky_channels(
     combine(lowering, node, &line, &bend)
 }
 
-fn power_degree(function: &Function) -> usize {
-    match function {
-        Function::Polynomial(polynomial) => polynomial.coefficients.len() - 1,
-        _ => 1,
-    }
-}
-
 /// Returns the wire, called as the node where it has no name yet.
 fn named(lowering: &Lowering<'_>, node: &Node, wire: Wire) -> Wire {
     let name = wire.name.clone().or_else(|| lowering.name(node, None));
     Wire { name, ..wire }
-}
-
-/// Returns a number of the file as a person would write it: 0.1 rather than the double next to
-/// the float next to 0.1.
-fn short(number: f32) -> f64 {
-    number.to_string().parse().unwrap_or_else(|_| number.into())
 }
 
 /// Returns `x` to a whole power.
@@ -216,32 +202,6 @@ fn clip(low: f64, high: f64) -> Function {
             high: high.min(most),
         }),
     }
-}
-
-/// Returns the ends of a `Clip`, as inputs or attributes have them.
-///
-/// # Errors
-///
-/// A sentence where an end is not one number or they are the wrong way round.
-pub fn clip_range(
-    node: &Node,
-    low: Option<&Constant>,
-    high: Option<&Constant>,
-) -> Outcome<(f64, f64)> {
-    let end = |constant: Option<&Constant>, name: &str, default: f64| match constant {
-        Some(constant) => match &*floats(&constant.tensor)? {
-            [end] => Ok(short(*end)),
-            _ => invalid("an end that is not one number"),
-        },
-        None if node.has(name) => node.float(name, 0.0).map(short),
-        None => Ok(default),
-    };
-    let low = end(low, "min", f64::NEG_INFINITY)?;
-    let high = end(high, "max", f64::INFINITY)?;
-    if low > high {
-        return invalid(format!("clips from {low} to {high}"));
-    }
-    Ok((low, high))
 }
 
 /// Lowers a `Clip` between `QuantizeLinear` and `DequantizeLinear`: fewer integers.

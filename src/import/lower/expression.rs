@@ -18,6 +18,12 @@ pub fn constant(value: f64) -> Function {
     polynomial(vec![value])
 }
 
+/// Returns a number of the file as a person would write it: 0.1 rather than the double next to
+/// the float next to 0.1.
+pub fn short(number: f32) -> f64 {
+    number.to_string().parse().unwrap_or_else(|_| number.into())
+}
+
 /// Returns the scale and offset of a function that is a line.
 pub fn as_line(function: &Function) -> Option<(f64, f64)> {
     match coefficients(function)?[..] {

@@ -2,8 +2,9 @@
 
 use super::draft::{Draft, Stage, Step};
 use super::names;
-use crate::import::Network;
-use crate::import::network::{Layer, Operation, Tail, WeightQuantisation};
+use crate::core::foreign::quoted;
+use crate::import::fault::{Outcome, invalid};
+use crate::import::network::{Layer, Network, Operation, Tail, WeightQuantisation};
 
 /// Returns the network of a draft whose steps are all operations and whose last is the output.
 pub fn finish(draft: Draft, tail: Tail, classes: Option<Vec<i64>>) -> Network {
@@ -185,8 +186,26 @@ fn count_bits(operation: &mut Operation) {
     quantisation.bits = (u64::BITS - largest.leading_zeros() + 1).max(2);
 }
 
+/// Checks that no weight became infinite on the way.
+///
+/// # Errors
+///
+/// A sentence with the layer.
+pub fn check_numbers(network: &Network) -> Outcome<()> {
+    for layer in &network.layers {
+        if !is_finite(&layer.operation) {
+            let reason = format!(
+                "layer {} has weights that are not finite",
+                quoted(&layer.name)
+            );
+            return invalid(reason);
+        }
+    }
+    Ok(())
+}
+
 /// Returns whether all numbers of an operation are finite, and its scales above zero.
-pub fn is_finite(operation: &Operation) -> bool {
+fn is_finite(operation: &Operation) -> bool {
     let finite = |number: &f32| number.is_finite();
     let positive = |quantisation: &Option<WeightQuantisation>| {
         let mut scales = quantisation

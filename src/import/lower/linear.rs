@@ -2,10 +2,10 @@
 
 use ndarray::{Array1, Array2, Array4, Axis};
 
-use super::Lowering;
 use super::affine::bias_of;
 use super::arithmetic::finite_floats;
 use super::draft::{Diagonal, scale_outputs};
+use super::lowering::Lowering;
 use super::pad::framed;
 use super::value::{Constant, Value, Wire};
 use super::window::{Windows, list};
@@ -21,31 +21,9 @@ use crate::import::onnx::Node;
 pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let frame = framed(lowering, node)?;
     let constant = lowering.constant(node, 1)?;
-    let Ok([out_channels, in_channels, height, width]) =
-        <[usize; 4]>::try_from(&constant.tensor.shape[..])
-    else {
-        return unsupported(format!(
-            "weights of {} axes; only convolutions of images are read",
-            constant.tensor.shape.len()
-        ));
-    };
+    let ([out_channels, in_channels, height, width], groups) =
+        kernels(node, &constant, frame.channels)?;
     let kernel = [height, width];
-    if list(node, "kernel_shape", 2)?.is_some_and(|shape| shape != kernel) {
-        return invalid(format!(
-            "kernel_shape is not that of its weights, {kernel:?}"
-        ));
-    }
-    let channels = frame.channels;
-    let groups = match usize::try_from(node.integer("group", 1)?) {
-        Ok(groups) if groups > 0 && out_channels > 0 => groups,
-        _ => return invalid("a group or channel count of zero or less"),
-    };
-    if in_channels.checked_mul(groups) != Some(channels) || out_channels % groups != 0 {
-        return invalid(format!(
-            "weights of shape {:?} in {groups} groups for {channels} channels",
-            constant.tensor.shape
-        ));
-    }
     let mut windows = Windows::of(node, kernel, frame.size)?;
     let mut bias = match lowering.optional_constant(node, 2)? {
         Some(bias) => bias_of(&bias.tensor, out_channels)?,
@@ -79,6 +57,34 @@ pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
         .draft
         .operation(operation, frame.value, shape.clone(), name)?;
     Ok(Value::Wire(lowering.draft.output(root, &shape)))
+}
+
+/// Returns the shape of a convolution's weights, `[out_channels, in_channels, height, width]`, and
+/// its groups, which fit an image of so many channels.
+fn kernels(node: &Node, constant: &Constant, channels: usize) -> Outcome<([usize; 4], usize)> {
+    let Ok(shape) = <[usize; 4]>::try_from(&constant.tensor.shape[..]) else {
+        return unsupported(format!(
+            "weights of {} axes; only convolutions of images are read",
+            constant.tensor.shape.len()
+        ));
+    };
+    let [out_channels, in_channels, height, width] = shape;
+    let kernel = [height, width];
+    if list(node, "kernel_shape", 2)?.is_some_and(|shape| shape != kernel) {
+        return invalid(format!(
+            "kernel_shape is not that of its weights, {kernel:?}"
+        ));
+    }
+    let groups = match usize::try_from(node.integer("group", 1)?) {
+        Ok(groups) if groups > 0 && out_channels > 0 => groups,
+        _ => return invalid("a group or channel count of zero or less"),
+    };
+    if in_channels.checked_mul(groups) != Some(channels) || out_channels % groups != 0 {
+        return invalid(format!(
+            "weights of shape {shape:?} in {groups} groups for {channels} channels"
+        ));
+    }
+    Ok((shape, groups))
 }
 
 fn misfit(error: ndarray::ShapeError) -> Fault {

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::Lowering;
+use super::lowering::Lowering;
 use crate::import::network::{Layer, Operation};
 use crate::import::onnx::Node;
 
@@ -14,13 +14,16 @@ impl Lowering<'_> {
     /// `origin` is the initialiser of its weights.
     pub fn name(&self, node: &Node, origin: Option<&str>) -> Option<String> {
         let weights = origin.and_then(weights_owner);
-        let output = node.outputs.iter().flatten().next();
-        let output = output.map(|&value| self.graph.names[value].as_str());
+        let mut outputs = node.outputs.iter().flatten();
         // The network's outputs are called after what they mean, not after the layer.
-        let output = output.filter(|_| {
-            let is_output = |value: &usize| self.graph.outputs.contains(value);
-            !node.outputs.iter().flatten().any(is_output)
-        });
+        let is_output = |value: &usize| self.graph.outputs.contains(value);
+        let output = if outputs.clone().any(is_output) {
+            None
+        } else {
+            outputs
+                .next()
+                .map(|&value| self.graph.names[value].as_str())
+        };
         let operator = node.operator.as_str();
         short_name(&node.name, operator)
             .or_else(|| short_name(weights.as_deref()?, ""))

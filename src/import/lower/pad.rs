@@ -2,12 +2,12 @@
 
 use std::rc::Rc;
 
-use super::Lowering;
 use super::arithmetic::{integers, uniform};
 use super::constants::arrange::axis_of;
 use super::constants::check_dropout;
 use super::draft::{Draft, Stage};
 use super::expression::{chain, line};
+use super::lowering::Lowering;
 use super::reshape::image_axes;
 use super::value::{Padded, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};

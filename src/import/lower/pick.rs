@@ -6,12 +6,13 @@
 use std::rc::Rc;
 
 use super::arithmetic::integers;
+use super::constants::arrange::Sizes;
 use super::constants::of_inputs;
 use super::draft::Stage;
 use super::layout::Layout;
+use super::lowering::Lowering;
 use super::reshape::reshaped;
 use super::value::{Constant, Scores, Value, Wire};
-use super::{Lowering, constants::arrange::Sizes};
 use crate::import::fault::{Outcome, unsupported};
 use crate::import::network::Tail;
 use crate::import::onnx::{Node, Tensor};
@@ -183,7 +184,9 @@ fn places(
     let Some(moved) = of_inputs(lowering, node, &inputs)? else {
         return unsupported("moves elements in a way that is not known");
     };
-    let places = integers(&moved.tensor)?.iter();
-    let places = places.map(|&place| place as u32).collect();
+    let places = integers(&moved.tensor)?
+        .iter()
+        .map(|&place| place as u32)
+        .collect();
     Ok((places, moved.tensor.shape))
 }

@@ -1,8 +1,8 @@
 //! Pooling.
 
-use super::Lowering;
 use super::arithmetic::integers;
 use super::layout::Layout;
+use super::lowering::Lowering;
 use super::pad::framed;
 use super::value::{Value, Wire};
 use super::window::{Windows, are_all_but, list};

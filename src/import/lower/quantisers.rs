@@ -2,82 +2,16 @@
 //! `DequantizeLinear`, and QONNX's `Quant` and `BipolarQuant` (Pappalardo et al., *QONNX:
 //! Representing Arbitrary-Precision Quantized Neural Networks*, 2022).
 
-use super::Lowering;
 use super::affine::{Affine, apply};
 use super::arithmetic::{finite_floats, integers, uniform};
-use super::constants::quantise::quantised_kind;
 use super::expression::{chain, line};
-use super::value::{Constant, Integers, Value, Wire};
+use super::lowering::Lowering;
+use super::range::{quant_range, quantised_kind};
+use super::value::{Integers, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::onnx::Node;
-use crate::import::onnx::tensor::Data;
 use crate::model::layer::Function;
 use crate::model::layer::function::Quantise;
-
-/// The smallest and the largest integer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct IntegerRange {
-    pub low: i64,
-    pub high: i64,
-}
-
-impl IntegerRange {
-    /// Returns the range that a `Clip` of integers leaves of `whole`.
-    ///
-    /// # Errors
-    ///
-    /// A sentence where nothing is left or an end is not one number.
-    pub fn of_clip(
-        low: Option<&Constant>,
-        high: Option<&Constant>,
-        whole: (i64, i64),
-    ) -> Outcome<Self> {
-        let end = |constant: Option<&Constant>, default: i64| match constant {
-            None => Ok(default),
-            Some(constant) => match (&constant.tensor.data, constant.tensor.count()) {
-                (Data::Float(values), 1) => Ok(values[0] as i64),
-                (Data::Integer { values, .. }, 1) => Ok(values[0]),
-                _ => invalid("an end that is not one number"),
-            },
-        };
-        let low = end(low, whole.0)?.max(whole.0);
-        let high = end(high, whole.1)?.min(whole.1);
-        if low > high {
-            return invalid(format!("clips integers from {low} to {high}"));
-        }
-        Ok(Self { low, high })
-    }
-}
-
-/// Returns the integers of a QONNX `Quant` of that many bits.
-///
-/// # Errors
-///
-/// A sentence where the width or the rounding is not known.
-pub fn quant_range(node: &Node, bits: f64) -> Outcome<IntegerRange> {
-    const MOST_BITS: u32 = 32;
-    let Some(bits) = (1..=MOST_BITS).find(|&whole| f64::from(whole) == bits) else {
-        return unsupported(format!(
-            "{bits} bits; whole numbers up to {MOST_BITS} are read"
-        ));
-    };
-    let rounding = node.text("rounding_mode", "ROUND")?;
-    if !rounding.eq_ignore_ascii_case("ROUND") && !rounding.eq_ignore_ascii_case("HALF_EVEN") {
-        return unsupported("a rounding other than ROUND, half to even");
-    }
-    let is_narrow = i64::from(node.integer("narrow", 0)? != 0);
-    Ok(if node.integer("signed", 1)? != 0 {
-        IntegerRange {
-            low: -(1 << (bits - 1)) + is_narrow,
-            high: (1 << (bits - 1)) - 1,
-        }
-    } else {
-        IntegerRange {
-            low: 0,
-            high: (1 << bits) - 1 - is_narrow,
-        }
-    })
-}
 
 /// Returns the one number of a constant input.
 fn number(lowering: &mut Lowering<'_>, node: &Node, index: usize) -> Outcome<f64> {

@@ -1,9 +1,9 @@
 //! Operators that only rename axes.
 
-use super::Lowering;
 use super::arithmetic::integers;
 use super::constants::arrange::{Sizes, axis_of};
 use super::layout::Layout;
+use super::lowering::Lowering;
 use super::value::{Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::onnx::Node;

@@ -69,20 +69,9 @@ fn keep_needed(draft: &mut Draft, output: usize) {
     draft.steps = kept;
 }
 
-/// Returns the steps that read each value.
-pub fn readers(steps: &[Step]) -> Vec<Vec<usize>> {
-    let mut readers = vec![Vec::new(); steps.len() + 1];
-    for (index, step) in steps.iter().enumerate() {
-        for &input in &step.inputs {
-            readers[input].push(index);
-        }
-    }
-    readers
-}
-
 /// Merges each pick into the dense layer that it alone reads, or into the one that alone reads it.
 fn merge_picks(draft: &mut Draft) {
-    let readers = readers(&draft.steps);
+    let readers = draft.readers();
     for index in 0..draft.steps.len() {
         let Stage::Pick(picks) = draft.steps[index].stage.clone() else {
             continue;
@@ -157,7 +146,7 @@ fn picking_layer(picks: &[u32], inputs: usize) -> Outcome<Operation> {
 
 /// Merges each diagonal into the one step that reads it, where that is linear.
 fn merge_diagonals(draft: &mut Draft) {
-    let readers = readers(&draft.steps);
+    let readers = draft.readers();
     for index in 0..draft.steps.len() {
         let Stage::Diagonal(diagonal) = &draft.steps[index].stage else {
             continue;
@@ -192,35 +181,20 @@ fn merge_diagonals(draft: &mut Draft) {
 /// Merges a diagonal, whose numbers each stand for `run` elements, into what follows; returns
 /// whether it could.
 fn merge(diagonal: &Diagonal, stage: &mut Stage, run: usize) -> bool {
-    let has_offset = diagonal.offset.iter().any(|&offset| offset != 0.0);
-    let is_uniform = diagonal
-        .scale
-        .iter()
-        .all(|&scale| scale == diagonal.scale[0]);
     match stage {
         Stage::Diagonal(next) if next.scale.len() == diagonal.scale.len() => {
             *next = diagonal.then(next);
-            true
         }
         Stage::Operation(Operation::Dense {
             weights,
             bias,
             quantisation,
         }) => {
-            if quantisation.is_some() && !(is_uniform && diagonal.scale[0] != 0.0) {
+            if quantisation.is_some() && !keeps_integers(diagonal) {
                 return false;
             }
-            for (mut row, bias) in weights.outer_iter_mut().zip(bias) {
-                for (column, weight) in row.iter_mut().enumerate() {
-                    *bias += *weight * diagonal.offset[column / run];
-                    *weight *= diagonal.scale[column / run];
-                }
-            }
-            scale_steps(
-                quantisation.as_mut().map(|q| &mut q.scale),
-                diagonal.scale[0],
-            );
-            true
+            scale_columns(weights, bias, diagonal, run);
+            scale_steps(quantisation, diagonal.scale[0]);
         }
         Stage::Operation(Operation::Conv2d {
             weights,
@@ -230,34 +204,64 @@ fn merge(diagonal: &Diagonal, stage: &mut Stage, run: usize) -> bool {
             quantisation,
             ..
         }) => {
+            let has_offset = diagonal.offset.iter().any(|&offset| offset != 0.0);
             // Padding is zero before the diagonal, but would have to be its offset after.
             if has_offset && *padding != [0; 4]
-                || quantisation.is_some() && !(is_uniform && diagonal.scale[0] != 0.0)
+                || quantisation.is_some() && !keeps_integers(diagonal)
             {
                 return false;
             }
-            let (outputs, in_channels) = (weights.dim().0, weights.dim().1);
-            let outputs_per_group = outputs / *groups;
-            for (output, (mut kernels, bias)) in weights.outer_iter_mut().zip(bias).enumerate() {
-                for (channel, mut kernel) in kernels.outer_iter_mut().enumerate() {
-                    let source = output / outputs_per_group * in_channels + channel;
-                    *bias += kernel.sum() * diagonal.offset[source];
-                    kernel.mapv_inplace(|weight| weight * diagonal.scale[source]);
-                }
-            }
-            scale_steps(
-                quantisation.as_mut().map(|q| &mut q.scale),
-                diagonal.scale[0],
-            );
-            true
+            scale_channels(weights, bias, diagonal, *groups);
+            scale_steps(quantisation, diagonal.scale[0]);
         }
-        _ => false,
+        _ => return false,
+    }
+    true
+}
+
+/// Returns whether quantised weights stay integers times a step, one for each output.
+fn keeps_integers(diagonal: &Diagonal) -> bool {
+    let first = diagonal.scale[0];
+    first != 0.0 && diagonal.scale.iter().all(|&scale| scale == first)
+}
+
+/// Puts a diagonal, whose numbers each stand for `run` elements, before a matrix.
+fn scale_columns(
+    weights: &mut Array2<f32>,
+    bias: &mut Array1<f32>,
+    diagonal: &Diagonal,
+    run: usize,
+) {
+    for (mut row, bias) in weights.outer_iter_mut().zip(bias) {
+        for (column, weight) in row.iter_mut().enumerate() {
+            *bias += *weight * diagonal.offset[column / run];
+            *weight *= diagonal.scale[column / run];
+        }
     }
 }
 
-fn scale_steps(steps: Option<&mut Vec<f32>>, factor: f32) {
-    if let Some(steps) = steps {
-        steps.iter_mut().for_each(|step| *step *= factor.abs());
+/// Puts a diagonal before the kernels of a convolution.
+fn scale_channels(
+    weights: &mut Array4<f32>,
+    bias: &mut Array1<f32>,
+    diagonal: &Diagonal,
+    groups: usize,
+) {
+    let (outputs, in_channels) = (weights.dim().0, weights.dim().1);
+    let outputs_per_group = outputs / groups;
+    for (output, (mut kernels, bias)) in weights.outer_iter_mut().zip(bias).enumerate() {
+        for (channel, mut kernel) in kernels.outer_iter_mut().enumerate() {
+            let source = output / outputs_per_group * in_channels + channel;
+            *bias += kernel.sum() * diagonal.offset[source];
+            kernel.mapv_inplace(|weight| weight * diagonal.scale[source]);
+        }
+    }
+}
+
+/// Scales the steps that quantised weights are multiples of.
+fn scale_steps(quantisation: &mut Option<WeightQuantisation>, factor: f32) {
+    if let Some(WeightQuantisation { scale, .. }) = quantisation {
+        scale.iter_mut().for_each(|step| *step *= factor.abs());
     }
 }
 
@@ -312,7 +316,7 @@ fn is_ready(steps: &[Step], value: usize) -> bool {
 /// Swaps each max pool that does not follow an activation with the monotone activation that reads
 /// it: the largest element stays the largest.
 fn put_activations_first(draft: &mut Draft) {
-    let readers = readers(&draft.steps);
+    let readers = draft.readers();
     for pool in 0..draft.steps.len() {
         let [reader] = readers[pool + 1][..] else {
             continue;

@@ -3,8 +3,9 @@
 
 use super::arithmetic::integers;
 use super::constants::arrange::axis_of;
+use super::lowering::Lowering;
 use super::value::{Scores, Value};
-use super::{Lowering, classes, pick};
+use super::{classes, pick};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Tail;
 use crate::import::onnx::Node;

@@ -2,7 +2,7 @@
 
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::lower::arithmetic::{Spread, finite_floats, floats, integers, uniform};
-use crate::import::lower::quantisers::{IntegerRange, quant_range};
+use crate::import::lower::range::{IntegerRange, clip_range, quant_range, quantised_kind};
 use crate::import::lower::value::{Constant, Grid};
 use crate::import::onnx::tensor::{Data, IntegerKind};
 use crate::import::onnx::{Node, Tensor};
@@ -56,27 +56,6 @@ pub fn quantise(
                 .collect();
             steps.reals(integers.into_iter())
         }
-    }
-}
-
-/// Returns the type of the integers that `QuantizeLinear` makes.
-///
-/// # Errors
-///
-/// A sentence where it is none that is known.
-pub fn quantised_kind(node: &Node, zero_point: Option<&Constant>) -> Outcome<IntegerKind> {
-    if let Some(zero_point) = zero_point {
-        return match zero_point.tensor.data {
-            Data::Integer { kind, .. } => Ok(kind),
-            _ => unsupported("a zero point that is no integer"),
-        };
-    }
-    match node.integer("output_dtype", 0)? {
-        0 => Ok(IntegerKind::Uint8),
-        code => match i32::try_from(code).ok().and_then(IntegerKind::from_code) {
-            Some(kind) => Ok(kind),
-            None => unsupported(format!("integers of ONNX type {code}")),
-        },
     }
 }
 
@@ -225,7 +204,7 @@ fn clip(
             }
         }
         _ => {
-            let (low, high) = crate::import::lower::elementwise::clip_range(node, low, high)?;
+            let (low, high) = clip_range(node, low, high)?;
             let values = floats(tensor)?;
             let clipped = values
                 .iter()

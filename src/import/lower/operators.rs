@@ -1,0 +1,124 @@
+//! Lowers one node: tells which file knows its operator.
+
+use std::rc::Rc;
+
+use super::lowering::Lowering;
+use super::value::{Scores, Value, Wire};
+use super::{
+    affine, attributes, classes, classifier, constants, elementwise, expression, linear, pad, pick,
+    pool, quantisers, reshape, tail,
+};
+use crate::core::foreign::quoted;
+use crate::import::fault::{Outcome, unsupported};
+use crate::import::network::Tail;
+use crate::import::onnx::{Graph, Node};
+
+/// Lowers one node.
+///
+/// # Errors
+///
+/// A sentence where it is wrong or not supported.
+pub fn lower(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<()> {
+    let mut made = operator(lowering, node)?.into_iter();
+    for &output in &node.outputs {
+        let Some(value) = made.next() else { break };
+        if let Some(output) = output {
+            let value = shared(lowering, value, output)?;
+            lowering.keep(output, value);
+        }
+    }
+    lowering.has_read(node);
+    Ok(())
+}
+
+/// Returns what the outputs of a node stand for.
+fn operator(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
+    attributes::check(node)?;
+    for &input in node.inputs.iter().flatten() {
+        lowering.value(input)?;
+    }
+    if let Some(constant) = constants::fold(lowering, node)? {
+        return Ok(vec![Value::Constant(Rc::new(constant))]);
+    }
+    if let Some(scores) = tail::after_scores(lowering, node)? {
+        return Ok(scores);
+    }
+    if let Some(padded) = pad::after_pad(lowering, node)? {
+        return Ok(vec![padded]);
+    }
+    let operator = node.operator.as_str();
+    let value = match (node.domain.as_str(), operator) {
+        ("ai.onnx.ml", "LinearClassifier") => return classifier::linear_classifier(lowering, node),
+        ("ai.onnx.ml", "ZipMap") => {
+            let scores = Scores::of(lowering.wire(node, 0)?, Tail::None);
+            Value::Scores(classes::zip_map(lowering, node, scores)?)
+        }
+        ("ai.onnx.ml", "LinearRegressor") => linear::linear_regressor(lowering, node)?,
+        ("ai.onnx.ml", "Scaler") => affine::scaler(lowering, node)?,
+        ("ai.onnx.ml", "ArrayFeatureExtractor") => pick::of_wire(lowering, node)?,
+        ("ai.onnx.ml", _) => return unknown(operator),
+        (_, "Quant" | "IntQuant") => quantisers::quant(lowering, node)?,
+        (_, "BipolarQuant") => quantisers::bipolar_quant(lowering, node)?,
+        (_, "QuantizeLinear") => quantisers::quantize_linear(lowering, node)?,
+        (_, "DequantizeLinear") => quantisers::dequantize_linear(lowering, node)?,
+        ("", "Conv") => linear::conv(lowering, node)?,
+        ("", "Gemm") => linear::gemm(lowering, node)?,
+        ("", "MatMul") => linear::mat_mul(lowering, node)?,
+        ("", "BatchNormalization") => affine::batch_normalization(lowering, node)?,
+        ("", "Add" | "Sub" | "Mul" | "Div" | "Sum") => elementwise::arithmetic(lowering, node)?,
+        ("", "MaxPool" | "AveragePool") => pool::pool(lowering, node)?,
+        ("", "GlobalAveragePool" | "GlobalMaxPool") => pool::global(lowering, node)?,
+        ("", "ReduceMean") => pool::reduce_mean(lowering, node)?,
+        ("", "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Transpose") => {
+            reshape::reshape(lowering, node)?
+        }
+        ("", "Identity" | "Dropout" | "Cast") => elementwise::same(lowering, node)?,
+        ("", "Pad") => pad::pad(lowering, node)?,
+        ("", "Gather" | "Slice") => pick::of_wire(lowering, node)?,
+        ("", "Softmax" | "LogSoftmax" | "ArgMax" | "TopK") => return tail::tail(lowering, node),
+        ("", "Concat") => classifier::two_classes(lowering, node)?,
+        ("", _) if elementwise::is_function(operator) => elementwise::function(lowering, node)?,
+        _ => return unknown(operator),
+    };
+    Ok(vec![value])
+}
+
+/// Returns a value as those who read it get it: one that several layers read is made a layer.
+fn shared(lowering: &mut Lowering<'_>, value: Value, output: usize) -> Outcome<Value> {
+    let Value::Wire(wire) = value else {
+        return Ok(value);
+    };
+    lowering.draft.spend(expression::size(&wire.function))?;
+    let readers = lowering.graph.use_counts[output];
+    if readers > 1 && wire.integers.is_none() && is_read_by_layer(lowering.graph, output) {
+        return Ok(Value::Wire(lowering.draft.settle(&wire)?));
+    }
+    Ok(Value::Wire(Wire {
+        exclusive: wire.exclusive && readers == 1,
+        ..wire
+    }))
+}
+
+/// Returns whether a node that needs its input as a value reads this one.
+fn is_read_by_layer(graph: &Graph, value: usize) -> bool {
+    const LAYERS: [&str; 9] = [
+        "Conv",
+        "Gemm",
+        "MatMul",
+        "MaxPool",
+        "AveragePool",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "ReduceMean",
+        "BatchNormalization",
+    ];
+    let readers = graph.readers(value);
+    readers
+        .iter()
+        .any(|&node| LAYERS.contains(&graph.nodes[node].operator.as_str()))
+}
+
+fn unknown<T>(operator: &str) -> Outcome<T> {
+    let name = quoted(operator);
+    unsupported(format!("the operator {}", name.trim_matches('"')))
+}
