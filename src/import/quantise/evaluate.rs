@@ -50,11 +50,7 @@ fn run(layer: &Layer, inputs: &[(&[f32], &[usize])]) -> Vec<f32> {
             ..
         } => {
             let [channels, height, width] = weights_window(weights);
-            let windows = Windows {
-                kernel: [height, width],
-                stride: *stride,
-                padding: *padding,
-            };
+            let windows = Windows::new([height, width], *stride, *padding);
             conv(
                 input,
                 shape,
@@ -72,11 +68,7 @@ fn run(layer: &Layer, inputs: &[(&[f32], &[usize])]) -> Vec<f32> {
             count_padding,
             excess,
         } => {
-            let windows = Windows {
-                kernel: *kernel,
-                stride: *stride,
-                padding: *padding,
-            };
+            let windows = Windows::new(*kernel, *stride, *padding);
             average(
                 input,
                 shape,
@@ -90,15 +82,8 @@ fn run(layer: &Layer, inputs: &[(&[f32], &[usize])]) -> Vec<f32> {
             stride,
             padding,
         } => {
-            let windows = Windows {
-                kernel: *kernel,
-                stride: *stride,
-                padding: *padding,
-            };
-            windows.over(shape, &layer.shape, |channel, inside, _| {
-                let values = inside.iter().map(|&place| input[channel + place]);
-                values.fold(f32::NEG_INFINITY, f32::max)
-            })
+            let windows = Windows::new(*kernel, *stride, *padding);
+            largest(input, shape, &windows, &layer.shape)
         }
         Operation::Activation(function) => input
             .iter()
@@ -128,6 +113,14 @@ struct Windows {
 }
 
 impl Windows {
+    fn new(kernel: [usize; 2], stride: [usize; 2], padding: [usize; 4]) -> Self {
+        Self {
+            kernel,
+            stride,
+            padding,
+        }
+    }
+
     /// Returns the place in the image of one tap of one window.
     fn place(&self, size: [usize; 2], window: [usize; 2], tap: [usize; 2]) -> Option<usize> {
         let [top, left, _, _] = self.padding;
@@ -197,6 +190,14 @@ fn conv(
         }
     }
     values
+}
+
+/// Returns the largest elements.
+fn largest(input: &[f32], shape: &[usize], windows: &Windows, output: &[usize]) -> Vec<f32> {
+    windows.over(shape, output, |channel, inside, _| {
+        let values = inside.iter().map(|&place| input[channel + place]);
+        values.fold(f32::NEG_INFINITY, f32::max)
+    })
 }
 
 /// Returns the means; `excess` is given where padding counts and says which never does.

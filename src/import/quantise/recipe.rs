@@ -1,0 +1,168 @@
+//! What a model folder is made of besides what calibration settles, and its files.
+
+use std::collections::BTreeMap;
+
+use super::raw_layer::raw_layer;
+use super::tensor_file::TensorFile;
+use super::weight_bits::weight_bits;
+use crate::core::digest::hex_digest;
+use crate::core::error::{Error, Result};
+use crate::import::data::{FittedSet, MAX_LEVEL};
+use crate::import::network::{Network, Operation};
+use crate::import::npy::{labels_npy, npy};
+use crate::import::request::Request;
+use crate::model::Model;
+use crate::model::format::{FORMAT, PerChannel, RawInput, RawModel, RawTest, RawWeights, VERSION};
+
+const MODEL: &str = "model.json";
+const WEIGHTS: &str = "weights.bin";
+const LABEL_CORRECTION: &str = "label_correction";
+/// Images and labels.
+const TEST: [&str; 2] = ["test-images.npy", "test-labels.npy"];
+const CALIBRATION: [&str; 2] = ["calibration-images.npy", "calibration-labels.npy"];
+
+/// What does not change while a network is settled.
+pub struct Recipe {
+    pub network: Network,
+    name: String,
+    description: String,
+    /// Per layer of the network.
+    weight_bits: Vec<u32>,
+    /// Per channel of an image or element of a vector: `real = scale · integer + offset`.
+    scale: Vec<f64>,
+    offset: Vec<f64>,
+}
+
+impl Recipe {
+    /// Returns the recipe of a network, whose input is that of the calibration images.
+    pub fn new(request: &Request, network: Network, calibration: &FittedSet) -> Self {
+        let stem = request.out.file_name().unwrap_or(request.out.as_os_str());
+        let file = request.onnx.file_name().unwrap_or(request.onnx.as_os_str());
+        let weight_bits = network
+            .layers
+            .iter()
+            .map(|layer| weight_bits(layer, request.weight_bits));
+        Self {
+            weight_bits: weight_bits.collect(),
+            name: stem.to_string_lossy().into_owned(),
+            description: format!("Imported from {}.", file.to_string_lossy()),
+            scale: calibration.scale.clone(),
+            offset: calibration.offset.clone(),
+            network,
+        }
+    }
+
+    /// Returns the folder's files, with what is settled in `model` where there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a number that JSON does not hold.
+    pub fn files(
+        &self,
+        model: Option<&Model>,
+        test: &FittedSet,
+        calibration: Option<(&[u8], Vec<u32>)>,
+        float_accuracy: Option<f64>,
+    ) -> Result<BTreeMap<String, Vec<u8>>> {
+        let mut tensors = TensorFile::default();
+        let layers = self.layers(model, &mut tensors);
+        let label_correction = model.and_then(|model| {
+            let correction = &model.label_correction;
+            let is_corrected = correction.iter().any(|&c| c != 0.0);
+            is_corrected.then(|| {
+                let values = correction.iter().copied();
+                tensors.put(LABEL_CORRECTION.into(), vec![values.len()], values)
+            })
+        });
+        let mut files = BTreeMap::new();
+        let labels = test.labels.clone().unwrap_or_else(|| vec![0; test.count]);
+        let test = self.put_images(&mut files, TEST, &test.images, &labels);
+        let calibration = calibration
+            .map(|(pixels, labels)| self.put_images(&mut files, CALIBRATION, pixels, &labels));
+        let raw = RawModel {
+            format: FORMAT.into(),
+            version: VERSION,
+            name: self.name.clone(),
+            description: self.description.clone(),
+            input: RawInput {
+                shape: self.network.input_shape.clone(),
+                max: MAX_LEVEL,
+                scale: per_channel(&self.scale),
+                offset: per_channel(&self.offset),
+            },
+            layers,
+            weights: RawWeights {
+                file: WEIGHTS.into(),
+                sha256: hex_digest(&tensors.bytes),
+                tensors: tensors.tensors,
+            },
+            calibration,
+            test,
+            classes: self.classes(),
+            label_correction,
+            float_accuracy: float_accuracy.map(|accuracy| (accuracy * 1e6).round() / 1e6),
+        };
+        let json = serde_json::to_vec_pretty(&raw).map_err(|error| {
+            Error::invalid(MODEL, format!("a number that JSON does not hold: {error}"))
+        })?;
+        files.extend([
+            (MODEL.to_owned(), json),
+            (WEIGHTS.to_owned(), tensors.bytes),
+        ]);
+        Ok(files)
+    }
+
+    /// Returns the layers as the folder writes them, and puts their tensors into a file.
+    fn layers(&self, model: Option<&Model>, tensors: &mut TensorFile) -> Vec<serde_json::Value> {
+        let mut node = 0;
+        let mut layers = Vec::with_capacity(self.network.layers.len());
+        for (index, layer) in self.network.layers.iter().enumerate() {
+            let settled = model
+                .and_then(|model| model.nodes.get(node))
+                .map(|node| &node.operation);
+            let bits = self.weight_bits[index];
+            layers.push(raw_layer(&self.network, index, bits, settled, tensors).to_json());
+            node += usize::from(!matches!(layer.operation, Operation::Flatten));
+        }
+        layers
+    }
+
+    /// Puts images and their labels into the folder's files, and returns what its JSON says of them.
+    fn put_images(
+        &self,
+        files: &mut BTreeMap<String, Vec<u8>>,
+        [images, labels]: [&str; 2],
+        pixels: &[u8],
+        of: &[u32],
+    ) -> RawTest {
+        let shape = [&[of.len()], self.network.input_shape.as_slice()].concat();
+        let (pixels, of) = (npy(&shape, "|u1", pixels), labels_npy(of));
+        let raw = RawTest {
+            images: images.into(),
+            images_sha256: hex_digest(&pixels),
+            labels: labels.into(),
+            labels_sha256: hex_digest(&of),
+        };
+        files.extend([(images.to_owned(), pixels), (labels.to_owned(), of)]);
+        raw
+    }
+
+    /// Returns the class numbers where they are others than those that a reader of the folder takes.
+    fn classes(&self) -> Option<Vec<i64>> {
+        let classes = self.network.class_numbers();
+        let usual = match self.network.output_count() {
+            1 => classes.is_empty(),
+            count => classes.iter().copied().eq((0..).take(count)),
+        };
+        (!usual).then_some(classes)
+    }
+}
+
+fn per_channel(values: &[f64]) -> PerChannel {
+    match values {
+        [first, others @ ..] if others.iter().all(|value| value == first) => {
+            PerChannel::All(*first)
+        }
+        values => PerChannel::Each(values.to_vec()),
+    }
+}
