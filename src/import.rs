@@ -6,7 +6,7 @@
 //! file is read, activation ranges come from calibration images by a chosen method, and biases
 //! are corrected by the mean error that rounding leaves (Nagel et al., ICCV 2019, section 4.2, on
 //! calibration images). What a quantised network says of its own integers is used as it is.
-
+//!
 //! Files become messages and messages a checked graph ([`onnx`]), graphs the operations of this program
 //! ([`lower`]), and these integers ([`quantise`]). Nothing here runs anything encrypted. The entry
 //! point is [`import`](fn@import).

@@ -60,41 +60,13 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     progress("calibrating");
     let mut draft = Draft::new(request, network, &calibration, &test)?;
     let untouched = images::untouched_outputs(&draft.model, &test);
-    let is_classifier = draft.model.is_classifier();
-    let unbounded = |outputs: &&Vec<f32>| outputs.iter().any(|output| !output.is_finite());
-    let unbounded = untouched.iter().filter(unbounded).count();
-    if unbounded > 0 {
-        notes.push(format!(
-            "the float network gives no finite numbers for {unbounded} of {} test images: are \
-             --scale, --mean and --std those of its training?",
-            test.count
-        ));
+    notes.extend(unbounded_warning(&untouched, &test));
+    if draft.model.is_classifier() {
+        notes.extend(label_test_images(&mut test, &untouched));
+    } else {
+        check_bits_without_classes(request)?;
     }
-    if is_classifier && test.labels.is_none() {
-        let labels = images::labels_of(&untouched).into_iter();
-        test.labels = Some(labels.map(|label| label as u32).collect());
-        notes.push(
-            "the test images came without labels: the float network's own stand in for them, and \
-             accuracy is agreement with it"
-                .into(),
-        );
-    }
-    if !is_classifier && request.bits == Some(Bits::Auto) {
-        return Err(Error::Usage(
-            "--bits auto keeps the share of right labels, and the outputs of this network are no \
-             classes: give a number of bits"
-                .into(),
-        ));
-    }
-    let (kept, away) = match request.range {
-        RangeMethod::MinMax => (calibration.clone(), 0),
-        _ => without_runaways(&draft.model, &calibration, request.calibration_images),
-    };
-    if away > 0 {
-        notes.push(format!(
-            "{away} calibration images are left out: their values run away from all others'"
-        ));
-    }
+    let kept = without_outliers(request, &draft, &calibration, &mut notes);
     let all = Images::first(&calibration, request.calibration_images);
     let images = Images::first(&kept, request.calibration_images);
     let calibrated = Calibration::measure(&draft.model, &images);
@@ -110,51 +82,32 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
             trials
         }
         chosen => {
-            let bits = |name: &str| chosen.as_ref().and_then(|bits| bits.of(name));
-            if let Some(unknown) = chosen.as_ref().and_then(|bits| draft.unknown_name(bits)) {
-                return Err(Error::Usage(format!(
-                    "--bits names {unknown:?}, which is no activation of the network; there are {}",
-                    draft.activation_names().join(", ")
-                )));
-            }
-            notes.extend(draft.set_outputs(&calibrated, request.range, bits, DEFAULT_BITS));
+            notes.extend(set_bits(
+                &mut draft,
+                chosen.as_ref(),
+                &calibrated,
+                request.range,
+            )?);
             progress("calibrating with noise");
             notes.extend(noise::settle(&mut draft, &test, &images)?.1);
             Vec::new()
         }
     };
-    progress("testing");
-    let accuracy = |outputs: &[Vec<f32>]| {
-        let labels = images::labels_of(outputs);
-        is_classifier.then(|| Images::all(&test).share_right(&labels))
-    };
-    let is_rounded = test.reals.is_some();
-    let rounded = is_rounded.then(|| images::float_outputs(&draft.model, &Images::all(&test)));
-    let source = Source::Memory(draft.files(&test, &images, accuracy(&untouched))?);
-    let model = Model::read(&source)?;
-    let (decision, cache) = Decision::of_whole(&model, Target::cheapest);
-    let (integer, range_overflow_count) =
-        images::integer_outputs(&model, &Images::all(&test), decision.share)?;
-    notes.extend(overflow_warning(&model, range_overflow_count)?);
-    progress("testing with noise");
-    let integers = accuracy(&integer);
-    let losses = match accuracy(&untouched).zip(integers) {
-        Some((float, integers)) => Some(Losses::of(&model, float, integers, decision)?),
-        None => None,
-    };
+    let tested = Tested::of(&draft, &test, &images, &untouched, progress)?;
     // Last of all, so that whatever fails before leaves nothing behind.
-    if let Source::Memory(mut files) = source {
-        files.extend(cache.file());
+    if let Source::Memory(mut files) = tested.source {
+        files.extend(tested.cache);
         folder::write(&request.out, &files)?;
     }
+    notes.extend(tested.note);
     Ok(Imported {
         network: draft.recipe.network,
-        model,
-        rounded_accuracy: rounded.and_then(|rounded| accuracy(&rounded)),
-        integer_accuracy: integers,
-        relative_error: images::relative_error(&untouched, &integer),
-        range_overflow_count,
-        losses,
+        model: tested.model,
+        rounded_accuracy: tested.rounded_accuracy,
+        integer_accuracy: tested.integer_accuracy,
+        relative_error: tested.relative_error,
+        range_overflow_count: tested.range_overflow_count,
+        losses: tested.losses,
         trials,
         notes,
     })
@@ -178,6 +131,141 @@ pub fn read_network(path: &Path) -> Result<Network> {
 /// As [`read_network`].
 pub fn read_network_bytes(bytes: &[u8], place: &str) -> Result<Network> {
     lower(&onnx::read_bytes(bytes, place)?)
+}
+
+/// Returns a sentence on test images for which the float network gives no finite numbers.
+fn unbounded_warning(untouched: &[Vec<f32>], test: &FittedSet) -> Option<String> {
+    let is_unbounded = |outputs: &&Vec<f32>| outputs.iter().any(|output| !output.is_finite());
+    let unbounded = untouched.iter().filter(is_unbounded).count();
+    (unbounded > 0).then(|| {
+        format!(
+            "the float network gives no finite numbers for {unbounded} of {} test images: are \
+             --scale, --mean and --std those of its training?",
+            test.count
+        )
+    })
+}
+
+/// Gives test images without labels those of the float network, and returns a sentence that says so.
+fn label_test_images(test: &mut FittedSet, untouched: &[Vec<f32>]) -> Option<String> {
+    if test.labels.is_some() {
+        return None;
+    }
+    let labels = images::labels_of(untouched).into_iter();
+    test.labels = Some(labels.map(|label| label as u32).collect());
+    Some(
+        "the test images came without labels: the float network's own stand in for them, and \
+         accuracy is agreement with it"
+            .into(),
+    )
+}
+
+/// Refuses a search for bits where the outputs are no classes.
+fn check_bits_without_classes(request: &Request) -> Result<()> {
+    if request.bits != Some(Bits::Auto) {
+        return Ok(());
+    }
+    Err(Error::Usage(
+        "--bits auto keeps the share of right labels, and the outputs of this network are no \
+         classes: give a number of bits"
+            .into(),
+    ))
+}
+
+/// Returns the calibration images without those whose values run away, which a note tells of.
+fn without_outliers(
+    request: &Request,
+    draft: &Draft,
+    calibration: &FittedSet,
+    notes: &mut Vec<String>,
+) -> FittedSet {
+    let (kept, away) = match request.range {
+        RangeMethod::MinMax => (calibration.clone(), 0),
+        _ => without_runaways(&draft.model, calibration, request.calibration_images),
+    };
+    if away > 0 {
+        notes.push(format!(
+            "{away} calibration images are left out: their values run away from all others'"
+        ));
+    }
+    kept
+}
+
+/// Sets the integers of all activations on the bits asked for, and returns what a person should know
+/// of it.
+fn set_bits(
+    draft: &mut Draft,
+    chosen: Option<&Bits>,
+    calibrated: &Calibration,
+    range: RangeMethod,
+) -> Result<Vec<String>> {
+    if let Some(unknown) = chosen.and_then(|bits| draft.unknown_name(bits)) {
+        return Err(Error::Usage(format!(
+            "--bits names {unknown:?}, which is no activation of the network; there are {}",
+            draft.activation_names().join(", ")
+        )));
+    }
+    let bits = |name: &str| chosen.and_then(|bits| bits.of(name));
+    Ok(draft.set_outputs(calibrated, range, bits, DEFAULT_BITS))
+}
+
+/// A settled network as the reader of its folder has it, and what the test images show of it.
+struct Tested {
+    model: Model,
+    /// What it was read from.
+    source: Source,
+    /// One more file of its folder: what was found of the noise that it bears.
+    cache: Option<(String, Vec<u8>)>,
+    rounded_accuracy: Option<f64>,
+    integer_accuracy: Option<f64>,
+    relative_error: Option<f64>,
+    range_overflow_count: u64,
+    losses: Option<Losses>,
+    note: Option<String>,
+}
+
+impl Tested {
+    /// Tests a settled network; `untouched` is what the float network gives for the test images.
+    fn of(
+        draft: &Draft,
+        test: &FittedSet,
+        calibration: &Images,
+        untouched: &[Vec<f32>],
+        progress: &dyn Fn(&str),
+    ) -> Result<Self> {
+        progress("testing");
+        let images = Images::all(test);
+        let is_classifier = draft.model.is_classifier();
+        let accuracy = |outputs: &[Vec<f32>]| {
+            let labels = images::labels_of(outputs);
+            is_classifier.then(|| images.share_right(&labels))
+        };
+        let is_rounded = test.reals.is_some();
+        let rounded = is_rounded.then(|| images::float_outputs(&draft.model, &images));
+        let source = Source::Memory(draft.files(test, calibration, accuracy(untouched))?);
+        let model = Model::read(&source)?;
+        let (decision, cache) = Decision::of_whole(&model, Target::cheapest);
+        let (integer, range_overflow_count) =
+            images::integer_outputs(&model, &images, decision.share)?;
+        let note = overflow_warning(&model, range_overflow_count)?;
+        progress("testing with noise");
+        let integer_accuracy = accuracy(&integer);
+        let losses = match accuracy(untouched).zip(integer_accuracy) {
+            Some((float, integers)) => Some(Losses::of(&model, float, integers, decision)?),
+            None => None,
+        };
+        Ok(Self {
+            rounded_accuracy: rounded.and_then(|rounded| accuracy(&rounded)),
+            integer_accuracy,
+            relative_error: images::relative_error(untouched, &integer),
+            range_overflow_count,
+            losses,
+            note,
+            model,
+            source,
+            cache: cache.file(),
+        })
+    }
 }
 
 /// Returns a sentence on values of the test images that left their calibrated range, where those are

@@ -5,7 +5,9 @@ use std::collections::{BinaryHeap, HashMap};
 
 use super::external::Folder;
 use super::node::Node;
-use super::schema::{GraphProto, ModelProto, OperatorSetId, ValueInfoProto, data_type};
+use super::schema::{
+    GraphProto, ModelProto, OperatorSetId, TensorProto, ValueInfoProto, data_type,
+};
 use super::tensor::{IntegerKind, MOST_ELEMENTS, Tensor, element_count};
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, Place, invalid, unsupported};
@@ -86,22 +88,7 @@ impl Graph {
             output,
             ..
         } = graph;
-        let mut constants = HashMap::new();
-        let mut element_total = 0;
-        for proto in initializer {
-            let name = proto.name.clone().unwrap_or_default();
-            let place = || format!("{place}: initialiser {}", quoted(&name));
-            let tensor = Tensor::decode(proto, folder).place(place)?;
-            element_total += tensor.count();
-            let fault = if constants.insert(names.number(&name), tensor).is_some() {
-                invalid("there are two of this name")
-            } else if element_total > MOST_ELEMENTS {
-                invalid(format!("more than {MOST_ELEMENTS} elements in all"))
-            } else {
-                Ok(())
-            };
-            fault.place(place)?;
-        }
+        let constants = decode_constants(initializer, place, folder, &mut names)?;
         let nodes = decode_nodes(node, place, folder, &mut names)?;
         let (input, info) = only_input(&input, &constants, &mut names).place(|| place.into())?;
         let (input_shape, input_kind) = input_type(info).place(|| place.into())?;
@@ -304,6 +291,32 @@ fn opset_version(imports: &[OperatorSetId]) -> Outcome<i64> {
         None if imports.is_empty() => invalid("names no version of its operators"),
         None => Ok(*VERSIONS.end()),
     }
+}
+
+/// Returns the constants of a file, by value.
+fn decode_constants(
+    initializers: Vec<TensorProto>,
+    place: &str,
+    folder: &Folder,
+    names: &mut Names,
+) -> Result<HashMap<usize, Tensor>> {
+    let mut constants = HashMap::new();
+    let mut element_total = 0;
+    for proto in initializers {
+        let name = proto.name.clone().unwrap_or_default();
+        let place = || format!("{place}: initialiser {}", quoted(&name));
+        let tensor = Tensor::decode(proto, folder).place(place)?;
+        element_total += tensor.count();
+        let fault = if constants.insert(names.number(&name), tensor).is_some() {
+            invalid("there are two of this name")
+        } else if element_total > MOST_ELEMENTS {
+            invalid(format!("more than {MOST_ELEMENTS} elements in all"))
+        } else {
+            Ok(())
+        };
+        fault.place(place)?;
+    }
+    Ok(constants)
 }
 
 fn decode_nodes(
