@@ -12,17 +12,28 @@
 //! point is [`import`](fn@import).
 
 pub mod data;
+pub mod evaluate;
 mod fault;
+#[cfg(feature = "engine")]
 pub mod folder;
 pub mod lower;
 pub mod network;
+#[cfg(feature = "engine")]
 mod npy;
 pub mod onnx;
+#[cfg(feature = "engine")]
 pub mod quantise;
+mod reading;
+#[cfg(feature = "engine")]
 pub mod report;
+#[cfg(feature = "engine")]
 mod request;
+#[cfg(feature = "engine")]
 mod steps;
 
 pub use network::Network;
+pub use reading::{read_network, read_network_bytes};
+#[cfg(feature = "engine")]
 pub use request::Request;
-pub use steps::{Imported, import, read_network, read_network_bytes};
+#[cfg(feature = "engine")]
+pub use steps::{Imported, import};

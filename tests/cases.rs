@@ -1,6 +1,7 @@
 //! Networks and data that once gave wrong figures or were refused, by kind, imported by the program as
 //! a person does it.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "imported/data.rs"]

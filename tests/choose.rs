@@ -1,5 +1,6 @@
 //! Choosing a split: what a person reads, and what is refused.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "desk/desk.rs"]

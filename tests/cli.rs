@@ -1,6 +1,7 @@
 //! The program as a person meets it: exit codes, what stands on standard output and standard
 //! error, and what lies in the folders afterwards.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "desk/desk.rs"]

@@ -2,6 +2,8 @@
 //!
 //! The tests share one key pair per parameter set, because making one takes a second.
 
+#![cfg(feature = "engine")]
+
 #[path = "trivial/trivial.rs"]
 mod trivial;
 

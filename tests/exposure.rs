@@ -1,5 +1,7 @@
 //! What attacks recover of the server's weights, with real keys.
 
+#![cfg(feature = "engine")]
+
 use std::path::Path;
 
 use rand::{Rng, SeedableRng};

@@ -1,6 +1,7 @@
 //! Faults: signals come, the disk fills, files are damaged or belong to something else. No
 //! finished split is lost, and none appears that did not finish.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "desk/desk.rs"]

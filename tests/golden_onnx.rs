@@ -6,8 +6,8 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize;
+use splitbench::import::evaluate::evaluate;
 use splitbench::import::network::{Network, Operation, Tail};
-use splitbench::import::quantise::evaluate::evaluate;
 use splitbench::import::read_network;
 
 /// One image and the file's output for it.

@@ -1,6 +1,7 @@
 //! Networks as graphs: generated ones in integers against plain loops, against the float network
 //! and under a parameter set; a residual one on trivial ciphertexts, placed in many ways.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "graphs/audit.rs"]

@@ -2,6 +2,7 @@
 //! refused in one line that names it, in a process that may take little memory, and leaves nothing
 //! behind.
 
+#![cfg(feature = "engine")]
 #![cfg(unix)]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

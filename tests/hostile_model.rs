@@ -1,6 +1,7 @@
 //! Broken and hostile model folders and split files: each is refused with a message that names
 //! the file and the place in it, and none makes the reader panic or allocate without bound.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::fs;

@@ -1,6 +1,7 @@
 //! Imports of real networks: the float network's logits, the integer network's accuracy, a few
 //! images under encryption, and what an import refuses.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "imported/data.rs"]

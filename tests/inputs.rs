@@ -1,6 +1,7 @@
 //! Imports by what comes with a network: features of different sizes, labels by other numbers, single
 //! outputs, files with several parts, calibration images that cannot serve.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 use std::fs;

@@ -1,6 +1,7 @@
 //! One judge: `choose`, the front of tables and charts, and the report's own script say the same of the
 //! same figures.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "judge/golden.rs"]

@@ -1,6 +1,7 @@
 //! Kills: the sweep, a worker, or a party's process is gone from one moment to the next. No finished
 //! split is lost, none appears that did not finish, and the rest runs again.
 
+#![cfg(feature = "engine")]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

@@ -1,6 +1,8 @@
 //! The house is as ARCHITECTURE.md says: rooms import from rooms above, files of a room not in
 //! circles, and some things are named in one place alone.
 
+#[path = "layering/lengths.rs"]
+mod lengths;
 #[path = "layering/sources.rs"]
 mod sources;
 
@@ -13,36 +15,54 @@ use sources::Sources;
 /// Rooms that are built and tested without encryption.
 const WITHOUT_ENCRYPTION: [&str; 6] = ["core", "machine", "model", "record", "choose", "report"];
 
+/// The heading of the table of what is long, with its reasons.
+const EXCUSES: &str = "Longer than the rest";
+
 fn room(module: &str) -> &str {
     module.split('/').next().unwrap_or_default()
 }
 
-/// Returns the rooms in their order, and the names of each room's table.
-fn architecture() -> (Vec<String>, BTreeMap<String, BTreeSet<String>>) {
+/// Returns the heading and the names in the first cell of each row of ARCHITECTURE.md's tables.
+fn table_rows() -> Vec<(String, Vec<String>)> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ARCHITECTURE.md");
     let text = fs::read_to_string(path).expect("the document");
-    let mut rooms = Vec::new();
-    let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut heading = None;
+    let mut rows = Vec::new();
+    let mut heading = String::new();
     for line in text.lines() {
         if let Some(title) = line.strip_prefix("## ").or(line.strip_prefix("### ")) {
-            heading = Some(title.to_owned());
+            title.clone_into(&mut heading);
         }
-        let Some(row) = line.strip_prefix("| `") else {
-            continue;
-        };
-        let cell = row.split('|').next().expect("a cell");
-        let names = cell.split('`').filter(|name| !name.trim().is_empty());
-        match heading.as_deref() {
-            Some("Where things are") => rooms.extend(names.map(str::to_owned)),
-            Some(room) => {
-                let of_room = files.entry(room.to_owned()).or_default();
-                of_room.extend(names.map(|name| format!("{room}/{name}")));
+        if let Some(row) = line.strip_prefix("| `") {
+            let cell = row.split('|').next().expect("a cell");
+            let names = cell.split('`').filter(|name| !name.trim().is_empty());
+            rows.push((heading.clone(), names.map(str::to_owned).collect()));
+        }
+    }
+    rows
+}
+
+/// Returns the rooms in their order, and the names of each room's table.
+fn architecture() -> (Vec<String>, BTreeMap<String, BTreeSet<String>>) {
+    let mut rooms = Vec::new();
+    let mut files: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (heading, names) in table_rows() {
+        match heading.as_str() {
+            "Where things are" => rooms.extend(names),
+            EXCUSES => {}
+            room => {
+                let names = names.iter().map(|name| format!("{room}/{name}"));
+                files.entry(heading.clone()).or_default().extend(names);
             }
-            None => {}
         }
     }
     (rooms, files)
+}
+
+/// Returns the files and functions that are long with a reason.
+fn excused() -> BTreeSet<String> {
+    let rows = table_rows().into_iter();
+    let rows = rows.filter(|(heading, _)| heading == EXCUSES);
+    rows.flat_map(|(_, names)| names).collect()
 }
 
 #[test]
@@ -66,6 +86,41 @@ fn rooms_import_only_from_rooms_above() {
     }
     assert!(imports > 500, "only {imports} imports were found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Returns a circle of imports that begins at a module, where there is one.
+fn circle<'a>(
+    imports: &BTreeMap<&'a str, BTreeSet<&'a str>>,
+    path: &mut Vec<&'a str>,
+    done: &mut BTreeSet<&'a str>,
+    module: &'a str,
+) -> Option<String> {
+    if let Some(first) = path.iter().position(|above| *above == module) {
+        return Some(format!("{} → {module}", path[first..].join(" → ")));
+    }
+    if done.contains(module) {
+        return None;
+    }
+    path.push(module);
+    let below = imports[module].iter();
+    let found = below
+        .filter_map(|next| circle(imports, path, done, next))
+        .next();
+    path.pop();
+    done.insert(module);
+    found
+}
+
+#[test]
+fn files_do_not_import_each_other_in_circles() {
+    let sources = Sources::read();
+    let imports = sources.imports();
+    let mut done = BTreeSet::new();
+    let circles: Vec<String> = imports
+        .keys()
+        .filter_map(|module| circle(&imports, &mut Vec::new(), &mut done, module))
+        .collect();
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
 #[test]
@@ -138,6 +193,50 @@ fn tfhe_is_named_in_one_room_alone() {
     let (right, wrong) = lines_that_name(&words, |module| room(module) == "fhe");
     assert!(right > 20, "the room itself is found");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_command_line_alone_names_clap() {
+    let (right, wrong) = lines_that_name(&["clap::"], |module| room(module) == "cli");
+    assert!(right > 5, "the room itself is found");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What is longer says why in ARCHITECTURE.md; the ten longest of both are printed.
+#[test]
+fn files_and_functions_are_short() {
+    const MOST_LINES: usize = 400;
+    const MOST_LINES_OF_FUNCTION: usize = 60;
+    let excused = excused();
+    let sources = Sources::read();
+    let mut files = Vec::new();
+    let mut functions = Vec::new();
+    for (module, code) in sources.iter() {
+        files.push((lengths::of_file(code), module.to_owned()));
+        let of_file = lengths::of_functions(code).into_iter();
+        functions.extend(of_file.map(|(name, lines)| (lines, format!("{module}::{name}"))));
+    }
+    assert!(functions.len() > 1500, "{} functions", functions.len());
+    let mut unexcused = Vec::new();
+    let mut long = BTreeSet::new();
+    for (lengths, most) in [
+        (&mut files, MOST_LINES),
+        (&mut functions, MOST_LINES_OF_FUNCTION),
+    ] {
+        lengths.sort_by(|a, b| b.cmp(a));
+        for (lines, name) in &lengths[..10] {
+            println!("{lines:4} {name}");
+        }
+        for (lines, name) in lengths.iter().filter(|(lines, _)| *lines > most) {
+            long.insert(name.clone());
+            if !excused.contains(name) {
+                unexcused.push(format!("{name}: {lines} lines"));
+            }
+        }
+    }
+    assert!(unexcused.is_empty(), "{}", unexcused.join("\n"));
+    let short: Vec<_> = excused.difference(&long).collect();
+    assert!(short.is_empty(), "excused, but short: {short:?}");
 }
 
 /// Whoever reads a file by other ways waits for ever on a named pipe, and may fill the memory.

@@ -1,6 +1,7 @@
 //! Damage to the results log: whatever line is repeated, left out, moved or changed, the log is refused
 //! by that line, and nothing but what a sweep measured is ever believed.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "desk/desk.rs"]

@@ -1,6 +1,7 @@
 //! What a machine may lack: threads, address space, memory. It is told in one line, before anything is
 //! lost, and the processes that take most go first.
 
+#![cfg(feature = "engine")]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 

@@ -1,5 +1,6 @@
 //! What a sweep does to be believed: rounds, orders, limits, environments, comparisons.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "desk/desk.rs"]

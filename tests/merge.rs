@@ -1,5 +1,6 @@
 //! Sweeps in shards, and their merge.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "desk/desk.rs"]

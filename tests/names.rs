@@ -1,5 +1,6 @@
 //! Names that come from outside, through everything that the program prints and writes.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "desk/desk.rs"]

@@ -13,8 +13,8 @@ use flate2::read::GzDecoder;
 use ndarray::{Array2, ArrayD};
 use ndarray_npy::ReadNpyExt;
 use splitbench::import::Network;
+use splitbench::import::evaluate::evaluate;
 use splitbench::import::network::{Operation, Tail};
-use splitbench::import::quantise::evaluate::evaluate;
 use splitbench::import::read_network;
 use splitbench::model::layer::Function;
 

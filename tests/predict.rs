@@ -1,5 +1,6 @@
 //! Predictions from rows that are there, and sweeps within a budget.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "desk/desk.rs"]

@@ -1,5 +1,6 @@
 //! The report and the exported tables, as a person asks for them.
 
+#![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
 #[path = "desk/desk.rs"]

@@ -1,38 +1,32 @@
 //! What other people's bytes are fed to, one function for each fuzz target.
 //!
 //! Each reads any bytes, or refuses them in one readable line; it never panics. `tests/corpus.rs` feeds
-//! the corpus to the same functions.
+//! the corpus to the same functions. What takes the feature `engine` lies in a file of its own.
+
+#[cfg(feature = "engine")]
+#[path = "engine.rs"]
+mod engine;
 
 use std::fs;
 use std::io::{Cursor, Write};
 use std::path::PathBuf;
 use std::sync::OnceLock;
 
-use splitbench::circuit::compile::{Target, compile_placement};
-use splitbench::circuit::program::Program;
+#[cfg(feature = "engine")]
+use engine::run;
+#[cfg(feature = "engine")]
+pub use engine::{download, key, splits, upload};
+
 use splitbench::core::error::{Error, Result};
 use splitbench::core::foreign::line;
-use splitbench::core::placement::{Party, Placement};
-use splitbench::fhe::keys::SecretKey;
-use splitbench::fhe::pack::PackingDecomposition;
-use splitbench::fhe::parameters::ParameterSet;
-use splitbench::fhe::zero::public_zeros;
 use splitbench::import::data::{Part, read_images, read_labels};
 use splitbench::import::read_network_bytes;
 use splitbench::model::Model;
 use splitbench::model::source::{EMBEDDED, Source};
-use splitbench::oracle::simulation::simulate;
-use splitbench::party::client::Client;
-use splitbench::party::inference::{PhaseTimes, Route, infer, serve};
-use splitbench::party::server::{Extent, Server};
-use splitbench::party::wire::{ZERO_BYTES, write_upload};
 use splitbench::record::log::line::Chain;
 use splitbench::record::log::recover::Damage;
 use splitbench::record::log::{self, Record};
 use splitbench::record::results::Tables;
-use splitbench::record::settings::Settings;
-use splitbench::record::step_noise::StepNoise;
-use splitbench::sweep::settings::Overrides;
 use tempfile::TempDir;
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
@@ -41,15 +35,19 @@ use zip::write::{SimpleFileOptions, ZipWriter};
 pub type Feed = fn(&[u8]);
 
 /// Every target by name, which is also its folder of the corpus.
-pub const FEEDS: [(&str, Feed); 9] = [
+pub const FEEDS: &[(&str, Feed)] = &[
     ("onnx", onnx),
     ("arrays", arrays),
     ("archives", archives),
     ("model", model),
     ("log", log),
+    #[cfg(feature = "engine")]
     ("splits", splits),
+    #[cfg(feature = "engine")]
     ("upload", upload),
+    #[cfg(feature = "engine")]
     ("download", download),
+    #[cfg(feature = "engine")]
     ("key", key),
 ];
 
@@ -57,10 +55,6 @@ pub const FEEDS: [(&str, Feed); 9] = [
 const MOST_LETTERS: usize = 2000;
 /// Pixels of an image that is read.
 const MOST_PIXELS: usize = 1 << 12;
-/// Multiplications of a network that is run and compiled.
-const MOST_MULTIPLICATIONS: usize = 5000;
-/// Look-ups of each step that are done on a message that conforms.
-const BATCH: usize = 1;
 
 /// Passes over a refusal that a person sees as one readable line.
 fn check(error: &Error) {
@@ -159,21 +153,13 @@ pub fn model(bytes: &[u8]) {
     let named = named.into_iter().flatten();
     let json = ("model.json".to_owned(), bytes.to_vec());
     let source = Source::Memory(named.chain([json]).collect());
-    let Some(model) = read(Model::read(&source)) else {
-        return;
-    };
-    let all = |party| Placement::uniform(party, model.layer_count());
-    // What computes much is not worth a second of the fuzzer's each time.
-    if model.multiplication_count() > MOST_MULTIPLICATIONS {
-        return;
+    if let Some(model) = read(Model::read(&source)) {
+        run(&model);
     }
-    simulate(&model, &all(Party::Client), &[], &[0], None);
-    read(compile_placement(
-        &model,
-        &all(Party::Server),
-        &Target::usual(),
-    ));
 }
+
+#[cfg(not(feature = "engine"))]
+fn run(_model: &Model) {}
 
 /// Reads a results log: as it is, and as the records of a sound one; what tables follow from it is
 /// derived.
@@ -205,173 +191,7 @@ fn log_text(text: &[u8]) {
     }
 }
 
-/// Reads a split file, and settles what it says for a small model.
-pub fn splits(bytes: &[u8]) {
-    let folder = Folder::with("splits.json", bytes);
-    let overrides = Overrides {
-        splits: Some(folder.path("splits.json")),
-        model: Some(PathBuf::from("digits-mlp")),
-        // To find one takes a second.
-        step_noise: Some(StepNoise::Share(0.5)),
-        ..Overrides::default()
-    };
-    read(Settings::resolve(overrides, &|_| ()));
-}
-
-/// A smallest exchange: a linear segment, and one of look-ups.
-struct Exchange {
-    programs: Vec<std::sync::Arc<Program>>,
-    route: Route,
-    client: Client,
-    server: Server,
-    image: Vec<u8>,
-    /// The uploads and downloads of each segment, as they are.
-    uploads: Vec<Vec<Vec<u8>>>,
-    downloads: Vec<Vec<Vec<u8>>>,
-    classes: usize,
-}
-
 fn mlp() -> &'static Model {
     static MODEL: OnceLock<Model> = OnceLock::new();
     MODEL.get_or_init(|| Model::read(&Source::Embedded(&EMBEDDED[1])).expect("built in"))
-}
-
-fn exchange() -> &'static Exchange {
-    static EXCHANGE: OnceLock<Exchange> = OnceLock::new();
-    EXCHANGE.get_or_init(|| {
-        let model = mlp();
-        let placement: Placement = "CSC".parse().expect("letters");
-        let programs = compile_placement(model, &placement, &Target::usual()).expect("programs");
-        let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
-        let client = Client::new(model, &placement, interfaces.collect());
-        let mut server = Server::new(&programs);
-        for program in &programs {
-            let key = client.evaluation_key(&program.parameters).expect("a key");
-            let bytes = key.to_bytes();
-            server
-                .receive_key(&bytes, &program.parameters)
-                .expect("fits");
-        }
-        let mut exchange = Exchange {
-            route: Route::of(model, &placement),
-            image: model.test.image(0).to_vec(),
-            programs,
-            client,
-            server,
-            uploads: Vec::new(),
-            downloads: Vec::new(),
-            classes: 0,
-        };
-        let (mut uploads, mut downloads) = (Vec::new(), Vec::new());
-        let classes = exchange.run(&mut |segment, sent| {
-            uploads.push(sent.clone());
-            let received = exchange.serve(segment, &sent)?;
-            downloads.push(received.clone());
-            Ok(received)
-        });
-        exchange.classes = classes.expect("an inference");
-        (exchange.uploads, exchange.downloads) = (uploads, downloads);
-        exchange
-    })
-}
-
-impl Exchange {
-    fn run(
-        &self,
-        exchange: &mut dyn FnMut(usize, Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>>,
-    ) -> Result<usize> {
-        let inference = infer(&self.client, &self.route, &self.image, exchange)?;
-        Ok(inference.logits.len())
-    }
-
-    fn serve(&self, segment: usize, uploads: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
-        let mut times = PhaseTimes::default();
-        let (program, extent) = (&self.programs[segment], Extent::Batch(BATCH));
-        let advance = |_, _| ();
-        let served = serve(
-            &self.server,
-            segment,
-            program,
-            uploads,
-            &mut times,
-            extent,
-            &advance,
-        )?;
-        Ok(served.downloads)
-    }
-}
-
-/// Returns a message as the bytes change it: two give a change of its length, and five each a
-/// place and what stands there.
-fn edited(message: &[u8], edits: &[u8]) -> Vec<u8> {
-    let mut message = message.to_vec();
-    let (length, edits) = edits.split_at(edits.len().min(2));
-    let change = match length {
-        &[low, high] => isize::from(i16::from_le_bytes([low, high])),
-        _ => 0,
-    };
-    let changed = message.len().saturating_add_signed(change);
-    message.resize(changed, 0);
-    for edit in edits.chunks_exact(5) {
-        let place = u32::from_le_bytes([edit[0], edit[1], edit[2], edit[3]]) as usize;
-        let count = message.len().max(1);
-        if let Some(byte) = message.get_mut(place % count) {
-            *byte = edit[4];
-        }
-    }
-    message
-}
-
-/// Gives the server an upload that is changed, or no upload at all.
-pub fn upload(bytes: &[u8]) {
-    let exchange = exchange();
-    for (segment, uploads) in exchange.uploads.iter().enumerate() {
-        let edited: Vec<_> = uploads.iter().map(|upload| edited(upload, bytes)).collect();
-        let downloads = read(exchange.serve(segment, &edited));
-        let conforms = edited.iter().zip(uploads).all(|(a, b)| a.len() == b.len());
-        assert!(conforms || downloads.is_none(), "of another length");
-        read(exchange.serve(segment, &[bytes.to_vec()]));
-    }
-}
-
-/// Gives the client answers that are changed, or none.
-pub fn download(bytes: &[u8]) {
-    let exchange = exchange();
-    let classes = read(exchange.run(&mut |segment, _| {
-        let downloads = exchange.downloads[segment].iter();
-        Ok(downloads.map(|download| edited(download, bytes)).collect())
-    }));
-    assert!(classes.is_none_or(|classes| classes == exchange.classes));
-    read(exchange.run(&mut |_, _| Ok(vec![bytes.to_vec()])));
-}
-
-/// Gives the server a key that is changed: an evaluation key, a packing key, encryptions of zero.
-pub fn key(bytes: &[u8]) {
-    type Keys = (ParameterSet, PackingDecomposition, [Vec<u8>; 3]);
-    static KEYS: OnceLock<Keys> = OnceLock::new();
-    let (parameters, packing, keys) = KEYS.get_or_init(|| {
-        let parameters = ParameterSet::fast().expect("a set");
-        let key = SecretKey::generate(parameters);
-        let packing = PackingDecomposition::candidates(&parameters, 10).next();
-        let packing = packing.expect("a decomposition");
-        let keys = [
-            key.evaluation_key().to_bytes(),
-            key.packing_key(packing).to_bytes(),
-            write_upload(&public_zeros(&key), ZERO_BYTES),
-        ];
-        (parameters, packing, keys)
-    });
-    let Some((&kind, edits)) = bytes.split_first() else {
-        return;
-    };
-    let mut server = Server::new(&[]);
-    let message = edited(&keys[usize::from(kind) % keys.len()], edits);
-    let received = match usize::from(kind) % keys.len() {
-        0 => server.receive_key(&message, parameters),
-        1 => server.receive_packing_key(&message, parameters, *packing),
-        _ => server.receive_zeros(&message, parameters),
-    };
-    let is_received = read(received).is_some();
-    let conforms = message.len() == keys[usize::from(kind) % keys.len()].len();
-    assert!(conforms || !is_received, "of another length");
 }

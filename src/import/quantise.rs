@@ -5,7 +5,6 @@ pub mod bits;
 pub mod calibration;
 pub mod correction;
 pub mod draft;
-pub mod evaluate;
 pub mod images;
 pub mod loss;
 pub(super) mod noise;

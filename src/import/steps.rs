@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use super::folder;
-use super::lower::lower;
 use super::network::Network;
-use super::onnx;
 use super::quantise::bits::{Bits, DEFAULT_BITS};
 use super::quantise::calibration::{Calibration, RangeMethod};
 use super::quantise::draft::Draft;
@@ -14,6 +12,7 @@ use super::quantise::loss::Losses;
 use super::quantise::noise;
 use super::quantise::runaways::without_runaways;
 use super::quantise::search::{self, Trial};
+use super::reading::read_network;
 use super::request::Request;
 use crate::circuit::compile::Target;
 use crate::core::error::{Error, Result};
@@ -111,26 +110,6 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
         trials,
         notes,
     })
-}
-
-/// Returns the network of a file.
-///
-/// # Errors
-///
-/// [`Error::Read`] where the file cannot be read, [`Error::Invalid`] where it is wrong and
-/// [`Error::Unsupported`] where it asks for what this program does not do.
-pub fn read_network(path: &Path) -> Result<Network> {
-    lower(&onnx::read(path)?)
-}
-
-/// Returns the network of a file's bytes; `place` names it in errors. Numbers in files of their
-/// own are refused.
-///
-/// # Errors
-///
-/// As [`read_network`].
-pub fn read_network_bytes(bytes: &[u8], place: &str) -> Result<Network> {
-    lower(&onnx::read_bytes(bytes, place)?)
 }
 
 /// Returns a sentence on test images for which the float network gives no finite numbers.

@@ -73,6 +73,8 @@ fn title(rows: &[SplitRow]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
     use crate::core::foreign::{is_hidden, shown};
     use crate::report::fixture::contents;
