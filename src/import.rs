@@ -34,6 +34,6 @@ mod steps;
 pub use network::Network;
 pub use reading::{read_network, read_network_bytes};
 #[cfg(feature = "engine")]
-pub use request::Request;
+pub use request::ImportRequest;
 #[cfg(feature = "engine")]
 pub use steps::{Imported, import};

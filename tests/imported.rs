@@ -20,7 +20,7 @@ use splitbench::circuit::program::NoiseSeed;
 use splitbench::core::placement::{Party, Placement};
 use splitbench::import::network::Tail;
 use splitbench::import::quantise::images::{Images, float_labels, integer_labels, real_rows};
-use splitbench::import::{Imported, Request, import};
+use splitbench::import::{ImportRequest, Imported, import};
 use splitbench::model::Model;
 use splitbench::model::layer::Operation;
 use splitbench::oracle::agreement::within_error_model;
@@ -291,7 +291,7 @@ fn an_existing_folder_is_refused_and_stays_as_it_was() {
 }
 
 /// Returns the error of an import.
-fn refusal(request: &Request) -> Error {
+fn refusal(request: &ImportRequest) -> Error {
     let outcome: Result<Imported> = import(request, &|_| {});
     match outcome {
         Ok(_) => panic!("{} was imported", request.onnx.display()),
@@ -300,7 +300,7 @@ fn refusal(request: &Request) -> Error {
 }
 
 /// Makes a request wrong.
-type Break<'a> = &'a dyn Fn(&mut Request);
+type Break<'a> = &'a dyn Fn(&mut ImportRequest);
 
 #[test]
 fn what_cannot_be_imported_ends_in_one_line_and_leaves_nothing() {

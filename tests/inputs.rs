@@ -15,16 +15,16 @@ use splitbench::core::placement::{Party, Placement};
 use splitbench::import::data::Preprocessing;
 use splitbench::import::quantise::calibration::RangeMethod;
 use splitbench::import::report::report;
-use splitbench::import::{Imported, Request, import};
+use splitbench::import::{ImportRequest, Imported, import};
 use splitbench::model::Model;
 use splitbench::oracle::simulation::simulate;
 use tempfile::TempDir;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
 /// Returns a request for a network of `tests/golden`.
-fn request(network: &str, folder: &TempDir, calibrate: &str) -> Request {
+fn request(network: &str, folder: &TempDir, calibrate: &str) -> ImportRequest {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    Request {
+    ImportRequest {
         onnx: golden.join(format!("{network}.onnx")),
         calibrate: folder.path().join(calibrate),
         labels: None,
@@ -40,7 +40,7 @@ fn request(network: &str, folder: &TempDir, calibrate: &str) -> Request {
     }
 }
 
-fn run(request: &Request) -> Result<Imported> {
+fn run(request: &ImportRequest) -> Result<Imported> {
     import(request, &|_| {})
 }
 

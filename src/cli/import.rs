@@ -13,7 +13,7 @@ use crate::import::data::Preprocessing;
 use crate::import::quantise::bits::Bits;
 use crate::import::quantise::calibration::RangeMethod;
 use crate::import::report::report;
-use crate::import::{Request, folder, import};
+use crate::import::{ImportRequest, folder, import};
 
 /// What a person says of an import.
 #[derive(Debug, Args)]
@@ -99,7 +99,7 @@ pub fn run(arguments: ImportArguments) -> Result<()> {
         arguments.std.as_deref(),
         arguments.layout.as_deref(),
     )?;
-    let request = Request {
+    let request = ImportRequest {
         onnx: arguments.onnx,
         calibrate: arguments.calibrate,
         labels: arguments.labels,

@@ -28,7 +28,7 @@ pub use fitting::{check_shape, fit};
 pub use grid::MAX_LEVEL;
 pub use image_set::{ImageSet, Pixels};
 pub use npz::Part;
-pub use preprocessing::{Layout, Preprocessing};
+pub use preprocessing::{ImageLayout, Preprocessing};
 pub use reading::{read_images, read_labels};
 pub use shape::Fits;
 pub use unlike::warnings;

@@ -7,7 +7,7 @@ use super::network::Tail;
 use super::quantise::images::analyse_all;
 use super::quantise::loss::Noise;
 use super::quantise::search::Trial;
-use super::{Imported, Request};
+use super::{ImportRequest, Imported};
 use crate::circuit::analysis::{Analysis, DEFAULT_STEP_NOISE, PlannedAction, Term};
 use crate::circuit::compile::Target;
 use crate::circuit::compile::compile_placement;
@@ -26,7 +26,7 @@ use crate::record::cost_model::CostModel;
 /// # Errors
 ///
 /// As [`crate::circuit::analysis::analyse`].
-pub fn report(imported: &Imported, request: &Request) -> Result<Vec<String>> {
+pub fn report(imported: &Imported, request: &ImportRequest) -> Result<Vec<String>> {
     let model = &imported.model;
     let analysis = analyse_all(model)?;
     let mut lines = vec![format!(

@@ -8,7 +8,7 @@ use crate::import::data::Preprocessing;
 
 /// What to import, and how.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct ImportRequest {
     pub onnx: PathBuf,
     pub calibrate: PathBuf,
     pub labels: Option<PathBuf>,

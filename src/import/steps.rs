@@ -6,14 +6,14 @@ use super::folder;
 use super::network::Network;
 use super::quantise::bits::{Bits, DEFAULT_BITS};
 use super::quantise::calibration::{Calibration, RangeMethod};
-use super::quantise::draft::Draft;
+use super::quantise::draft::ModelDraft;
 use super::quantise::images::{self, Images};
 use super::quantise::loss::Losses;
 use super::quantise::noise;
 use super::quantise::runaways::without_runaways;
 use super::quantise::search::{self, Trial};
 use super::reading::read_network;
-use super::request::Request;
+use super::request::ImportRequest;
 use crate::circuit::compile::Target;
 use crate::core::error::{Error, Result};
 use crate::core::units;
@@ -49,7 +49,7 @@ pub struct Imported {
 ///
 /// [`Error::Invalid`], [`Error::Read`] or [`Error::Write`] that names the file, the node and the
 /// mend; [`Error::Usage`] where the folder is there already.
-pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
+pub fn import(request: &ImportRequest, progress: &dyn Fn(&str)) -> Result<Imported> {
     folder::check_free(&request.out)?;
     progress("reading");
     let mut network = read_network(&request.onnx)?;
@@ -57,7 +57,7 @@ pub fn import(request: &Request, progress: &dyn Fn(&str)) -> Result<Imported> {
     let mut notes = network.notes.clone();
     let (calibration, mut test) = read_data(request, &network, &mut notes)?;
     progress("calibrating");
-    let mut draft = Draft::new(request, network, &calibration, &test)?;
+    let mut draft = ModelDraft::new(request, network, &calibration, &test)?;
     let untouched = images::untouched_outputs(&draft.model, &test);
     notes.extend(unbounded_warning(&untouched, &test));
     if draft.model.is_classifier() {
@@ -140,7 +140,7 @@ fn label_test_images(test: &mut FittedSet, untouched: &[Vec<f32>]) -> Option<Str
 }
 
 /// Refuses a search for bits where the outputs are no classes.
-fn check_bits_without_classes(request: &Request) -> Result<()> {
+fn check_bits_without_classes(request: &ImportRequest) -> Result<()> {
     if request.bits != Some(Bits::Auto) {
         return Ok(());
     }
@@ -153,8 +153,8 @@ fn check_bits_without_classes(request: &Request) -> Result<()> {
 
 /// Returns the calibration images without those whose values run away, which a note tells of.
 fn without_outliers(
-    request: &Request,
-    draft: &Draft,
+    request: &ImportRequest,
+    draft: &ModelDraft,
     calibration: &FittedSet,
     notes: &mut Vec<String>,
 ) -> FittedSet {
@@ -173,7 +173,7 @@ fn without_outliers(
 /// Sets the integers of all activations on the bits asked for, and returns what a person should know
 /// of it.
 fn set_bits(
-    draft: &mut Draft,
+    draft: &mut ModelDraft,
     chosen: Option<&Bits>,
     calibrated: &Calibration,
     range: RangeMethod,
@@ -206,7 +206,7 @@ struct Tested {
 impl Tested {
     /// Tests a settled network; `untouched` is what the float network gives for the test images.
     fn of(
-        draft: &Draft,
+        draft: &ModelDraft,
         test: &FittedSet,
         calibration: &Images,
         untouched: &[Vec<f32>],
@@ -265,7 +265,7 @@ fn overflow_warning(model: &Model, count: u64) -> Result<Option<String>> {
 
 /// Reads calibration and test images and fits them to the network's input.
 fn read_data(
-    request: &Request,
+    request: &ImportRequest,
     network: &Network,
     notes: &mut Vec<String>,
 ) -> Result<(FittedSet, FittedSet)> {

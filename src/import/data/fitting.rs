@@ -5,7 +5,7 @@ use super::classes::class_indices;
 use super::fitted_set::FittedSet;
 use super::grid::{Grid, Groups, grids};
 use super::image_set::{ImageSet, Pixels};
-use super::preprocessing::{Layout, Preprocessing};
+use super::preprocessing::{ImageLayout, Preprocessing};
 use super::rounding::{check_grids, round};
 use super::shape::element_count;
 use super::unlike::check_units;
@@ -129,7 +129,12 @@ fn groups(input_shape: &[usize]) -> Groups {
 /// # Errors
 ///
 /// [`Error::Invalid`] with both shapes.
-pub fn check_shape(place: &str, shape: &[usize], input: &[usize], layout: Layout) -> Result<()> {
+pub fn check_shape(
+    place: &str,
+    shape: &[usize],
+    input: &[usize],
+    layout: ImageLayout,
+) -> Result<()> {
     let stored = match stored_order(place, shape, input, layout)? {
         Some([height, width, channels]) => vec![channels, height, width],
         None => shape.to_vec(),
@@ -172,13 +177,15 @@ fn stored_order(
     place: &str,
     shape: &[usize],
     input: &[usize],
-    layout: Layout,
+    layout: ImageLayout,
 ) -> Result<Option<[usize; 3]>> {
     match (layout, shape, input) {
-        (Layout::Chw, ..) | (Layout::Hwc, [_, _], _) => Ok(None),
-        (Layout::Hwc, &[height, width, channels], _)
-        | (Layout::Hwc, [_], &[channels, height, width]) => Ok(Some([height, width, channels])),
-        (Layout::Hwc, ..) => Err(Error::invalid(
+        (ImageLayout::Chw, ..) | (ImageLayout::Hwc, [_, _], _) => Ok(None),
+        (ImageLayout::Hwc, &[height, width, channels], _)
+        | (ImageLayout::Hwc, [_], &[channels, height, width]) => {
+            Ok(Some([height, width, channels]))
+        }
+        (ImageLayout::Hwc, ..) => Err(Error::invalid(
             place,
             format!(
                 "has images of shape {shape:?}, whose channels are unknown: leave out --layout hwc"
@@ -197,12 +204,14 @@ fn agree(stored: &[usize], input: &[usize]) -> bool {
 }
 
 /// Returns what to change where shapes do not fit.
-fn remedy(stored: &[usize], input: &[usize], layout: Layout) -> &'static str {
+fn remedy(stored: &[usize], input: &[usize], layout: ImageLayout) -> &'static str {
     match (layout, stored, input) {
-        (Layout::Chw, &[height, width, channels], input) if [channels, height, width] == input => {
+        (ImageLayout::Chw, &[height, width, channels], input)
+            if [channels, height, width] == input =>
+        {
             "add --layout hwc"
         }
-        (Layout::Hwc, stored, input) if stored == input => "leave out --layout hwc",
+        (ImageLayout::Hwc, stored, input) if stored == input => "leave out --layout hwc",
         _ => "bring the images to that size and number of channels",
     }
 }
@@ -247,38 +256,43 @@ mod tests {
 
     fn hwc() -> Preprocessing {
         Preprocessing {
-            layout: Layout::Hwc,
+            layout: ImageLayout::Hwc,
             ..Preprocessing::default()
         }
     }
 
     #[test]
     fn shapes_fit_where_they_describe_the_same_image() {
-        type Case<'a> = (&'a [usize], &'a [usize], Layout, Option<&'a str>);
+        type Case<'a> = (&'a [usize], &'a [usize], ImageLayout, Option<&'a str>);
         let table: [Case; 13] = [
-            (&[2, 3], &[1, 2, 3], Layout::Chw, None),
-            (&[2, 3], &[2, 3], Layout::Hwc, None),
-            (&[1, 2, 3], &[2, 3], Layout::Chw, None),
-            (&[6], &[1, 2, 3], Layout::Chw, None),
-            (&[6], &[3, 1, 2], Layout::Hwc, None),
-            (&[1, 2, 3], &[6], Layout::Chw, None),
-            (&[1, 2, 3], &[3, 1, 2], Layout::Hwc, None),
+            (&[2, 3], &[1, 2, 3], ImageLayout::Chw, None),
+            (&[2, 3], &[2, 3], ImageLayout::Hwc, None),
+            (&[1, 2, 3], &[2, 3], ImageLayout::Chw, None),
+            (&[6], &[1, 2, 3], ImageLayout::Chw, None),
+            (&[6], &[3, 1, 2], ImageLayout::Hwc, None),
+            (&[1, 2, 3], &[6], ImageLayout::Chw, None),
+            (&[1, 2, 3], &[3, 1, 2], ImageLayout::Hwc, None),
             (
                 &[2, 3, 5],
                 &[5, 2, 3],
-                Layout::Chw,
+                ImageLayout::Chw,
                 Some("add --layout hwc"),
             ),
             (
                 &[5, 2, 3],
                 &[5, 2, 3],
-                Layout::Hwc,
+                ImageLayout::Hwc,
                 Some("leave out --layout"),
             ),
-            (&[6], &[6], Layout::Hwc, Some("channels are unknown")),
-            (&[2, 3], &[3, 2], Layout::Chw, Some("that size")),
-            (&[2, 3], &[1, 2, 2], Layout::Chw, Some("that size")),
-            (&[2, 3], &[usize::MAX, 6, 6], Layout::Chw, Some("that size")),
+            (&[6], &[6], ImageLayout::Hwc, Some("channels are unknown")),
+            (&[2, 3], &[3, 2], ImageLayout::Chw, Some("that size")),
+            (&[2, 3], &[1, 2, 2], ImageLayout::Chw, Some("that size")),
+            (
+                &[2, 3],
+                &[usize::MAX, 6, 6],
+                ImageLayout::Chw,
+                Some("that size"),
+            ),
         ];
         for (stored, input, layout, expected) in table {
             let elements: usize = stored.iter().product();

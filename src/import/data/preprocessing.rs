@@ -6,7 +6,7 @@ use crate::core::error::{Error, Result};
 
 /// Which axis of a stored image runs slowest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Layout {
+pub enum ImageLayout {
     /// Channels, rows, columns: as PyTorch stores images.
     #[default]
     Chw,
@@ -14,7 +14,7 @@ pub enum Layout {
     Hwc,
 }
 
-impl FromStr for Layout {
+impl FromStr for ImageLayout {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
@@ -37,7 +37,7 @@ pub struct Preprocessing {
     /// One number for all channels, or one per channel; positive.
     pub std: Vec<f64>,
     /// How the stored images lie.
-    pub layout: Layout,
+    pub layout: ImageLayout,
 }
 
 impl Default for Preprocessing {
@@ -46,7 +46,7 @@ impl Default for Preprocessing {
             divisor: 1.0,
             mean: vec![0.0],
             std: vec![1.0],
-            layout: Layout::Chw,
+            layout: ImageLayout::Chw,
         }
     }
 }
@@ -206,7 +206,7 @@ mod tests {
         let parsed =
             Preprocessing::parse(Some("1/100"), Some("0.5, 1,-2"), Some("0.25"), Some("HWC"));
         let parsed = parsed.unwrap();
-        assert_eq!(parsed.layout, Layout::Hwc);
+        assert_eq!(parsed.layout, ImageLayout::Hwc);
         let (scale, offset) = parsed.scale_and_offset(3).unwrap();
         assert_eq!(scale, [0.04; 3]);
         assert_eq!(offset, [-2.0, -4.0, 8.0]);

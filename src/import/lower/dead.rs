@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use ndarray::{ArrayViewMut, ArrayViewMutD, Axis};
 
-use super::draft::{Draft, Stage, Step};
+use super::draft::{NetworkDraft, Stage, Step};
 use crate::import::network::Operation;
 use crate::model::layer::Function;
 
@@ -23,7 +23,7 @@ const ANYTHING: Reach = (f64::NEG_INFINITY, f64::INFINITY);
 const ROUNDING: f64 = 1e-6;
 
 /// Folds away the channels that never change.
-pub fn settle(draft: &mut Draft) {
+pub fn settle(draft: &mut NetworkDraft) {
     let readers = draft.readers();
     let mut reaches = vec![vec![ANYTHING; draft.input_shape[0]]];
     for index in 0..draft.steps.len() {
@@ -339,7 +339,7 @@ mod tests {
     }
 
     fn settled(middle: Operation, after: Operation) -> Vec<Step> {
-        let mut draft = Draft::new(&[2], 1000);
+        let mut draft = NetworkDraft::new(&[2], 1000);
         draft.steps = vec![
             step(&[0], &[2], sign()),
             step(&[1], &[2], middle),
@@ -372,7 +372,7 @@ mod tests {
         let relu = || Operation::Activation(Function::Relu);
         // Inputs of 1 to 2: the first sum lies between -1.1 and -0.1, its bias above zero.
         for after in [relu, sign] {
-            let mut draft = Draft::new(&[2], 1000);
+            let mut draft = NetworkDraft::new(&[2], 1000);
             draft.steps = vec![
                 step(&[0], &[2], clip(1.0, 2.0)),
                 step(

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ndarray::{Array1, Array2, Array4};
 
 use super::expression::{as_line, chain};
-use super::layout::Layout;
+use super::layout::AxisLayout;
 use super::value::Wire;
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::{Operation, WeightQuantisation};
@@ -15,7 +15,7 @@ use crate::model::layer::Function;
 
 /// The network while it is made.
 #[derive(Debug)]
-pub struct Draft {
+pub struct NetworkDraft {
     /// As far as it is known: a flat input may turn out to be an image.
     pub input_shape: Vec<usize>,
     /// Set once a layer has read the input.
@@ -57,7 +57,7 @@ pub struct Diagonal {
     pub offset: Vec<f32>,
 }
 
-impl Draft {
+impl NetworkDraft {
     /// Returns a network of no layers; `budget` is how many numbers may be made.
     pub fn new(input_shape: &[usize], budget: usize) -> Self {
         // Images have three axes; any other input is taken as a list.
@@ -282,7 +282,7 @@ impl Draft {
         Wire {
             root,
             function: Function::Identity,
-            layout: Layout::plain(shape),
+            layout: AxisLayout::plain(shape),
             integers: None,
             exclusive: true,
             name: None,

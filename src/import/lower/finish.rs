@@ -1,13 +1,13 @@
 //! Makes the network out of the draft: the order of the layers, the residual blocks, the names.
 
-use super::draft::{Draft, Stage, Step};
+use super::draft::{NetworkDraft, Stage, Step};
 use super::names;
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, invalid};
 use crate::import::network::{Layer, Network, Operation, Tail, WeightQuantisation};
 
 /// Returns the network of a draft whose steps are all operations and whose last is the output.
-pub fn finish(draft: Draft, tail: Tail, classes: Option<Vec<i64>>) -> Network {
+pub fn finish(draft: NetworkDraft, tail: Tail, classes: Option<Vec<i64>>) -> Network {
     let blocks = blocks(&draft.steps);
     let order = order(&draft.steps, &blocks);
     let names = block_names(&draft.steps, &blocks);

@@ -1,7 +1,7 @@
 //! The network's input as a file takes it: with the channels last, or as whole numbers.
 
-use super::draft::Draft;
-use super::layout::Layout;
+use super::draft::NetworkDraft;
+use super::layout::AxisLayout;
 use super::value::{Integers, Wire};
 use crate::import::onnx::Graph;
 
@@ -15,7 +15,7 @@ const WHOLE_NUMBERS: &str = "The file takes whole numbers: give the data as it i
                              --scale, --mean and --std.";
 
 /// Returns the input of a graph, and sets its shape in the draft.
-pub fn wire(graph: &Graph, draft: &mut Draft) -> Wire {
+pub fn wire(graph: &Graph, draft: &mut NetworkDraft) -> Wire {
     let mut input = draft.output(0, &graph.input_shape);
     input.exclusive = false;
     if let Some((shape, layout)) = channels_last(graph) {
@@ -41,7 +41,7 @@ pub fn wire(graph: &Graph, draft: &mut Draft) -> Wire {
 
 /// Returns how an input is kept whose channels are its last axis, one that is transposed to have
 /// them first before any layer reads it; and its axes, which are right whatever reads them.
-fn channels_last(graph: &Graph) -> Option<([usize; 3], Layout)> {
+fn channels_last(graph: &Graph) -> Option<([usize; 3], AxisLayout)> {
     const ELEMENTWISE: [&str; 11] = [
         "Add",
         "Sub",
@@ -72,7 +72,7 @@ fn channels_last(graph: &Graph) -> Option<([usize; 3], Layout)> {
             && matches!(node.integers("perm"), Ok(Some([0, 3 | -1, 1, 2])))
         {
             let stored = [channels, height, width];
-            let axes = Layout::plain(&stored).transpose(&[1, 2, 0]).ok()?;
+            let axes = AxisLayout::plain(&stored).transpose(&[1, 2, 0]).ok()?;
             return Some((stored, axes));
         }
         if ELEMENTWISE.contains(&node.operator.as_str()) {

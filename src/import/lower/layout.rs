@@ -10,7 +10,7 @@ use crate::import::onnx::tensor::element_count;
 ///
 /// Together the loops visit every stored element once.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub struct AxisLayout {
     axes: Vec<Vec<Loop>>,
 }
 
@@ -21,7 +21,7 @@ struct Loop {
     stride: usize,
 }
 
-impl Layout {
+impl AxisLayout {
     /// Returns the layout of a value that is stored as it is shaped.
     pub fn plain(shape: &[usize]) -> Self {
         let mut stride = 1;
@@ -176,7 +176,7 @@ mod tests {
 
     #[test]
     fn reshapes_of_stored_order_stay_plain() {
-        let layout = Layout::plain(&[6, 4, 1]);
+        let layout = AxisLayout::plain(&[6, 4, 1]);
         let other = layout.reshape(&[8, 3]).unwrap();
         assert_eq!(other.shape(), [8, 3]);
         assert!(other.is_plain() && other.order().is_none());
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn transposing_and_flattening_gives_the_order_of_elements() {
         // [2 channels, 2 rows, 3 columns] to rows, columns, channels.
-        let layout = Layout::plain(&[2, 2, 3]).transpose(&[1, 2, 0]).unwrap();
+        let layout = AxisLayout::plain(&[2, 2, 3]).transpose(&[1, 2, 0]).unwrap();
         assert_eq!(layout.shape(), [2, 3, 2]);
         let flat = layout.reshape(&[12]).unwrap();
         let order = flat.order().unwrap();
@@ -207,7 +207,7 @@ mod tests {
 
     #[test]
     fn channels_are_constant_within_an_image() {
-        let layout = Layout::plain(&[2, 2, 3]);
+        let layout = AxisLayout::plain(&[2, 2, 3]);
         assert!(layout.is_constant_within(0, 6) && !layout.is_constant_within(1, 6));
         assert_eq!((layout.index(0, 7), layout.index(2, 7)), (1, 1));
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::rc::Rc;
 
-use super::draft::Draft;
+use super::draft::NetworkDraft;
 use super::input;
 use super::value::{Constant, Value, Wire};
 use crate::core::foreign::quoted;
@@ -14,7 +14,7 @@ use crate::import::onnx::{Graph, Node, Tensor};
 /// What is known while the nodes are taken in order.
 pub struct Lowering<'a> {
     pub graph: &'a Graph,
-    pub draft: Draft,
+    pub draft: NetworkDraft,
     /// By value; dropped after the last use.
     values: HashMap<usize, Value>,
     /// How often each value is still to be read.
@@ -29,7 +29,7 @@ impl<'a> Lowering<'a> {
         /// Elements that may be made for each one in the file.
         const MULTIPLE: usize = 32;
         let count: usize = graph.constants.values().map(Tensor::count).sum();
-        let mut draft = Draft::new(&graph.input_shape, ELEMENTS + MULTIPLE * count);
+        let mut draft = NetworkDraft::new(&graph.input_shape, ELEMENTS + MULTIPLE * count);
         let input = input::wire(graph, &mut draft);
         Self {
             graph,

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::arithmetic::{integers, uniform};
 use super::constants::arrange::axis_of;
 use super::constants::check_dropout;
-use super::draft::{Draft, Stage};
+use super::draft::{NetworkDraft, Stage};
 use super::expression::{chain, line};
 use super::lowering::Lowering;
 use super::reshape::image_axes;
@@ -168,7 +168,7 @@ pub fn framed(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Framed> {
 }
 
 /// Returns the least number that a wire may hold, as far as the functions before it tell.
-fn least(draft: &Draft, wire: &Wire) -> f64 {
+fn least(draft: &NetworkDraft, wire: &Wire) -> f64 {
     if !wire.is_identity() {
         return least_of(&wire.function);
     }

@@ -9,7 +9,7 @@ use super::arithmetic::integers;
 use super::constants::arrange::Sizes;
 use super::constants::of_inputs;
 use super::draft::Stage;
-use super::layout::Layout;
+use super::layout::AxisLayout;
 use super::lowering::Lowering;
 use super::reshape::reshaped;
 use super::value::{Constant, Scores, Value, Wire};
@@ -116,7 +116,7 @@ pub fn of_wire(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let name = lowering.name(node, None);
     let (value, order) = lowering.draft.flat(&wire)?;
     let root = pick(lowering, value, in_storage(first, order.as_deref()), name)?;
-    let layout = Layout::plain(&made[1..]);
+    let layout = AxisLayout::plain(&made[1..]);
     Ok(Value::Wire(Wire {
         layout,
         ..lowering.draft.output(root, &[])

@@ -1,7 +1,7 @@
 //! Pooling.
 
 use super::arithmetic::integers;
-use super::layout::Layout;
+use super::layout::AxisLayout;
 use super::lowering::Lowering;
 use super::pad::framed;
 use super::value::{Value, Wire};
@@ -94,7 +94,7 @@ pub fn reduce_mean(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let keeps_axes = node.integer("keepdims", 1)? != 0;
     let wire = lowering.wire(node, 0)?;
     let first = wire.layout.channels_first();
-    let is_last = !wire.layout.is_plain() && first.as_ref().is_some_and(Layout::is_plain);
+    let is_last = !wire.layout.is_plain() && first.as_ref().is_some_and(AxisLayout::is_plain);
     let channel = if is_last { 3 } else { 1 };
     if !are_all_but(channel, &axes) {
         return unsupported(format!(
@@ -109,7 +109,7 @@ pub fn reduce_mean(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
         return invalid("makes no value");
     };
     let channels = mean.layout.count();
-    let layout = Layout::plain(&match (keeps_axes, is_last) {
+    let layout = AxisLayout::plain(&match (keeps_axes, is_last) {
         (false, _) => vec![channels],
         (true, false) => vec![channels, 1, 1],
         (true, true) => vec![1, 1, channels],

@@ -2,7 +2,7 @@
 
 use super::arithmetic::integers;
 use super::constants::arrange::{Sizes, axis_of};
-use super::layout::Layout;
+use super::layout::AxisLayout;
 use super::lowering::Lowering;
 use super::value::{Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
@@ -77,7 +77,7 @@ fn turned(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Option<Value>> {
     })
 }
 
-fn transposed(wire: &Wire, order: Option<&[i64]>) -> Outcome<Layout> {
+fn transposed(wire: &Wire, order: Option<&[i64]>) -> Outcome<AxisLayout> {
     let rank = wire.layout.shape().len() + 1;
     wire.layout.transpose(&image_axes(rank, order)?)
 }

@@ -5,7 +5,7 @@
 use ndarray::{Array1, Array2, Array4, Axis};
 
 use super::dead;
-use super::draft::{Diagonal, Draft, Stage, Step};
+use super::draft::{Diagonal, NetworkDraft, Stage, Step};
 use crate::import::fault::{Outcome, unsupported};
 use crate::import::network::{Operation, WeightQuantisation};
 use crate::model::layer::Function;
@@ -19,7 +19,7 @@ const MOST_DENSE: usize = 2048;
 /// # Errors
 ///
 /// A sentence where a step cannot become a layer.
-pub fn rewrite(mut draft: Draft, output: usize) -> Outcome<Draft> {
+pub fn rewrite(mut draft: NetworkDraft, output: usize) -> Outcome<NetworkDraft> {
     keep_needed(&mut draft, output);
     merge_picks(&mut draft);
     let last = draft.steps.len();
@@ -45,7 +45,7 @@ pub fn rewrite(mut draft: Draft, output: usize) -> Outcome<Draft> {
 }
 
 /// Drops the steps that the output does not depend on; the output becomes the last.
-fn keep_needed(draft: &mut Draft, output: usize) {
+fn keep_needed(draft: &mut NetworkDraft, output: usize) {
     let mut needed = vec![false; draft.steps.len() + 1];
     needed[output] = true;
     for index in (0..draft.steps.len()).rev() {
@@ -70,7 +70,7 @@ fn keep_needed(draft: &mut Draft, output: usize) {
 }
 
 /// Merges each pick into the dense layer that it alone reads, or into the one that alone reads it.
-fn merge_picks(draft: &mut Draft) {
+fn merge_picks(draft: &mut NetworkDraft) {
     let readers = draft.readers();
     for index in 0..draft.steps.len() {
         let Stage::Pick(picks) = draft.steps[index].stage.clone() else {
@@ -145,7 +145,7 @@ fn picking_layer(picks: &[u32], inputs: usize) -> Outcome<Operation> {
 }
 
 /// Merges each diagonal into the one step that reads it, where that is linear.
-fn merge_diagonals(draft: &mut Draft) {
+fn merge_diagonals(draft: &mut NetworkDraft) {
     let readers = draft.readers();
     for index in 0..draft.steps.len() {
         let Stage::Diagonal(diagonal) = &draft.steps[index].stage else {
@@ -315,7 +315,7 @@ fn is_ready(steps: &[Step], value: usize) -> bool {
 
 /// Swaps each max pool that does not follow an activation with the monotone activation that reads
 /// it: the largest element stays the largest.
-fn put_activations_first(draft: &mut Draft) {
+fn put_activations_first(draft: &mut NetworkDraft) {
     let readers = draft.readers();
     for pool in 0..draft.steps.len() {
         let [reader] = readers[pool + 1][..] else {
@@ -343,7 +343,7 @@ fn put_activations_first(draft: &mut Draft) {
 }
 
 /// Puts an activation that does nothing before each max pool that follows none.
-fn insert_identities(draft: &mut Draft) {
+fn insert_identities(draft: &mut NetworkDraft) {
     let old = std::mem::take(&mut draft.steps);
     let mut places = vec![0; old.len() + 1];
     for (index, mut step) in old.into_iter().enumerate() {

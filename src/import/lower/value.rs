@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::layout::Layout;
+use super::layout::AxisLayout;
 use crate::import::network::Tail;
 use crate::import::onnx::Tensor;
 use crate::model::layer::Function;
@@ -65,7 +65,7 @@ pub struct Wire {
     pub root: usize,
     pub function: Function,
     /// The axes that the file gives the elements.
-    pub layout: Layout,
+    pub layout: AxisLayout,
     /// Set between `QuantizeLinear` and `DequantizeLinear`, and where the network takes integers.
     pub integers: Option<Integers>,
     /// Nothing but this wire reads the root.

@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::calibration::Calibration;
-use super::draft::Draft;
+use super::draft::ModelDraft;
 use super::images::{Images, analyse_all, analyse_all_to_labels, float_outputs, integer_rows};
 use crate::circuit::analysis::Purpose;
 use crate::core::error::Result;
@@ -32,7 +32,7 @@ struct Shift {
 /// # Errors
 ///
 /// As [`crate::circuit::analysis::analyse`].
-pub fn correct(draft: &mut Draft, images: &Images) -> Result<()> {
+pub fn correct(draft: &mut ModelDraft, images: &Images) -> Result<()> {
     let images = images.take(MOST_IMAGES);
     let float = Calibration::measure(&draft.model, &images);
     let shifts = find_shifts(&draft.model, &float, &images)?;

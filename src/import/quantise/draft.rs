@@ -10,7 +10,7 @@ use super::recipe::Recipe;
 use crate::core::error::Result;
 use crate::import::data::FittedSet;
 use crate::import::network::Network;
-use crate::import::request::Request;
+use crate::import::request::ImportRequest;
 use crate::model::Model;
 use crate::model::layer::{Activation, Operation as NodeOperation};
 use crate::model::source::Source;
@@ -19,19 +19,19 @@ use crate::model::source::Source;
 const MOST_CALIBRATION_IMAGES: usize = 1000;
 
 /// A network and the model that it becomes.
-pub struct Draft {
+pub struct ModelDraft {
     pub recipe: Recipe,
     pub model: Model,
 }
 
-impl Draft {
+impl ModelDraft {
     /// Makes the network's layers the model's, without calibration.
     ///
     /// # Errors
     ///
     /// [`Error::Invalid`] where a layer does not fit this program's limits.
     pub fn new(
-        request: &Request,
+        request: &ImportRequest,
         network: Network,
         calibration: &FittedSet,
         test: &FittedSet,

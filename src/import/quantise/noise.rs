@@ -7,7 +7,7 @@
 use rayon::prelude::*;
 
 use super::correction::{correct, correct_labels};
-use super::draft::Draft;
+use super::draft::ModelDraft;
 use super::images::{Images, integer_rows};
 use crate::circuit::compile::{Target, compile_placement};
 use crate::circuit::program::{Action, NoiseSeed, Program};
@@ -31,7 +31,7 @@ type Ranges = Vec<(f64, f64)>;
 ///
 /// As [`crate::circuit::analysis::analyse`].
 pub fn settle(
-    draft: &mut Draft,
+    draft: &mut ModelDraft,
     test: &FittedSet,
     images: &Images,
 ) -> Result<(Decision, Option<String>)> {
@@ -52,7 +52,7 @@ pub fn settle(
 /// # Errors
 ///
 /// As [`crate::circuit::analysis::analyse`].
-fn widen(draft: &mut Draft, images: &Images, target: &Target) -> Result<Option<String>> {
+fn widen(draft: &mut ModelDraft, images: &Images, target: &Target) -> Result<Option<String>> {
     let placement = Placement::uniform(Party::Server, draft.model.layer_count());
     for round in 0..ROUNDS {
         let programs = match compile_placement(&draft.model, &placement, target) {

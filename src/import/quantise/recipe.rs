@@ -10,7 +10,7 @@ use crate::core::error::{Error, Result};
 use crate::import::data::{FittedSet, MAX_LEVEL};
 use crate::import::network::{Network, Operation};
 use crate::import::npy::{labels_npy, npy};
-use crate::import::request::Request;
+use crate::import::request::ImportRequest;
 use crate::model::Model;
 use crate::model::format::{FORMAT, PerChannel, RawInput, RawModel, RawTest, RawWeights, VERSION};
 
@@ -35,7 +35,7 @@ pub struct Recipe {
 
 impl Recipe {
     /// Returns the recipe of a network, whose input is that of the calibration images.
-    pub fn new(request: &Request, network: Network, calibration: &FittedSet) -> Self {
+    pub fn new(request: &ImportRequest, network: Network, calibration: &FittedSet) -> Self {
         let stem = request.out.file_name().unwrap_or(request.out.as_os_str());
         let file = request.onnx.file_name().unwrap_or(request.onnx.as_os_str());
         let weight_bits = network

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use super::bits::{FEWEST, MOST};
 use super::calibration::Calibration;
-use super::draft::Draft;
+use super::draft::ModelDraft;
 use super::images::{Images, analyse_all, float_labels, integer_labels};
 use super::noise;
 use crate::circuit::analysis::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE};
 use crate::circuit::select::{Precision, select};
 use crate::core::error::{Error, Result};
 use crate::import::data::FittedSet;
-use crate::import::request::Request;
+use crate::import::request::ImportRequest;
 use crate::record::cost_model::CostModel;
 
 /// Images that a trial is judged on.
@@ -32,12 +32,12 @@ pub struct Trial {
 
 /// A search: what stays the same from trial to trial.
 struct Search<'a> {
-    draft: &'a mut Draft,
+    draft: &'a mut ModelDraft,
     calibration: &'a Calibration,
     images: Images<'a>,
     /// The labels to keep: true ones, or else the float network's.
     labels: Vec<usize>,
-    request: &'a Request,
+    request: &'a ImportRequest,
     trials: Vec<Trial>,
 }
 
@@ -49,10 +49,10 @@ struct Search<'a> {
 ///
 /// As [`crate::circuit::analysis::analyse`]; [`Error::Usage`] where not even the most bits are enough.
 pub fn search(
-    draft: &mut Draft,
+    draft: &mut ModelDraft,
     calibration: &Calibration,
     images: &Images,
-    request: &Request,
+    request: &ImportRequest,
 ) -> Result<Vec<Trial>> {
     let images = images.take(MOST_IMAGES);
     let float = float_labels(&draft.model, &images);
@@ -109,11 +109,11 @@ pub fn search(
 ///
 /// As [`search`].
 pub fn settle(
-    draft: &mut Draft,
+    draft: &mut ModelDraft,
     calibration: &Calibration,
     test: &FittedSet,
     [images, all]: [&Images; 2],
-    request: &Request,
+    request: &ImportRequest,
     trials: &mut [Trial],
 ) -> Result<Option<String>> {
     let float = float_labels(&draft.model, all);
@@ -142,7 +142,7 @@ fn labels_of(images: &Images, float: &[usize]) -> Vec<usize> {
     }
 }
 
-fn too_few(request: &Request) -> Error {
+fn too_few(request: &ImportRequest) -> Error {
     Error::Usage(format!(
         "--bits auto: with {MOST} bits everywhere more than {} of the accuracy is lost; allow more by \
          --max-loss, or give --weight-bits more",
