@@ -31,3 +31,4 @@ pub mod spill;
 pub mod stage;
 pub mod step_noise;
 pub mod visit;
+mod whole_file;

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::core::placement::Placement;
 use crate::model::Granularity;
@@ -89,6 +90,27 @@ impl Settings {
             protect: self.protect,
         }
     }
+}
+
+/// Names a setting that differs, one that explains others first.
+pub fn difference(found: &Settings, wanted: &Settings) -> String {
+    let fields = |settings: &Settings| serde_json::to_value(settings).unwrap_or_default();
+    let (found, wanted) = (fields(found), fields(wanted));
+    let all = found
+        .as_object()
+        .into_iter()
+        .flat_map(|fields| fields.keys());
+    let telling = ["model", "model_digest", "shard"].into_iter();
+    for name in telling.chain(all.map(String::as_str)) {
+        let (value, other) = (&found[name], &wanted[name]);
+        if value != other {
+            return match value {
+                Value::Array(_) => format!("its {name} differ"),
+                value => format!("its {name} is {value}, not {other}"),
+            };
+        }
+    }
+    "of another version".into()
 }
 
 /// Returns ten seconds, which is more than most attacks that end take.

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Record, VisitEnd};
+use super::record::{Record, VisitEnd};
 use crate::core::placement::Placement;
 use crate::record::finished::{Finished, Sample};
 use crate::record::row::Status;
@@ -197,15 +197,16 @@ fn check_layers(layers: impl IntoIterator<Item = usize>, visit: &Visit) -> Taken
 
 fn check_finished(finished: &Finished, visit: &Visit) -> Taken {
     let live = finished.live_ciphertexts.iter().map(|&(layer, _)| layer);
-    let composed = finished.composed.iter();
-    let composed = composed.flat_map(|(into, others)| others.iter().chain([into]).copied());
+    let composed = finished
+        .composed
+        .iter()
+        .flat_map(|(into, others)| others.iter().chain([into]).copied());
     let deviations = finished.deviations.iter().map(|of| of.layer);
     check_layers(live.chain(composed).chain(deviations), visit)?;
     let learnt = &finished.learnt;
     let audits = learnt.audits.iter().map(|audit| audit.layers);
-    let segments = learnt.exposure.iter().map(|segment| segment.layers);
-    let segments = segments.chain(audits);
-    for (first, behind) in segments {
+    let exposed = learnt.exposure.iter().map(|segment| segment.layers);
+    for (first, behind) in exposed.chain(audits) {
         if first >= behind {
             return Err(format!("a segment of {visit} from {first} to {behind}"));
         }

@@ -1,8 +1,8 @@
 //! A log's text as far as it is sound: its lines hang together and tell the course of a sweep.
 
-use super::Record;
 use super::course::Course;
 use super::line::{Chain, Form};
+use super::record::Record;
 
 /// What to do about a line that is not sound.
 pub const ADVICE: &str = "restore the file, use another folder, or let `splitbench sweep --recover` \

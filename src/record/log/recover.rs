@@ -3,13 +3,14 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use super::file::{FILE_NAME, read_text};
 use super::line::{Chain, remains};
 use super::reading::{Fault, Reading};
-use super::{FILE_NAME, Record, line_of, read_text};
+use super::record::{Record, line_of};
 use crate::core::error::{Error, Result};
-use crate::record::results::write_whole;
 use crate::record::settings::Settings;
 use crate::record::visit::Visit;
+use crate::record::whole_file::write_whole;
 
 /// Visits that are named when they are dropped.
 const MOST_NAMED: usize = 12;
@@ -57,8 +58,8 @@ impl Damage {
         let Some(fault) = reading.fault.clone() else {
             return Ok(None);
         };
-        let told = reading.rest.split(|&byte| byte == b'\n');
-        let told: Vec<Record> = told.filter_map(record_in_remains).collect();
+        let behind = reading.rest.split(|&byte| byte == b'\n');
+        let told: Vec<Record> = behind.filter_map(record_in_remains).collect();
         if reading.records.is_empty() && told.is_empty() {
             return Err(Error::Usage(format!(
                 "{} holds nothing that a sweep wrote: choose another folder with --out",

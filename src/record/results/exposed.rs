@@ -1,6 +1,6 @@
 //! What a split gives away, as columns and rows.
 
-use super::Split;
+use super::split::Split;
 use crate::core::placement::Placement;
 use crate::model::Model;
 use crate::record::exposure::closed::Closed;
@@ -10,7 +10,7 @@ use crate::record::row::{ExposureRow, SplitRow};
 
 impl Split<'_> {
     /// Returns the rows of a split's server segments, of what its first visit told.
-    pub(super) fn exposure_rows(&self, model: &Model, placement: &Placement) -> Vec<ExposureRow> {
+    pub fn exposure_rows(&self, model: &Model, placement: &Placement) -> Vec<ExposureRow> {
         let segments = self
             .finished()
             .into_iter()
@@ -37,9 +37,10 @@ pub(super) fn with_closed_forms(row: SplitRow, closed: Option<Closed>) -> SplitR
     SplitRow {
         exposed_weight_share: closed.is_all.then_some(closed.least),
         exposed_weight_share_least: Some(closed.least),
-        exposure_is: match closed.is_all {
-            true => Knowledge::ClosedForm,
-            false => Knowledge::NotMounted,
+        exposure_is: if closed.is_all {
+            Knowledge::ClosedForm
+        } else {
+            Knowledge::NotMounted
         }
         .word()
         .into(),

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::{SPLITS, read_table};
+use super::names::SPLITS;
+use super::table::read_table;
 use crate::core::error::{Error, Result};
 use crate::record::row::SplitRow;
 

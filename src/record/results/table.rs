@@ -1,4 +1,4 @@
-//! Rows as CSV: text guarded, figures as they are.
+//! Rows as CSV, written and read: text guarded, figures as they are.
 
 use std::borrow::Cow;
 use std::io;
@@ -6,10 +6,18 @@ use std::path::Path;
 
 use csv::{IntoInnerError, Reader, StringRecord, Writer};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-use super::write_whole;
 use crate::core::cell::{guarded, unguarded};
 use crate::core::error::{Error, Result};
+use crate::core::text::check_columns;
+use crate::machine::file::{self, MOST_RECORD_BYTES};
+use crate::record::whole_file::write_whole;
+
+/// Bytes that the rows of any table may take, however small the file.
+const ROWS_BYTES: usize = 1 << 26;
+/// Beyond them, bytes of rows for each byte of the file; tables of sweeps take two or three.
+const ROW_MULTIPLE: usize = 4;
 
 /// Writes rows below a header that is there also without rows.
 ///
@@ -30,8 +38,51 @@ pub fn write_csv<T: Serialize + Default>(path: &Path, rows: &[T]) -> Result<()> 
     }
 }
 
+/// Reads a CSV file of rows.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] that names file and line; what [`file::read`] gives.
+pub fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let refused = |reason: String| Error::invalid(path.display().to_string(), reason);
+    let invalid = |error: csv::Error| refused(error.to_string());
+    let bytes = file::read(path, MOST_RECORD_BYTES)?;
+    check_columns(&bytes).map_err(refused)?;
+    let mut reader = Reader::from_reader(bytes.as_slice());
+    let header = reader.headers().map_err(invalid)?.clone();
+    if !header.iter().any(|column| column == "placement") {
+        let reason = "no column is called placement: this is no table of a sweep";
+        return Err(refused(reason.into()));
+    }
+    let most_rows = (ROWS_BYTES + ROW_MULTIPLE * bytes.len()) / size_of::<T>().max(1);
+    let mut rows = Vec::new();
+    for record in reader.records() {
+        let record = as_meant(record.map_err(invalid)?);
+        rows.push(record.deserialize(Some(&header)).map_err(invalid)?);
+        if rows.len() > most_rows {
+            let reason = format!("more than {most_rows} rows that say next to nothing");
+            return Err(refused(reason));
+        }
+    }
+    Ok(rows)
+}
+
+/// Reads a table of a results folder.
+///
+/// # Errors
+///
+/// As [`read_csv`], and where there is no such table.
+pub fn read_table<T: DeserializeOwned>(folder: &Path, name: &str) -> Result<Vec<T>> {
+    let path = folder.join(name);
+    if !path.exists() {
+        let reason = "there is no such table: give a folder that a sweep wrote";
+        return Err(Error::invalid(path.display().to_string(), reason));
+    }
+    read_csv(&path)
+}
+
 /// Returns a record with the text that guarded cells stand for, at its place in the file.
-pub(super) fn as_meant(record: StringRecord) -> StringRecord {
+fn as_meant(record: StringRecord) -> StringRecord {
     let mut meant: StringRecord = record.iter().map(unguarded).collect();
     meant.set_position(record.position().cloned());
     meant
@@ -47,9 +98,10 @@ fn to_csv(rows: &[impl Serialize]) -> io::Result<Vec<u8>> {
         // A cell does not tell whether it is a figure: its field does.
         let fields = serde_json::to_value(row)?;
         for (column, cell) in header.iter().zip(&record?) {
-            let cell = match fields[column].is_string() {
-                true => guarded(cell),
-                false => Cow::Borrowed(cell),
+            let cell = if fields[column].is_string() {
+                guarded(cell)
+            } else {
+                Cow::Borrowed(cell)
             };
             writer.write_field(cell.as_bytes())?;
         }
@@ -76,7 +128,6 @@ fn header_of<T: Serialize + Default>() -> io::Result<Vec<u8>> {
 mod tests {
     use super::*;
     use crate::core::foreign::{EVIL, is_hidden};
-    use crate::record::results::read_csv;
     use crate::record::row::LayerRow;
 
     /// A row with a name in every text and a figure that begins as a formula does.
