@@ -3,13 +3,17 @@
 //!
 //! Nothing here measures or runs anything. The entry point is [`choose`](fn@choose).
 
+mod candidate;
 mod caveat;
+mod choice;
 mod judge;
 mod limits;
 pub mod scenario;
 pub mod solver;
 pub mod standing;
 
+pub use candidate::{Candidate, measured, positions};
 pub use caveat::Caveat;
-pub use judge::{Candidate, Choice, Reason, choose, measured, positions};
+pub use choice::{Choice, Reason};
+pub use judge::choose;
 pub use limits::{Broken, Limit, Limits};

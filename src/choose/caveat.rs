@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use super::{Candidate, Choice};
+use super::candidate::Candidate;
+use super::choice::Choice;
 use crate::core::objective::Objective;
 use crate::core::units;
 use crate::record::exposure::{least_share, share, unknown_words, why_unknown};

@@ -3,8 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use crate::choose::scenario::Scenario;
-use crate::choose::{Choice, Limits, Reason, choose, measured, positions};
+use super::candidate::{measured, positions};
+use super::choice::{Choice, Reason};
+use super::judge::choose;
+use super::limits::Limits;
+use super::scenario::Scenario;
 use crate::core::objective::Objective;
 use crate::record::row::SplitRow;
 
@@ -49,14 +52,17 @@ pub fn by_host(rows: &[SplitRow]) -> Vec<Vec<&SplitRow>> {
 
 /// Returns the names of the criteria that decide on any of the fronts.
 pub fn criteria(rows: &[SplitRow]) -> Vec<&'static str> {
-    let choices = by_host(rows).into_iter();
-    let choices: Vec<Choice<'_>> = choices
+    let choices: Vec<Choice<'_>> = by_host(rows)
+        .into_iter()
         .map(|rows| unlimited(rows, Objective::Time))
         .collect();
     let most = choices.iter().max_by_key(|choice| choice.criteria.len());
     let criteria = most.map(|choice| choice.criteria.as_slice());
-    let criteria = criteria.unwrap_or_default().iter();
-    criteria.map(|criterion| criterion.word()).collect()
+    let words = criteria
+        .unwrap_or_default()
+        .iter()
+        .map(|criterion| criterion.word());
+    words.collect()
 }
 
 /// Returns how each split stands.
