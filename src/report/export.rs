@@ -1,21 +1,21 @@
 //! Tables for papers: splits of a results folder as LaTeX, Markdown or CSV, with units in the
 //! header and figures of three digits.
 
+mod markup;
+mod table;
+
 use std::path::PathBuf;
 
 use serde_json::Value;
+use table::{Table, least_exposure};
 
 use crate::choose::standing::{self, Standing, is_ok, standings};
 use crate::core::error::{Error, Result};
-use crate::core::statistics::median;
 use crate::core::units;
-use crate::record::columns::{self, Column, Kind};
-use crate::record::exposure;
+use crate::record::columns::{self, Column};
 use crate::record::provenance::{Provenance, read_environment};
 use crate::record::results::read_splits;
 use crate::record::row::SplitRow;
-
-mod markup;
 
 /// The columns that decide between splits.
 const DEFAULT_COLUMNS: [&str; 10] = [
@@ -48,17 +48,6 @@ pub struct Request {
     pub columns: Vec<String>,
     /// Whether only splits that no other beats.
     pub front: bool,
-}
-
-/// A table as text, not yet in any markup.
-#[derive(Debug, Clone, PartialEq)]
-struct Table {
-    caption: String,
-    header: Vec<String>,
-    /// Whether a column's figures stand flush right.
-    is_figures: Vec<bool>,
-    /// Empty cells are unknown.
-    rows: Vec<Vec<String>>,
 }
 
 /// Returns the table of a results folder.
@@ -104,15 +93,17 @@ fn chosen_columns(names: &[String], rows: &[&SplitRow]) -> Result<Vec<Column>> {
 /// Returns the rows to show, the fastest first and those without a time last.
 fn chosen_rows(rows: &[SplitRow], front: bool) -> Result<Vec<&SplitRow>> {
     let standings = standings(rows);
-    let shown = rows.iter().zip(&standings);
-    let shown = shown.filter(|(_, standing)| !front || **standing == Standing::Front);
-    let mut shown: Vec<&SplitRow> = shown.map(|(row, _)| row).collect();
+    let mut shown: Vec<&SplitRow> = rows
+        .iter()
+        .zip(&standings)
+        .filter(|(_, standing)| !front || **standing == Standing::Front)
+        .map(|(row, _)| row)
+        .collect();
     if front && shown.is_empty() {
-        let reason = match rows.iter().any(is_ok) {
-            true => {
-                "--front: every split that was measured is known to give the whole model away, so that none is on it"
-            }
-            false => "--front: no split ran to the end with right answers, so that none is on it",
+        let reason = if rows.iter().any(is_ok) {
+            "--front: every split that was measured is known to give the whole model away, so that none is on it"
+        } else {
+            "--front: no split ran to the end with right answers, so that none is on it"
         };
         return Err(Error::Usage(reason.into()));
     }
@@ -124,14 +115,15 @@ fn chosen_rows(rows: &[SplitRow], front: bool) -> Result<Vec<&SplitRow>> {
 /// Says what the table holds, how often it was measured, on what and by which build.
 fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Provenance) -> String {
     let model = rows.first().map_or("no network", |row| row.model.as_str());
-    let what = match front {
-        true => format!(
+    let what = if front {
+        format!(
             "{model}: the {} of {} splits on the front in {}",
             shown.len(),
             rows.len(),
             units::listed(&standing::criteria(rows))
-        ),
-        false => format!("{model}: {} splits", rows.len()),
+        )
+    } else {
+        format!("{model}: {} splits", rows.len())
     };
     let samples = || shown.iter().filter_map(|row| row.online_s_n);
     let n = match (samples().min(), samples().max()) {
@@ -139,106 +131,13 @@ fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Pro
         (Some(least), Some(most)) => format!("; medians, n = {least} to {most}"),
         _ => String::new(),
     };
-    let sources = [&provenance.machines, &provenance.builds];
-    let sources = sources.map(|words| words.join("; ")).into_iter();
-    let sources: String = sources
+    let sources: String = [&provenance.machines, &provenance.builds]
+        .map(|words| words.join("; "))
+        .into_iter()
         .filter(|words| !words.is_empty())
         .map(|words| format!("; {words}"))
         .collect();
     format!("{what}{n}{sources}.")
-}
-
-impl Table {
-    /// Returns all that the table says.
-    fn texts(&self) -> impl Iterator<Item = &String> {
-        let cells = self.header.iter().chain(self.rows.iter().flatten());
-        cells.chain([&self.caption])
-    }
-
-    fn of(rows: &[&SplitRow], columns: &[Column]) -> Self {
-        let cells: Vec<Vec<Value>> = rows
-            .iter()
-            .map(|row| columns::cells(row, columns))
-            .collect();
-        let units: Vec<Unit> = columns
-            .iter()
-            .enumerate()
-            .map(|(at, column)| Unit::of(column.kind, cells.iter().map(|row| &row[at])))
-            .collect();
-        let text = |(row, cells): (&&SplitRow, &Vec<Value>)| {
-            let cells = cells.iter().zip(&units).zip(columns);
-            let texts = cells.map(|((cell, unit), column)| match least_exposure(row, column) {
-                Some(least) => format!("≥ {}, unknown", unit.text(&least.into())),
-                None => unit.text(cell),
-            });
-            texts.collect()
-        };
-        Self {
-            caption: String::new(),
-            header: columns
-                .iter()
-                .zip(&units)
-                .map(|(column, unit)| unit.title(&column.title))
-                .collect(),
-            is_figures: columns
-                .iter()
-                .map(|column| column.kind != Kind::Text)
-                .collect(),
-            rows: rows.iter().zip(&cells).map(text).collect(),
-        }
-    }
-}
-
-/// Returns what an exposure that is not known is at least; none in other columns.
-fn least_exposure(row: &SplitRow, column: &Column) -> Option<f64> {
-    let is_unknown = column.name == columns::EXPOSURE && exposure::share(row).is_none();
-    exposure::least_share(row).filter(|_| is_unknown)
-}
-
-/// What the figures of a column are told in.
-struct Unit {
-    kind: Kind,
-    /// Seconds or bytes in one.
-    size: f64,
-    name: &'static str,
-}
-
-impl Unit {
-    /// Returns the unit that suits the figure in the middle of a column.
-    fn of<'a>(kind: Kind, cells: impl Iterator<Item = &'a Value>) -> Self {
-        let figures = cells
-            .filter_map(Value::as_f64)
-            .filter(|figure| *figure != 0.0);
-        let middle = median(figures).unwrap_or(0.0);
-        let (size, name) = match kind {
-            Kind::Time => units::time_unit(middle),
-            Kind::Bytes => units::byte_unit(middle),
-            Kind::Share => (0.01, "%"),
-            Kind::Log2 => (1.0, "log2"),
-            Kind::Number | Kind::Text => (1.0, ""),
-        };
-        Self { kind, size, name }
-    }
-
-    fn title(&self, title: &str) -> String {
-        match self.name {
-            "" => title.to_owned(),
-            name => format!("{title} ({name})"),
-        }
-    }
-
-    /// Returns a cell's text; empty where it is unknown.
-    fn text(&self, cell: &Value) -> String {
-        match (cell, cell.as_f64(), self.kind) {
-            (Value::Null, ..) => String::new(),
-            (_, Some(figure), Kind::Share) => units::decimal(figure / self.size, 1),
-            (_, Some(figure), Kind::Log2) => units::decimal(figure, 1),
-            (_, Some(figure), Kind::Time | Kind::Bytes) => units::significant(figure / self.size),
-            (_, Some(figure), _) if figure.fract() != 0.0 => units::significant(figure),
-            (Value::String(text), ..) => text.clone(),
-            (other, ..) => other.to_string(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,10 +4,10 @@
 //! again anywhere. Words come from here; the script in `assets/report` draws charts and tables
 //! from the figures that lie in the page.
 
-use super::contents::Contents;
-use super::{environment, failures, figures, html, summary};
 use std::path::{Path, PathBuf};
 
+use super::contents::Contents;
+use super::{environment, failures, figures, html, summary};
 use crate::core::error::Result;
 use crate::record::results::{self, write_whole};
 use crate::record::row::SplitRow;

@@ -1,6 +1,6 @@
 //! A table in the markup of each format.
 
-use super::Table;
+use super::table::Table;
 use crate::core::cell::guarded;
 use crate::core::error::{Error, Result};
 use crate::core::foreign::shown;
@@ -17,16 +17,18 @@ pub(super) fn latex(table: &Table) -> String {
         });
         format!("{} \\\\\n", cells.collect::<Vec<_>>().join(" & "))
     };
-    let alignment = table.is_figures.iter();
-    let alignment: String = alignment
+    let alignment: String = table
+        .is_figures
+        .iter()
         .map(|figures| if *figures { 'r' } else { 'l' })
         .collect();
     let rows: String = table.rows.iter().map(cells).collect();
     // What is told as a power of two is told so in the header alone.
     let header = cells(&table.header).replace("log2", "$\\log_2$");
-    let engine = match table.texts().any(|text| text.contains(is_beyond_pdflatex)) {
-        true => "% letters beyond Latin: lualatex or xelatex, and a font that has them\n",
-        false => "",
+    let engine = if table.texts().any(|text| text.contains(is_beyond_pdflatex)) {
+        "% letters beyond Latin: lualatex or xelatex, and a font that has them\n"
+    } else {
+        ""
     };
     format!(
         "% \\usepackage{{booktabs}}\n{engine}\\begin{{table}}\n\\centering\n\\caption{{{}}}\n\
@@ -47,8 +49,10 @@ pub(super) fn markdown(table: &Table) -> String {
         });
         line(cells.collect())
     };
-    let alignment = table.is_figures.iter();
-    let alignment = alignment.map(|figures| if *figures { "---:" } else { ":---" }.to_owned());
+    let alignment = table
+        .is_figures
+        .iter()
+        .map(|figures| if *figures { "---:" } else { ":---" }.to_owned());
     let rows: String = table.rows.iter().map(cells).collect();
     format!(
         "{}\n\n{}{}{rows}",
@@ -64,9 +68,12 @@ pub(super) fn csv(table: &Table) -> Result<String> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     let cells = |row: &Vec<String>| -> Vec<String> {
         let pairs = row.iter().zip(&table.is_figures);
-        let cell = |(cell, is_figure): (&String, &bool)| match is_figure {
-            true => cell.replace('−', "-"),
-            false => guarded(cell).into_owned(),
+        let cell = |(cell, is_figure): (&String, &bool)| {
+            if *is_figure {
+                cell.replace('−', "-")
+            } else {
+                guarded(cell).into_owned()
+            }
         };
         pairs.map(cell).collect()
     };

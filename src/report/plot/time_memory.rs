@@ -53,20 +53,10 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
         return empty_page(&heading, rows, &listing.footnotes);
     }
 
-    let top = heading.height() + 34.0;
-    let panel = Area {
-        left: MARGIN + LEFT_AXIS,
-        top,
-        right: PAGE_WIDTH - MARGIN - 12.0,
-        bottom: top + PANEL_HEIGHT,
-    };
+    let panel = panel_below(&heading);
     let (time, memory) = axes(&figures, &panel);
-    let most_layers = listing
-        .drawn
-        .iter()
-        .map(|row| server_layers(row))
-        .max()
-        .unwrap_or(0);
+    let drawn = listing.drawn.iter();
+    let most_layers = drawn.map(|row| server_layers(row)).max().unwrap_or(0);
     let points: Vec<Point> = listing
         .drawn
         .iter()
@@ -77,16 +67,7 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
             colour: layer_colour(server_layers(row), most_layers),
         })
         .collect();
-    let standing_of: HashMap<*const SplitRow, Standing> = rows
-        .iter()
-        .map(std::ptr::from_ref)
-        .zip(standings(rows))
-        .collect();
-    let standing = |wanted: Standing| -> Vec<&Point> {
-        let stands = |point: &&Point| standing_of[&std::ptr::from_ref(point.row)] == wanted;
-        points.iter().filter(stands).collect()
-    };
-    let (front, reference) = (standing(Standing::Front), standing(Standing::Reference));
+    let [front, reference] = standing(rows, &points, [Standing::Front, Standing::Reference]);
     let without_server = reference
         .iter()
         .filter(|point| server_layers(point.row) == 0);
@@ -94,36 +75,49 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     let placed = place_labels(&labelled, &points, &panel);
 
     let mut footnotes = listing.footnotes;
-    let of_front = &labelled[..front.len()];
-    footnotes.extend(unplaced_note(of_front, &placed));
-    if !reference.is_empty() {
-        footnotes.push(
-            "Splits that are known to give the whole model away are drawn for comparison; they are on no front."
-                .to_owned(),
-        );
-    }
-    let notes_gap = if footnotes.is_empty() { 0.0 } else { 8.0 };
-    let height = panel.bottom + 44.0 + notes_gap + footnote_height(&footnotes) + MARGIN * 0.7;
-    let mut scene = Scene::new(PAGE_WIDTH, height.ceil());
+    footnotes.extend(unplaced_note(&labelled[..front.len()], &placed));
+    footnotes.extend(reference_note(&reference));
+    let mut scene = Scene::new(PAGE_WIDTH, page_height(&panel, &footnotes));
     heading.draw(&mut scene);
     draw_colour_key(&mut scene, heading.height() + 8.0, most_layers);
-    time.draw_below(
-        &mut scene,
-        &panel,
-        "online time, median, logarithmic",
-        AXIS_EM,
-        false,
-    );
-    memory.0.draw_left(
-        &mut scene,
-        &panel,
-        &format!("peak resident memory ({})", memory.1),
-        AXIS_EM,
-    );
+    draw_axes(&mut scene, &panel, &time, &memory);
     draw_points(&mut scene, &points, &front);
     draw_labels(&mut scene, &labelled, &placed);
     draw_footnotes(&mut scene, &footnotes);
     scene
+}
+
+fn panel_below(heading: &Heading) -> Area {
+    let top = heading.height() + 34.0;
+    Area {
+        left: MARGIN + LEFT_AXIS,
+        top,
+        right: PAGE_WIDTH - MARGIN - 12.0,
+        bottom: top + PANEL_HEIGHT,
+    }
+}
+
+fn page_height(panel: &Area, footnotes: &[String]) -> f64 {
+    let notes_gap = if footnotes.is_empty() { 0.0 } else { 8.0 };
+    let height = panel.bottom + 44.0 + notes_gap + footnote_height(footnotes) + MARGIN * 0.7;
+    height.ceil()
+}
+
+/// Returns the points that stand each of the wanted ways among all rows.
+fn standing<'a, 'b>(
+    rows: &[SplitRow],
+    points: &'a [Point<'b>],
+    wanted: [Standing; 2],
+) -> [Vec<&'a Point<'b>>; 2] {
+    let standing_of: HashMap<*const SplitRow, Standing> = rows
+        .iter()
+        .map(std::ptr::from_ref)
+        .zip(standings(rows))
+        .collect();
+    wanted.map(|wanted| {
+        let stands = |point: &&Point| standing_of[&std::ptr::from_ref(point.row)] == wanted;
+        points.iter().filter(stands).collect()
+    })
 }
 
 /// Both figures; a time of zero has no place on a logarithmic axis.
@@ -168,6 +162,23 @@ fn axes(figures: &[(f64, f64)], panel: &Area) -> (Axis, (Axis, &'static str)) {
     let high = largest + 0.06 * (largest - low);
     let memory = Axis::linear(low, high, unit_bytes, Room::left_of(panel, AXIS_EM));
     (time, (memory, unit))
+}
+
+fn draw_axes(scene: &mut Scene, panel: &Area, time: &Axis, memory: &(Axis, &str)) {
+    time.draw_below(
+        scene,
+        panel,
+        "online time, median, logarithmic",
+        AXIS_EM,
+        false,
+    );
+    let (axis, unit) = memory;
+    axis.draw_left(
+        scene,
+        panel,
+        &format!("peak resident memory ({unit})"),
+        AXIS_EM,
+    );
 }
 
 /// Draws which colour means how many layers on the server.
@@ -252,14 +263,21 @@ fn draw_labels(scene: &mut Scene, labelled: &[&Point], placed: &[Option<Placed>]
 
 /// Names the splits on the front that found no room for a label.
 fn unplaced_note(labelled: &[&Point], placed: &[Option<Placed>]) -> Option<String> {
-    let unplaced = labelled
+    let names: Vec<&str> = labelled
         .iter()
         .zip(placed)
-        .filter(|(_, placed)| placed.is_none());
-    let names: Vec<&str> = unplaced
+        .filter(|(_, placed)| placed.is_none())
         .map(|(point, _)| point.row.placement.as_str())
         .collect();
     (!names.is_empty()).then(|| format!("On the front without a label: {}.", names.join(", ")))
+}
+
+/// Says what the splits are drawn for that give the whole model away.
+fn reference_note(reference: &[&Point]) -> Option<String> {
+    (!reference.is_empty()).then(|| {
+        "Splits that are known to give the whole model away are drawn for comparison; they are on no front."
+            .to_owned()
+    })
 }
 
 #[cfg(test)]
