@@ -7,13 +7,24 @@ pub mod advance;
 pub mod calibrate;
 pub mod learnt;
 pub mod merge;
+mod observer;
+mod overrides;
+mod reference;
+mod results_folder;
 pub mod role;
 mod rounds;
+mod schedule;
 pub mod settings;
+mod split_file;
+mod step_noise;
+mod tallies;
+mod verdict;
 pub mod watch;
 pub mod worker;
 pub mod yardstick;
 
-pub use rounds::{
-    Isolation, LOCK, Observer, ResultsFolder, Resume, difference, judge, run, schedule,
-};
+pub use observer::Observer;
+pub use results_folder::{LOCK, ResultsFolder, Resume};
+pub use rounds::{Isolation, run};
+pub use schedule::schedule;
+pub use verdict::judge;

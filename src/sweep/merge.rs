@@ -19,12 +19,13 @@ use crate::record::environment::Environment;
 use crate::record::history::{Done, Visited, environments, visited};
 use crate::record::log::{self, Log, Record};
 use crate::record::results::{self, Description, Tables};
-use crate::record::settings::Settings;
+use crate::record::settings::{Settings, difference};
 use crate::record::shard::Shard;
 use crate::record::visit::Visit;
 use crate::report;
 use crate::report::plot::draw_results;
-use crate::sweep::{self, difference};
+use crate::sweep::results_folder::LOCK;
+use crate::sweep::verdict::judge;
 
 /// Missing placements that an error names.
 const MOST_NAMED: usize = 12;
@@ -53,8 +54,7 @@ pub struct Request {
 /// writing give; after everything was written, [`Error::SplitsFailed`] and [`Error::Mismatch`].
 pub fn merge(request: &Request, tell: &dyn Fn(&str)) -> Result<Tables> {
     check_free(&request.out)?;
-    let parts = find_folders(&request.folders)?;
-    let parts: Vec<Part> = parts
+    let parts: Vec<Part> = find_folders(&request.folders)?
         .iter()
         .map(|path| Part::read(path))
         .collect::<Result<_>>()?;
@@ -74,7 +74,7 @@ pub fn merge(request: &Request, tell: &dyn Fn(&str)) -> Result<Tables> {
     let tables = Tables::derive(&settings, &model, &records);
     let description = Description::of(&settings, &model, environments(&records));
     write(&request.out, &description, &records, &tables)?;
-    sweep::judge(&tables, &request.out)?;
+    judge(&tables, &request.out)?;
     Ok(tables)
 }
 
@@ -150,10 +150,10 @@ struct Part {
 impl Part {
     fn read(path: &Path) -> Result<Self> {
         let shown = path.display();
-        let lock = file::open_if_there(&path.join(sweep::LOCK))?.map(|lock| lock.file);
+        let lock = file::open_if_there(&path.join(LOCK))?.map(|lock| lock.file);
         if let Some(lock) = &lock {
             let is_ours = FileExt::try_lock_shared(lock).map_err(|source| Error::Read {
-                path: path.join(sweep::LOCK),
+                path: path.join(LOCK),
                 source,
             })?;
             if !is_ours {
@@ -242,11 +242,11 @@ impl<'a> Missing<'a> {
     fn of(settings: &'a Settings, visits: &HashMap<&Visit, Visited<'_>>) -> Option<Self> {
         let done = Done::of(visits.values().map(|visited| visited.end));
         let missing = settings.placements.iter().filter_map(|placement| {
-            let repeats = (0..settings.repeats).filter(|&repeat| {
+            let is_left = |&repeat: &usize| {
                 let placement = placement.clone();
                 !done.covers(&Visit { placement, repeat })
-            });
-            let repeats: Vec<usize> = repeats.collect();
+            };
+            let repeats: Vec<usize> = (0..settings.repeats).filter(is_left).collect();
             (!repeats.is_empty()).then_some((placement, repeats))
         });
         let visits: Vec<_> = missing.collect();
@@ -256,10 +256,9 @@ impl<'a> Missing<'a> {
     /// Returns the error that says so, and what to do.
     fn refusal(&self, parts: &[Part]) -> Error {
         let is_missing = |placement| self.visits.iter().any(|(missing, _)| *missing == placement);
-        let unfinished = parts
+        let unfinished: Vec<String> = parts
             .iter()
-            .filter(|part| part.settings.placements.iter().any(is_missing));
-        let unfinished: Vec<String> = unfinished
+            .filter(|part| part.settings.placements.iter().any(is_missing))
             .map(|part| part.path.display().to_string())
             .collect();
         let advice = match unfinished.as_slice() {

@@ -4,7 +4,6 @@
 //! closes, because the parent has died, it ends itself. It answers with one [`Event`] per line on
 //! its standard output. `watch` is the other end.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, Write};
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use crate::core::error::{Error, Result};
 use crate::core::placement::{Party, Placement};
 use crate::core::security::SECURITY_BITS;
 use crate::core::statistics::log2_union;
-use crate::machine::memory::{PeakMemory, SAMPLING_PERIOD};
+use crate::machine::memory::{MemoryUse, PeakMemory, SAMPLING_PERIOD};
 use crate::machine::process;
 use crate::machine::threads;
 use crate::model::Model;
@@ -27,11 +26,10 @@ use crate::oracle::agreement::within_error_model;
 use crate::oracle::simulation::{label_of, simulate};
 use crate::party::inference::Inference;
 use crate::party::server::StepTime;
-use crate::party::session::Session;
-use crate::record::deviations::Deviations;
-use crate::record::finished::is_long;
-use crate::record::finished::{Finished, LayerDeviations, Sample};
+use crate::party::session::{Session, SetUp};
+use crate::record::finished::{Finished, Sample, is_long};
 use crate::record::learnt::Learnt;
+use crate::record::party_memory::RoleMemories;
 use crate::record::row::SampleRow;
 use crate::record::settings::Settings;
 use crate::record::spill::Spill;
@@ -39,6 +37,10 @@ use crate::record::stage::{Begin, Stage};
 use crate::record::visit::Visit;
 use crate::sweep::advance::{Advance, Watch};
 use crate::sweep::role;
+use crate::sweep::tallies::{
+    bootstrap_count, composed_layers, layer_deviations, layer_times, live_ciphertexts,
+    parameter_sets,
+};
 
 /// Look-ups of a batch that `activation_s` is measured on.
 const ACTIVATION_BATCH: usize = 32;
@@ -123,16 +125,10 @@ pub fn measure(
     let Job {
         settings, visit, ..
     } = job;
-    let Visit { placement, repeat } = visit;
+    let placement = &visit.placement;
     let begin = |stage: Stage| hear(Event::Begin(stage.into()));
     let memory = PeakMemory::start();
-    let model = Model::load(&settings.model)?.with_granularity(settings.granularity);
-    if model.digest != settings.model_digest {
-        return Err(Error::invalid(
-            settings.model.display().to_string(),
-            "the model changed while the sweep ran",
-        ));
-    }
+    let model = load_model(settings)?;
     let target = settings.target()?;
     let programs = compile_placement(&model, placement, &target)?;
     begin(Stage::Keys);
@@ -146,94 +142,155 @@ pub fn measure(
         session.warm_up(model.test.image(0))?;
     }
     begin(Stage::Inference);
-    let mut first = None;
-    let hear_advance = |advance| hear(Event::Advance(advance));
-    for &image in &images {
-        let watch = Watch::of(&model, session.programs(), &hear_advance);
-        let advance = |node, count| watch.advance(node, count);
-        let inference = session.infer_telling(model.test.image(image), &advance)?;
-        let seed = NoiseSeed(settings.seed);
-        let sample = Judged {
-            repeat: *repeat,
-            image,
-            clear_label: clear[image],
-        };
-        let row = sample.row(&model, placement, session.programs(), &inference, seed);
-        report(Event::Sample(Box::new(Sample {
-            row,
-            layers: layer_times(&model, &inference.step_times),
-        })))?;
-        first.get_or_insert(inference.step_times);
-    }
-    let Some(first) = first else {
-        return Err(Error::Worker("there are no images".into()));
-    };
+    let steps = infer_images(job, &model, &session, &clear, report, hear)?;
     let memory = memory.map(PeakMemory::stop);
-    if *repeat > 0 {
+    if visit.repeat > 0 {
         return Ok(None);
     }
-    let live_ciphertexts = live_ciphertexts(&model, &first);
-    let spills = first.iter().map(|time| time.spill);
-    let spill = spills.fold(Spill::default(), Spill::plus);
     begin(Stage::LookUpTime);
     let activation_s = session.activation_s(ACTIVATION_BATCH)?;
     let learnt = learn(job, &model, &session, &target, hear)?;
     begin(Stage::Accuracy);
     let set_up = session.set_up;
     let programs = session.into_programs();
-    let accuracy_images: Vec<usize> = (0..settings.accuracy_image_count(&model)).collect();
-    let accuracy = Accuracy::of(
-        &model,
-        placement,
-        &programs,
-        &accuracy_images,
-        settings.seed,
-    );
-    let deviations = layer_deviations(&model, &accuracy, &learnt);
+    let images: Vec<usize> = (0..settings.accuracy_image_count(&model)).collect();
+    let accuracy = Accuracy::of(&model, placement, &programs, &images, settings.seed);
     begin(Stage::PartyMemory);
-    let encrypted = !programs.is_empty();
-    let roles = match settings.skip_party_memory {
-        true => None,
-        false => {
-            let program = std::env::current_exe();
-            let program = program.map_err(|error| Error::Worker(error.to_string()))?;
-            role::measure(&program, settings, placement)?
-        }
-    };
-    let has_key = set_up.evaluation_key_bytes > 0;
-    Ok(Some(Box::new(Finished {
-        key_generation_s: encrypted.then_some(set_up.key_generation_s),
-        key_transfer_s: has_key.then_some(set_up.key_transfer_s),
-        evaluation_key_bytes: set_up.evaluation_key_bytes,
-        packing_key_bytes: set_up.packing_key_bytes,
-        rounds: programs.len(),
-        bootstrap_count: bootstrap_count(&programs),
-        start_rss_bytes: memory.map(|memory| memory.start_bytes),
-        peak_rss_bytes: memory.map(|memory| memory.peak_bytes),
-        rss_sampling_period_s: memory.map(|_| SAMPLING_PERIOD.as_secs_f64()),
-        roles,
-        live_ciphertexts,
-        composed: composed_layers(&model, &programs),
-        spill,
-        client_weight_share: model.client_weight_share(placement),
-        accuracy_images: accuracy_images.len(),
-        simulated_accuracy: model.is_classifier().then_some(accuracy.simulated),
-        noiseless_accuracy: model.is_classifier().then_some(accuracy.noiseless),
-        range_overflow_count: accuracy.range_overflow_count,
-        noisy_reads: encrypted.then_some(accuracy.noisy_reads),
-        no_label_share: answers_label(&model, placement, settings)
-            .then_some(accuracy.no_label_share),
-        log2_p_fail: encrypted.then(|| log2_union(programs.iter().map(|p| p.log2_p_fail))),
-        log2_p_fail_lookup: programs
-            .iter()
-            .filter_map(|program| program.log2_p_fail_lookup)
-            .reduce(f64::max),
-        security_bits: encrypted.then_some(SECURITY_BITS),
+    let roles = party_memory(settings, placement)?;
+    let first = FirstVisit {
+        settings,
+        placement,
+        model: &model,
+        programs: &programs,
+        set_up,
+        steps: &steps,
+        memory,
         activation_s,
-        parameter_set: parameter_sets(&programs),
-        deviations,
-        learnt,
-    })))
+        accuracy: &accuracy,
+        roles,
+    };
+    Ok(Some(Box::new(first.finished(learnt))))
+}
+
+/// Loads the model that is swept.
+fn load_model(settings: &Settings) -> Result<Model> {
+    let model = Model::load(&settings.model)?.with_granularity(settings.granularity);
+    if model.digest != settings.model_digest {
+        return Err(Error::invalid(
+            settings.model.display().to_string(),
+            "the model changed while the sweep ran",
+        ));
+    }
+    Ok(model)
+}
+
+/// Infers each image, hands its sample over, and returns the steps of the first.
+fn infer_images(
+    job: &Job,
+    model: &Model,
+    session: &Session,
+    clear_labels: &[usize],
+    report: &mut dyn FnMut(Event) -> Result<()>,
+    hear: &Hear<'_>,
+) -> Result<Vec<StepTime>> {
+    let Visit { placement, repeat } = &job.visit;
+    let mut first = None;
+    let hear_advance = |advance| hear(Event::Advance(advance));
+    for image in 0..job.settings.images {
+        let watch = Watch::of(model, session.programs(), &hear_advance);
+        let advance = |node, count| watch.advance(node, count);
+        let inference = session.infer_telling(model.test.image(image), &advance)?;
+        let seed = NoiseSeed(job.settings.seed);
+        let sample = Judged {
+            repeat: *repeat,
+            image,
+            clear_label: clear_labels[image],
+        };
+        let row = sample.row(model, placement, session.programs(), &inference, seed);
+        report(Event::Sample(Box::new(Sample {
+            row,
+            layers: layer_times(model, &inference.step_times),
+        })))?;
+        first.get_or_insert(inference.step_times);
+    }
+    first.ok_or_else(|| Error::Worker("there are no images".into()))
+}
+
+/// Returns the memory of each party in a process of its own, unless it is left out.
+fn party_memory(settings: &Settings, placement: &Placement) -> Result<Option<RoleMemories>> {
+    if settings.skip_party_memory {
+        return Ok(None);
+    }
+    let program = std::env::current_exe().map_err(|error| Error::Worker(error.to_string()))?;
+    role::measure(&program, settings, placement)
+}
+
+/// What a first visit finds of a split, beside what it learns of its server segments.
+struct FirstVisit<'a> {
+    settings: &'a Settings,
+    placement: &'a Placement,
+    model: &'a Model,
+    programs: &'a [Arc<Program>],
+    set_up: SetUp,
+    /// Of the first inference.
+    steps: &'a [StepTime],
+    memory: Option<MemoryUse>,
+    activation_s: Option<f64>,
+    accuracy: &'a Accuracy,
+    roles: Option<RoleMemories>,
+}
+
+impl FirstVisit<'_> {
+    /// Returns what is kept of it.
+    fn finished(self, learnt: Learnt) -> Finished {
+        let Self {
+            settings,
+            placement,
+            model,
+            programs,
+            set_up,
+            steps,
+            memory,
+            accuracy,
+            ..
+        } = self;
+        let encrypted = !programs.is_empty();
+        let has_key = set_up.evaluation_key_bytes > 0;
+        let spills = steps.iter().map(|step| step.spill);
+        Finished {
+            key_generation_s: encrypted.then_some(set_up.key_generation_s),
+            key_transfer_s: has_key.then_some(set_up.key_transfer_s),
+            evaluation_key_bytes: set_up.evaluation_key_bytes,
+            packing_key_bytes: set_up.packing_key_bytes,
+            rounds: programs.len(),
+            bootstrap_count: bootstrap_count(programs),
+            start_rss_bytes: memory.map(|memory| memory.start_bytes),
+            peak_rss_bytes: memory.map(|memory| memory.peak_bytes),
+            rss_sampling_period_s: memory.map(|_| SAMPLING_PERIOD.as_secs_f64()),
+            roles: self.roles,
+            live_ciphertexts: live_ciphertexts(model, steps),
+            composed: composed_layers(model, programs),
+            spill: spills.fold(Spill::default(), Spill::plus),
+            client_weight_share: model.client_weight_share(placement),
+            accuracy_images: settings.accuracy_image_count(model),
+            simulated_accuracy: model.is_classifier().then_some(accuracy.simulated),
+            noiseless_accuracy: model.is_classifier().then_some(accuracy.noiseless),
+            range_overflow_count: accuracy.range_overflow_count,
+            noisy_reads: encrypted.then_some(accuracy.noisy_reads),
+            no_label_share: answers_label(model, placement, settings)
+                .then_some(accuracy.no_label_share),
+            log2_p_fail: encrypted.then(|| log2_union(programs.iter().map(|p| p.log2_p_fail))),
+            log2_p_fail_lookup: programs
+                .iter()
+                .filter_map(|program| program.log2_p_fail_lookup)
+                .reduce(f64::max),
+            security_bits: encrypted.then_some(SECURITY_BITS),
+            activation_s: self.activation_s,
+            parameter_set: parameter_sets(programs),
+            deviations: layer_deviations(model, accuracy, &learnt),
+            learnt,
+        }
+    }
 }
 
 /// Returns what is known of each server segment of a visit's session, and learns what is not.
@@ -272,82 +329,6 @@ fn learn(
         learnt.extend(Learnt::of(&subject, mounting)?);
     }
     Ok(learnt)
-}
-
-/// Returns the step deviations of each activation layer on the server, in order.
-fn layer_deviations(model: &Model, accuracy: &Accuracy, learnt: &Learnt) -> Vec<LayerDeviations> {
-    let mut deviations: BTreeMap<usize, LayerDeviations> = BTreeMap::new();
-    let mut of_layer = |node: usize, predicted: Deviations, measured: Deviations| {
-        let layer = model.layer_of(node);
-        let tally = deviations.entry(layer).or_insert(LayerDeviations {
-            layer,
-            ..LayerDeviations::default()
-        });
-        tally.predicted = tally.predicted.plus(predicted);
-        tally.measured = tally.measured.plus(measured);
-    };
-    for &(node, predicted) in &accuracy.deviations {
-        of_layer(node, predicted, Deviations::default());
-    }
-    for audit in learnt.audits.iter().flat_map(|of| &of.look_ups) {
-        of_layer(audit.node, Deviations::default(), audit.measured);
-    }
-    deviations.into_values().collect()
-}
-
-fn bootstrap_count(programs: &[Arc<Program>]) -> usize {
-    programs
-        .iter()
-        .map(|program| program.bootstrap_count())
-        .sum()
-}
-
-/// Returns the seconds of each layer, in order.
-fn layer_times(model: &Model, steps: &[StepTime]) -> Vec<(usize, f64)> {
-    let mut layers: BTreeMap<usize, f64> = BTreeMap::new();
-    for time in steps {
-        *layers.entry(model.layer_of(time.node)).or_default() += time.seconds;
-    }
-    layers.into_iter().collect()
-}
-
-/// Returns the layers whose steps hold the weights of other layers too, and which those are.
-fn composed_layers(model: &Model, programs: &[Arc<Program>]) -> Vec<(usize, Vec<usize>)> {
-    let mut layers: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
-    for step in programs.iter().flat_map(|program| &program.steps) {
-        let own = model.layer_of(step.node);
-        let others = step.composed.iter().map(|&node| model.layer_of(node));
-        let others: BTreeSet<usize> = others.filter(|&layer| layer != own).collect();
-        if !others.is_empty() {
-            layers.entry(own).or_default().extend(others);
-        }
-    }
-    let layers = layers.into_iter();
-    layers
-        .map(|(own, others)| (own, others.into_iter().collect()))
-        .collect()
-}
-
-/// Returns the most bytes of live ciphertexts in each layer, in order.
-fn live_ciphertexts(model: &Model, steps: &[StepTime]) -> Vec<(usize, u64)> {
-    let mut layers: BTreeMap<usize, u64> = BTreeMap::new();
-    for step in steps {
-        let most = layers.entry(model.layer_of(step.node)).or_default();
-        *most = (*most).max(step.live_bytes);
-    }
-    layers.into_iter().collect()
-}
-
-/// Returns the distinct parameter sets of programs, joined by `+`.
-fn parameter_sets(programs: &[Arc<Program>]) -> String {
-    let mut names: Vec<String> = Vec::new();
-    for program in programs {
-        let name = program.parameters.to_string();
-        if !names.contains(&name) {
-            names.push(name);
-        }
-    }
-    names.join("+")
 }
 
 /// Which inference a sample is, and the label that the clear simulation gives it.
