@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::print;
+use super::print::print;
 use super::scenario::ScenarioArguments;
+use super::typed::{share, size};
 use crate::choose::scenario::{Prices, Scenario};
 use crate::choose::{Candidate, Choice, Limits, Reason, choose};
 use crate::core::error::{Error, Result};
@@ -52,14 +53,6 @@ pub struct ChooseArguments {
     scenario: ScenarioArguments,
 }
 
-fn size(text: &str) -> std::result::Result<u64, String> {
-    units::parse_bytes(text).ok_or_else(|| "give a size with its unit, such as 2GB".into())
-}
-
-pub(super) fn share(text: &str) -> std::result::Result<f64, String> {
-    units::parse_share(text).ok_or_else(|| "give a share from 0 to 1, or 0% to 100%".into())
-}
-
 /// Chooses and prints; fails where nothing is left.
 pub fn run(arguments: &ChooseArguments) -> Result<()> {
     let rows = of_host(read_splits(&arguments.folder)?, arguments)?;
@@ -77,10 +70,10 @@ pub fn run(arguments: &ChooseArguments) -> Result<()> {
     };
     let choice = choose(&rows, &scenario, &limits, arguments.minimise);
     print(lines(&choice, &scenario, &limits, arguments.why))?;
-    match choice.ranked.is_empty() {
-        true => Err(Error::NothingLeft(why_nothing(&choice))),
-        false => Ok(()),
+    if choice.ranked.is_empty() {
+        return Err(Error::NothingLeft(why_nothing(&choice)));
     }
+    Ok(())
 }
 
 /// Returns the rows that can be compared with each other.
@@ -131,10 +124,7 @@ fn lines(choice: &Choice<'_>, scenario: &Scenario, limits: &Limits, why: bool) -
     lines.extend(caveats.iter().map(|caveat| format!("  note: {caveat}")));
     lines.extend(tables(choice, scenario.prices != Prices::default()));
     lines.push(String::new());
-    lines.extend(match why {
-        true => reasons(choice),
-        false => others(choice),
-    });
+    lines.extend(if why { reasons(choice) } else { others(choice) });
     lines
 }
 
@@ -233,8 +223,9 @@ fn others(choice: &Choice<'_>) -> Vec<String> {
         ),
         (choice.unmeasured.len(), "not measured"),
     ];
-    let counts = counts.into_iter().filter(|(count, _)| *count > 0);
     let words: Vec<String> = counts
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
         .map(|(count, word)| format!("{count} {word}"))
         .collect();
     match words.as_slice() {
@@ -267,9 +258,10 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
         let bytes = value(objective).map(|bytes| units::bytes(bytes.round() as u64));
         bytes.unwrap_or_else(unknown)
     };
-    let price = match priced {
-        true => format!("  {:>14.4}", candidate.modelled.money_per_1000),
-        false => String::new(),
+    let price = if priced {
+        format!("  {:>14.4}", candidate.modelled.money_per_1000)
+    } else {
+        String::new()
     };
     let accuracy = candidate.row.simulated_accuracy;
     let failure = candidate.row.log2_p_fail.map(units::power_of_two);
@@ -300,11 +292,11 @@ fn why_nothing(choice: &Choice<'_>) -> String {
             ),
         };
     };
-    let counted = choice
+    let counted: Vec<String> = choice
         .excluded()
         .into_iter()
-        .map(|(limit, count)| format!("{limit} excludes {count} of {total}"));
-    let counted: Vec<String> = counted.collect();
+        .map(|(limit, count)| format!("{limit} excludes {count} of {total}"))
+        .collect();
     let words: Vec<&str> = broken.iter().map(|broken| broken.words.as_str()).collect();
     let unknown = match choice.of_unknown_exposure() {
         0 => String::new(),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::print;
+use super::print::print;
 use crate::core::error::{Error, Result};
 use crate::core::units;
 use crate::record::compare::{Compared, Comparison, Measured, compare};
@@ -55,8 +55,27 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
 }
 
 fn lines(comparison: &Comparison, first: &str, second: &str) -> Vec<String> {
-    let width = comparison.splits.iter().map(|split| split.placement.len());
-    let width = width.max().unwrap_or_default().max("placement".len());
+    let placements = comparison.splits.iter().map(|split| split.placement.len());
+    let width = placements.max().unwrap_or_default().max("placement".len());
+    let mut lines = conditions(comparison, first, second);
+    lines.push(format!(
+        "{:width$}  visits  online  95 % interval   difference        client memory  server memory",
+        "placement"
+    ));
+    lines.extend(comparison.splits.iter().map(|split| line(split, width)));
+    lines.push(verdicts(comparison));
+    lines.extend(memory_changes(&comparison.splits));
+    if !comparison.unmatched.is_empty() {
+        lines.push(format!(
+            "in one of the two only: {}",
+            comparison.unmatched.join(", ")
+        ));
+    }
+    lines
+}
+
+/// Says what is compared, on what machines, and how small a difference would be shown.
+fn conditions(comparison: &Comparison, first: &str, second: &str) -> Vec<String> {
     let mut lines = Vec::new();
     if !comparison.different.is_empty() {
         let differences = comparison.different.join("; ");
@@ -84,45 +103,41 @@ fn lines(comparison: &Comparison, first: &str, second: &str) -> Vec<String> {
             units::percent(least)
         )
     }));
-    lines.push(format!(
-        "{:width$}  visits  online  95 % interval   difference        client memory  server memory",
-        "placement"
-    ));
-    lines.extend(comparison.splits.iter().map(|split| line(split, width)));
+    lines
+}
+
+/// Counts the splits by what their samples tell.
+fn verdicts(comparison: &Comparison) -> String {
     let count = |verdict: Option<bool>| {
         let splits = comparison.splits.iter();
         splits.filter(|split| split.differs == verdict).count()
     };
-    lines.push(format!(
+    format!(
         "{} splits: {} no difference shown, {} different, {} with too few samples to tell",
         comparison.splits.len(),
         count(Some(false)),
         count(Some(true)),
         count(None)
-    ));
-    for (party, ratio) in [
-        (
-            "client",
-            (|split| split.client_memory_ratio) as fn(&Compared) -> Option<f64>,
-        ),
-        ("server", |split| split.server_memory_ratio),
-    ] {
-        let changes = comparison.splits.iter().filter_map(ratio);
+    )
+}
+
+/// Says of each party whose memory is known by how much its peak differs.
+fn memory_changes(splits: &[Compared]) -> Vec<String> {
+    let change = |party: &str, ratio: fn(&Compared) -> Option<f64>| {
+        let changes = splits.iter().filter_map(ratio);
         let largest = changes.map(|ratio| (ratio - 1.0).abs()).reduce(f64::max);
-        lines.extend(largest.map(|largest| {
+        largest.map(|largest| {
             format!(
                 "peak memory of the {party} differs by at most {}",
                 units::percent(largest)
             )
-        }));
-    }
-    if !comparison.unmatched.is_empty() {
-        lines.push(format!(
-            "in one of the two only: {}",
-            comparison.unmatched.join(", ")
-        ));
-    }
-    lines
+        })
+    };
+    let changes = [
+        change("client", |split| split.client_memory_ratio),
+        change("server", |split| split.server_memory_ratio),
+    ];
+    changes.into_iter().flatten().collect()
 }
 
 fn line(split: &Compared, width: usize) -> String {

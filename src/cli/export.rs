@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::print;
+use super::print::print;
 use crate::core::error::Result;
 use crate::record::results::write_whole;
 use crate::report::export::{Format, Request, export};

@@ -4,8 +4,9 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::choose::share;
-use super::print;
+use super::interrupt::not_listening;
+use super::print::print;
+use super::typed::share;
 use crate::cli::progress::tell;
 use crate::core::error::{Error, Result};
 use crate::core::units;
@@ -87,7 +88,7 @@ fn listen() -> Result<()> {
         tell("splitbench: interrupted");
         std::process::exit(i32::from(Error::Interrupted.exit_code()));
     };
-    ctrlc::set_handler(handler).map_err(|error| super::not_listening(&error))
+    ctrlc::set_handler(handler).map_err(|error| not_listening(&error))
 }
 
 /// Imports a network and prints the report.

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{print, summary};
+use super::print::print;
+use super::summary::summary;
 use crate::cli::progress::tell;
 use crate::core::error::Result;
 use crate::sweep::merge::{Request, merge};

@@ -6,8 +6,11 @@ use std::time::Instant;
 
 use clap::Args;
 
+use super::encryption::EncryptionArguments;
+use super::interrupt::listen;
+use super::memory::hold_memory;
+use super::print::print;
 use super::scenario::ScenarioArguments;
-use super::{EncryptionArguments, hold_memory, listen, print};
 use crate::choose::scenario::Scenario;
 use crate::choose::solver::{self, Request};
 use crate::choose::standing;
@@ -108,20 +111,21 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         task.candidates.len(),
         chosen.len()
     ));
-    let (splits, layers) = match arguments.reuse {
-        true => task.rows_of(&chosen)?,
-        false => task.measure(&chosen, arguments.repeats)?,
+    let (splits, layers) = if arguments.reuse {
+        task.rows_of(&chosen)?
+    } else {
+        task.measure(&chosen, arguments.repeats)?
     };
     let calibration = Calibration::of(&counter, &splits, &layers)?;
     let fit = calibration.fit();
-    let rows = task.candidates.iter().map(|placement| {
+    let predicted = task.candidates.iter().map(|placement| {
         let mut row = predict(&counter, &fit, placement)?;
         let mut measured = task.measured.iter();
         let of = measured.find(|of| of.placement == row.placement);
         row.compare(&calibration, of);
         Ok(row)
     });
-    let rows: Vec<PredictionRow> = rows.collect::<Result<_>>()?;
+    let rows: Vec<PredictionRow> = predicted.collect::<Result<_>>()?;
     std::fs::create_dir_all(&task.folder).map_err(|source| Error::Write {
         path: task.folder.clone(),
         source,
@@ -220,8 +224,11 @@ impl Task {
     fn rows_of(&self, chosen: &[Placement]) -> Result<(Vec<SplitRow>, Vec<LayerRow>)> {
         let names: Vec<String> = chosen.iter().map(Placement::to_string).collect();
         let rows = self.measured.iter();
-        let rows = rows.filter(|row| names.contains(&row.placement)).cloned();
-        Ok((rows.collect(), read_csv(&self.folder.join(LAYERS))?))
+        let chosen = rows.filter(|row| names.contains(&row.placement));
+        Ok((
+            chosen.cloned().collect(),
+            read_csv(&self.folder.join(LAYERS))?,
+        ))
     }
 
     /// Returns whether the folder holds times of a placement.
@@ -363,8 +370,8 @@ type FigureError = fn(&PredictionRow) -> Option<f64>;
 /// Says of each figure whether it is predicted, exact or not known, and how far off it is.
 fn standing_of_figures(rows: &[PredictionRow]) -> Vec<String> {
     let fitted = rows.iter().filter(|row| row.calibrated).count();
-    let solved = |row: &&PredictionRow| row.exposed_weight_share.is_some();
-    let solved = rows.iter().filter(solved).count();
+    let is_solved = |row: &&PredictionRow| row.exposed_weight_share.is_some();
+    let solved = rows.iter().filter(is_solved).count();
     let costs = match fitted {
         0 => "by built-in unit costs, for no split was measured".into(),
         fitted => format!("by unit costs fitted to {fitted} measured splits"),

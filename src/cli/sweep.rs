@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::{EncryptionArguments, hold_memory, listen, print, summary};
+use super::encryption::EncryptionArguments;
+use super::interrupt::listen;
+use super::memory::hold_memory;
+use super::print::print;
+use super::summary::summary;
+use super::typed::seconds;
 use crate::cli::progress::{INTERRUPTED, Progress, tell};
 use crate::core::error::{Error, Result};
-use crate::core::placement::Placement;
 use crate::core::units;
 use crate::model::{Granularity, Model};
 use crate::plan::memory_need::MemoryNeed;
@@ -113,63 +117,16 @@ pub struct SweepArguments {
 /// # Errors
 ///
 /// As [`sweep::run`], and [`Error::Usage`] for what cannot be run.
-pub fn run(arguments: SweepArguments) -> Result<()> {
-    let placements: Result<Vec<Placement>> = arguments
-        .placement
-        .iter()
-        .map(|text| text.parse())
-        .collect();
-    let (settings, model) = Settings::resolve(
-        Overrides {
-            splits: arguments.splits,
-            model: arguments.model,
-            granularity: arguments.granularity,
-            placements: placements?,
-            images: arguments.images,
-            repeats: match arguments.quick {
-                true => Some(1),
-                false => arguments.repeats,
-            },
-            order: arguments.order,
-            seed: arguments.seed,
-            shard: arguments.shard.map(|text| text.parse()).transpose()?,
-            budget_s: arguments.budget,
-            accuracy_images: arguments.accuracy_images,
-            skip_party_memory: arguments.skip_party_memory || arguments.quick,
-            attack_budget_s: arguments.attack_budget,
-            skip_attacks: arguments.skip_attacks || arguments.quick,
-            spill_above_bytes: size("--spill-above", arguments.spill_above.as_deref())?,
-            ..arguments.encryption.overrides()
-        },
-        &tell,
-    )?;
-    let folder = arguments.out.unwrap_or_else(|| {
-        let folder = Path::new("results").join(&settings.name);
-        match settings.shard {
-            Some(shard) => folder.join(shard.folder_name()),
-            None => folder,
-        }
-    });
-    let limits = Limits {
-        time: arguments.timeout.map(Duration::from_secs),
-        memory_bytes: size("--memory-limit", arguments.memory_limit.as_deref())?,
-    };
+pub fn run(arguments: &SweepArguments) -> Result<()> {
+    let (settings, model) = Settings::resolve(arguments.overrides()?, &tell)?;
+    let folder = arguments.folder(&settings);
+    let limits = arguments.limits()?;
     let isolation = if arguments.in_process {
         Isolation::None
     } else {
         Isolation::workers(limits)?
     };
-    if arguments.recover
-        && let Some(dropped) = ResultsFolder::recover(&folder, &settings)?
-    {
-        tell(&dropped.to_string());
-    }
-    let resume = match (arguments.retry, arguments.resume || arguments.recover) {
-        (true, _) => Resume::Retry,
-        (false, true) => Resume::Continue,
-        (false, false) => Resume::No,
-    };
-    let results = ResultsFolder::open(&folder, &settings, resume)?;
+    let results = arguments.open(&folder, &settings)?;
     listen()?;
     announce(&settings, &model);
     if arguments.quick {
@@ -198,8 +155,62 @@ pub fn run(arguments: SweepArguments) -> Result<()> {
     print(summary(&tables, &folder))
 }
 
-fn seconds(text: &str) -> std::result::Result<f64, String> {
-    units::parse_seconds(text).ok_or_else(|| "give a time with its unit, such as 30m".into())
+impl SweepArguments {
+    /// Returns what was said of the settings.
+    fn overrides(&self) -> Result<Overrides> {
+        let placements = self.placement.iter().map(|text| text.parse());
+        Ok(Overrides {
+            splits: self.splits.clone(),
+            model: self.model.clone(),
+            granularity: self.granularity,
+            placements: placements.collect::<Result<_>>()?,
+            images: self.images,
+            repeats: if self.quick { Some(1) } else { self.repeats },
+            order: self.order,
+            seed: self.seed,
+            shard: self.shard.as_deref().map(str::parse).transpose()?,
+            budget_s: self.budget,
+            accuracy_images: self.accuracy_images,
+            skip_party_memory: self.skip_party_memory || self.quick,
+            attack_budget_s: self.attack_budget,
+            skip_attacks: self.skip_attacks || self.quick,
+            spill_above_bytes: size("--spill-above", self.spill_above.as_deref())?,
+            ..self.encryption.clone().overrides()
+        })
+    }
+
+    /// Returns where the results go.
+    fn folder(&self, settings: &Settings) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| {
+            let folder = Path::new("results").join(&settings.name);
+            match settings.shard {
+                Some(shard) => folder.join(shard.folder_name()),
+                None => folder,
+            }
+        })
+    }
+
+    fn limits(&self) -> Result<Limits> {
+        Ok(Limits {
+            time: self.timeout.map(Duration::from_secs),
+            memory_bytes: size("--memory-limit", self.memory_limit.as_deref())?,
+        })
+    }
+
+    /// Opens the results folder, mended before where that is asked for.
+    fn open(&self, folder: &Path, settings: &Settings) -> Result<ResultsFolder> {
+        if self.recover
+            && let Some(dropped) = ResultsFolder::recover(folder, settings)?
+        {
+            tell(&dropped.to_string());
+        }
+        let resume = match (self.retry, self.resume || self.recover) {
+            (true, _) => Resume::Retry,
+            (false, true) => Resume::Continue,
+            (false, false) => Resume::No,
+        };
+        ResultsFolder::open(folder, settings, resume)
+    }
 }
 
 fn size(option: &str, text: Option<&str>) -> Result<Option<u64>> {
