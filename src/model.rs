@@ -4,19 +4,23 @@
 //! Nothing here runs a network on images or knows of encryption. The entry point is [`Model::load`].
 
 pub mod answer;
+pub mod boundary;
 pub mod build;
 pub mod ending;
 pub mod format;
 mod graph;
+mod input;
 pub mod layer;
 pub mod outline;
 pub mod protection;
 pub mod quantise;
+mod read;
 mod room;
 pub mod source;
 mod tensors;
 mod test_set;
 pub mod values;
 
-pub use graph::{Granularity, Input, Layer, Model, Node};
+pub use graph::{Granularity, Layer, Model, Node};
+pub use input::Input;
 pub use test_set::TestSet;

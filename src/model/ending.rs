@@ -4,8 +4,8 @@
 use std::ops::Range;
 
 use crate::core::placement::{Party, Placement};
-use crate::model::Model;
 use crate::model::answer::{Answer, label_look_up_count};
+use crate::model::graph::Model;
 use crate::model::layer::Operation;
 use crate::model::protection::Protection;
 

@@ -4,23 +4,14 @@
 //! output of node i. Nodes are in an order in which every value is made before it is read.
 
 use std::ops::Range;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::build::{self, Builder};
-use super::format::{FORMAT, RawLayer, RawModel, VERSION};
-use super::source::Source;
-use super::tensors::Tensors;
-use crate::core::digest::hex_digest;
-use crate::core::error::{Error, Result};
-use crate::core::placement::{Party, Placement, Segment};
-use crate::core::text::from_json;
-use crate::machine::file::MOST_TEXT_BYTES;
-use crate::model::layer::{Activation, Operation};
-
+use super::boundary;
+use super::input::Input;
+use super::layer::{Activation, Operation};
 use super::test_set::TestSet;
-use super::values;
+use crate::core::placement::{Party, Placement, Segment};
 
 /// A network that can be placed.
 #[derive(Debug, Clone)]
@@ -45,27 +36,6 @@ pub struct Model {
     pub float_accuracy: Option<f64>,
     /// SHA-256 of `model.json`, which holds the checksums of the other files.
     pub digest: String,
-}
-
-/// The network's input: integers 0..=max with `real = scale · integer + offset`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Input {
-    pub shape: Vec<usize>,
-    pub max: u32,
-    /// One per element.
-    pub scale: Vec<f64>,
-    /// One per element.
-    pub offset: Vec<f64>,
-}
-
-impl Input {
-    /// Returns the smallest and largest value of each element.
-    pub fn range(&self) -> Vec<(f32, f32)> {
-        let ends = self.scale.iter().zip(&self.offset);
-        let largest = |scale: f64, offset: f64| (scale * f64::from(self.max) + offset) as f32;
-        ends.map(|(&scale, &offset)| (offset as f32, largest(scale, offset)))
-            .collect()
-    }
 }
 
 /// One operation of the network.
@@ -110,83 +80,6 @@ pub enum Granularity {
 }
 
 impl Model {
-    /// Reads the model at `path`, or the embedded one of that name, its blocks placed as a whole.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`] or [`Error::Read`] that names the file, the layer and the mend.
-    pub fn load(path: &Path) -> Result<Self> {
-        Self::read(&Source::find(path)?)
-    }
-
-    /// Reads a model from its source.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::load`].
-    pub fn read(source: &Source) -> Result<Self> {
-        let place = source.place("model.json");
-        let json = source.read("model.json", MOST_TEXT_BYTES)?;
-        let raw: RawModel = from_json(&json)
-            .map_err(|error| Error::invalid(&place, format!("no valid model: {error}")))?;
-        if raw.format != FORMAT || raw.version != VERSION {
-            let found = format!("{} version {}", raw.format, raw.version);
-            let reason = format!("this is {found}; expected {FORMAT} version {VERSION}");
-            return Err(Error::invalid(&place, reason));
-        }
-        let input =
-            build::check_input(raw.input).map_err(|reason| Error::invalid(&place, reason))?;
-        let tensors = Tensors::read(source, &raw.weights)?;
-        let mut builder =
-            Builder::new(&input, &tensors).map_err(|reason| Error::invalid(&place, reason))?;
-        for (index, value) in raw.layers.into_iter().enumerate() {
-            let name = value.get("name").and_then(serde_json::Value::as_str);
-            let named = name.map_or_else(String::new, |name| format!(" {name:?}"));
-            let pushed = RawLayer::from_json(value).and_then(|raw| builder.push(raw));
-            let place = || format!("{place}: layers[{index}]{named}");
-            pushed.map_err(|reason| Error::invalid(place(), reason))?;
-        }
-        let nodes = builder
-            .finish()
-            .map_err(|reason| Error::invalid(&place, reason))?;
-        let test = TestSet::read(source, &raw.test, &input)?;
-        let classes = build::check_classes(raw.classes, nodes.last().map_or(0, Node::output_count))
-            .map_err(|reason| Error::invalid(&place, reason))?;
-        test.check_labels(classes.len(), source, &raw.test)?;
-        let outputs = nodes.last().map_or(0, Node::output_count);
-        let label_correction = match &raw.label_correction {
-            None => vec![0.0; outputs],
-            Some(name) => {
-                let found = tensors.get(name, [Some(outputs)]);
-                found
-                    .map_err(|reason| Error::invalid(&place, reason))?
-                    .0
-                    .to_vec()
-            }
-        };
-        let calibration = match &raw.calibration {
-            None => None,
-            Some(raw) => {
-                let set = TestSet::read(source, raw, &input)?;
-                set.check_labels(classes.len(), source, raw)?;
-                Some(set)
-            }
-        };
-        Ok(Self {
-            name: raw.name,
-            description: raw.description,
-            input,
-            layers: layers_of(&nodes, Granularity::Block),
-            nodes,
-            calibration,
-            test,
-            classes,
-            label_correction,
-            float_accuracy: raw.float_accuracy,
-            digest: hex_digest(&json),
-        })
-    }
-
     /// Returns the model with other nodes, each a placeable layer; its test images stay.
     pub fn with_nodes(self, input: Input, nodes: Vec<Node>) -> Self {
         Self {
@@ -235,12 +128,12 @@ impl Model {
 
     /// Returns the values that nodes read and others make, in order.
     pub fn values_read(&self, nodes: &Range<usize>) -> Vec<usize> {
-        values::read_by(nodes, |node| &self.nodes[node].inputs)
+        boundary::read_by(nodes, |node| &self.nodes[node].inputs)
     }
 
     /// Returns the values that nodes make and others read, in order; the network's output is read.
     pub fn values_made(&self, nodes: &Range<usize>) -> Vec<usize> {
-        values::made_by(nodes, self.nodes.len(), |node| &self.nodes[node].inputs)
+        boundary::made_by(nodes, self.nodes.len(), |node| &self.nodes[node].inputs)
     }
 
     /// Returns how often activations change party: each value that a server segment reads from
@@ -333,13 +226,6 @@ impl Model {
     }
 }
 
-impl Input {
-    /// Returns the real number that an element's integer stands for.
-    pub fn real(&self, element: usize, integer: u8) -> f32 {
-        (f64::from(integer) * self.scale[element] + self.offset[element]) as f32
-    }
-}
-
 impl Node {
     /// Returns the number of output elements.
     pub fn output_count(&self) -> usize {
@@ -356,7 +242,7 @@ pub(super) fn channel_size(shape: &[usize]) -> usize {
 }
 
 /// Cuts nodes into placeable layers.
-fn layers_of(nodes: &[Node], granularity: Granularity) -> Vec<Layer> {
+pub(super) fn layers_of(nodes: &[Node], granularity: Granularity) -> Vec<Layer> {
     let together = |left: &Node, right: &Node| {
         granularity == Granularity::Block && left.block.is_some() && left.block == right.block
     };
@@ -384,28 +270,9 @@ fn layers_of(nodes: &[Node], granularity: Granularity) -> Vec<Layer> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::model::source::EMBEDDED;
+    use std::path::Path;
 
-    #[test]
-    fn the_embedded_models_load_and_have_the_documented_layers() {
-        let layers = |index: usize| {
-            let model = Model::read(&Source::Embedded(&EMBEDDED[index])).expect("embedded");
-            let names: Vec<&str> = model.layers.iter().map(|layer| layer.op).collect();
-            (
-                names.join(" "),
-                model.test.len(),
-                model.nodes.last().map(Node::output_count),
-            )
-        };
-        assert_eq!(
-            layers(0),
-            ("conv2d relu conv2d relu dense".into(), 360, Some(10))
-        );
-        assert_eq!(layers(1), ("dense relu dense".into(), 360, Some(10)));
-        let deep = "conv2d relu average_pool conv2d relu dense relu dense";
-        assert_eq!(layers(2), (deep.into(), 360, Some(10)));
-    }
+    use super::*;
 
     #[test]
     fn client_weight_shares_run_from_none_to_all() {

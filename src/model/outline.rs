@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Model;
+use super::graph::Model;
 
 /// A placeable layer in a few words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +24,9 @@ impl Model {
         let layers = self.layers.iter();
         let outlines = layers.map(|layer| {
             let values = self.values_read(&layer.nodes).into_iter();
-            let reads = values.map(|value| Some(self.layer_of(value.checked_sub(1)?)));
-            let mut reads: Vec<Option<usize>> = reads.collect();
+            let mut reads: Vec<Option<usize>> = values
+                .map(|value| Some(self.layer_of(value.checked_sub(1)?)))
+                .collect();
             // Several values of one block.
             reads.dedup();
             LayerOutline {

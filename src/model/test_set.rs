@@ -3,8 +3,8 @@
 use ndarray::{ArrayView1, ArrayViewD};
 use ndarray_npy::{ViewNpyError, ViewNpyExt};
 
-use super::Input;
 use super::format::RawTest;
+use super::input::Input;
 use super::source::Source;
 use crate::core::error::{Error, Result};
 use crate::machine::file;
@@ -163,9 +163,10 @@ fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
     };
     let header = &rest[..length.min(rest.len())];
     let brackets = header.iter().filter(|byte| b"([{".contains(byte)).count();
-    match brackets <= MOST_BRACKETS {
-        true => Ok(()),
-        false => Err("no u8 array in .npy format: its header is nested".into()),
+    if brackets <= MOST_BRACKETS {
+        Ok(())
+    } else {
+        Err("no u8 array in .npy format: its header is nested".into())
     }
 }
 

@@ -8,7 +8,7 @@ use crate::choose::solver::{Cost, Oracle, Segment};
 use crate::core::error::Result;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::layer::Operation;
-use crate::model::{Model, values};
+use crate::model::{Model, boundary};
 use crate::record::cost_model::CostModel;
 
 /// Core-seconds of a float multiplication at the client.
@@ -186,8 +186,8 @@ impl Oracle for ShapeOracle<'_> {
         let nodes = all[layers.start].start..all[layers.end - 1].end;
         let inputs = |node: usize| &self.stack.nodes[node].inputs;
         let size = self.parameters.literal().polynomial_size;
-        let read = values::read_by(&nodes, inputs);
-        let made = values::made_by(&nodes, self.stack.nodes.len(), inputs);
+        let read = boundary::read_by(&nodes, inputs);
+        let made = boundary::made_by(&nodes, self.stack.nodes.len(), inputs);
         let elements = |values: &[usize]| -> usize {
             values.iter().map(|&value| self.stack.elements(value)).sum()
         };

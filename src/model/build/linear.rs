@@ -1,7 +1,8 @@
 //! Dense layers and convolutions: weights and per-channel numbers from their tensors.
 
+use super::built::{Built, Checked, MOST_BITS};
+use super::channels::{read_range, spread};
 use super::windows::{Windows, image_shape};
-use super::{Built, Checked, MOST_BITS, read_range, spread};
 use crate::core::linear_map::LinearMap;
 use crate::model::format::RawLinear;
 use crate::model::layer::{Conv2d, Dense, Geometry, Image, Linear, Operation, Window};

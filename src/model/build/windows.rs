@@ -1,6 +1,6 @@
 //! Layers whose outputs read windows of an image: what they give, and whether there is room for it.
 
-use super::{Checked, MOST_ELEMENTS};
+use super::built::{Checked, MOST_ELEMENTS};
 use crate::model::layer::Window;
 use crate::model::room::Room;
 

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::Function;
+use super::function::Function;
 use crate::core::linear_map::Row;
 use crate::model::quantise::QuantParams;
 

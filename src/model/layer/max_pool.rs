@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::Window;
+use super::conv2d::Window;
 use crate::core::linear_map::Row;
 
 /// The largest element of each window; padding never wins.

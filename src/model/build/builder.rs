@@ -1,0 +1,273 @@
+//! Takes raw layers one by one, and checks each against the shapes that reach it.
+
+use std::collections::BTreeMap;
+
+use super::activation::build_activation;
+use super::built::{Built, Checked};
+use super::channels::{read_range, spread};
+use super::linear::{build_conv2d, build_dense};
+use super::pools::{build_average_pool, build_max_pool};
+use super::windows::no_room;
+use crate::model::format::{RawLayer, RawOperation};
+use crate::model::graph::{Node, channel_size};
+use crate::model::input::Input;
+use crate::model::layer::{Add, AveragePool, Operation, Window};
+use crate::model::room::Room;
+use crate::model::tensors::Tensors;
+
+/// The nodes so far, and the values that later layers may read.
+pub struct Builder<'a> {
+    tensors: &'a Tensors,
+    /// What the layers to come may take.
+    room: Room,
+    nodes: Vec<Node>,
+    /// By layer name, the network's input as `input`; a flatten is another name and shape.
+    values: BTreeMap<String, Value>,
+    last: Value,
+    /// Per value, by index: smallest and largest of each element.
+    ranges: Vec<Vec<(f32, f32)>>,
+}
+
+/// A value as the next layer sees it.
+#[derive(Clone)]
+struct Value {
+    index: usize,
+    shape: Vec<usize>,
+}
+
+impl<'a> Builder<'a> {
+    /// Returns a builder that has the network's input.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where the input is too large.
+    pub fn new(input: &Input, tensors: &'a Tensors) -> Checked<Self> {
+        let count = input.scale.len();
+        let room = Room::of(tensors.file_bytes())
+            .after_elements(count)
+            .ok_or_else(|| no_room(&input.shape))?;
+        let image = Value {
+            index: 0,
+            shape: input.shape.clone(),
+        };
+        Ok(Self {
+            tensors,
+            room,
+            nodes: Vec::new(),
+            values: BTreeMap::from([("input".to_owned(), image.clone())]),
+            last: image,
+            ranges: vec![input.range()],
+        })
+    }
+
+    /// Adds a layer.
+    ///
+    /// # Errors
+    ///
+    /// A sentence on what does not fit.
+    pub fn push(&mut self, raw: RawLayer) -> Checked<()> {
+        if self.values.contains_key(&raw.name) {
+            return Err(
+                "another layer has the same name, or it is \"input\": names must differ".into(),
+            );
+        }
+        let input = match &raw.input {
+            None => self.last.clone(),
+            Some(name) => self.value(name)?,
+        };
+        if matches!(raw.operation, RawOperation::Flatten {}) {
+            let shape = vec![input.shape.iter().product()];
+            self.enter(raw.name, Value { shape, ..input });
+            return Ok(());
+        }
+        let mut inputs = vec![input.index];
+        if let RawOperation::Add { other, .. } = &raw.operation {
+            let other = self.value(other)?;
+            if other.shape != input.shape {
+                return Err(format!(
+                    "add needs two equal shapes, not {:?} and {:?}",
+                    input.shape, other.shape
+                ));
+            }
+            inputs.push(other.index);
+        }
+        let built = self.build(raw.operation, &input)?;
+        let first = || self.ranges[inputs[0]].clone();
+        let range = built.operation.range_after(first);
+        let channel_size = match (&built.operation, built.op) {
+            (Operation::Linear(_) | Operation::MaxPool(_), _) => channel_size(&built.shape),
+            // Weights that positions share on either side are quantised alike on both.
+            (Operation::Add(_), _) => {
+                let sizes = inputs
+                    .iter()
+                    .map(|&value| self.channel_size(value, &input.shape));
+                sizes.fold(1, least_common_multiple)
+            }
+            _ => self.channel_size(input.index, &input.shape),
+        };
+        self.nodes.push(Node {
+            name: raw.name.clone(),
+            inputs,
+            shape: built.shape.clone(),
+            channel_size,
+            block: raw.block,
+            op: built.op,
+            parameter_count: built.parameter_count,
+            operation: built.operation,
+        });
+        self.ranges.push(range);
+        let value = Value {
+            index: self.nodes.len(),
+            shape: built.shape,
+        };
+        self.enter(raw.name, value);
+        Ok(())
+    }
+
+    /// Returns the nodes.
+    ///
+    /// # Errors
+    ///
+    /// Where there are none, or one is never read.
+    pub fn finish(self) -> Checked<Vec<Node>> {
+        if self.nodes.is_empty() {
+            return Err("there are no layers to place".into());
+        }
+        if self.last.index != self.nodes.len() {
+            return Err("the last layer must make the network's output".into());
+        }
+        let unread = (1..self.nodes.len())
+            .find(|value| !self.nodes.iter().any(|node| node.inputs.contains(value)));
+        match unread {
+            Some(value) => Err(format!(
+                "no layer reads the output of {:?}: remove it, or name it as an input",
+                self.nodes[value - 1].name
+            )),
+            None => Ok(self.nodes),
+        }
+    }
+
+    fn enter(&mut self, name: String, value: Value) {
+        self.last = value.clone();
+        self.values.insert(name, value);
+    }
+
+    fn value(&self, name: &str) -> Checked<Value> {
+        let value = self.values.get(name).cloned();
+        value.ok_or_else(|| format!("input {name:?} is no layer before this one"))
+    }
+
+    fn channel_size(&self, value: usize, shape: &[usize]) -> usize {
+        match value.checked_sub(1) {
+            Some(node) => self.nodes[node].channel_size,
+            None => channel_size(shape),
+        }
+    }
+
+    fn build(&mut self, raw: RawOperation, input: &Value) -> Checked<Built> {
+        let (shape, tensors) = (&input.shape, self.tensors);
+        if let Some(linear) = raw.linear() {
+            return match raw {
+                RawOperation::Conv2d {
+                    stride,
+                    padding,
+                    groups,
+                    ..
+                } => {
+                    let window = Window { stride, padding };
+                    build_conv2d(&linear, window, groups, shape, tensors, &mut self.room)
+                }
+                _ => build_dense(&linear, shape, tensors),
+            };
+        }
+        match raw {
+            RawOperation::Flatten {} | RawOperation::Dense { .. } | RawOperation::Conv2d { .. } => {
+                unreachable!("a flatten makes no node, and linear layers are built above")
+            }
+            RawOperation::AveragePool {
+                kernel,
+                stride,
+                padding,
+                count_padding,
+                excess,
+                range,
+            } => {
+                let pool = AveragePool {
+                    kernel,
+                    window: Window { stride, padding },
+                    count_padding,
+                    excess,
+                };
+                let (range, ranges) = (range.as_deref(), &self.ranges[input.index]);
+                build_average_pool(&pool, range, shape, ranges, tensors, &mut self.room)
+            }
+            RawOperation::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => {
+                let window = Window { stride, padding };
+                let quantised = self.is_quantised(input.index);
+                build_max_pool(kernel, window, shape, quantised, &mut self.room)
+            }
+            RawOperation::Activation { function, output } => {
+                self.take(shape)?;
+                build_activation(function, output, shape)
+            }
+            RawOperation::Add { range, .. } => {
+                self.take(shape)?;
+                build_add(&range, shape, tensors)
+            }
+        }
+    }
+
+    /// Returns whether a value is integers of few bits on one scale, as comparisons under encryption
+    /// need them.
+    fn is_quantised(&self, value: usize) -> bool {
+        value.checked_sub(1).is_some_and(|node| {
+            matches!(
+                self.nodes[node].operation,
+                Operation::Activation(_) | Operation::MaxPool(_)
+            )
+        })
+    }
+
+    /// Takes the room of an output.
+    fn take(&mut self, shape: &[usize]) -> Checked<()> {
+        let left = self.room.after_elements(shape.iter().product());
+        self.room = left.ok_or_else(|| no_room(shape))?;
+        Ok(())
+    }
+}
+
+fn build_add(range: &str, shape: &[usize], tensors: &Tensors) -> Checked<Built> {
+    let (channels, count) = (shape[0], shape.iter().product::<usize>());
+    let range = read_range(range, channels, tensors)?;
+    Ok(Built {
+        op: "add",
+        shape: shape.to_vec(),
+        parameter_count: 0,
+        operation: Operation::Add(Add {
+            range: spread(&range, count),
+        }),
+    })
+}
+
+fn least_common_multiple(left: usize, right: usize) -> usize {
+    let (mut divisor, mut rest) = (left, right);
+    while rest > 0 {
+        (divisor, rest) = (rest, divisor % rest);
+    }
+    left / divisor * right
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn least_common_multiples() {
+        let found = [(1, 9), (9, 1), (36, 64), (1, 1)].map(|(a, b)| least_common_multiple(a, b));
+        assert_eq!(found, [9, 9, 576, 1]);
+    }
+}
