@@ -16,6 +16,7 @@ pub mod keyswitch;
 pub mod noise;
 pub mod pack;
 pub mod packed;
+mod packing_decomposition;
 pub mod parameters;
 mod rotation;
 #[cfg(target_arch = "x86_64")]

@@ -12,7 +12,7 @@ use tfhe::core_crypto::commons::noise_formulas::{
 
 use tfhe::core_crypto::prelude::{DecompositionBaseLog, DecompositionLevelCount, LweDimension};
 
-use super::pack::PackingDecomposition;
+use super::packing_decomposition::PackingDecomposition;
 use super::parameters::{MODULUS, ParameterSet};
 
 /// Bits of a double that the FFT works in.

@@ -4,7 +4,6 @@
 //! ciphertexts; the answer then shares one mask. Its key encrypts a key under itself, as the
 //! bootstrap key does (circular security).
 
-use serde::Serialize;
 use tfhe::core_crypto::commons::generators::EncryptionRandomGenerator;
 use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
@@ -12,16 +11,10 @@ use tfhe::core_crypto::prelude::*;
 use super::generator::BatchGenerator;
 use super::keys::SecretKey;
 use super::noise;
+pub use super::packing_decomposition::PackingDecomposition;
 use super::parameters::ParameterSet;
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::{LinearMap, Row};
-
-/// Decomposition of a packing keyswitch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-pub struct PackingDecomposition {
-    pub base_log: usize,
-    pub levels: usize,
-}
 
 /// A packing key as it travels: a seed and `[k·N, levels, N]` body coefficients.
 pub struct SeededPackingKey {
@@ -56,10 +49,6 @@ impl PackingDecomposition {
     /// Returns the bytes of a seeded key on the wire.
     pub fn key_bytes(&self, parameters: &ParameterSet) -> u64 {
         (SEED_BYTES + 8 * self.body_count(parameters)) as u64
-    }
-
-    fn body_count(&self, parameters: &ParameterSet) -> usize {
-        parameters.big_dimension() * self.levels * parameters.literal().polynomial_size
     }
 
     fn seeded(
@@ -192,9 +181,11 @@ impl PackingKey {
             DecompositionBaseLog(self.decomposition.base_log),
             DecompositionLevelCount(self.decomposition.levels),
         );
-        let digits = group.iter().flat_map(|row| &row[..row.len() - 1]);
-        let digits = digits.flat_map(|&coefficient| decomposer.decompose(coefficient));
-        let digits: Vec<u64> = digits.map(|term| term.value()).collect();
+        let coefficients = group.iter().flat_map(|row| &row[..row.len() - 1]);
+        let digits: Vec<u64> = coefficients
+            .flat_map(|&coefficient| decomposer.decompose(coefficient))
+            .map(|term| term.value())
+            .collect();
         let sums = LinearMap::dense(&digits, self.rows.len()).apply(&self.rows);
         let mut packed = vec![0u64; self.parameters.big_dimension() + size].into_boxed_slice();
         for (degree, (sum, row)) in sums.iter().zip(group).enumerate() {
