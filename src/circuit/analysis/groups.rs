@@ -1,6 +1,6 @@
 //! Groups of sources that share a step, and the bounds that settle how large it is.
 
-use super::HALF_TURN;
+use super::grid::HALF_TURN;
 
 /// The least factor on an operand whose step cannot be chosen for it alone: rounding it errs by half
 /// of one part in so many at most.
@@ -76,16 +76,16 @@ impl Groups {
         }
         // No step is in proportion to itself.
         settled[root] = Some(0);
-        let own = self.limits.iter();
-        let own = own.filter(|limit| self.root(limit.group) == root);
+        let is_own = |limit: &&Limit| self.root(limit.group) == root;
+        let own = self.limits.iter().filter(is_own);
         let bounds = own.map(|limit| {
             let base = limit.base.map(|base| self.settle(self.root(base), settled));
-            let base = base.map_or(1.0, |step| step as f64);
-            (limit.most * base, limit.divides)
+            let of_base = base.map_or(1.0, |step| step as f64);
+            (limit.most * of_base, limit.divides)
         });
         let bounds: Vec<(f64, bool)> = bounds.collect();
-        let most = bounds.iter().map(|(most, _)| *most);
-        let most = most.fold(HALF_TURN as f64, f64::min);
+        let bound_mosts = bounds.iter().map(|(most, _)| *most);
+        let most = bound_mosts.fold(HALF_TURN as f64, f64::min);
         // Where a single bound must be a whole multiple, the step divides it; several cannot all be
         // met, but by steps so small that their factors hardly err.
         let mut multiples = bounds.iter().filter(|(_, divides)| *divides);

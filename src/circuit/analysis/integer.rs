@@ -5,7 +5,8 @@ use std::borrow::Cow;
 
 use rayon::prelude::*;
 
-use super::{Analysis, PlannedAction, PlannedLinear, PlannedLookUp, Term};
+use super::planned::{Analysis, PlannedAction, PlannedLinear, Term};
+use super::planned_look_up::PlannedLookUp;
 use crate::core::linear_map::{LinearMap, Row};
 
 /// Sees and may change the output of a linear step in front of a look-up: the index of its node,

@@ -8,9 +8,11 @@
 
 use std::sync::Arc;
 
+use super::analyst::Analyst;
 use super::look_up::Wanted;
+use super::planned_look_up::Purpose;
 use super::pool::{differences, exact_filling};
-use super::{Analyst, Purpose, Value};
+use super::value::Value;
 use crate::core::linear_map::{Block, LinearMap};
 use crate::model::answer::conjunction;
 use crate::model::layer::{Activation, Function, function::Polynomial};

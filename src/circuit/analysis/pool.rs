@@ -2,9 +2,13 @@
 
 use std::sync::Arc;
 
-use super::linear::{Filling, FillingTerm};
+use super::analyst::Analyst;
+use super::draft::Draft;
+use super::filling::{Filling, FillingTerm};
 use super::look_up::Wanted;
-use super::{Analyst, Draft, Purpose, Term, Value};
+use super::planned::Term;
+use super::planned_look_up::Purpose;
+use super::value::Value;
 use crate::core::linear_map::{Block, LinearMap, PADDING};
 use crate::model::layer::{Activation, Function, Geometry, MaxPool};
 use crate::model::quantise::QuantParams;
@@ -106,9 +110,10 @@ impl Analyst<'_> {
             activation: &activation,
             purpose: Purpose::Activation,
             units: Vec::new(),
-            log2_p_leave: Some(match high - low > width {
-                true => self.noise.log2_p_fail_lookup,
-                false => f64::NEG_INFINITY,
+            log2_p_leave: Some(if high - low > width {
+                self.noise.log2_p_fail_lookup
+            } else {
+                f64::NEG_INFINITY
             }),
         };
         self.look_up(wanted, vec![value.slot], differences(value, pairs), &ranges)

@@ -1,27 +1,26 @@
 //! An answer looked up as it is, so that what leaves is the output of a bootstrap.
 
+use super::analyst::Analyst;
 use super::look_up::Wanted;
-use super::{Analyst, Purpose, Value};
+use super::planned_look_up::Purpose;
+use super::value::Value;
 use crate::model::layer::{Activation, Function};
 use crate::model::quantise::QuantParams;
-
-/// The most bits of an answer that is looked up.
-pub const MOST_PROTECT_BITS: u32 = 8;
 
 impl Analyst<'_> {
     /// Looks up a value as it is; each channel has a scale of its own.
     pub(super) fn protect(&mut self, value: usize) -> Value {
         let node = value - 1;
         let (slots, filling, ranges) = self.filling(value);
-        let units = ranges.chunks(filling.channel_size).map(|ranges| {
+        let unit = |ranges: &[(f64, f64)]| {
             let ends = ranges.iter().map(|(low, high)| low.abs().max(high.abs()));
             let reach = ends.fold(0.0, f64::max);
             if reach > 0.0 { reach } else { 1.0 }
-        });
-        let units: Vec<f64> = units.collect();
+        };
+        let units: Vec<f64> = ranges.chunks(filling.channel_size).map(unit).collect();
         let channels = ranges.chunks(filling.channel_size).zip(&units);
-        let lowest = channels.flat_map(|(ranges, unit)| ranges.iter().map(move |r| r.0 / unit));
-        let lowest = lowest.fold(0.0, f64::min);
+        let lows = channels.flat_map(|(ranges, unit)| ranges.iter().map(move |r| r.0 / unit));
+        let lowest = lows.fold(0.0, f64::min);
         let activation = Activation {
             function: Function::Identity,
             output: QuantParams::covering(lowest, 1.0, self.protect_bits),

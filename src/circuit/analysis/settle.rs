@@ -2,64 +2,40 @@
 
 use std::collections::BTreeMap;
 
-use super::linear::Filled;
-use super::{
-    Analysis, Analyst, Answer, Draft, HALF_TURN, PlannedAction, PlannedDownload, PlannedLinear,
-    PlannedStep, PlannedUpload, gains,
+use super::analyst::Analyst;
+use super::draft::{Answer, Draft};
+use super::filling::Filled;
+use super::gains::gains;
+use super::grid::HALF_TURN;
+use super::planned::{
+    Analysis, PlannedAction, PlannedDownload, PlannedLinear, PlannedStep, PlannedUpload,
 };
 use crate::core::error::{Error, Result};
+
+/// The channels of weights that fill half a turn, by slot.
+type FilledSlots = BTreeMap<usize, Vec<Filled>>;
 
 impl Analyst<'_> {
     /// Settles the steps of all sources, and with them weights and biases.
     pub(super) fn finish(self) -> Result<Analysis> {
         let steps_of = self.groups.steps();
         if steps_of.contains(&0) {
-            let first = &self.model.nodes[self.nodes.start].name;
-            return Err(Error::Parameters(format!(
-                "the segment from layer {first:?} on adds up integers beyond {HALF_TURN}: put \
-                 fewer linear layers in a row on the server, or give them fewer weight bits"
-            )));
+            return Err(self.too_large());
         }
-        let uploads = self
-            .uploads
-            .into_iter()
-            .map(|(value, quantisation, group)| PlannedUpload {
-                value,
-                quantisation,
-                step: steps_of[group],
-            });
+        let upload = |(value, quantisation, group): (_, _, usize)| PlannedUpload {
+            value,
+            quantisation,
+            step: steps_of[group],
+        };
         let mut analysis = Analysis {
             nodes: self.nodes,
-            uploads: uploads.collect(),
+            uploads: self.uploads.into_iter().map(upload).collect(),
             steps: Vec::with_capacity(self.steps.len()),
             downloads: Vec::new(),
         };
-        let mut filled: BTreeMap<usize, Vec<Filled>> = BTreeMap::new();
+        let mut filled = FilledSlots::new();
         for (node, inputs, draft) in self.steps {
-            let action = match draft {
-                Draft::Natural {
-                    terms,
-                    bias,
-                    geometry,
-                    group,
-                } => PlannedAction::Linear(PlannedLinear {
-                    terms,
-                    bias: bias.iter().map(|bias| bias * steps_of[group]).collect(),
-                    geometry,
-                }),
-                Draft::Filling(filling) => {
-                    let (linear, channels) = filling.settle(&steps_of);
-                    filled.insert(analysis.uploads.len() + analysis.steps.len(), channels);
-                    PlannedAction::Linear(linear)
-                }
-                Draft::LookUp { draft, group } => {
-                    let Some(channels) = filled.remove(&inputs[0]) else {
-                        unreachable!("the weights that fill a look-up stand before it");
-                    };
-                    let gains = gains(&analysis, inputs[0]);
-                    PlannedAction::LookUp(draft.settle(channels, gains, steps_of[group]))
-                }
-            };
+            let action = settled_action(draft, &inputs, &analysis, &steps_of, &mut filled);
             let made = self.linear.get(node + 1);
             let composed = match &action {
                 PlannedAction::Linear(_) => made.map(|made| made.composed.iter().copied()),
@@ -72,24 +48,77 @@ impl Analyst<'_> {
                 action,
             });
         }
-        for (index, answer) in self.downloads {
-            let download = match answer {
-                Answer::Natural(value) => PlannedDownload {
-                    value: index,
-                    slot: value.slot,
-                    step: steps_of[value.group],
-                    gains: gains(&analysis, value.slot),
-                    scales: value.scales,
-                    range: value.range,
-                    aligned: value.aligned,
-                },
-                Answer::Filled { slot, ranges } => {
-                    filled_download(&analysis, index, slot, &ranges, &filled[&slot])
-                }
-            };
+        for (value, answer) in self.downloads {
+            let download = settled_download(value, answer, &analysis, &steps_of, &filled);
             analysis.downloads.push(download);
         }
         Ok(analysis)
+    }
+
+    fn too_large(&self) -> Error {
+        let first = &self.model.nodes[self.nodes.start].name;
+        Error::Parameters(format!(
+            "the segment from layer {first:?} on adds up integers beyond {HALF_TURN}: put \
+             fewer linear layers in a row on the server, or give them fewer weight bits"
+        ))
+    }
+}
+
+/// Returns what a step does, after the steps before it; the channels of weights that fill half a turn
+/// wait in `filled` for their look-up.
+fn settled_action(
+    draft: Draft,
+    inputs: &[usize],
+    analysis: &Analysis,
+    steps_of: &[i64],
+    filled: &mut FilledSlots,
+) -> PlannedAction {
+    match draft {
+        Draft::Natural {
+            terms,
+            bias,
+            geometry,
+            group,
+        } => PlannedAction::Linear(PlannedLinear {
+            terms,
+            bias: bias.iter().map(|bias| bias * steps_of[group]).collect(),
+            geometry,
+        }),
+        Draft::Filling(filling) => {
+            let (linear, channels) = filling.settle(steps_of);
+            filled.insert(analysis.uploads.len() + analysis.steps.len(), channels);
+            PlannedAction::Linear(linear)
+        }
+        Draft::LookUp { draft, group } => {
+            let Some(channels) = filled.remove(&inputs[0]) else {
+                unreachable!("the weights that fill a look-up stand before it");
+            };
+            let gains = gains(analysis, inputs[0]);
+            PlannedAction::LookUp(draft.settle(channels, gains, steps_of[group]))
+        }
+    }
+}
+
+fn settled_download(
+    value: usize,
+    answer: Answer,
+    analysis: &Analysis,
+    steps_of: &[i64],
+    filled: &FilledSlots,
+) -> PlannedDownload {
+    match answer {
+        Answer::Natural(natural) => PlannedDownload {
+            value,
+            slot: natural.slot,
+            step: steps_of[natural.group],
+            gains: gains(analysis, natural.slot),
+            scales: natural.scales,
+            range: natural.range,
+            aligned: natural.aligned,
+        },
+        Answer::Filled { slot, ranges } => {
+            filled_download(analysis, value, slot, &ranges, &filled[&slot])
+        }
     }
 }
 
@@ -109,8 +138,8 @@ fn filled_download(
     } else {
         HALF_TURN >> 20
     };
-    let scales = (0..ranges.len()).map(|element| channels[element / size].scale * step as f64);
-    let scales: Vec<f64> = scales.collect();
+    let scale_of = |element: usize| channels[element / size].scale * step as f64;
+    let scales: Vec<f64> = (0..ranges.len()).map(scale_of).collect();
     let range = ranges
         .iter()
         .zip(&scales)

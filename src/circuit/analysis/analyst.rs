@@ -1,0 +1,253 @@
+//! Walks over a segment: uploads, nodes in order, downloads.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::combination::Linearised;
+use super::draft::{Answer, Draft};
+use super::grid::{HALF_TURN, MOST_PROTECT_BITS, UPLOAD_BITS, widen};
+use super::groups::Groups;
+use super::planned::Analysis;
+use super::spread::NoiseBound;
+use super::value::Value;
+use crate::core::error::Result;
+use crate::core::placement::Segment;
+use crate::model::Model;
+use crate::model::ending::{Added, Ending};
+use crate::model::layer::Operation;
+use crate::model::quantise::{QuantParams, Quantisation};
+
+/// A segment being analysed.
+pub(super) struct Analyst<'a> {
+    pub model: &'a Model,
+    pub linear: Linearised<'a>,
+    pub ending: Ending,
+    /// Bits of an answer that is looked up for its protection.
+    pub protect_bits: u32,
+    pub noise: NoiseBound,
+    pub nodes: Range<usize>,
+    pub uploads: Vec<(usize, Quantisation, usize)>,
+    pub steps: Vec<(usize, Vec<usize>, Draft)>,
+    pub downloads: Vec<(usize, Answer)>,
+    /// By value of the model.
+    pub values: BTreeMap<usize, Value>,
+    pub groups: Groups,
+}
+
+/// Returns the analysis of a server segment whose answers leave as they are, for noise within the
+/// usual bound.
+///
+/// # Errors
+///
+/// [`crate::Error::Parameters`] where a layer's integers are too many for the grid.
+pub fn analyse(model: &Model, segment: &Segment) -> Result<Analysis> {
+    let (ending, noise) = (Ending::default(), NoiseBound::default());
+    analyse_to_end(model, segment, ending, MOST_PROTECT_BITS, noise)
+}
+
+/// Returns the analysis of a server segment that ends as `ending` says; answers that are looked up
+/// for their protection have `protect_bits` bits, and ranges have room for the deviations of noise
+/// within a bound.
+///
+/// # Errors
+///
+/// As [`analyse`].
+pub fn analyse_to_end(
+    model: &Model,
+    segment: &Segment,
+    ending: Ending,
+    protect_bits: u32,
+    noise: NoiseBound,
+) -> Result<Analysis> {
+    let nodes = model.nodes_of(segment);
+    let mut analyst = Analyst {
+        model,
+        linear: Linearised::of(model, &nodes)?,
+        ending,
+        protect_bits,
+        noise,
+        nodes: nodes.clone(),
+        uploads: Vec::new(),
+        steps: Vec::new(),
+        downloads: Vec::new(),
+        values: BTreeMap::new(),
+        groups: Groups::default(),
+    };
+    for value in model.values_read(&nodes) {
+        analyst.upload(value);
+    }
+    for node in nodes.clone() {
+        analyst.node(node);
+    }
+    for value in model.values_made(&nodes) {
+        analyst.download(value);
+    }
+    analyst.finish()
+}
+
+impl Analyst<'_> {
+    /// Returns the number of the next slot.
+    pub(super) fn next_slot(&self) -> usize {
+        self.uploads.len() + self.steps.len()
+    }
+
+    fn upload(&mut self, value: usize) {
+        let quantisation = self.upload_quantisation(value);
+        let group = self.groups.add();
+        let count = self.model.element_count(value);
+        self.values.insert(
+            value,
+            Value {
+                slot: self.uploads.len(),
+                group,
+                scales: quantisation.scales.clone(),
+                offsets: quantisation.offsets.clone(),
+                range: vec![(quantisation.low, quantisation.high); count],
+                fresh: true,
+                aligned: true,
+            },
+        );
+        self.uploads.push((value, quantisation, group));
+    }
+
+    /// Returns how the client quantises a value: the image by its own integers, what it has
+    /// quantised itself or a pool is to compare by those integers, all else by eight bits.
+    fn upload_quantisation(&self, value: usize) -> Quantisation {
+        let count = self.model.element_count(value);
+        if value == 0 {
+            let input = &self.model.input;
+            return Quantisation {
+                scales: input.scale.clone(),
+                offsets: input.offset.clone(),
+                low: 0,
+                high: i64::from(input.max),
+            };
+        }
+        let mut readers = self.model.nodes[self.nodes.clone()].iter();
+        let compared = readers.any(|reader| {
+            reader.inputs.contains(&value) && matches!(reader.operation, Operation::MaxPool(_))
+        });
+        let own = match self.model.activation_behind(value) {
+            Some(activation) if compared => Some(activation.output),
+            Some(activation) => activation.function.quantisation(),
+            None => None,
+        };
+        if let Some(own) = own {
+            return Quantisation::uniform(own, count);
+        }
+        let widened = self.model.range(value).into_iter().map(widen);
+        let widest = widened.reduce(|all, one| (all.0.min(one.0), all.1.max(one.1)));
+        let (low, high) = widest.unwrap_or((0.0, 0.0));
+        // A function keeps its range; widening what it reads must not make it negative.
+        let low = match self.model.activation_behind(value) {
+            Some(activation) if activation.output.low >= 0 => low.max(0.0),
+            _ => low,
+        };
+        Quantisation::uniform(
+            QuantParams::covering(low, high.max(0.0), UPLOAD_BITS),
+            count,
+        )
+    }
+
+    /// Returns whether a combination is only ever part of the weights that fill a look-up or an answer.
+    pub(super) fn is_absorbed(&self, value: usize) -> bool {
+        let nodes = self.model.nodes[self.nodes.clone()].iter();
+        let mut others = nodes.filter(|node| {
+            let reads = node.inputs.contains(&value);
+            reads
+                && matches!(
+                    node.operation,
+                    Operation::Activation(_) | Operation::MaxPool(_)
+                )
+        });
+        let only_looked_up = match (others.next(), others.next()) {
+            (Some(reader), None) => matches!(reader.operation, Operation::Activation(_)),
+            _ => false,
+        };
+        let read_on = self.linear.reader_count(value) > 0;
+        let answered = self.model.values_made(&self.nodes).contains(&value);
+        self.is_filled_answer(value) || only_looked_up && !read_on && !answered
+    }
+
+    /// Returns whether a combination is an answer that nothing of the segment reads, and whose
+    /// channels are filled one by one. Weights on uploads alone are exact as they are, and stay so
+    /// where they are not looked up before they leave.
+    fn is_filled_answer(&self, value: usize) -> bool {
+        let mut nodes = self.model.nodes[self.nodes.clone()].iter();
+        let looked_up = nodes.any(|reader| {
+            let is_linear = matches!(reader.operation, Operation::Linear(_) | Operation::Add(_));
+            !is_linear && reader.inputs.contains(&value)
+        });
+        if looked_up || self.linear.reader_count(value) > 0 {
+            return false;
+        }
+        let exact = self.linear.is_fresh(value) && self.linear.weights_on_source(value).is_some();
+        !exact || self.ending.added(self.model, value).is_some()
+    }
+
+    fn node(&mut self, index: usize) {
+        let model = self.model;
+        let node = &model.nodes[index];
+        let value = match &node.operation {
+            Operation::Linear(_) | Operation::Add(_) => {
+                if self.linear.get(index + 1).is_none() || self.is_absorbed(index + 1) {
+                    return;
+                }
+                let alone = self.linear.weights_on_source(index + 1);
+                match alone.map(|(source, weights)| (source, weights.clone())) {
+                    Some((source, weights)) => self.natural(index + 1, source, &weights),
+                    None => self.on_one_scale(index + 1, &[]),
+                }
+            }
+            Operation::Activation(activation) => self.activation(index, activation),
+            Operation::MaxPool(pool) => self.max_pool(index, pool),
+        };
+        self.values.insert(index + 1, value);
+    }
+
+    /// Adds a step and returns its slot.
+    pub(super) fn push(&mut self, node: usize, inputs: Vec<usize>, draft: Draft) -> usize {
+        self.steps.push((node, inputs, draft));
+        self.next_slot() - 1
+    }
+
+    /// Takes note of a value that the client gets, which must fit half a turn at either side.
+    fn download(&mut self, index: usize) {
+        match self.ending.added(self.model, index) {
+            None => {}
+            Some(Added::Label) => {
+                let label = self.label(index);
+                return self.download_value(index, label);
+            }
+            Some(Added::Identity) => {
+                let protected = self.protect(index);
+                return self.download_value(index, protected);
+            }
+        }
+        if self.linear.get(index).is_some() && self.is_filled_answer(index) {
+            let (slots, mut filling, ranges) = self.filling(index);
+            filling.fills = ranges
+                .chunks(filling.channel_size)
+                .map(|ranges| {
+                    let ends = ranges.iter().map(|(low, high)| low.abs().max(high.abs()));
+                    HALF_TURN as f64 / ends.fold(f64::MIN_POSITIVE, f64::max)
+                })
+                .collect();
+            self.groups.limit_all(filling.limits());
+            let slot = self.push(index - 1, slots, Draft::Filling(filling));
+            self.downloads
+                .push((index, Answer::Filled { slot, ranges }));
+            return;
+        }
+        let value = self.values[&index].clone();
+        self.download_value(index, value);
+    }
+
+    fn download_value(&mut self, index: usize, value: Value) {
+        let ends = value.range.iter();
+        let largest = ends.map(|(low, high)| low.abs().max(high.abs())).max();
+        let most = HALF_TURN as f64 / (largest.unwrap_or(0).max(1) as f64 + 0.5);
+        self.groups.limit(value.group, most);
+        self.downloads.push((index, Answer::Natural(value)));
+    }
+}

@@ -1,0 +1,169 @@
+//! The weights in front of a look-up, which make its channels fill half a turn.
+
+use super::grid::HALF_TURN;
+use super::groups::Limit;
+use super::planned::{PlannedLinear, Term};
+use crate::core::linear_map::LinearMap;
+use crate::core::statistics::median;
+use crate::model::layer::Geometry;
+use crate::model::quantise::fill_map;
+
+/// The least factor on an input that is read as it is beside rounded weights: its channel's fill
+/// gives way by one part in so many at most.
+const LEAST_FACTOR_ALONE: f64 = 4.0;
+/// The least factors on inputs that are read as they are and do not share a scale: the ratio of
+/// the factors errs by half of one part in so many at most.
+const LEAST_FACTOR_TOGETHER: f64 = 32.0;
+/// The most grid integers by which rounding a bias to whole steps may err: one part in 8,192 of half
+/// a turn.
+const MOST_BIAS_ERROR: f64 = (HALF_TURN >> 13) as f64;
+
+/// The weights in front of a look-up, before the steps of the sources are known.
+pub(super) struct Filling {
+    pub terms: Vec<FillingTerm>,
+    /// Per element, in reals.
+    pub bias: Vec<f64>,
+    pub geometry: Geometry,
+    /// Elements of a channel.
+    pub channel_size: usize,
+    /// The group whose integers the weights make; none for the grid itself.
+    pub base: Option<usize>,
+    /// Per channel: integers of the base for the real number 1. On the grid, those that just fill
+    /// half a turn; a channel may end with a little fewer.
+    pub fills: Vec<f64>,
+}
+
+/// One input of a look-up's weights.
+pub(super) struct FillingTerm {
+    pub group: usize,
+    /// Per element of the input: `real = scale · integer`.
+    pub input_scales: Vec<f64>,
+    /// None for the input as it is.
+    pub map: Option<LinearMap<f32>>,
+    /// Per element of the output: the natural integers' scale, infinite for zero weights, and whether
+    /// they are the weights without any error.
+    pub natural: Vec<(f64, bool)>,
+    /// Whether the input's integers are whole steps of its group.
+    pub aligned: bool,
+}
+
+/// A channel once the steps are known.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Filled {
+    /// `real = scale · integer of the grid`.
+    pub scale: f64,
+    /// All integers are multiples of it.
+    pub quantum: i64,
+}
+
+impl Filling {
+    /// Returns, for each term, the largest step that its group may have.
+    ///
+    /// Rounded weights err by the same share of half a turn in every channel, so that their bits
+    /// are those of the median channel. Weights without error keep at least a factor of one; of more
+    /// where they stand beside others on the grid, whose fill then gives way to them; and on another
+    /// base, which does not give way, a whole one.
+    pub fn limits(&self) -> Vec<Limit> {
+        let is_exact = |term: &FillingTerm| term.natural.iter().any(|&(_, exact)| exact);
+        let exact_count = self.terms.iter().filter(|term| is_exact(term)).count();
+        let least_factor = match (self.base, exact_count) {
+            (Some(_), _) => 1.0,
+            _ if self.terms.len() == 1 => 1.0,
+            (None, 0 | 1) => LEAST_FACTOR_ALONE,
+            (None, _) => LEAST_FACTOR_TOGETHER,
+        };
+        let limit = |term: &FillingTerm| {
+            let natural = term.natural.iter().enumerate();
+            let finite = natural.filter(|(_, (scale, _))| scale.is_finite());
+            let steps =
+                finite.map(|(element, (scale, exact))| (self.fill(element) * scale, *exact));
+            let (exact, rounded): (Vec<_>, Vec<_>) = steps.partition(|(_, exact)| *exact);
+            let least = exact.iter().map(|(step, _)| step / least_factor);
+            let rounded = median(rounded.iter().map(|(step, _)| *step));
+            Limit {
+                group: term.group,
+                base: self.base,
+                most: least.chain(rounded).fold(f64::INFINITY, f64::min),
+                divides: self.base.is_some() && !exact.is_empty(),
+            }
+        };
+        self.terms.iter().map(limit).collect()
+    }
+
+    fn fill(&self, element: usize) -> f64 {
+        self.fills[element / self.channel_size]
+    }
+
+    /// Returns the weights for the steps of all groups, and what each channel has become.
+    pub fn settle(self, steps_of: &[i64]) -> (PlannedLinear, Vec<Filled>) {
+        let steps: Vec<i64> = self.terms.iter().map(|term| steps_of[term.group]).collect();
+        let aligned = self.terms.iter().all(|term| term.aligned);
+        let base = self.base.map_or(1.0, |base| steps_of[base] as f64);
+        let fills: Vec<f64> = (0..self.fills.len())
+            .map(|channel| match self.base {
+                None => self.settled_fill(channel, &steps),
+                Some(_) => self.fills[channel] * base,
+            })
+            .collect();
+        let fill_of = |element: usize| fills[element / self.channel_size];
+        let fits = |step: i64| {
+            let mut biases = self.bias.iter().enumerate();
+            biases.all(|(element, bias)| {
+                let steps = bias * fill_of(element) / step as f64;
+                (steps - steps.round()).abs() * step as f64 <= MOST_BIAS_ERROR
+            })
+        };
+        let quantum = match steps.as_slice() {
+            [first, others @ ..]
+                if aligned && others.iter().all(|step| step == first) && fits(*first) =>
+            {
+                *first
+            }
+            _ => 1,
+        };
+        let whole_steps = |(element, bias): (usize, &f64)| {
+            (bias * fill_of(element) / quantum as f64).round() as i64 * quantum
+        };
+        let bias: Vec<i64> = self.bias.iter().enumerate().map(whole_steps).collect();
+        let terms = self.terms.iter().zip(&steps).map(|(term, &step)| {
+            let factor = |element: usize| fill_of(element) / step as f64;
+            match &term.map {
+                None => {
+                    let scales = term.input_scales.iter().enumerate();
+                    let factors = scales.map(|(e, scale)| (factor(e) * scale).round().max(1.0));
+                    Term::Scale(factors.map(|factor| factor as i64).collect())
+                }
+                Some(map) => Term::Matrix(fill_map(map, &term.input_scales, factor)),
+            }
+        });
+        let linear = PlannedLinear {
+            terms: terms.collect(),
+            bias,
+            geometry: self.geometry,
+        };
+        let filled = fills.iter().map(|fill| Filled {
+            scale: 1.0 / fill,
+            quantum,
+        });
+        (linear, filled.collect())
+    }
+
+    /// Returns a channel's fill, lowered to where the first term that has no error of its own
+    /// keeps none.
+    fn settled_fill(&self, channel: usize, steps: &[i64]) -> f64 {
+        let fill = self.fills[channel];
+        let first = channel * self.channel_size;
+        let mut exact = self
+            .terms
+            .iter()
+            .zip(steps)
+            .filter(|(term, _)| term.natural[first].1);
+        exact.next().map_or(fill, |(term, &step)| {
+            let scale = term.natural[first].0;
+            let multiple = (fill * scale / step as f64 * (1.0 + 1e-12))
+                .floor()
+                .max(1.0);
+            multiple * step as f64 / scale
+        })
+    }
+}
