@@ -132,65 +132,101 @@ fn pack_convolution(
     image: &Image,
     polynomial_size: usize,
 ) -> Option<(Layout, Packing)> {
-    let Image {
-        channels,
-        size,
-        kernel,
-        window,
-        output,
-    } = *image;
-    let [top, left, bottom, right] = window.padding;
-    let padded_width = size[1] + left + right;
-    let area = (size[0] + top + bottom) * padded_width;
-    let channels_per_ciphertext = polynomial_size
-        .checked_div(area)
-        .filter(|&count| count > 0)?;
-    let corner = |channel: usize| {
-        let (ciphertext, slot) = (
-            channel / channels_per_ciphertext,
-            channel % channels_per_ciphertext,
-        );
-        (ciphertext, slot * area)
-    };
-    let places = (0..channels * size[0] * size[1]).map(|element| {
-        let (channel, pixel) = (element / (size[0] * size[1]), element % (size[0] * size[1]));
-        let (row, column) = (pixel / size[1], pixel % size[1]);
-        let (ciphertext, start) = corner(channel);
-        let offset = (row + top) * padded_width + column + left;
-        Place::at(ciphertext, start + offset)
-    });
-    let mut layout = Layout::from_places(places);
-    for (index, length) in layout.lengths.iter_mut().enumerate() {
-        let held = (channels - index * channels_per_ciphertext).min(channels_per_ciphertext);
-        // The padding below the last channel is read too.
-        *length = held * area;
-    }
-    let taps = kernel[0] * kernel[1];
+    let padded = Padded::of(image, polynomial_size)?;
+    let layout = padded.layout();
+    let taps = image.kernel[0] * image.kernel[1];
     let first = map.blocks.first()?;
-    let products = first
-        .weights
-        .chunks_exact(first.inputs.len())
-        .map(|weights| {
-            let mut polynomials = vec![SparsePolynomial::new(); layout.lengths.len()];
-            for (index, &weight) in weights.iter().enumerate() {
-                let (channel, tap) = (index / taps, index % taps);
-                let (ciphertext, start) = corner(channel);
-                let offset = start + tap / kernel[1] * padded_width + tap % kernel[1];
-                let exponent = (2 * polynomial_size - offset) % (2 * polynomial_size);
-                polynomials[ciphertext].push((exponent as u32, weight as i64));
-            }
-            polynomials
-        });
-    let products: Vec<_> = products.collect();
-    let position_count = output[0] * output[1];
-    let outputs = (0..products.len() * position_count).map(|element| {
-        let (product, position) = (element / position_count, element % position_count);
-        let row = position / output[1] * window.stride[0];
-        let column = position % output[1] * window.stride[1];
-        Place::at(product, row * padded_width + column)
+    let rows = first.weights.chunks_exact(first.inputs.len());
+    let products = rows.map(|weights| {
+        let mut polynomials = vec![SparsePolynomial::new(); layout.lengths.len()];
+        for (index, &weight) in weights.iter().enumerate() {
+            let (channel, tap) = (index / taps, index % taps);
+            let (ciphertext, start) = padded.corner(channel);
+            let offset = start + tap / image.kernel[1] * padded.width + tap % image.kernel[1];
+            let exponent = (2 * polynomial_size - offset) % (2 * polynomial_size);
+            polynomials[ciphertext].push((exponent as u32, weight as i64));
+        }
+        polynomials
     });
-    let outputs = outputs.collect();
+    let products: Vec<_> = products.collect();
+    let outputs = padded.outputs(products.len());
     Some((layout, Packing { products, outputs }))
+}
+
+/// The zero-padded image of a convolution, as it lies in ciphertexts.
+struct Padded<'a> {
+    image: &'a Image,
+    /// Elements of a padded row.
+    width: usize,
+    /// Elements of a padded channel.
+    area: usize,
+    channels_per_ciphertext: usize,
+}
+
+impl<'a> Padded<'a> {
+    /// Returns the padded image, or `None` where not even a channel fits a ciphertext.
+    fn of(image: &'a Image, polynomial_size: usize) -> Option<Self> {
+        let [top, left, bottom, right] = image.window.padding;
+        let width = image.size[1] + left + right;
+        let area = (image.size[0] + top + bottom) * width;
+        let channels_per_ciphertext = polynomial_size
+            .checked_div(area)
+            .filter(|&count| count > 0)?;
+        Some(Self {
+            image,
+            width,
+            area,
+            channels_per_ciphertext,
+        })
+    }
+
+    /// Returns the ciphertext of a channel, and the coefficient that it begins at.
+    fn corner(&self, channel: usize) -> (usize, usize) {
+        let (ciphertext, slot) = (
+            channel / self.channels_per_ciphertext,
+            channel % self.channels_per_ciphertext,
+        );
+        (ciphertext, slot * self.area)
+    }
+
+    /// Returns where the elements of the input lie.
+    fn layout(&self) -> Layout {
+        let Image {
+            channels,
+            size: [height, width],
+            window,
+            ..
+        } = *self.image;
+        let [top, left, ..] = window.padding;
+        let places = (0..channels * height * width).map(|element| {
+            let (channel, pixel) = (element / (height * width), element % (height * width));
+            let (row, column) = (pixel / width, pixel % width);
+            let (ciphertext, start) = self.corner(channel);
+            let offset = (row + top) * self.width + column + left;
+            Place::at(ciphertext, start + offset)
+        });
+        let mut layout = Layout::from_places(places);
+        for (index, length) in layout.lengths.iter_mut().enumerate() {
+            let before = index * self.channels_per_ciphertext;
+            let held = (channels - before).min(self.channels_per_ciphertext);
+            // The padding below the last channel is read too.
+            *length = held * self.area;
+        }
+        layout
+    }
+
+    /// Returns where the outputs of so many products lie: each window's at its corner.
+    fn outputs(&self, products: usize) -> Vec<Place> {
+        let Image { window, output, .. } = *self.image;
+        let position_count = output[0] * output[1];
+        let place = |element| {
+            let (product, position) = (element / position_count, element % position_count);
+            let row = position / output[1] * window.stride[0];
+            let column = position % output[1] * window.stride[1];
+            Place::at(product, row * self.width + column)
+        };
+        (0..products * position_count).map(place).collect()
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How a segment's answers travel: rounding, packing, protection, and the noise of all three.
 
-use super::{Compiler, ROUNDING_SHARE};
+use super::compiler::{Compiler, ROUNDING_SHARE};
 use crate::circuit::analysis::{PlannedAction, PlannedDownload};
 use crate::circuit::interface::{DownloadEncoding, Flooding, Form};
 use crate::fhe::noise;
@@ -37,9 +37,8 @@ impl Compiler<'_> {
         let flooding = zero.map(|_| self.flooding(planned, noisiest, room - added));
         let flooded = flooding.map_or(0.0, |flooding| flooding.std.powi(2));
         let added = added + zero.unwrap_or(0.0) + flooded;
-        let gains = planned.gains.iter();
-        let sigma = gains.map(|gain| (self.noise.variance(gain) + added).sqrt());
-        let sigma: Vec<f64> = sigma.collect();
+        let deviation = |gain| (self.noise.variance(gain) + added).sqrt();
+        let sigma: Vec<f64> = planned.gains.iter().map(deviation).collect();
         let exact = planned.aligned
             && sigma
                 .iter()

@@ -1,6 +1,6 @@
 //! Look-ups of a program: tables, noise, and the probability that they fail.
 
-use super::Compiler;
+use super::compiler::Compiler;
 use crate::circuit::analysis::PlannedLookUp;
 use crate::circuit::program::LookUpStep;
 use crate::fhe::noise;
@@ -34,11 +34,8 @@ impl Compiler<'_> {
         unit: u64,
     ) -> LookUpStep {
         let share = unit as f64 / 2f64.powi(64);
-        let sigma = look_up
-            .gains
-            .iter()
-            .map(|gain| self.noise.look_up_sigma(gain));
-        let sigma: Vec<f64> = sigma.collect();
+        let gains = look_up.gains.iter();
+        let sigma: Vec<f64> = gains.map(|gain| self.noise.look_up_sigma(gain)).collect();
         for (element, sigma) in sigma.iter().enumerate() {
             let channel = &look_up.channels[element / look_up.elements_per_table];
             let guard = channel.guard(unit);
