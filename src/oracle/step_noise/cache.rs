@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::finder::SHARES;
+use super::shares::SHARES;
 use crate::core::error::Result;
 use crate::core::text::from_json;
 use crate::machine::file::{self, MOST_TEXT_BYTES};
@@ -82,8 +82,7 @@ impl Cache {
 
     /// Returns the file's name and what it would hold; none where nothing was found.
     pub fn file(&self) -> Option<(String, Vec<u8>)> {
-        let json = self.to_json().ok();
-        let json = json.filter(|_| !self.known.is_empty());
+        let json = self.to_json().ok().filter(|_| !self.known.is_empty());
         Some((CACHE.to_owned(), json?))
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::cache::{Cache, Found};
+use super::shares::SHARES;
 use crate::circuit::analysis::DEFAULT_STEP_NOISE;
 use crate::circuit::compile::{Target, compile_placement};
 use crate::core::digest::hex_digest;
@@ -16,8 +17,6 @@ use crate::model::answer::Answer;
 use crate::model::ending::Ending;
 use crate::oracle::accuracy::{Accuracy, inference_count};
 
-/// What is tried, as shares of an output step, from cheap to dear.
-pub const SHARES: [f64; 5] = [DEFAULT_STEP_NOISE, 0.3, 0.18, 0.1, 0.05];
 /// The share of calibration images that noise may cost.
 const MOST_LOSS: f64 = 0.003;
 /// Numbers of calibration images, at most, of which the largest that can be afforded is taken: fewer would
