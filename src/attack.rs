@@ -15,6 +15,7 @@ pub mod found;
 pub mod lattice;
 pub mod likelihood;
 pub mod mask;
+mod milestone;
 pub mod ordinary;
 pub mod plan;
 pub mod queries;

@@ -15,8 +15,9 @@ use super::attacker::Attacker;
 use super::budget::Budget;
 use super::capacity::{Capacity, NOISE_QUANTILE};
 use super::found::Found;
+use super::milestone::mark;
 use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
-use super::{QUERIES, response};
+use super::response;
 use crate::core::error::Result;
 use crate::core::linear_map::PADDING;
 use crate::core::units;
@@ -47,9 +48,10 @@ pub fn attack(
         return response::solve(&attacker, &looked_up, &ordinary.concat());
     }
     let is_read = program.bootstrap_count() == 0 || LookedUp::stands_last(program);
-    let reason = match is_read {
-        true => "the map is too large to write out",
-        false => "no attack here reads look-ups that are neither first nor last",
+    let reason = if is_read {
+        "the map is too large to write out"
+    } else {
+        "no attack here reads look-ups that are neither first nor last"
     };
     Ok(Outcome::untried(reason.into()))
 }
@@ -207,11 +209,10 @@ impl<'a> Impulses<'a> {
                 let gain = gains[block.inputs[shown.tap] as usize] as f64;
                 for (row, &output) in block.outputs.iter().enumerate() {
                     let rest = &mut rest[output as usize];
-                    let own = match digit + 1 == round.len() {
-                        true => *rest,
-                        false => {
-                            lowest_digit((*rest / gain).round() as i64, self.capacity.bits) * gain
-                        }
+                    let own = if digit + 1 == round.len() {
+                        *rest
+                    } else {
+                        lowest_digit((*rest / gain).round() as i64, self.capacity.bits) * gain
                     };
                     found.add(*shown, row, own, gain);
                     *rest -= own;
@@ -236,12 +237,9 @@ impl<'a> Impulses<'a> {
 
     /// Returns by how much noise may move a weight that was shown, in halves of a unit.
     fn uncertainty(&self, found: &Found<'_>) -> f64 {
-        let noise = self
-            .attacker
-            .noise()
-            .into_iter()
-            .zip(self.attacker.download_steps());
-        let noise = noise.map(|(noise, step)| noise * step).fold(0.0, f64::max);
+        let steps = self.attacker.download_steps();
+        let noises = self.attacker.noise().into_iter().zip(steps);
+        let noise = noises.map(|(noise, step)| noise * step).fold(0.0, f64::max);
         // A difference of two answers has twice the variance.
         WEIGHT_QUANTILE * noise * (2.0 / found.least_squares()).sqrt() / 0.5
     }
@@ -257,9 +255,10 @@ impl<'a> Impulses<'a> {
             let weights: Vec<Option<i64>> = found.weights_of(index).collect();
             let rows = weights.chunks_exact(block.inputs.len());
             let predict = |(row, &output): (&[Option<i64>], &u32)| {
-                let terms = row.iter().zip(&block.inputs);
-                let terms = terms.filter(|(_, input)| **input != PADDING);
-                let sum: i128 = terms
+                let sum: i128 = row
+                    .iter()
+                    .zip(&block.inputs)
+                    .filter(|(_, input)| **input != PADDING)
                     .map(|(weight, &input)| {
                         i128::from(weight.unwrap_or(0)) * i128::from(gains[input as usize])
                     })
@@ -281,8 +280,7 @@ impl<'a> Impulses<'a> {
     fn gains(&self, from: &[i64], to: &[i64]) -> Vec<i64> {
         let steps = self.attacker.program.element_steps();
         let read = |integers: &[i64]| -> Vec<i64> {
-            let grid = integers.iter().zip(&steps).map(|(v, step)| v * step);
-            let grid: Vec<i64> = grid.collect();
+            let grid: Vec<i64> = integers.iter().zip(&steps).map(|(v, s)| v * s).collect();
             match self.affine.leading {
                 None => grid,
                 Some(leading) => leading.read(&grid),
@@ -297,13 +295,6 @@ impl<'a> Impulses<'a> {
 fn lowest_digit(number: i64, bits: u32) -> f64 {
     let half = 1 << (bits - 1);
     ((number + half).rem_euclid(2 * half) - half) as f64
-}
-
-/// Notes the share found where so many queries are told of.
-pub fn mark(outcome: &mut Outcome, used: usize, share: impl FnOnce() -> f64) {
-    if let Some(index) = QUERIES.iter().position(|queries| *queries == used) {
-        outcome.shares[index] = Some(share());
-    }
 }
 
 #[cfg(test)]

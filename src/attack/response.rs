@@ -19,8 +19,8 @@ use rayon::prelude::*;
 use super::QUERIES;
 use super::affine::LookedUp;
 use super::attacker::Attacker;
-use super::chosen::mark;
 use super::likelihood::{Channel, Heard, Read};
+use super::milestone::mark;
 use super::plan::{MOST_PLANNING, Query, fill, first_of_shared, plan, plan_cost, share_found};
 use crate::core::error::Result;
 use crate::core::linear_map::{Block, PADDING};
@@ -52,7 +52,6 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
     let mut plan = plan(&map.blocks, map.input_count);
     fill(&mut plan, &map.blocks, map.input_count);
     let mut listener = Listener::new(attacker, target, ordinary);
-    let rounds = LEAST_ANSWERS.div_ceil(listener.least_shown(&plan));
     let mut outcome = Outcome {
         method: "response".into(),
         ..Outcome::default()
@@ -60,28 +59,13 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
     for _ in 0..EMPTY_QUERIES {
         listener.ask(&Query::default(), &mut outcome);
     }
-    let mut open: Vec<&Query> = plan.iter().collect();
-    let mut asked = 0;
-    while !open.is_empty() && asked < MOST_ANSWERS && !budget.is_over() {
-        let more = if asked == 0 {
-            rounds
-        } else {
-            rounds.div_ceil(2)
-        };
-        let queries = open.iter();
-        let queries = queries.flat_map(|query| std::iter::repeat_n(query, more));
-        for query in queries.take_while(|_| !budget.is_over()) {
-            listener.ask(query, &mut outcome);
-        }
-        asked += more * LEAST_ANSWERS.div_ceil(rounds);
-        listener.solve();
-        open.retain(|query| !listener.settles(query));
-    }
+    let open = listener.ask_until_settled(&plan, &mut outcome);
     let (share, used) = (listener.share(), listener.used);
-    let confirmation = match open.is_empty() {
-        true => attacker
-            .confirmation(|index| listener.phases_of(&plan[index % plan.len()], used + index))?,
-        false => None,
+    let confirmation = if open.is_empty() {
+        attacker
+            .confirmation(|index| listener.phases_of(&plan[index % plan.len()], used + index))?
+    } else {
+        None
     };
     if let Some(word) = confirmation {
         outcome.end(used, share, word);
@@ -122,8 +106,10 @@ impl<'a> Listener<'a> {
         let first = first_of_shared(blocks);
         let unit = attacker.program.unit;
         let steps = attacker.program.element_steps();
-        let phases = steps.iter().map(|&step| (step as u64).wrapping_mul(unit));
-        let phases: Vec<u64> = phases.collect();
+        let phases: Vec<u64> = steps
+            .iter()
+            .map(|&step| (step as u64).wrapping_mul(unit))
+            .collect();
         let mut channels: BTreeMap<Row, Channel<'a>> = BTreeMap::new();
         for (index, block) in blocks.iter().enumerate() {
             for (row, &output) in block.outputs.iter().enumerate() {
@@ -147,6 +133,36 @@ impl<'a> Listener<'a> {
             found: BTreeMap::new(),
             used: 0,
         }
+    }
+
+    /// Asks the queries of a plan again and again, and returns those that show a weight which is not
+    /// settled in the end.
+    fn ask_until_settled<'p>(
+        &mut self,
+        plan: &'p [Query],
+        outcome: &mut Outcome,
+    ) -> Vec<&'p Query> {
+        let budget = self.attacker.budget;
+        let rounds = LEAST_ANSWERS.div_ceil(self.least_shown(plan));
+        let mut open: Vec<&Query> = plan.iter().collect();
+        let mut asked = 0;
+        while !open.is_empty() && asked < MOST_ANSWERS && !budget.is_over() {
+            let more = if asked == 0 {
+                rounds
+            } else {
+                rounds.div_ceil(2)
+            };
+            let queries = open
+                .iter()
+                .flat_map(|query| std::iter::repeat_n(query, more));
+            for query in queries.take_while(|_| !budget.is_over()) {
+                self.ask(query, outcome);
+            }
+            asked += more * LEAST_ANSWERS.div_ceil(rounds);
+            self.solve();
+            open.retain(|query| !self.settles(query));
+        }
+        open
     }
 
     /// Returns at how many positions, at least, a weight is shown by a query of the plan.
