@@ -67,6 +67,16 @@ pub enum Extent {
     Batch(usize),
 }
 
+impl Extent {
+    /// Returns how many of a look-up step's elements are run.
+    fn of(self, elements: usize) -> usize {
+        match self {
+            Self::Whole => elements,
+            Self::Batch(most) => most.min(elements),
+        }
+    }
+}
+
 /// The ciphertexts of each download.
 pub type Answers = Vec<Vec<Row<u64>>>;
 
@@ -182,10 +192,8 @@ impl Server {
         advance: &Advance<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
         let parameters = &self.segments[segment].program.parameters;
-        let uploads = uploads
-            .iter()
-            .map(|upload| cipher::expand(parameters, upload));
-        let uploads = uploads.collect();
+        let expand = |upload| cipher::expand(parameters, upload);
+        let uploads = uploads.iter().map(expand).collect();
         self.run_steps(segment, uploads, extent, &mut |_, _, _| Ok(()), advance)
     }
 
@@ -233,18 +241,10 @@ impl Server {
                     Ciphertexts::Lwe(run_linear(linear, slots.inputs(step), program.unit))
                 }
                 (Action::LookUp(look_up), Prepared::Tables(tables)) => {
-                    let Some(Ciphertexts::Lwe(mut rows)) = slots.take(step.inputs[0]) else {
-                        unreachable!("a look-up reads what the step before it made");
-                    };
-                    for (element, row) in rows.iter_mut().enumerate() {
-                        add_to_body(row, look_up.table(element).offset);
-                    }
+                    let mut rows = shifted(look_up, slots.take(step.inputs[0]));
                     before_look_up(index, look_up, &rows)?;
                     let key = self.key(parameters)?;
-                    let count = match extent {
-                        Extent::Whole => rows.len(),
-                        Extent::Batch(most) => most.min(rows.len()),
-                    };
+                    let count = extent.of(rows.len());
                     run_look_up(look_up, tables, key, &mut rows[..count], advance);
                     Ciphertexts::Lwe(rows)
                 }
@@ -261,18 +261,24 @@ impl Server {
                 slots.take(slot);
             }
         }
-        let downloads = program.interface.downloads.iter();
-        let downloads = downloads.zip(&program.download_slots);
-        let answers = downloads.map(|(download, &slot)| {
-            slots.read_back(slot)?;
-            let ciphertexts = slots.take(slot);
-            self.answer(download, parameters, ciphertexts)
-        });
-        let answers = answers.collect::<Result<_>>()?;
+        let answers = self.answers(program, &mut slots)?;
         if let Some(last) = times.last_mut() {
             last.spill = last.spill.plus(slots.take_spill());
         }
         Ok((answers, times))
+    }
+
+    /// Brings the values that leave into the form that travels.
+    fn answers(&self, program: &Program, slots: &mut Slots<'_>) -> Result<Answers> {
+        let downloads = program.interface.downloads.iter();
+        let answers = downloads
+            .zip(&program.download_slots)
+            .map(|(download, &slot)| {
+                slots.read_back(slot)?;
+                let ciphertexts = slots.take(slot);
+                self.answer(download, &program.parameters, ciphertexts)
+            });
+        answers.collect()
     }
 
     /// Brings a value's ciphertexts into the form that travels.
@@ -374,6 +380,17 @@ fn run_linear(linear: &LinearStep, inputs: Vec<Cow<'_, [Row<u64>]>>, unit: u64) 
     rows
 }
 
+/// Returns what a look-up reads: what the step before it made, with the offsets of its tables added.
+fn shifted(look_up: &LookUpStep, ciphertexts: Option<Ciphertexts<'_>>) -> Vec<Row<u64>> {
+    let Some(Ciphertexts::Lwe(mut rows)) = ciphertexts else {
+        unreachable!("a look-up reads what the step before it made");
+    };
+    for (element, row) in rows.iter_mut().enumerate() {
+        add_to_body(row, look_up.table(element).offset);
+    }
+    rows
+}
+
 fn run_look_up(
     step: &LookUpStep,
     tables: &[Vec<u64>],
@@ -412,9 +429,8 @@ fn prepare(step: &Step, parameters: &ParameterSet) -> Prepared {
         }) => Prepared::Packed(PackedWeights::new(parameters, &packing.products)),
         Action::LookUp(step) => {
             let on_torus = |&value: &i64| (value as u64).wrapping_mul(half_output(step));
-            let tables = step.tables.iter();
-            let tables = tables.map(|table| table.values.iter().map(on_torus).collect());
-            Prepared::Tables(tables.collect())
+            let values = step.tables.iter().map(|table| &table.values);
+            Prepared::Tables(values.map(|of| of.iter().map(on_torus).collect()).collect())
         }
     }
 }
