@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use super::counter::Counter;
 use super::fit::{Fit, Observation};
+use super::seconds::online;
 use super::work::{Done, Figure};
-use super::{Counter, online};
 use crate::core::error::Result;
 use crate::core::placement::Placement;
 use crate::record::row::{LayerRow, SplitRow, Status};
@@ -12,6 +13,7 @@ use crate::record::row::{LayerRow, SplitRow, Status};
 /// A figure that is a smaller share of the online time than this is fitted as if it were so large:
 /// microseconds need not be right to a percent beside seconds.
 const SMALLEST_SHARE: f64 = 0.02;
+
 /// Measured splits, by placement.
 #[derive(Debug, Default)]
 pub struct Calibration {
@@ -144,10 +146,10 @@ fn observations(row: &SplitRow, layers: &[LayerRow], done: &Done) -> Vec<Observa
 
 /// Returns what a row and its layers measured, by figure.
 fn measured_figures(row: &SplitRow, layers: &[LayerRow]) -> BTreeMap<Figure, f64> {
-    let layers = layers
+    let layers: Vec<&LayerRow> = layers
         .iter()
-        .filter(|layer| layer.placement == row.placement);
-    let layers: Vec<&LayerRow> = layers.collect();
+        .filter(|layer| layer.placement == row.placement)
+        .collect();
     let in_layers: f64 = layers
         .iter()
         .map(|layer| layer.server_compute_s_median)
@@ -165,8 +167,10 @@ fn measured_figures(row: &SplitRow, layers: &[LayerRow]) -> BTreeMap<Figure, f64
         let seconds = phases.iter().map(|(_, seconds)| *seconds);
         seconds.sum()
     };
-    let between = row.online_s_median.zip(sum(&phases));
-    let between = between.map(|(online, sum)| (online - in_layers - sum).max(0.0));
+    let between = row
+        .online_s_median
+        .zip(sum(&phases))
+        .map(|(online, sum)| (online - in_layers - sum).max(0.0));
     let memory = |bytes: Option<u64>| bytes.map(|bytes| bytes as f64);
     let others = [
         (Figure::Between, between),
@@ -175,8 +179,10 @@ fn measured_figures(row: &SplitRow, layers: &[LayerRow]) -> BTreeMap<Figure, f64
         (Figure::ClientMemory, memory(row.client_peak_rss_bytes)),
         (Figure::ServerMemory, memory(row.server_peak_rss_bytes)),
     ];
-    let known = phases.into_iter().chain(others);
-    let known = known.filter_map(|(figure, value)| Some((figure, value?)));
+    let known = phases
+        .into_iter()
+        .chain(others)
+        .filter_map(|(figure, value)| Some((figure, value?)));
     let layers = layers.iter().map(|layer| {
         (
             Figure::Layer(layer.layer_index),

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use super::Counter;
+use super::counter::Counter;
 use super::fit::{Fit, Work};
-use super::work::{Done, Figure, count};
+use super::work::{Done, Figure, add_key, count};
 use crate::choose::scenario::{Measured, Scenario};
 use crate::choose::solver::{Cost, Oracle, Segment};
 use crate::circuit::compile::compile_placement;
@@ -124,48 +124,36 @@ impl<'a> FittedOracle<'a> {
     /// Returns the segment of a run of layers, compiled alone.
     fn compile(&self, layers: Range<usize>) -> Result<Option<Segment>> {
         let Counter { model, target, .. } = self.counter;
-        let parties = (0..model.layer_count()).map(|layer| match layers.contains(&layer) {
-            true => Party::Server,
-            false => Party::Client,
-        });
-        let placement = Placement::of(parties.collect());
+        let placement = Placement::with_server(layers, model.layer_count());
         let programs = match compile_placement(model, &placement, target) {
             Ok(programs) => programs,
             Err(Error::Parameters(_)) => return Ok(None),
             Err(error) => return Err(error),
         };
-        let done = self.count(&placement, &programs);
-        let of = |figure: Figure| self.figure(&done, figure);
-        let online_s = self.seconds(&done, |figure| {
-            !is_memory(figure)
-                && !matches!(
-                    figure,
-                    Figure::ClientCompute
-                        | Figure::Between
-                        | Figure::KeyGeneration
-                        | Figure::KeyTransfer
-                )
-        });
         let sets = key_parameters(&programs);
+        let done = self.count(&placement, &programs);
+        let cost = self.segment_cost(&placement, &done, &sets);
+        Ok(Some(Segment {
+            cost,
+            keys: sets.into_iter().map(|set| self.key_index(set)).collect(),
+        }))
+    }
+
+    /// Returns what a placement of one segment takes for it, beside its keys.
+    fn segment_cost(&self, placement: &Placement, done: &Done, sets: &[ParameterSet]) -> Cost {
+        let of = |figure: Figure| self.figure(done, figure);
         let at_rest: usize = sets.iter().map(key_bytes_at_rest).sum();
-        let keys = sets.into_iter().map(|set| {
-            let mut known = self.sets.borrow_mut();
-            let found = known.iter().position(|other| *other == set);
-            found.unwrap_or_else(|| {
-                known.push(set);
-                known.len() - 1
-            })
-        });
-        let segment = placement.server_segments();
-        let solved = segment
+        let segments = placement.server_segments();
+        let Counter { model, target, .. } = self.counter;
+        let solved = segments
             .iter()
             .map(|segment| solved_share(model, segment, target.ending));
-        let cost = Cost {
+        Cost {
             exposure: solved.sum(),
             client_memory: of(Figure::ClientMemory),
             server_memory: (of(Figure::ServerMemory) - at_rest as f64).max(0.0),
             ..self.priced(&Measured {
-                online_s,
+                online_s: self.seconds(done, is_of_segment),
                 encrypt_s: of(Figure::Encrypt),
                 decrypt_s: of(Figure::Decrypt),
                 serialise_s: of(Figure::Serialise),
@@ -173,16 +161,21 @@ impl<'a> FittedOracle<'a> {
                 upload_bytes: done.upload_bytes,
                 download_bytes: done.download_bytes,
                 // Packing keys depend on the segment's answers: each is paid for with its segment.
-                evaluation_key_bytes: done.evaluation_key_bytes
-                    - sets_bytes(&key_parameters(&programs)),
+                evaluation_key_bytes: done.evaluation_key_bytes - sets_bytes(sets),
                 rounds: 1,
                 ..Measured::default()
             })
-        };
-        Ok(Some(Segment {
-            cost,
-            keys: keys.collect(),
-        }))
+        }
+    }
+
+    /// Returns the number of a set's key, the next one where it has none.
+    fn key_index(&self, set: ParameterSet) -> usize {
+        let mut known = self.sets.borrow_mut();
+        let found = known.iter().position(|other| *other == set);
+        found.unwrap_or_else(|| {
+            known.push(set);
+            known.len() - 1
+        })
     }
 }
 
@@ -192,6 +185,15 @@ fn sets_bytes(sets: &[ParameterSet]) -> u64 {
 
 fn is_memory(figure: &Figure) -> bool {
     matches!(figure, Figure::ClientMemory | Figure::ServerMemory)
+}
+
+/// Returns whether a figure is seconds of a segment's inference, at either party.
+fn is_of_segment(figure: &Figure) -> bool {
+    !is_memory(figure)
+        && !matches!(
+            figure,
+            Figure::ClientCompute | Figure::Between | Figure::KeyGeneration | Figure::KeyTransfer
+        )
 }
 
 impl Oracle for FittedOracle<'_> {
@@ -221,7 +223,7 @@ impl Oracle for FittedOracle<'_> {
         let parameters = self.sets.borrow()[key];
         let mut made = Work::default();
         let mut moved = Work::default();
-        let bytes = super::work::add_key(&mut made, &mut moved, &parameters);
+        let bytes = add_key(&mut made, &mut moved, &parameters);
         Cost {
             key_memory: key_bytes_at_rest(&parameters) as f64,
             ..self.priced(&Measured {
