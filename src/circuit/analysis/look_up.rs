@@ -51,8 +51,8 @@ impl Analyst<'_> {
     /// range of each element. A combination is made anew from what it reads, anything else, and what
     /// others read too, is taken as it is.
     pub(super) fn filling(&self, value: usize) -> (Vec<usize>, Filling, Vec<(f64, f64)>) {
-        let is_new = !self.values.contains_key(&value);
-        let made = self.linear.get(value).filter(|_| is_new);
+        let is_at_hand = self.values.contains_key(&value);
+        let made = self.linear.get(value).filter(|_| !is_at_hand);
         let itself = [Operand {
             value,
             weights: None,
