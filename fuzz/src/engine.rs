@@ -1,5 +1,6 @@
 //! What is fed to the engine: split files, networks that read, messages and keys.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use splitbench::circuit::compile::{Target, compile_placement};

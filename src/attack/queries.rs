@@ -211,9 +211,12 @@ mod tests {
 
     use super::*;
     use crate::circuit::compile::{Choice, Target, compile_placement};
+    use crate::core::placement::Placement;
     use crate::fhe::parameters::ParameterSet;
     use crate::model::ending::Ending;
+    use crate::model::protection::Protection;
     use crate::record::download::Download;
+    use crate::record::exposure::closed::is_solvable;
 
     fn queries(placement: &str) -> Vec<Queries> {
         let model = Model::load(Path::new("digits-cnn")).expect("embedded");
@@ -230,6 +233,33 @@ mod tests {
             .iter()
             .map(|program| Queries::of(&model, program))
             .collect()
+    }
+
+    #[test]
+    fn closed_forms_are_those_of_the_programs() {
+        for name in ["digits-mlp", "digits-cnn"] {
+            let model = Model::load(Path::new(name)).expect("embedded");
+            for protect in [Protection::None, Protection::Bootstrap] {
+                let ending = Ending {
+                    protect,
+                    ..Ending::default()
+                };
+                let target = Target {
+                    ending,
+                    ..Target::usual()
+                };
+                for placement in Placement::all(model.layer_count()) {
+                    let programs = compile_placement(&model, &placement, &target);
+                    let programs = programs.expect("parameters serve");
+                    let segments = placement.server_segments();
+                    for (segment, program) in segments.iter().zip(&programs) {
+                        let kind = Queries::of(&model, program).kind;
+                        let solvable = is_solvable(&model, segment, ending);
+                        assert_eq!(solvable, kind.is_solvable(), "{name} {placement} {kind:?}");
+                    }
+                }
+            }
+        }
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::model::ending::Ending;
 use crate::oracle::simulation::observe_uploads;
 use crate::party::session::{Session, Transcript};
 use crate::record::download::Download;
-use crate::record::exposure::{Knowledge, total_distance};
+use crate::record::exposure::total_distance;
 use crate::record::segment_exposure::{Kind, Outcome, Queries, SegmentExposure};
 use crate::record::stage::Stage;
 
@@ -172,37 +172,5 @@ impl SegmentExposure {
             }
         }
         self
-    }
-
-    /// Returns the share of its weights that a client can have: all of them where a closed form says
-    /// so; otherwise what attacks recovered, where one recovered all or none was left unfinished.
-    pub fn share(&self) -> Option<f64> {
-        let recovered = [self.chosen.shares[2], self.mask.shares[2]];
-        let most = recovered.into_iter().flatten().reduce(f64::max);
-        match self.queries.kind {
-            kind if kind.is_solvable() => Some(1.0),
-            // Masks behind a look-up are the client's no longer: that attack is a negative test.
-            _ if self.chosen.shares[2].is_some() => most,
-            _ => most.filter(|share| *share == 1.0),
-        }
-    }
-
-    /// Returns the share of its weights that a client has at least: also what attacks had found when they
-    /// were stopped.
-    pub fn least_share(&self) -> f64 {
-        let attacks = [&self.chosen, &self.mask];
-        let found = attacks.into_iter().flat_map(|of| [of.shares[2], of.found]);
-        let found = found.flatten().fold(0.0, f64::max);
-        self.share().unwrap_or(0.0).max(found)
-    }
-
-    /// Returns what stands behind its share.
-    pub fn knowledge(&self) -> Knowledge {
-        match self.share() {
-            _ if self.queries.kind.is_solvable() => Knowledge::ClosedForm,
-            Some(_) => Knowledge::AttackEnded,
-            None if self.chosen.found.is_some() => Knowledge::AttackStopped,
-            None => Knowledge::NotMounted,
-        }
     }
 }

@@ -416,4 +416,4 @@ impl<'a> Paths<'a> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

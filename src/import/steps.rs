@@ -81,12 +81,8 @@ pub fn import(request: &ImportRequest, progress: &dyn Fn(&str)) -> Result<Import
             trials
         }
         chosen => {
-            notes.extend(set_bits(
-                &mut draft,
-                chosen.as_ref(),
-                &calibrated,
-                request.range,
-            )?);
+            let (chosen, range) = (chosen.as_ref(), request.range);
+            notes.extend(set_bits(&mut draft, chosen, &calibrated, range)?);
             progress("calibrating with noise");
             notes.extend(noise::settle(&mut draft, &test, &images)?.1);
             Vec::new()

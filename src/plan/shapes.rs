@@ -246,3 +246,6 @@ impl Oracle for ShapeOracle<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::sync::{Arc, LazyLock, Mutex};
 use flate2::read::GzDecoder;
 use splitbench::import::data::Preprocessing;
 use splitbench::import::quantise::calibration::RangeMethod;
-use splitbench::import::{Imported, Request, import};
+use splitbench::import::{ImportRequest, Imported, import};
 use tempfile::TempDir;
 
 use super::data::data;
@@ -142,7 +142,7 @@ impl Files {
     }
 
     /// Returns the request of a case with that many test images.
-    pub fn request(&self, case: &Case, test_images: usize, out: &str) -> Request {
+    pub fn request(&self, case: &Case, test_images: usize, out: &str) -> ImportRequest {
         let test = format!("test{test_images}");
         let images = |set: &str| match case.is_colour {
             true => self.path(&format!("{set}-cifar")),
@@ -152,7 +152,7 @@ impl Files {
             let path = self.path(&format!("{set}-labels-idx1"));
             (!case.is_colour).then_some(path)
         };
-        Request {
+        ImportRequest {
             onnx: self.data.join("models").join(format!("{}.onnx", case.name)),
             calibrate: images("calibrate"),
             labels: labels("calibrate"),

@@ -55,7 +55,7 @@ pub fn solved_share(model: &Model, segment: &Segment, ending: Ending) -> f64 {
 /// activation of what is uploaded, and nothing is looked up before its answers leave. Of these
 /// [`super::queries::Kind::is_solvable`] is true too; of several linear layers behind an activation it
 /// may be, where their map is not too large to find.
-fn is_solvable(model: &Model, segment: &Segment, ending: Ending) -> bool {
+pub fn is_solvable(model: &Model, segment: &Segment, ending: Ending) -> bool {
     let nodes = model.nodes_of(segment);
     let made = model.values_made(&nodes);
     if made
@@ -109,37 +109,7 @@ pub fn trained_bits(node: &Node) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::circuit::compile::{Target, compile_placement};
-    use crate::model::protection::Protection;
-    use crate::record::segment_exposure::Queries;
     use std::path::Path;
-
-    #[test]
-    fn closed_forms_are_those_of_the_programs() {
-        for name in ["digits-mlp", "digits-cnn"] {
-            let model = Model::load(Path::new(name)).expect("embedded");
-            for protect in [Protection::None, Protection::Bootstrap] {
-                let ending = Ending {
-                    protect,
-                    ..Ending::default()
-                };
-                let target = Target {
-                    ending,
-                    ..Target::usual()
-                };
-                for placement in Placement::all(model.layer_count()) {
-                    let programs = compile_placement(&model, &placement, &target);
-                    let programs = programs.expect("parameters serve");
-                    let segments = placement.server_segments();
-                    for (segment, program) in segments.iter().zip(&programs) {
-                        let kind = Queries::of(&model, program).kind;
-                        let solvable = is_solvable(&model, segment, ending);
-                        assert_eq!(solvable, kind.is_solvable(), "{name} {placement} {kind:?}");
-                    }
-                }
-            }
-        }
-    }
 
     #[test]
     fn linear_segments_count_whole_and_others_not_at_all() {
