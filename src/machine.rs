@@ -9,3 +9,4 @@ pub mod memory;
 pub mod new_folder;
 pub mod process;
 pub mod threads;
+pub mod whole_file;

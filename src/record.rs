@@ -31,4 +31,3 @@ pub mod spill;
 pub mod stage;
 pub mod step_noise;
 pub mod visit;
-mod whole_file;

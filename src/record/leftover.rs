@@ -9,9 +9,15 @@ use crate::record::results::CHARTS;
 /// What the names of drafts begin with: tempfile's.
 const PREFIX: &str = ".tmp";
 
+/// What the names of drafts may end with: charts are drawn by what theirs do.
+const SUFFIXES: [&str; 3] = ["", ".svg", ".png"];
+
 /// Returns whether a file's name is that of a draft.
 pub fn is_draft(name: &str) -> bool {
-    is_draft_of(PREFIX, name)
+    let mut stems = SUFFIXES
+        .iter()
+        .filter_map(|suffix| name.strip_suffix(suffix));
+    stems.any(|stem| is_draft_of(PREFIX, stem))
 }
 
 /// Removes the drafts in a results folder and in its folders of charts.
@@ -49,9 +55,15 @@ mod tests {
             ".tmp-notes",
             "mine/.tmpAbCdE1",
             "charts/bytes.svg",
+            "charts/.tmpAbCdE4.csv",
             "charts/.tmpAbCdE9/own",
         ];
-        let goes = [".tmpAbCdE1", "charts/.tmp000000"];
+        let goes = [
+            ".tmpAbCdE1",
+            "charts/.tmp000000",
+            "charts/.tmpAbCdE2.svg",
+            "charts/.tmpAbCdE3.png",
+        ];
         for name in stays.iter().chain(&goes) {
             fs::write(path(name), "x").expect("written");
         }

@@ -19,4 +19,4 @@ pub use splits::read_splits;
 pub use table::{read_csv, read_table, write_csv};
 pub use tables::Tables;
 
-pub use crate::record::whole_file::{write_json, write_whole};
+pub use crate::machine::whole_file::{write_json, write_whole};

@@ -1,7 +1,6 @@
 //! What was found of a model's step noise, kept beside it.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -10,6 +9,7 @@ use super::shares::SHARES;
 use crate::core::error::Result;
 use crate::core::text::from_json;
 use crate::machine::file::{self, MOST_TEXT_BYTES};
+use crate::machine::whole_file::write_json;
 
 /// The file in the model's folder.
 const CACHE: &str = "step-noise.json";
@@ -66,18 +66,11 @@ impl Cache {
     /// # Errors
     ///
     /// Where it cannot be written.
-    pub fn write(&self) -> std::io::Result<()> {
-        let parent = self
-            .path
-            .as_ref()
-            .and_then(|path| path.parent().zip(Some(path)));
-        let Some((folder, path)) = parent else {
-            return Ok(());
-        };
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.write_all(&self.to_json()?)?;
-        file.persist(path)?;
-        Ok(())
+    pub fn write(&self) -> Result<()> {
+        match &self.path {
+            Some(path) => write_json(path, &self.known),
+            None => Ok(()),
+        }
     }
 
     /// Returns the file's name and what it would hold; none where nothing was found.

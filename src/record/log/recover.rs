@@ -8,9 +8,9 @@ use super::line::{Chain, remains};
 use super::reading::{Fault, Reading};
 use super::record::{Record, line_of};
 use crate::core::error::{Error, Result};
+use crate::machine::whole_file::write_whole;
 use crate::record::settings::Settings;
 use crate::record::visit::Visit;
-use crate::record::whole_file::write_whole;
 
 /// Visits that are named when they are dropped.
 const MOST_NAMED: usize = 12;

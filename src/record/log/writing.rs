@@ -9,8 +9,8 @@ use super::line::{Chain, Form};
 use super::record::{Record, line_of};
 use super::storage::Storage;
 use crate::core::error::{Error, Result};
+use crate::machine::whole_file::write_whole;
 use crate::record::settings::Settings;
-use crate::record::whole_file::write_whole;
 
 /// A log that is being written.
 #[derive(Debug)]

@@ -12,7 +12,7 @@ use crate::core::cell::{guarded, unguarded};
 use crate::core::error::{Error, Result};
 use crate::core::text::check_columns;
 use crate::machine::file::{self, MOST_RECORD_BYTES};
-use crate::record::whole_file::write_whole;
+use crate::machine::whole_file::write_whole;
 
 /// Bytes that the rows of any table may take, however small the file.
 const ROWS_BYTES: usize = 1 << 26;

@@ -9,12 +9,12 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{
     Color, FontDesc, FontFamily, FontStyle, FontTransform, ShapeStyle, TextStyle,
 };
-use tempfile::NamedTempFile;
 
 use super::font::{self, PLOTTERS_SIZE_PER_EM};
 use super::palette::WHITE;
 use super::scene::{Align, Scene, Shape, Text};
 use crate::core::error::{Error, Result};
+use crate::machine::whole_file::{draft_beside, publish};
 
 /// What differs between the two formats.
 struct Device {
@@ -52,7 +52,7 @@ const PNG: Device = Device {
 /// [`Error::Draw`] where a font or the backend refuses, [`Error::Write`] where the disk does.
 pub(crate) fn write_svg(scene: &Scene, path: &Path) -> Result<()> {
     let svg = svg_text(scene).map_err(|reason| draw_error(path, reason))?;
-    let mut file = file_beside(path, ".svg")?;
+    let mut file = draft_beside(path, ".svg")?;
     file.write_all(svg.as_bytes())
         .map_err(|source| write_error(path, source))?;
     publish(file, path)
@@ -66,7 +66,7 @@ pub(crate) fn write_svg(scene: &Scene, path: &Path) -> Result<()> {
 pub(crate) fn write_png(scene: &Scene, path: &Path) -> Result<()> {
     let ((width, height), pixels) = png_pixels(scene).map_err(|reason| draw_error(path, reason))?;
     // The backend encodes only into files that it opens by name.
-    let file = file_beside(path, ".png")?;
+    let file = draft_beside(path, ".png")?;
     let mut backend = BitMapBackend::new(file.path(), (width, height));
     let drawn = backend
         .blit_bitmap((0, 0), (width, height), &pixels)
@@ -262,24 +262,6 @@ impl Device {
             (x, y - drop)
         }
     }
-}
-
-/// A file in the same folder, readable by whom the umask lets, that `publish` renames.
-fn file_beside(path: &Path, suffix: &str) -> Result<NamedTempFile> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".chart-").suffix(suffix);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
-    builder
-        .tempfile_in(folder)
-        .map_err(|source| write_error(path, source))
-}
-
-fn publish(file: NamedTempFile, path: &Path) -> Result<()> {
-    file.persist(path)
-        .map_err(|error| write_error(path, error.error))?;
-    Ok(())
 }
 
 fn draw_error(path: &Path, reason: String) -> Error {
