@@ -9,6 +9,7 @@ pub mod cost;
 pub mod deviation;
 pub mod encoding;
 pub mod interface;
+pub mod key_kind;
 pub mod packing;
 pub mod program;
 pub mod select;

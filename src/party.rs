@@ -5,6 +5,7 @@
 
 pub mod client;
 pub mod inference;
+pub mod seeded_key;
 pub mod server;
 pub mod session;
 mod spilled;

@@ -38,11 +38,8 @@ fn bench_upload(criterion: &mut Criterion, set: &Set, count: usize) -> Result<()
     let phases: Vec<Vec<u64>> = values.chunks(size).map(<[u64]>::to_vec).collect();
     let seeded = cipher::encrypt(&set.secret, &phases);
     let message = wire::write_upload(&seeded, BYTES);
-    let expected = Expected {
-        sizes: &lengths,
-        bytes: BYTES,
-    };
-    let received = cipher::expand(&set.parameters, &wire::read_upload(&message, expected)?);
+    let expected = Expected::new(&lengths, BYTES);
+    let received = cipher::expand(&set.parameters, &wire::read_upload(&message, &expected)?);
     for (ciphertext, phases) in received.iter().zip(&phases) {
         let row: Vec<u64> = ciphertext[..set.parameters.big_dimension() + phases.len()].to_vec();
         let found =
@@ -64,7 +61,7 @@ fn bench_upload(criterion: &mut Criterion, set: &Set, count: usize) -> Result<()
         bencher.iter(|| wire::write_upload(&seeded, BYTES));
     });
     bench(criterion, "deserialise", id("upload/"), |bencher| {
-        bencher.iter(|| wire::read_upload(&message, expected));
+        bencher.iter(|| wire::read_upload(&message, &expected));
     });
     Ok(())
 }
@@ -73,11 +70,9 @@ fn bench_download(criterion: &mut Criterion, set: &Set) -> Result<()> {
     let phases: Vec<u64> = (0..DOWNLOAD as u64).map(|value| value << 56).collect();
     let rows: Vec<Row<u64>> = set.encrypt(&phases);
     let message = wire::write_download(&rows, BYTES);
-    let expected = Expected {
-        sizes: &[set.parameters.big_size(); DOWNLOAD],
-        bytes: BYTES,
-    };
-    let received = wire::read_download(&message, expected)?;
+    let sizes = [set.parameters.big_size(); DOWNLOAD];
+    let expected = Expected::new(&sizes, BYTES);
+    let received = wire::read_download(&message, &expected)?;
     for (found, &sent) in cipher::decrypt(&set.secret, &received).iter().zip(&phases) {
         let error = found.wrapping_sub(sent) as i64;
         assert!(error.unsigned_abs() < 1 << 40, "download: {error}");
@@ -88,7 +83,7 @@ fn bench_download(criterion: &mut Criterion, set: &Set) -> Result<()> {
         bencher.iter(|| wire::write_download(&rows, BYTES));
     });
     bench(criterion, "deserialise", id("download/"), |bencher| {
-        bencher.iter(|| wire::read_download(&message, expected));
+        bencher.iter(|| wire::read_download(&message, &expected));
     });
     bench(criterion, "decrypt", id(""), |bencher| {
         bencher.iter(|| cipher::decrypt(&set.secret, &received));

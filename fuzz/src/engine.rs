@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use splitbench::circuit::compile::{Target, compile_placement};
+use splitbench::circuit::key_kind::KeyKind;
 use splitbench::circuit::program::Program;
 use splitbench::core::error::Result;
 use splitbench::core::placement::{Party, Placement};
@@ -15,8 +16,8 @@ use splitbench::model::Model;
 use splitbench::oracle::simulation::simulate;
 use splitbench::party::client::Client;
 use splitbench::party::inference::{PhaseTimes, Route, infer, serve};
+use splitbench::party::seeded_key::SeededKey;
 use splitbench::party::server::{Extent, Server};
-use splitbench::party::wire::{ZERO_BYTES, write_upload};
 use splitbench::record::settings::Settings;
 use splitbench::record::step_noise::StepNoise;
 use splitbench::sweep::settings::Overrides;
@@ -78,12 +79,9 @@ fn exchange() -> &'static Exchange {
         let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
         let client = Client::new(model, &placement, interfaces.collect());
         let mut server = Server::new(&programs);
-        for program in &programs {
-            let key = client.evaluation_key(&program.parameters).expect("a key");
-            let bytes = key.to_bytes();
-            server
-                .receive_key(&bytes, &program.parameters)
-                .expect("fits");
+        for kind in KeyKind::needed(&programs) {
+            let key = client.make(&kind).expect("a key");
+            server.receive(&kind, &key.to_bytes()).expect("fits");
         }
         let mut exchange = Exchange {
             route: Route::of(model, &placement),
@@ -180,31 +178,32 @@ pub fn download(bytes: &[u8]) {
 
 /// Gives the server a key that is changed: an evaluation key, a packing key, encryptions of zero.
 pub fn key(bytes: &[u8]) {
-    type Keys = (ParameterSet, PackingDecomposition, [Vec<u8>; 3]);
-    static KEYS: OnceLock<Keys> = OnceLock::new();
-    let (parameters, packing, keys) = KEYS.get_or_init(|| {
+    static KEYS: OnceLock<[(KeyKind, Vec<u8>); 3]> = OnceLock::new();
+    let keys = KEYS.get_or_init(|| {
         let parameters = ParameterSet::fast().expect("a set");
         let key = SecretKey::generate(parameters);
         let packing = PackingDecomposition::candidates(&parameters, 10).next();
         let packing = packing.expect("a decomposition");
-        let keys = [
-            key.evaluation_key().to_bytes(),
-            key.packing_key(packing).to_bytes(),
-            write_upload(&public_zeros(&key), ZERO_BYTES),
-        ];
-        (parameters, packing, keys)
+        let zeros = SeededKey::Zeros(public_zeros(&key));
+        [
+            (
+                KeyKind::Evaluation(parameters),
+                key.evaluation_key().to_bytes(),
+            ),
+            (
+                KeyKind::Packing(parameters, packing),
+                key.packing_key(packing).to_bytes(),
+            ),
+            (KeyKind::Zeros(parameters), zeros.to_bytes()),
+        ]
     });
     let Some((&kind, edits)) = bytes.split_first() else {
         return;
     };
     let mut server = Server::new(&[]);
-    let message = edited(&keys[usize::from(kind) % keys.len()], edits);
-    let received = match usize::from(kind) % keys.len() {
-        0 => server.receive_key(&message, parameters),
-        1 => server.receive_packing_key(&message, parameters, *packing),
-        _ => server.receive_zeros(&message, parameters),
-    };
-    let is_received = read(received).is_some();
-    let conforms = message.len() == keys[usize::from(kind) % keys.len()].len();
+    let (kind, key) = &keys[usize::from(kind) % keys.len()];
+    let message = edited(key, edits);
+    let is_received = read(server.receive(kind, &message)).is_some();
+    let conforms = message.len() == key.len();
     assert!(conforms || !is_received, "of another length");
 }

@@ -7,7 +7,6 @@
 //! server's own wrap-around and the server's own table, so that it is the oracle for both.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -18,7 +17,7 @@ use crate::circuit::analysis::{PlannedLinear, Purpose};
 use crate::circuit::interface::{DownloadEncoding, Interface};
 use crate::circuit::packing::Packing;
 use crate::core::linear_map::Row;
-use crate::fhe::pack::PackingDecomposition;
+use crate::core::torus::{TURN, torus};
 use crate::fhe::parameters::ParameterSet;
 use crate::record::reads::{ColumnReads, Reads};
 
@@ -281,7 +280,7 @@ impl Program {
         noise: Option<(NoiseSeed, usize)>,
     ) -> ColumnReads {
         let grid_step = (download.step / self.unit) as i64;
-        let share = download.step as f64 / 2f64.powi(64);
+        let share = download.step as f64 / TURN;
         let elements = rows.par_iter_mut().enumerate().map(|(element, row)| {
             let (low, high) = download.range[element];
             let range = low.saturating_mul(grid_step)..=high.saturating_mul(grid_step);
@@ -379,7 +378,7 @@ impl LookUpStep {
 
     /// Replaces the rows by their look-ups on the grid and returns what was read.
     fn run_clear(&self, rows: &mut [Row<u64>], noise: Option<(NoiseSeed, usize)>) -> ColumnReads {
-        let share = self.unit as f64 / 2f64.powi(64);
+        let share = self.unit as f64 / TURN;
         let elements = rows.par_iter_mut().enumerate().map(|(element, row)| {
             let table = self.table(element);
             let (low, high) = table.range;
@@ -415,47 +414,6 @@ pub fn columns(uploads: &[Vec<i64>], count: usize) -> Vec<Vec<Row<u64>>> {
     uploads.iter().map(rows).collect()
 }
 
-/// Returns the parameter sets that need an evaluation key, each once.
-pub fn key_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
-    let mut sets: Vec<ParameterSet> = Vec::new();
-    for program in programs
-        .iter()
-        .filter(|program| program.bootstrap_count() > 0)
-    {
-        if !sets.contains(&program.parameters) {
-            sets.push(program.parameters);
-        }
-    }
-    sets
-}
-
-/// Returns the packings of answers that need a key, each once.
-pub fn packings(programs: &[Arc<Program>]) -> Vec<(ParameterSet, PackingDecomposition)> {
-    let mut needed = Vec::new();
-    for program in programs {
-        let downloads = program.interface.downloads.iter();
-        for packing in downloads.filter_map(|download| download.packing) {
-            if !needed.contains(&(program.parameters, packing)) {
-                needed.push((program.parameters, packing));
-            }
-        }
-    }
-    needed
-}
-
-/// Returns the parameter sets whose answers are hidden by encryptions of zero, each once.
-pub fn zero_parameters(programs: &[Arc<Program>]) -> Vec<ParameterSet> {
-    let mut sets: Vec<ParameterSet> = Vec::new();
-    for program in programs {
-        let mut downloads = program.interface.downloads.iter();
-        let floods = downloads.any(|download| download.flooding.is_some());
-        if floods && !sets.contains(&program.parameters) {
-            sets.push(program.parameters);
-        }
-    }
-    sets
-}
-
 /// Returns an endless stream of centred Gaussian noise for one element of one step.
 fn noise_of(seed: NoiseSeed, step: usize, element: usize, std: f64) -> impl Iterator<Item = f64> {
     let mut generator = ChaCha8Rng::seed_from_u64(seed.0);
@@ -465,22 +423,9 @@ fn noise_of(seed: NoiseSeed, step: usize, element: usize, std: f64) -> impl Iter
         .map(move |normal: f64| normal * std)
 }
 
-/// Returns the torus element of a share of a turn, modulo one turn.
-pub fn torus(share: f64) -> u64 {
-    ((share - share.round()) * 18_446_744_073_709_551_616.0) as i64 as u64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn shares_wrap_to_the_torus() {
-        assert_eq!(torus(0.25), 1 << 62);
-        assert_eq!(torus(-0.25), 3 << 62);
-        assert_eq!(torus(1.25), 1 << 62);
-        assert_eq!(torus(0.0), 0);
-    }
 
     #[test]
     fn noise_has_the_asked_spread_and_repeats() {

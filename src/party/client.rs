@@ -3,17 +3,17 @@
 //! It holds only its own layers, and of the server's segments only their interfaces.
 
 use crate::circuit::interface::{Form, Interface};
+use crate::circuit::key_kind::KeyKind;
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::Row;
 use crate::core::placement::{Party, Placement};
 use crate::fhe::cipher::{self, SeededCiphertexts};
-use crate::fhe::keys::{SecretKey, SeededEvaluationKey};
-use crate::fhe::pack::{PackingDecomposition, SeededPackingKey};
+use crate::fhe::keys::SecretKey;
 use crate::fhe::parameters::ParameterSet;
 use crate::fhe::zero::public_zeros;
 use crate::model::values::Values;
 use crate::model::{Input, Model, Node};
-use crate::party::wire::{self, ZERO_BYTES};
+use crate::party::seeded_key::SeededKey;
 
 /// The party that owns the data.
 pub struct Client {
@@ -87,36 +87,21 @@ impl Client {
         self.keys[self.segments[segment].key].parameters()
     }
 
-    /// Generates the evaluation key of one of its secret keys.
+    /// Makes a key from one of its secret keys.
     ///
     /// # Errors
     ///
     /// [`Error::Message`] where no segment has that parameter set.
-    pub fn evaluation_key(&self, parameters: &ParameterSet) -> Result<SeededEvaluationKey> {
-        self.key(parameters).map(SecretKey::evaluation_key)
-    }
-
-    /// Generates a packing key of one of its secret keys.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::evaluation_key`].
-    pub fn packing_key(
-        &self,
-        parameters: &ParameterSet,
-        packing: PackingDecomposition,
-    ) -> Result<SeededPackingKey> {
-        self.key(parameters).map(|key| key.packing_key(packing))
-    }
-
-    /// Returns the message with the encryptions of zero of one of its secret keys.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::evaluation_key`].
-    pub fn public_zeros(&self, parameters: &ParameterSet) -> Result<Vec<u8>> {
-        let zeros = public_zeros(self.key(parameters)?);
-        Ok(wire::write_upload(&zeros, ZERO_BYTES))
+    pub fn make(&self, kind: &KeyKind) -> Result<SeededKey> {
+        Ok(match kind {
+            KeyKind::Evaluation(parameters) => {
+                SeededKey::Evaluation(self.key(parameters)?.evaluation_key())
+            }
+            KeyKind::Packing(parameters, packing) => {
+                SeededKey::Packing(self.key(parameters)?.packing_key(*packing))
+            }
+            KeyKind::Zeros(parameters) => SeededKey::Zeros(public_zeros(self.key(parameters)?)),
+        })
     }
 
     fn key(&self, parameters: &ParameterSet) -> Result<&SecretKey> {

@@ -175,12 +175,8 @@ pub fn serve(
         )));
     }
     let received = uploads.iter().zip(encodings).map(|(message, upload)| {
-        let expected = Expected {
-            sizes: &upload.layout.lengths,
-            bytes: upload.bytes,
-        };
         timed(&mut times.deserialise_s, || {
-            wire::read_upload(message, expected)
+            wire::read_upload(message, &Expected::of_upload(upload))
         })
     });
     let received = received.collect::<Result<Vec<_>>>()?;
@@ -219,13 +215,9 @@ fn receive(
     let received = downloads.iter().zip(encodings).enumerate();
     received
         .map(|(index, (message, download))| {
-            let sizes = download.ciphertext_sizes(client.parameters(segment));
-            let expected = Expected {
-                sizes: &sizes,
-                bytes: download.bytes,
-            };
+            let expected = Expected::of_download(download, client.parameters(segment));
             let rows = timed(&mut times.deserialise_s, || {
-                wire::read_download(message, expected)
+                wire::read_download(message, &expected)
             })?;
             let integers = timed(&mut times.decrypt_s, || {
                 client.decrypt(segment, index, &rows)

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::circuit::interface::{DownloadEncoding, Form};
+use crate::circuit::key_kind::KeyKind;
 use crate::circuit::packing::Packing;
 use crate::circuit::program::{Action, LinearStep, LookUpStep, Program, Step};
 use crate::core::error::{Error, Result};
@@ -20,8 +21,8 @@ use crate::fhe::keys::{EvaluationKey, SeededEvaluationKey};
 use crate::fhe::pack::{PackingDecomposition, PackingKey, SeededPackingKey};
 use crate::fhe::packed::PackedWeights;
 use crate::fhe::parameters::ParameterSet;
-use crate::fhe::zero::{PublicZeros, zero_sizes};
-use crate::party::wire::{self, Expected, ZERO_BYTES};
+use crate::fhe::zero::PublicZeros;
+use crate::party::wire::{self, Expected};
 use crate::record::spill::Spill;
 use slots::{Ciphertexts, Slots};
 
@@ -118,46 +119,27 @@ impl Server {
         self.spill_above = bytes;
     }
 
-    /// Receives an evaluation key of the client.
+    /// Receives a key of the client.
     ///
     /// # Errors
     ///
-    /// [`Error::Message`] where the bytes do not conform to the parameter set.
-    pub fn receive_key(&mut self, bytes: &[u8], parameters: &ParameterSet) -> Result<()> {
-        let seeded = SeededEvaluationKey::from_bytes(bytes, parameters)?;
-        self.keys.push(EvaluationKey::expand(seeded, *parameters));
-        Ok(())
-    }
-
-    /// Receives a packing key of the client.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Message`] where the bytes do not conform.
-    pub fn receive_packing_key(
-        &mut self,
-        bytes: &[u8],
-        parameters: &ParameterSet,
-        packing: PackingDecomposition,
-    ) -> Result<()> {
-        let seeded = SeededPackingKey::from_bytes(bytes, parameters, packing)?;
-        self.packing_keys
-            .push(PackingKey::expand(seeded, *parameters, packing));
-        Ok(())
-    }
-
-    /// Receives a client's encryptions of zero.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Message`] where the bytes do not conform.
-    pub fn receive_zeros(&mut self, bytes: &[u8], parameters: &ParameterSet) -> Result<()> {
-        let expected = Expected {
-            sizes: &zero_sizes(parameters),
-            bytes: ZERO_BYTES,
-        };
-        let seeded = wire::read_upload(bytes, expected)?;
-        self.zeros.push(PublicZeros::expand(&seeded, *parameters));
+    /// [`Error::Message`] where the bytes do not conform to its kind.
+    pub fn receive(&mut self, kind: &KeyKind, bytes: &[u8]) -> Result<()> {
+        match kind {
+            KeyKind::Evaluation(parameters) => {
+                let seeded = SeededEvaluationKey::from_bytes(bytes, parameters)?;
+                self.keys.push(EvaluationKey::expand(seeded, *parameters));
+            }
+            KeyKind::Packing(parameters, packing) => {
+                let seeded = SeededPackingKey::from_bytes(bytes, parameters, *packing)?;
+                self.packing_keys
+                    .push(PackingKey::expand(seeded, *parameters, *packing));
+            }
+            KeyKind::Zeros(parameters) => {
+                let seeded = wire::read_upload(bytes, &Expected::of_zeros(parameters))?;
+                self.zeros.push(PublicZeros::expand(&seeded, *parameters));
+            }
+        }
         Ok(())
     }
 

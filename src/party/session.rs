@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::circuit::compile::{Target, compile_placement};
 use crate::circuit::interface::Interface;
-use crate::circuit::program::{Program, key_parameters, packings, zero_parameters};
+use crate::circuit::key_kind::KeyKind;
+use crate::circuit::program::Program;
 use crate::core::error::Result;
 use crate::core::linear_map::Row;
 use crate::core::placement::Placement;
@@ -84,37 +85,17 @@ impl Session {
         let client = timed(&mut set_up.key_generation_s, || {
             Client::new(model, placement, interfaces.collect())
         });
-        for parameters in key_parameters(&programs) {
-            let key = timed(&mut set_up.key_generation_s, || {
-                client.evaluation_key(&parameters)
-            })?;
+        for kind in KeyKind::needed(&programs) {
+            let key = timed(&mut set_up.key_generation_s, || client.make(&kind))?;
             let message = timed(&mut set_up.key_transfer_s, || key.to_bytes());
             drop(key);
             timed(&mut set_up.key_transfer_s, || {
-                server.receive_key(&message, &parameters)
+                server.receive(&kind, &message)
             })?;
             set_up.evaluation_key_bytes += message.len() as u64;
-        }
-        for (parameters, packing) in packings(&programs) {
-            let key = timed(&mut set_up.key_generation_s, || {
-                client.packing_key(&parameters, packing)
-            })?;
-            let message = timed(&mut set_up.key_transfer_s, || key.to_bytes());
-            drop(key);
-            timed(&mut set_up.key_transfer_s, || {
-                server.receive_packing_key(&message, &parameters, packing)
-            })?;
-            set_up.evaluation_key_bytes += message.len() as u64;
-            set_up.packing_key_bytes += message.len() as u64;
-        }
-        for parameters in zero_parameters(&programs) {
-            let message = timed(&mut set_up.key_generation_s, || {
-                client.public_zeros(&parameters)
-            })?;
-            timed(&mut set_up.key_transfer_s, || {
-                server.receive_zeros(&message, &parameters)
-            })?;
-            set_up.evaluation_key_bytes += message.len() as u64;
+            if let KeyKind::Packing(..) = kind {
+                set_up.packing_key_bytes += message.len() as u64;
+            }
         }
         Ok(Self {
             route: Route::of(model, placement),
@@ -220,12 +201,8 @@ impl Session {
         let sent = uploads.iter().zip(integers).enumerate();
         let sent = sent.map(|(index, (upload, integers))| {
             let ciphertexts = self.client.encrypt(segment, index, integers);
-            let sizes = &upload.layout.lengths;
-            let expected = Expected {
-                sizes,
-                bytes: upload.bytes,
-            };
-            wire::read_upload(&wire::write_upload(&ciphertexts, upload.bytes), expected)
+            let message = wire::write_upload(&ciphertexts, upload.bytes);
+            wire::read_upload(&message, &Expected::of_upload(upload))
         });
         let sent = sent.collect::<Result<Vec<_>>>()?;
         let expanded: Vec<_> = sent
@@ -235,12 +212,8 @@ impl Session {
         let uploads = expanded.clone();
         let (whole, _) = self.server.observe(segment, uploads, before_look_up)?;
         let received = whole.iter().zip(downloads).map(|(answer, download)| {
-            let sizes = &download.ciphertext_sizes(parameters);
-            let expected = Expected {
-                sizes,
-                bytes: download.bytes,
-            };
-            wire::read_download(&wire::write_download(answer, download.bytes), expected)
+            let message = wire::write_download(answer, download.bytes);
+            wire::read_download(&message, &Expected::of_download(download, parameters))
         });
         let received = received.collect::<Result<Answers>>()?;
         let integers = received.iter().enumerate();

@@ -4,9 +4,14 @@
 //! (u8), and the payload; all little-endian. Coefficients are rounded to their leading bytes. A
 //! reader knows exactly what must come and refuses everything else before it allocates.
 
+use std::borrow::Cow;
+
+use crate::circuit::interface::{DownloadEncoding, UploadEncoding};
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::Row;
 use crate::fhe::cipher::SeededCiphertexts;
+use crate::fhe::parameters::ParameterSet;
+use crate::fhe::zero::zero_sizes;
 
 const UPLOAD_TAG: [u8; 4] = *b"SBU1";
 const DOWNLOAD_TAG: [u8; 4] = *b"SBD1";
@@ -17,12 +22,44 @@ const HEADER_BYTES: usize = 9;
 const SEED_BYTES: usize = 16;
 
 /// What a reader expects of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected<'a> {
     /// Coefficients of each ciphertext.
-    pub sizes: &'a [usize],
+    sizes: Cow<'a, [usize]>,
     /// Leading bytes of each coefficient, 1..=8.
-    pub bytes: usize,
+    bytes: usize,
+}
+
+impl<'a> Expected<'a> {
+    /// Returns a message of ciphertexts of so many coefficients each, of so many bytes, 1..=8.
+    pub fn new(sizes: &'a [usize], bytes: usize) -> Self {
+        let sizes = Cow::Borrowed(sizes);
+        Self { sizes, bytes }
+    }
+
+    /// Returns what a server expects of an upload.
+    pub fn of_upload(upload: &'a UploadEncoding) -> Self {
+        Self {
+            sizes: Cow::Borrowed(&upload.layout.lengths),
+            bytes: upload.bytes,
+        }
+    }
+
+    /// Returns what a client expects of a download.
+    pub fn of_download(download: &DownloadEncoding, parameters: &ParameterSet) -> Self {
+        Self {
+            sizes: Cow::Owned(download.ciphertext_sizes(parameters)),
+            bytes: download.bytes,
+        }
+    }
+
+    /// Returns what a server expects of a client's encryptions of zero.
+    pub fn of_zeros(parameters: &ParameterSet) -> Self {
+        Self {
+            sizes: Cow::Owned(zero_sizes(parameters)),
+            bytes: ZERO_BYTES,
+        }
+    }
 }
 
 /// Returns an upload: header, seed, the body coefficients of each ciphertext.
@@ -58,7 +95,7 @@ pub fn download_bytes(sizes: &[usize], bytes: usize) -> u64 {
 /// # Errors
 ///
 /// [`Error::Message`] where the message is not exactly what is expected.
-pub fn read_upload(message: &[u8], expected: Expected) -> Result<SeededCiphertexts> {
+pub fn read_upload(message: &[u8], expected: &Expected) -> Result<SeededCiphertexts> {
     let payload = check(message, UPLOAD_TAG, expected, SEED_BYTES)?;
     let (seed_bytes, bodies) = payload.split_at(SEED_BYTES);
     let mut seed = [0; SEED_BYTES];
@@ -84,7 +121,7 @@ pub fn write_download(rows: &[Row<u64>], bytes: usize) -> Vec<u8> {
 /// # Errors
 ///
 /// [`Error::Message`] where the message is not exactly what is expected.
-pub fn read_download(message: &[u8], expected: Expected) -> Result<Vec<Row<u64>>> {
+pub fn read_download(message: &[u8], expected: &Expected) -> Result<Vec<Row<u64>>> {
     let payload = check(message, DOWNLOAD_TAG, expected, 0)?;
     Ok(read_ciphertexts(payload, expected))
 }
@@ -101,7 +138,7 @@ fn header(tag: [u8; 4], count: usize, bytes: usize, payload: usize) -> Vec<u8> {
 fn check<'a>(
     message: &'a [u8],
     tag: [u8; 4],
-    expected: Expected,
+    expected: &Expected,
     extra: usize,
 ) -> Result<&'a [u8]> {
     let name = String::from_utf8_lossy(&tag).into_owned();
@@ -125,7 +162,7 @@ fn check<'a>(
 }
 
 /// Cuts a payload into its ciphertexts.
-fn read_ciphertexts<T: FromIterator<u64>>(payload: &[u8], expected: Expected) -> Vec<T> {
+fn read_ciphertexts<T: FromIterator<u64>>(payload: &[u8], expected: &Expected) -> Vec<T> {
     let mut rest = payload;
     let sizes = expected.sizes.iter();
     sizes
@@ -169,10 +206,10 @@ mod tests {
             values in prop::collection::vec(any::<u64>(), 1..20), bytes in 1usize..=8, seed: u128,
         ) {
             let sizes = [values.len(), 1];
-            let expected = Expected { sizes: &sizes, bytes };
+            let expected = Expected::new(&sizes, bytes);
             let bodies = vec![values.clone(), vec![values[0]]];
             let sent = SeededCiphertexts { seed, bodies };
-            let received = read_upload(&write_upload(&sent, bytes), expected).expect("conforms");
+            let received = read_upload(&write_upload(&sent, bytes), &expected).expect("conforms");
             prop_assert_eq!(received.seed, seed);
             let half_unit = (1u64 << (64 - 8 * bytes as u32).min(63)) / 2;
             for (sent, received) in sent.bodies.concat().iter().zip(received.bodies.concat()) {
@@ -180,16 +217,16 @@ mod tests {
                 prop_assert!(bytes == 8 && error == 0 || error.unsigned_abs() <= half_unit);
             }
             let rows: Vec<Row<u64>> = sent.bodies.into_iter().map(Into::into).collect();
-            let back = read_download(&write_download(&rows, bytes), expected).expect("conforms");
+            let back = read_download(&write_download(&rows, bytes), &expected).expect("conforms");
             let back: Vec<Vec<u64>> = back.into_iter().map(Into::into).collect();
             prop_assert_eq!(back, received.bodies);
         }
 
         #[test]
         fn anything_else_is_refused(message in prop::collection::vec(any::<u8>(), 0..80)) {
-            let expected = Expected { sizes: &[3, 2], bytes: 4 };
-            prop_assert!(read_upload(&message, expected).is_err());
-            prop_assert!(read_download(&message, expected).is_err());
+            let expected = Expected::new(&[3, 2], 4);
+            prop_assert!(read_upload(&message, &expected).is_err());
+            prop_assert!(read_download(&message, &expected).is_err());
         }
     }
 
@@ -197,19 +234,16 @@ mod tests {
     fn truncated_and_relabelled_messages_are_refused() {
         let bodies = vec![vec![1 << 60, 2 << 60]];
         let message = write_upload(&SeededCiphertexts { seed: 1, bodies }, 4);
-        let expected = Expected {
-            sizes: &[2],
-            bytes: 4,
-        };
-        assert!(read_upload(&message, expected).is_ok());
+        let expected = Expected::new(&[2], 4);
+        assert!(read_upload(&message, &expected).is_ok());
         for cut in 0..message.len() {
             assert!(
-                read_upload(&message[..cut], expected).is_err(),
+                read_upload(&message[..cut], &expected).is_err(),
                 "cut at {cut}"
             );
         }
         let mut relabelled = message;
         relabelled[0] = b'X';
-        assert!(read_upload(&relabelled, expected).is_err());
+        assert!(read_upload(&relabelled, &expected).is_err());
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::circuit::compile::compile_placement;
-use crate::circuit::program::{Program, key_parameters};
+use crate::circuit::key_kind::key_parameters;
+use crate::circuit::program::Program;
 use crate::core::error::{Error, Result};
 use crate::core::placement::Placement;
 use crate::core::units;

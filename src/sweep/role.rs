@@ -16,7 +16,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::circuit::compile::compile_placement;
-use crate::circuit::program::{Program, key_parameters, packings, zero_parameters};
+use crate::circuit::key_kind::KeyKind;
+use crate::circuit::program::Program;
 use crate::core::error::{Error, Result};
 use crate::core::placement::{Party, Placement};
 use crate::fhe::bootstrap::full_batches;
@@ -208,8 +209,7 @@ fn run_client(
     programs: Vec<Arc<Program>>,
 ) -> Result<RoleMemory> {
     let interfaces = programs.iter().map(|p| (p.interface.clone(), p.parameters));
-    let (sets, packings) = (key_parameters(&programs), packings(&programs));
-    let zeros = zero_parameters(&programs);
+    let keys = KeyKind::needed(&programs);
     let route = Route::of(&model, placement);
     let image = model.test.image(0).to_vec();
     let interfaces = interfaces.collect();
@@ -219,14 +219,8 @@ fn run_client(
     let (mut input, mut output) = (std::io::stdin().lock(), std::io::stdout().lock());
     counted(|| {
         let client = client.with_keys(interfaces);
-        for set in sets {
-            write_frame(&mut output, &client.evaluation_key(&set)?.to_bytes())?;
-        }
-        for (set, packing) in packings {
-            write_frame(&mut output, &client.packing_key(&set, packing)?.to_bytes())?;
-        }
-        for set in zeros {
-            write_frame(&mut output, &client.public_zeros(&set)?)?;
+        for kind in keys {
+            write_frame(&mut output, &client.make(&kind)?.to_bytes())?;
         }
         infer(&client, &route, &image, &mut |_, uploads| {
             let count = uploads.len() as u64;
@@ -245,14 +239,8 @@ fn run_server(programs: &[Arc<Program>], spill_above: Option<u64>) -> Result<Rol
     let mut server = Server::new(programs);
     server.spill_above(spill_above);
     counted(|| {
-        for set in key_parameters(programs) {
-            server.receive_key(&read_frame(&mut input)?, &set)?;
-        }
-        for (set, packing) in packings(programs) {
-            server.receive_packing_key(&read_frame(&mut input)?, &set, packing)?;
-        }
-        for set in zero_parameters(programs) {
-            server.receive_zeros(&read_frame(&mut input)?, &set)?;
+        for kind in KeyKind::needed(programs) {
+            server.receive(&kind, &read_frame(&mut input)?)?;
         }
         let mut times = PhaseTimes::default();
         for (segment, program) in programs.iter().enumerate() {

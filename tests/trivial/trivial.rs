@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use splitbench::circuit::compile::{Choice, Target};
 use splitbench::circuit::interface::Form;
+use splitbench::circuit::key_kind::KeyKind;
 use splitbench::circuit::program::Program;
 use splitbench::core::linear_map::Row;
 use splitbench::core::placement::Placement;
@@ -54,7 +55,7 @@ pub fn run_spilling(
     let parameters = fast();
     let mut server = Server::new(&[Arc::clone(program)]);
     server
-        .receive_key(&FAST_KEY, &parameters)
+        .receive(&KeyKind::Evaluation(parameters), &FAST_KEY)
         .expect("conforms");
     let encodings = program.interface.uploads.iter().zip(uploads);
     let ciphertexts = encodings

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::fit::Work;
 use crate::circuit::analysis::Term;
 use crate::circuit::interface::{DownloadEncoding, Form};
-use crate::circuit::program::{Action, Program, key_parameters, packings, zero_parameters};
+use crate::circuit::key_kind::{KeyKind, key_parameters};
+use crate::circuit::program::{Action, Program};
 use crate::core::placement::{Party, Placement};
 use crate::fhe::bootstrap::batches;
 use crate::fhe::parameters::ParameterSet;
@@ -257,25 +258,24 @@ impl Done {
         }
         let mut bytes = 0;
         let (mut made, mut moved) = (Work::default(), Work::default());
-        for parameters in key_parameters(programs) {
-            bytes += add_key(&mut made, &mut moved, &parameters);
-        }
-        for (parameters, packing) in packings(programs) {
-            let of_key = packing.key_bytes(&parameters);
-            let name = format!("make-packing-key {}", shape(&parameters));
-            made.add(name, of_key as f64, 4e-8);
+        for kind in KeyKind::needed(programs) {
+            let (made_as, of_key) = match &kind {
+                KeyKind::Evaluation(parameters) => {
+                    bytes += add_key(&mut made, &mut moved, parameters);
+                    continue;
+                }
+                KeyKind::Packing(parameters, packing) => (
+                    format!("make-packing-key {}", shape(parameters)),
+                    packing.key_bytes(parameters),
+                ),
+                KeyKind::Zeros(parameters) => (
+                    format!("make-zeros {}", shape(parameters)),
+                    wire::upload_bytes(&zero_sizes(parameters), ZERO_BYTES),
+                ),
+            };
+            made.add(made_as, of_key as f64, 4e-8);
             moved.add("move-key", of_key as f64, 4e-8);
             bytes += of_key;
-        }
-        for parameters in zero_parameters(programs) {
-            let of_zeros = wire::upload_bytes(&zero_sizes(&parameters), ZERO_BYTES);
-            made.add(
-                format!("make-zeros {}", shape(&parameters)),
-                of_zeros as f64,
-                4e-8,
-            );
-            moved.add("move-key", of_zeros as f64, 4e-8);
-            bytes += of_zeros;
         }
         made.add("make-secret-key", self.parameter_sets.len() as f64, 2e-5);
         self.work.insert(Figure::KeyGeneration, made);
