@@ -15,4 +15,5 @@ pub mod placement;
 pub mod security;
 pub mod statistics;
 pub mod text;
+pub mod torus;
 pub mod units;

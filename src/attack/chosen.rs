@@ -20,6 +20,7 @@ use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
 use super::response;
 use crate::core::error::Result;
 use crate::core::linear_map::PADDING;
+use crate::core::torus::TURN;
 use crate::core::units;
 use crate::party::session::Session;
 use crate::record::segment_exposure::Outcome;
@@ -226,7 +227,7 @@ impl<'a> Impulses<'a> {
 
     /// Returns the difference nearest to zero that is the same modulo a turn, in integers of the grid.
     fn within_a_turn(&self, difference: f64) -> f64 {
-        let turn = 2f64.powi(64) / self.attacker.program.unit as f64;
+        let turn = TURN / self.attacker.program.unit as f64;
         difference - (difference / turn).round() * turn
     }
 

@@ -2,6 +2,7 @@
 //! same input, because noise moved the phase that it read.
 
 use crate::circuit::program::LookUpStep;
+use crate::core::torus::TURN;
 use crate::fhe::noise::log2_two_sided_tail;
 use crate::record::deviations::Deviations;
 
@@ -19,7 +20,7 @@ impl Deviations {
         let cell = 1u64 << cell_bits;
         let clear = step.read(table, phase);
         // Beyond this many cells the probability is negligible.
-        let reach = (REACH_STD * sigma * 2f64.powi(64) / cell as f64).ceil() as u64 + 1;
+        let reach = (REACH_STD * sigma * TURN / cell as f64).ceil() as u64 + 1;
         let into_cell = phase % cell;
         let mut tally = Self {
             look_ups: 1,
@@ -37,7 +38,7 @@ impl Deviations {
                 let distance = step.read(table, beyond).abs_diff(clear).min(2);
                 if distance > steps_seen {
                     let edge = first_edge as f64 + (index - 1) as f64 * cell as f64;
-                    let tail = one_sided_tail(edge / 2f64.powi(64) / sigma);
+                    let tail = one_sided_tail(edge / TURN / sigma);
                     if steps_seen == 0 {
                         tally.one_step += tail;
                     }

@@ -4,7 +4,8 @@
 use crate::circuit::analysis::{
     Analysis, Channel, Gain, HALF_TURN, PlannedDownload, PlannedLookUp, RANGE_MARGIN,
 };
-use crate::circuit::program::{Table, torus};
+use crate::circuit::program::Table;
+use crate::core::torus::{TURN, torus};
 use crate::fhe::noise;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::layer::Activation;
@@ -163,7 +164,7 @@ impl Channel {
 
     /// Returns the distance from either end of the range to the end of the valid phases.
     pub fn guard(&self, unit: u64) -> f64 {
-        let share = unit as f64 / 2f64.powi(64);
+        let share = unit as f64 / TURN;
         if self.padding_bit {
             (0.5 - self.reach() * share) / 2.0
         } else {
@@ -206,7 +207,7 @@ impl Channel {
 
     /// Returns the look-up table of the channel.
     pub fn table(&self, unit: u64, size: usize, activation: &Activation, centre: i64) -> Table {
-        let share = unit as f64 / 2f64.powi(64);
+        let share = unit as f64 / TURN;
         let offset = self.offset(share);
         let quantum = self.quantum as f64;
         let values = (0..size).map(|cell| {
@@ -235,5 +236,5 @@ impl Channel {
 /// Returns the unit for a share of the torus: even, and with room for what may be half a turn.
 pub fn even_unit(share: f64) -> u64 {
     let largest = (1u64 << 63) / HALF_TURN as u64;
-    ((share * 2f64.powi(64)) as u64).min(largest) & !1
+    ((share * TURN) as u64).min(largest) & !1
 }

@@ -13,7 +13,8 @@ use tfhe::core_crypto::commons::noise_formulas::{
 use tfhe::core_crypto::prelude::{DecompositionBaseLog, DecompositionLevelCount, LweDimension};
 
 use super::packing_decomposition::PackingDecomposition;
-use super::parameters::{MODULUS, ParameterSet};
+use super::parameters::ParameterSet;
+use crate::core::torus::TURN;
 
 /// Bits of a double that the FFT works in.
 const MANTISSA_BITS: f64 = 53.0;
@@ -33,7 +34,7 @@ pub fn bootstrap_variance(parameters: &ParameterSet) -> f64 {
         base_log,
         levels,
         MANTISSA_BITS,
-        MODULUS,
+        TURN,
     )
     .0
 }
@@ -48,12 +49,12 @@ pub fn look_up_variance(parameters: &ParameterSet) -> f64 {
         parameters.lwe_dimension(),
         base_log,
         levels,
-        MODULUS,
-        MODULUS,
+        TURN,
+        TURN,
     );
     let modulus_switch = centered_binary_shifted_modulus_switch_additive_variance(
         parameters.lwe_dimension(),
-        MODULUS,
+        TURN,
         2.0 * parameters.literal().polynomial_size as f64,
     );
     keyswitch.0 + modulus_switch.0 + key_rounding_variance(parameters, key_bits(parameters))
@@ -65,7 +66,7 @@ pub fn key_bits(parameters: &ParameterSet) -> u32 {
     let cells = 2.0 * parameters.literal().polynomial_size as f64;
     let modulus_switch = centered_binary_shifted_modulus_switch_additive_variance(
         parameters.lwe_dimension(),
-        MODULUS,
+        TURN,
         cells,
     );
     if key_rounding_variance(parameters, 24) <= modulus_switch.0 / 64.0 {
@@ -133,7 +134,7 @@ pub fn packing_variance(
         DecompositionBaseLog(decomposition.base_log),
         DecompositionLevelCount(decomposition.levels),
         count as f64,
-        MODULUS,
+        TURN,
     )
     .0
 }

@@ -162,6 +162,7 @@ pub fn extract(parameters: &ParameterSet, ciphertext: &[u64], coefficient: usize
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::torus::TURN;
 
     /// Schoolbook product modulo X^N + 1 and 2^64.
     fn negacyclic(a: &[u64], b: &[u64]) -> Vec<u64> {
@@ -216,7 +217,7 @@ mod tests {
                 .reduce(|a, b| a.iter().zip(b).map(|(x, y)| x.wrapping_add(y)).collect())
                 .expect("two");
             for (found, expected) in found.iter().zip(expected) {
-                let error = found.wrapping_sub(expected) as i64 as f64 / 2f64.powi(64);
+                let error = found.wrapping_sub(expected) as i64 as f64 / TURN;
                 assert!(
                     error.abs() < bound,
                     "2^{:.1} > 2^{:.1}",

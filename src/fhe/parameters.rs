@@ -14,9 +14,7 @@ use tfhe::core_crypto::prelude::*;
 
 use crate::core::error::{Error, Result};
 use crate::core::security::SECURITY_BITS;
-
-/// The modulus 2^64 of every ciphertext, as a float for the noise formulas.
-pub(crate) const MODULUS: f64 = 18_446_744_073_709_551_616.0;
+use crate::core::torus::TURN;
 
 /// The numbers that define a parameter set, not yet checked.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
@@ -84,12 +82,12 @@ impl ParameterSet {
         }
         let minimal_lwe = minimal_lwe_variance_for_132_bits_security_gaussian(
             LweDimension(literal.lwe_dimension),
-            MODULUS,
+            TURN,
         );
         let minimal_glwe = minimal_glwe_variance_for_132_bits_security_gaussian(
             GlweDimension(literal.glwe_dimension),
             PolynomialSize(literal.polynomial_size),
-            MODULUS,
+            TURN,
         );
         let keys = [
             ("LWE", literal.lwe_noise_std, minimal_lwe),
@@ -232,7 +230,7 @@ impl fmt::Display for ParameterSet {
 /// Returns the least noise that 132-bit security needs for an LWE key, a hair above the curve.
 pub fn secure_lwe_noise_std(dimension: usize) -> f64 {
     let variance =
-        minimal_lwe_variance_for_132_bits_security_gaussian(LweDimension(dimension), MODULUS);
+        minimal_lwe_variance_for_132_bits_security_gaussian(LweDimension(dimension), TURN);
     variance.0.sqrt() * SECURE_SLACK
 }
 
@@ -287,7 +285,7 @@ mod tests {
             let literal = *set.expect("secure").literal();
             let minimal = minimal_lwe_variance_for_132_bits_security_gaussian(
                 LweDimension(literal.lwe_dimension),
-                MODULUS,
+                TURN,
             );
             assert!(literal.lwe_noise_std < 1.001 * minimal.0.sqrt());
         }

@@ -115,6 +115,7 @@ mod tests {
     use super::super::cipher::decrypt;
     use super::super::noise;
     use super::*;
+    use crate::core::torus::TURN;
 
     #[test]
     fn zeros_are_fresh_and_as_noisy_as_predicted() {
@@ -127,9 +128,7 @@ mod tests {
             zeros.hide(&mut rows, std);
             assert_ne!(rows[0][..9], rows[1][..9]);
             let phases = decrypt(&key, &rows);
-            let squares = phases
-                .iter()
-                .map(|p| (*p as i64 as f64 / 2f64.powi(64)).powi(2));
+            let squares = phases.iter().map(|p| (*p as i64 as f64 / TURN).powi(2));
             (squares.sum::<f64>() / 24.0).sqrt()
         };
         let predicted = noise::zero_variance(&parameters).sqrt();

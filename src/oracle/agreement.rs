@@ -15,8 +15,9 @@
 use std::collections::BTreeMap;
 
 use crate::circuit::analysis::{Purpose, Term};
-use crate::circuit::program::{Action, LookUpStep, NoiseSeed, Program, columns, torus};
+use crate::circuit::program::{Action, LookUpStep, NoiseSeed, Program, columns};
 use crate::core::linear_map::{PADDING, Row};
+use crate::core::torus::{TURN, torus};
 use crate::party::inference::Exchange;
 
 /// Half-width of the bound in standard deviations.
@@ -92,7 +93,7 @@ fn is_close_call(step: &LookUpStep, element: usize, draws: &Row<u64>) -> bool {
     let table = step.table(element);
     let centre = (mean.round() as i64 as u64).wrapping_mul(step.unit);
     let centre = centre.wrapping_add(table.offset);
-    let turns = (std * step.unit as f64 / 2f64.powi(64)).hypot(step.sigma[element]);
+    let turns = (std * step.unit as f64 / TURN).hypot(step.sigma[element]);
     let bound = torus(BOUND_STD * turns.min(0.25 / BOUND_STD));
     let read = |phase| step.read(table, phase);
     let ends = [centre.wrapping_sub(bound), centre.wrapping_add(bound)];

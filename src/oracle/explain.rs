@@ -7,6 +7,7 @@ use crate::circuit::interface::{DownloadEncoding, Form};
 use crate::circuit::program::{LookUpStep, Program};
 use crate::core::security::SECURITY_BITS;
 use crate::core::statistics::log2_union;
+use crate::core::torus::TURN;
 use crate::core::units;
 use crate::fhe::noise;
 use crate::fhe::parameters::ParameterSet;
@@ -172,7 +173,7 @@ fn explain_look_up(
         .tables
         .iter()
         .map(|table| table.range.1 - table.range.0);
-    let turns = |integers: i64| integers as f64 * step.unit as f64 / 2f64.powi(64);
+    let turns = |integers: i64| integers as f64 * step.unit as f64 / TURN;
     [
         format!(
             "  {name:10} channels fill {} to {} of a turn; {whole_turns} of {} without a padding bit",
@@ -200,7 +201,7 @@ fn purpose(step: &LookUpStep) -> Option<String> {
     let sigma = step.sigma.iter().copied().fold(0.0, f64::max);
     let table = step.tables.first()?;
     let number = |integers: f64| units::decimal(integers * table.scale, 3);
-    let noise = sigma * 2f64.powi(64) / step.unit as f64;
+    let noise = sigma * TURN / step.unit as f64;
     match step.purpose {
         Purpose::Activation => None,
         Purpose::Comparison => Some(format!(

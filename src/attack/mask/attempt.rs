@@ -5,6 +5,7 @@ use crate::attack::budget::Budget;
 use crate::attack::lattice::Noisy;
 use crate::attack::two_adic::{self, Solution};
 use crate::circuit::program::{Action, Program};
+use crate::core::torus::TURN;
 use crate::fhe::noise;
 use crate::party::session::Transcript;
 
@@ -143,7 +144,7 @@ impl Attempt<'_> {
         });
         let square = squares.fold(0.0, f64::max);
         let product = noise::product_variance(&self.program.parameters, square).sqrt();
-        rounding + PRODUCT_QUANTILE * product * 2f64.powi(64)
+        rounding + PRODUCT_QUANTILE * product * TURN
     }
 
     /// Returns up to `count` equations, spread over the coefficients of all inferences.

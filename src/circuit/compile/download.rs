@@ -3,6 +3,7 @@
 use super::compiler::{Compiler, ROUNDING_SHARE};
 use crate::circuit::analysis::{PlannedAction, PlannedDownload};
 use crate::circuit::interface::{DownloadEncoding, Flooding, Form};
+use crate::core::torus::TURN;
 use crate::fhe::noise;
 use crate::fhe::pack::PackingDecomposition;
 use crate::model::protection::Protection;
@@ -11,7 +12,7 @@ use crate::record::download::Download;
 impl Compiler<'_> {
     pub(super) fn download(&mut self, planned: &PlannedDownload, unit: u64) -> DownloadEncoding {
         let step = planned.step as u64 * unit;
-        let share = step as f64 / 2f64.powi(64);
+        let share = step as f64 / TURN;
         let zero = self.zero_variance(planned);
         let noisiest = planned.noisiest(&self.noise).powi(2) + zero.unwrap_or(0.0);
         let exact_variance = (share / 2.0 / self.quantile).powi(2);

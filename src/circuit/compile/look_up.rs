@@ -3,6 +3,7 @@
 use super::compiler::Compiler;
 use crate::circuit::analysis::PlannedLookUp;
 use crate::circuit::program::LookUpStep;
+use crate::core::torus::TURN;
 use crate::fhe::noise;
 
 impl Compiler<'_> {
@@ -15,7 +16,7 @@ impl Compiler<'_> {
         if look_up.log2_p_leave.is_some() {
             return None;
         }
-        let share = unit as f64 / 2f64.powi(64);
+        let share = unit as f64 / TURN;
         let sources = self.analysis.look_ups_behind(slot);
         let variances =
             sources.map(|source| source.step_noise(&self.noise, share).powi(2) + 1.0 / 6.0);
@@ -33,7 +34,7 @@ impl Compiler<'_> {
         deviation: Option<f64>,
         unit: u64,
     ) -> LookUpStep {
-        let share = unit as f64 / 2f64.powi(64);
+        let share = unit as f64 / TURN;
         let gains = look_up.gains.iter();
         let sigma: Vec<f64> = gains.map(|gain| self.noise.look_up_sigma(gain)).collect();
         for (element, sigma) in sigma.iter().enumerate() {
