@@ -6,11 +6,11 @@
 mod candidate;
 mod caveat;
 mod choice;
+pub mod dominance;
 mod judge;
 mod limits;
 pub mod scenario;
 pub mod solver;
-pub mod standing;
 
 pub use candidate::{Candidate, measured, positions};
 pub use caveat::Caveat;

@@ -8,7 +8,7 @@ pub mod digest;
 pub mod error;
 pub mod foreign;
 pub mod linear_map;
-pub mod network;
+pub mod link;
 pub mod objective;
 pub mod pareto;
 pub mod placement;

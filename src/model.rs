@@ -6,12 +6,12 @@
 pub mod answer;
 pub mod boundary;
 pub mod build;
-pub mod ending;
 pub mod format;
 mod graph;
 mod input;
 pub mod layer;
 pub mod outline;
+pub mod output_mode;
 pub mod protection;
 pub mod quantise;
 mod read;

@@ -10,6 +10,7 @@ pub mod merge;
 mod observer;
 mod overrides;
 mod reference;
+pub mod reference_batch;
 mod results_folder;
 pub mod role;
 mod rounds;
@@ -21,7 +22,6 @@ mod tallies;
 mod verdict;
 pub mod watch;
 pub mod worker;
-pub mod yardstick;
 
 pub use observer::Observer;
 pub use results_folder::{LOCK, ResultsFolder, Resume};

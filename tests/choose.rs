@@ -3,11 +3,11 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "desk/desk.rs"]
+#[path = "temporary_folder/temporary_folder.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
+mod temporary_folder;
 
-use desk::Desk;
+use temporary_folder::TemporaryFolder;
 
 /// Placement, status, seconds, client memory, bytes up and down, keys, client weights, accuracy.
 type Figures = (
@@ -46,13 +46,13 @@ const ROWS: [Figures; 7] = [
     ),
 ];
 
-fn with_rows() -> Desk {
+fn with_rows() -> TemporaryFolder {
     with_rows_of_which(|_| true)
 }
 
-/// Returns a desk with the rows, of which the exposure of some is known.
-fn with_rows_of_which(known: fn(&str) -> bool) -> Desk {
-    let desk = Desk::new();
+/// Returns a folder with the rows, of which the exposure of some is known.
+fn with_rows_of_which(known: fn(&str) -> bool) -> TemporaryFolder {
+    let temp = TemporaryFolder::new();
     let header = "model,placement,status,host,parameter_set,images,repeats,online_s_median,\
         client_compute_s_median,encrypt_s_median,serialise_s_median,server_compute_s_median,\
         deserialise_s_median,decrypt_s_median,key_generation_s,key_transfer_s,upload_bytes,\
@@ -84,14 +84,14 @@ fn with_rows_of_which(known: fn(&str) -> bool) -> Desk {
         table.push_str(&row);
         table.push('\n');
     }
-    desk.write("toy/splits.csv", table);
-    desk
+    temp.write("toy/splits.csv", table);
+    temp
 }
 
 #[test]
 fn a_choice_reads_as_it_should() {
-    let desk = with_rows();
-    let choose = |options: &str| desk.succeed(&format!("choose toy {options}")).stdout;
+    let temp = with_rows();
+    let choose = |options: &str| temp.succeed(&format!("choose toy {options}")).stdout;
     insta::assert_snapshot!("choice", choose(""));
     insta::assert_snapshot!("choice_and_why", choose("--why"));
     insta::assert_snapshot!(
@@ -109,8 +109,8 @@ fn a_choice_reads_as_it_should() {
 
 #[test]
 fn nothing_left_names_limits_and_the_nearest_split() {
-    let desk = with_rows();
-    let ran = desk.run("choose toy --max-client-memory 10MB --max-exposure 10% --why");
+    let temp = with_rows();
+    let ran = temp.run("choose toy --max-client-memory 10MB --max-exposure 10% --why");
     assert_eq!(ran.code, Some(7), "{}", ran.stderr);
     insta::assert_snapshot!("nothing_left", ran.stderr);
     assert!(ran.stdout.contains("gives away 30.0 %, 10.0 % allowed"));
@@ -118,22 +118,22 @@ fn nothing_left_names_limits_and_the_nearest_split() {
 
 #[test]
 fn unknown_exposure_counts_as_the_least_where_asked() {
-    let desk = with_rows_of_which(|placement| !["CCSS", "CSSC"].contains(&placement));
-    let ran = desk.run("choose toy --max-exposure 40% --min-accuracy 0.95 --why");
+    let temp = with_rows_of_which(|placement| !["CCSS", "CSSC"].contains(&placement));
+    let ran = temp.run("choose toy --max-exposure 40% --min-accuracy 0.95 --why");
     assert_eq!(ran.code, Some(7), "{}", ran.stderr);
     assert!(ran.stdout.contains("exposure unknown"), "{}", ran.stdout);
     assert!(ran.stderr.contains("--count-handed-over"), "{}", ran.stderr);
     insta::assert_snapshot!(
         "choice_by_what_is_handed_over",
-        desk.succeed("choose toy --max-exposure 40% --min-accuracy 0.95 --count-handed-over")
+        temp.succeed("choose toy --max-exposure 40% --min-accuracy 0.95 --count-handed-over")
             .stdout
     );
 }
 
 #[test]
 fn splits_that_give_everything_away_are_taken_only_where_asked() {
-    let desk = with_rows();
-    let default = desk.succeed("choose toy --why").stdout;
+    let temp = with_rows();
+    let default = temp.succeed("choose toy --why").stdout;
     assert!(
         default.contains("without 1 that are known to give"),
         "{default}"
@@ -142,39 +142,39 @@ fn splits_that_give_everything_away_are_taken_only_where_asked() {
         default.contains("CCCC  gives the whole model away"),
         "{default}"
     );
-    let asked = desk.succeed("choose toy --max-exposure 100%").stdout;
+    let asked = temp.succeed("choose toy --max-exposure 100%").stdout;
     assert!(!asked.contains("whole model"), "{asked}");
-    let table = desk.read("toy/splits.csv");
+    let table = temp.read("toy/splits.csv");
     let of_client: Vec<&str> = table
         .lines()
         .filter(|l| !l.contains(",ok,") || l.contains("CCCC,"))
         .collect();
-    desk.write("toy/splits.csv", of_client.join("\n") + "\n");
-    let ran = desk.run("choose toy");
+    temp.write("toy/splits.csv", of_client.join("\n") + "\n");
+    let ran = temp.run("choose toy");
     assert_eq!(ran.code, Some(7), "{}", ran.stderr);
     assert!(ran.stderr.contains("--max-exposure 100%"), "{}", ran.stderr);
 }
 
 #[test]
 fn what_cannot_be_chosen_from_is_refused() {
-    let desk = with_rows();
-    desk.refuse(3, "choose nowhere", &["nowhere", "no such table"]);
-    desk.refuse(2, "choose toy --minimise money", &["--price-server-hour"]);
-    desk.refuse(2, "choose toy --host phone", &["phone", "one CPU"]);
-    let table = desk.read("toy/splits.csv");
-    desk.write(
+    let temp = with_rows();
+    temp.refuse(3, "choose nowhere", &["nowhere", "no such table"]);
+    temp.refuse(2, "choose toy --minimise money", &["--price-server-hour"]);
+    temp.refuse(2, "choose toy --host phone", &["phone", "one CPU"]);
+    let table = temp.read("toy/splits.csv");
+    temp.write(
         "mixed/splits.csv",
         table.replace("SCCS,ok,one CPU", "SCCS,ok,another CPU"),
     );
-    desk.refuse(2, "choose mixed", &["several hosts", "--host"]);
-    desk.succeed("choose mixed --host another");
-    desk.write("phone.json", r#"{"rotation_ns": 1, "keyswitch_ns": 1}"#);
-    desk.refuse(
+    temp.refuse(2, "choose mixed", &["several hosts", "--host"]);
+    temp.succeed("choose mixed --host another");
+    temp.write("phone.json", r#"{"rotation_ns": 1, "keyswitch_ns": 1}"#);
+    temp.refuse(
         2,
         "choose toy --client-calibration phone.json",
         &["--host-calibration"],
     );
-    desk.refuse(
+    temp.refuse(
         3,
         "choose toy --client-calibration phone.json --host-calibration phone.json",
         &["phone.json", "client_s"],
@@ -188,7 +188,7 @@ fn what_cannot_be_chosen_from_is_refused() {
         "--price-gb cheap",
         "--inferences 0",
     ] {
-        let ran = desk.run(&format!("choose toy {option}"));
+        let ran = temp.run(&format!("choose toy {option}"));
         assert_eq!(ran.code, Some(2), "{option}: {}", ran.stderr);
         let name = option.split(' ').next().unwrap();
         assert!(ran.stderr.contains(name), "{option}: {}", ran.stderr);

@@ -4,29 +4,29 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "desk/desk.rs"]
+#[path = "temporary_folder/temporary_folder.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
+mod temporary_folder;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use desk::{Desk, Ran, TABLES};
+use temporary_folder::{Ran, TABLES, TemporaryFolder};
 
 /// Settings whose sweep takes a fraction of a second: no look-up, so no evaluation key.
 const TINY: &str = "sweep --model digits-mlp --placement CCC --placement SCS";
 
 /// Returns placement, status and reason of each split.
-fn statuses(desk: &Desk, folder: &str) -> Vec<[String; 3]> {
-    let rows = desk.rows(&format!("{folder}/splits.csv")).into_iter();
+fn statuses(temp: &TemporaryFolder, folder: &str) -> Vec<[String; 3]> {
+    let rows = temp.rows(&format!("{folder}/splits.csv")).into_iter();
     rows.map(|mut row| ["placement", "status", "reason"].map(|column| row.remove(column).unwrap()))
         .collect()
 }
 
 #[test]
 fn list_shows_every_split_of_digits_mlp() {
-    let ran = Desk::new().succeed("list --model digits-mlp");
+    let ran = TemporaryFolder::new().succeed("list --model digits-mlp");
     insta::assert_snapshot!(ran.stdout, @r"
     placement  server segments  crossings  client weights  bootstraps
     CCC                      0          0         100.0 %           0
@@ -43,23 +43,25 @@ fn list_shows_every_split_of_digits_mlp() {
 
 #[test]
 fn list_shows_the_splits_of_digits_cnn_in_string_order() {
-    let ran = Desk::new().succeed("list");
+    let ran = TemporaryFolder::new().succeed("list");
     let placements: Vec<&str> = ran.stdout.lines().skip(1).map(|line| &line[..5]).collect();
     assert_eq!(placements.len(), 32);
     assert!(placements.is_sorted(), "{placements:?}");
     assert_eq!((placements[0], placements[31]), ("CCCCC", "SSSSS"));
     assert_eq!(
         ran.stdout,
-        Desk::new().succeed("list --model models/digits-cnn").stdout
+        TemporaryFolder::new()
+            .succeed("list --model models/digits-cnn")
+            .stdout
     );
 }
 
 #[test]
 fn params_show_the_look_ups_that_an_ending_adds() {
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     let shown = |arguments: &str, words: &[&str]| {
         let command = format!("params --model digits-mlp --placement CCS {arguments}");
-        let text = desk.succeed(&command).stdout;
+        let text = temp.succeed(&command).stdout;
         for word in words {
             assert!(text.contains(word), "{arguments}: no {word:?} in {text}");
         }
@@ -118,21 +120,21 @@ const REFUSED: &str = r#"
 
 #[test]
 fn bad_requests_are_refused_in_one_line_and_change_nothing() {
-    let desk = Desk::new();
-    desk.succeed("sweep --model digits-mlp --placement CCC --out done");
-    desk.write("plain.txt", "text");
-    desk.write("other/notes.txt", "text");
-    desk.write("foreign/splits.csv", "a,b\n");
-    desk.write("torn/splits.csv", "model,placement\ndigits-mlp,CC");
-    desk.write("blocked/splits.csv", desk.read("done/splits.csv"));
-    desk.write("blocked/charts", "a file");
-    desk.write(
+    let temp = TemporaryFolder::new();
+    temp.succeed("sweep --model digits-mlp --placement CCC --out done");
+    temp.write("plain.txt", "text");
+    temp.write("other/notes.txt", "text");
+    temp.write("foreign/splits.csv", "a,b\n");
+    temp.write("torn/splits.csv", "model,placement\ndigits-mlp,CC");
+    temp.write("blocked/splits.csv", temp.read("done/splits.csv"));
+    temp.write("blocked/charts", "a file");
+    temp.write(
         "damaged/log.jsonl",
-        desk.read("done/log.jsonl").replacen("CCC", "CSC", 1),
+        temp.read("done/log.jsonl").replacen("CCC", "CSC", 1),
     );
     let splits = r#"{"name": "x", "why": "y", "model": "digits-mlp", "placements": ["CCCC"]}"#;
-    desk.write("long.json", splits);
-    let before = desk.files("");
+    temp.write("long.json", splits);
+    let before = temp.files("");
     let mut complaints = Vec::new();
     for case in REFUSED.trim().lines() {
         let [code, arguments, words]: [&str; 3] =
@@ -141,7 +143,7 @@ fn bad_requests_are_refused_in_one_line_and_change_nothing() {
             code: found,
             stdout,
             stderr,
-        } = desk.run(arguments);
+        } = temp.run(arguments);
         let absent: Vec<&str> = words
             .split(" ; ")
             .filter(|word| !stderr.contains(word))
@@ -152,7 +154,7 @@ fn bad_requests_are_refused_in_one_line_and_change_nothing() {
                 "{arguments}: {found:?}, lacks {absent:?}: {stdout}{stderr}"
             ));
         }
-        if desk.files("") != before {
+        if temp.files("") != before {
             complaints.push(format!("{arguments}: files changed"));
         }
     }
@@ -161,25 +163,25 @@ fn bad_requests_are_refused_in_one_line_and_change_nothing() {
 
 #[test]
 fn streams_that_nobody_reads_are_no_error() {
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     let closed = || {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
         writer
     };
-    let listed = desk.command("list").stdout(closed()).output().unwrap();
+    let listed = temp.command("list").stdout(closed()).output().unwrap();
     assert_eq!(
         (listed.status.code(), &listed.stderr[..]),
         (Some(0), &b""[..])
     );
-    let swept = desk
+    let swept = temp
         .command(&format!("{TINY} --out deaf"))
         .stderr(closed())
         .output()
         .unwrap();
     assert_eq!(swept.status.code(), Some(0));
-    assert_eq!(statuses(&desk, "deaf").len(), 2);
-    let refused = desk
+    assert_eq!(statuses(&temp, "deaf").len(), 2);
+    let refused = temp
         .command("list --model nope")
         .stderr(closed())
         .output()
@@ -189,16 +191,16 @@ fn streams_that_nobody_reads_are_no_error() {
 
 #[test]
 fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
-    let desk = Desk::new();
-    let ran = desk.succeed(&format!("{TINY} --images 2 --repeats 2"));
+    let temp = TemporaryFolder::new();
+    let ran = temp.succeed(&format!("{TINY} --images 2 --repeats 2"));
     assert!(
         ran.stdout.contains("results/digits-mlp/splits.csv"),
         "{}",
         ran.stdout
     );
     let expected = [["CCC", "ok", ""], ["SCS", "ok", ""]].map(|row| row.map(String::from));
-    assert_eq!(statuses(&desk, "results/digits-mlp"), expected);
-    let files = desk.files("results/digits-mlp");
+    assert_eq!(statuses(&temp, "results/digits-mlp"), expected);
+    let files = temp.files("results/digits-mlp");
     let names = files
         .keys()
         .map(|name| name.trim_start_matches("results/digits-mlp/"));
@@ -223,21 +225,21 @@ fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
     splits.csv
     stages.csv
     ");
-    let rows = |table: &str| desk.rows(&format!("results/digits-mlp/{table}")).len();
+    let rows = |table: &str| temp.rows(&format!("results/digits-mlp/{table}")).len();
     let counts = TABLES.map(rows);
     assert_eq!(counts[..4], [8, 2, 2, 2]);
     // Two visits of two splits, each of several stages.
     assert!(counts[4] > 4 * 4, "{counts:?}");
 
-    desk.write(
+    temp.write(
         "results/copy/splits.csv",
         &files["results/digits-mlp/splits.csv"],
     );
-    let drawn = desk.succeed("plot results/copy").stdout;
+    let drawn = temp.succeed("plot results/copy").stdout;
     assert_eq!(drawn.lines().count(), 10);
     for path in drawn.lines() {
         let original = &files[&path.replace("copy", "digits-mlp")];
-        let redrawn = fs::read(desk.path(path)).unwrap();
+        let redrawn = fs::read(temp.path(path)).unwrap();
         assert!(
             redrawn == *original,
             "{path} differs from what the sweep drew"
@@ -247,9 +249,9 @@ fn a_sweep_writes_every_file_and_plot_redraws_from_the_table_alone() {
 
 #[test]
 fn an_interrupted_sweep_goes_on_to_the_same_rows() {
-    let desk = Desk::new();
-    desk.succeed(&format!("{TINY} --out whole"));
-    let log = desk.read("whole/log.jsonl");
+    let temp = TemporaryFolder::new();
+    temp.succeed(&format!("{TINY} --out whole"));
+    let log = temp.read("whole/log.jsonl");
     let ends: Vec<usize> = log
         .match_indices('\n')
         .map(|(index, _)| index + 1)
@@ -263,51 +265,51 @@ fn an_interrupted_sweep_goes_on_to_the_same_rows() {
     let cuts = starts.chain(records.iter().copied()).chain([*settings]);
     for (index, cut) in cuts.enumerate() {
         let folder = format!("cut-{index}");
-        desk.write(&format!("{folder}/log.jsonl"), &log[..cut]);
-        desk.succeed(&format!("{TINY} --out {folder} --resume"));
-        desk.assert_same_rows(&folder, "whole", &format!("the log cut at {cut}"));
+        temp.write(&format!("{folder}/log.jsonl"), &log[..cut]);
+        temp.succeed(&format!("{TINY} --out {folder} --resume"));
+        temp.assert_same_rows(&folder, "whole", &format!("the log cut at {cut}"));
     }
 }
 
 #[test]
 fn time_limits_end_splits_as_timeouts() {
-    let desk = Desk::new();
-    let ran = desk.run("sweep --model digits-mlp --placement SSS --timeout 0 --out short");
+    let temp = TemporaryFolder::new();
+    let ran = temp.run("sweep --model digits-mlp --placement SSS --timeout 0 --out short");
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);
     let last_line = ran.stderr.lines().last().unwrap();
     let expected = "splitbench: 1 of 1 splits did not finish: see the status column of \
                     short/splits.csv";
     assert_eq!(last_line, expected);
     let row = ["SSS", "timeout", "stopped after 0 s"].map(String::from);
-    assert_eq!(statuses(&desk, "short"), std::slice::from_ref(&row));
-    assert!(desk.rows("short/samples.csv").is_empty());
+    assert_eq!(statuses(&temp, "short"), std::slice::from_ref(&row));
+    assert!(temp.rows("short/samples.csv").is_empty());
 
     // The limit is no setting: under another one it may pass, where that is asked for.
     let again = "sweep --model digits-mlp --placement SSS --timeout 600 --out short";
-    assert_eq!(desk.run(&format!("{again} --resume")).code, Some(4));
-    assert_eq!(statuses(&desk, "short"), [row]);
-    desk.succeed(&format!("{again} --retry"));
+    assert_eq!(temp.run(&format!("{again} --resume")).code, Some(4));
+    assert_eq!(statuses(&temp, "short"), [row]);
+    temp.succeed(&format!("{again} --retry"));
     let row = ["SSS", "ok", ""].map(String::from);
-    assert_eq!(statuses(&desk, "short"), [row]);
-    assert_eq!(desk.rows("short/samples.csv").len(), 1);
+    assert_eq!(statuses(&temp, "short"), [row]);
+    assert_eq!(temp.rows("short/samples.csv").len(), 1);
 
     let longest = u64::MAX;
-    desk.succeed(&format!("{TINY} --timeout {longest} --out long"));
+    temp.succeed(&format!("{TINY} --timeout {longest} --out long"));
 }
 
 #[cfg(unix)]
 #[test]
 fn an_interrupt_keeps_what_is_finished() {
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     let arguments =
         "sweep --model digits-mlp --placement CCC SSS --order forwards --images 360 --out results";
-    let sweep = desk
+    let sweep = temp
         .command(arguments)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
     let mut sweep = sweep.unwrap();
-    let log = desk.path("results/log.jsonl");
+    let log = temp.path("results/log.jsonl");
     let running =
         || fs::read_to_string(&log).is_ok_and(|log| log.contains(r#"{"start":{"placement":"SSS""#));
     while !running() {
@@ -327,16 +329,16 @@ fn an_interrupt_keeps_what_is_finished() {
     let last_line = ran.stderr.lines().last().unwrap();
     assert!(last_line.contains("continue with --resume"), "{last_line}");
     let rows = [["CCC", "ok", ""], ["SSS", "skipped", ""]].map(|row| row.map(String::from));
-    assert_eq!(statuses(&desk, "results"), rows);
-    assert_eq!(desk.rows("results/samples.csv").len(), 360);
+    assert_eq!(statuses(&temp, "results"), rows);
+    assert_eq!(temp.rows("results/samples.csv").len(), 360);
 }
 
 #[test]
 fn table_headers_are_pinned_and_documented() {
-    let desk = Desk::new();
-    desk.succeed(&format!("{TINY} --out results"));
+    let temp = TemporaryFolder::new();
+    temp.succeed(&format!("{TINY} --out results"));
     let headers = TABLES.map(|table| {
-        let text = desk.read(&format!("results/{table}"));
+        let text = temp.read(&format!("results/{table}"));
         let header = text.lines().next().unwrap().split(',');
         header.map(str::to_owned).collect::<Vec<_>>()
     });

@@ -15,7 +15,7 @@ use splitbench::core::linear_map::Row;
 use splitbench::core::placement::Placement;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::model::Model;
-use splitbench::model::ending::Ending;
+use splitbench::model::output_mode::OutputMode;
 use splitbench::model::protection::Protection;
 use splitbench::oracle::agreement::within_error_model;
 use splitbench::party::session::Session;
@@ -31,9 +31,9 @@ fn target(download: Download, protection: Protection) -> Target {
         parameters: Choice::Fixed(ParameterSet::fast().expect("secure")),
         log2_p_fail_lookup: -64.0,
         download,
-        ending: Ending {
+        output_mode: OutputMode {
             protect: protection,
-            ..Ending::default()
+            ..OutputMode::default()
         },
         own_step_noise: Vec::new(),
     }

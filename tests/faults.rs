@@ -4,9 +4,9 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "desk/desk.rs"]
+#[path = "temporary_folder/temporary_folder.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
+mod temporary_folder;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,6 @@ use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use desk::{Desk, LINEAR_SWEEP as SWEEP, Ran};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use splitbench::record::environment::Environment;
@@ -32,24 +31,25 @@ use splitbench::record::visit::Visit;
 use splitbench::sweep::advance::Advance;
 use splitbench::sweep::watch::{Ended, Limits, Listener, watch};
 use splitbench::sweep::worker::Job;
+use temporary_folder::{LINEAR_SWEEP as SWEEP, Ran, TemporaryFolder};
 
 #[test]
 fn a_log_that_had_hardly_begun_is_begun_again() {
-    let desk = Desk::linear();
-    desk.succeed(&format!("{SWEEP} --out whole"));
-    let log = desk.read("whole/log.jsonl");
+    let temp = TemporaryFolder::linear();
+    temp.succeed(&format!("{SWEEP} --out whole"));
+    let log = temp.read("whole/log.jsonl");
     let first_line = log.find('\n').unwrap() + 1;
     for cut in [0, 1, 8, 9, 40, first_line - 1, first_line] {
         for option in ["", "--resume"] {
-            desk.write("cut/log.jsonl", &log[..cut]);
-            desk.succeed(&format!("{SWEEP} --out cut {option}"));
-            desk.assert_same_rows("cut", "whole", &format!("cut at {cut} {option}"));
-            fs::remove_dir_all(desk.path("cut")).unwrap();
+            temp.write("cut/log.jsonl", &log[..cut]);
+            temp.succeed(&format!("{SWEEP} --out cut {option}"));
+            temp.assert_same_rows("cut", "whole", &format!("cut at {cut} {option}"));
+            fs::remove_dir_all(temp.path("cut")).unwrap();
         }
     }
     // Someone else's file of the same name is left alone.
-    desk.write("foreign/log.jsonl", "a");
-    desk.refuse(
+    temp.write("foreign/log.jsonl", "a");
+    temp.refuse(
         2,
         &format!("{SWEEP} --out foreign --resume"),
         &["foreign is no results folder"],
@@ -219,30 +219,30 @@ fn a_record_that_the_disk_did_not_confirm_is_not_counted() {
 #[cfg(unix)]
 #[test]
 fn a_sweep_on_a_full_disk_says_so_and_goes_on_when_there_is_room() {
-    let desk = Desk::linear();
-    desk.succeed(&format!("{SWEEP} --out whole"));
+    let temp = TemporaryFolder::linear();
+    temp.succeed(&format!("{SWEEP} --out whole"));
     for blocks in [0, 1, 2, 4, 6, 8, 10, 12, 16, 40] {
         // Files may not grow beyond so many blocks: as good as a full disk.
         let program = env!("CARGO_BIN_EXE_splitbench");
         let limited =
             format!("trap '' XFSZ; ulimit -f {blocks}; exec {program} {SWEEP} --out full");
         let mut command = std::process::Command::new("sh");
-        command.args(["-c", &limited]).current_dir(desk.path(""));
+        command.args(["-c", &limited]).current_dir(temp.path(""));
         let ran = Ran::from(command.output().unwrap());
         assert_eq!(ran.code, Some(6), "{blocks} blocks: {}", ran.stderr);
         let last_line = ran.stderr.lines().last().unwrap();
         assert!(last_line.starts_with("splitbench: cannot "), "{last_line}");
         assert!(last_line.contains("full/"), "{last_line}");
-        desk.succeed(&format!("{SWEEP} --out full --resume"));
-        desk.assert_same_rows("full", "whole", &format!("{blocks} blocks"));
-        fs::remove_dir_all(desk.path("full")).unwrap();
+        temp.succeed(&format!("{SWEEP} --out full --resume"));
+        temp.assert_same_rows("full", "whole", &format!("{blocks} blocks"));
+        fs::remove_dir_all(temp.path("full")).unwrap();
     }
 }
 
 /// Waits until a sweep's log holds so many lines; returns whether the sweep still runs.
 #[cfg(unix)]
-fn has_lines(desk: &Desk, log: &str, lines: usize, sweep: &mut Child) -> bool {
-    let count = || fs::read_to_string(desk.path(log)).map_or(0, |log| log.lines().count());
+fn has_lines(temp: &TemporaryFolder, log: &str, lines: usize, sweep: &mut Child) -> bool {
+    let count = || fs::read_to_string(temp.path(log)).map_or(0, |log| log.lines().count());
     while sweep.try_wait().unwrap().is_none() {
         if count() >= lines {
             return true;
@@ -254,9 +254,9 @@ fn has_lines(desk: &Desk, log: &str, lines: usize, sweep: &mut Child) -> bool {
 
 /// Starts a sweep whose standard error is kept, at the head of a process group.
 #[cfg(unix)]
-fn start_group(desk: &Desk, arguments: &str) -> Child {
+fn start_group(temp: &TemporaryFolder, arguments: &str) -> Child {
     use std::os::unix::process::CommandExt;
-    let mut sweep = desk.command(arguments);
+    let mut sweep = temp.command(arguments);
     sweep.stdout(Stdio::piped()).stderr(Stdio::piped());
     sweep.process_group(0).spawn().unwrap()
 }
@@ -264,7 +264,7 @@ fn start_group(desk: &Desk, arguments: &str) -> Child {
 #[cfg(unix)]
 #[test]
 fn signals_that_ask_for_an_end_leave_no_split_as_failed() {
-    let desk = Desk::linear();
+    let temp = TemporaryFolder::linear();
     let mut random = ChaCha8Rng::seed_from_u64(21);
     let (mut stopped, mut index) = (0, 0);
     while stopped < 12 {
@@ -273,9 +273,9 @@ fn signals_that_ask_for_an_end_leave_no_split_as_failed() {
             let folder = format!("stopped-{index}");
             index += 1;
             let lines = random.random_range(3..20);
-            let mut sweep = start_group(&desk, &format!("{SWEEP} --out {folder}"));
+            let mut sweep = start_group(&temp, &format!("{SWEEP} --out {folder}"));
             let id = sweep.id();
-            if !has_lines(&desk, &format!("{folder}/log.jsonl"), lines, &mut sweep) {
+            if !has_lines(&temp, &format!("{folder}/log.jsonl"), lines, &mut sweep) {
                 continue;
             }
             sleep(Duration::from_millis(random.random_range(0..60)));
@@ -286,7 +286,7 @@ fn signals_that_ask_for_an_end_leave_no_split_as_failed() {
             if !is_sent {
                 continue;
             }
-            let statuses = desk.column(&folder, "status");
+            let statuses = temp.column(&folder, "status");
             let words = ["ok", "partial", "skipped"];
             let is_right = statuses.iter().all(|status| words.contains(&&**status));
             assert!(is_right, "{kill}: {statuses:?} {}", ran.stderr);
@@ -324,10 +324,10 @@ impl Listener for Until<'_> {
 fn a_worker_that_is_ended_alone_is_a_failed_visit() {
     use std::os::unix::fs::PermissionsExt;
 
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     // A worker that ends as if it had been told to.
-    desk.write("worker", "#!/bin/sh\nkill -TERM $$\n");
-    let worker = desk.path("worker");
+    temp.write("worker", "#!/bin/sh\nkill -TERM $$\n");
+    let worker = temp.path("worker");
     fs::set_permissions(&worker, fs::Permissions::from_mode(0o755)).unwrap();
     let Some(Record::Start(visit)) = some_records().into_iter().nth(2) else {
         panic!("a visit begins");
@@ -355,21 +355,21 @@ fn a_worker_that_is_ended_alone_is_a_failed_visit() {
 #[cfg(unix)]
 #[test]
 fn a_folder_that_vanishes_while_the_sweep_runs_is_told_at_the_next_line() {
-    let desk = Desk::linear();
+    let temp = TemporaryFolder::linear();
     let whole = "whole";
-    desk.succeed(&format!("{SWEEP} --out {whole}"));
+    temp.succeed(&format!("{SWEEP} --out {whole}"));
     for taken in ["removed", "moved", "replaced"] {
-        let mut sweep = start_group(&desk, &format!("{SWEEP} --repeats 40 --out out"));
-        assert!(has_lines(&desk, "out/log.jsonl", 4, &mut sweep));
+        let mut sweep = start_group(&temp, &format!("{SWEEP} --repeats 40 --out out"));
+        assert!(has_lines(&temp, "out/log.jsonl", 4, &mut sweep));
         match taken {
             // Drafts may come up while it is removed.
-            "removed" => while fs::remove_dir_all(desk.path("out")).is_err() {},
-            _ => fs::rename(desk.path("out"), desk.path("away")).unwrap(),
+            "removed" => while fs::remove_dir_all(temp.path("out")).is_err() {},
+            _ => fs::rename(temp.path("out"), temp.path("away")).unwrap(),
         }
         if taken == "replaced" {
-            desk.copy(whole, "out");
+            temp.copy(whole, "out");
         }
-        let before = desk.files("");
+        let before = temp.files("");
         let ran = Ran::from(sweep.wait_with_output().unwrap());
         assert_eq!(ran.code, Some(6), "{taken}: {}", ran.stderr);
         let last_line = ran.stderr.lines().last().unwrap();
@@ -381,28 +381,28 @@ fn a_folder_that_vanishes_while_the_sweep_runs_is_told_at_the_next_line() {
             let files = files.filter(|(name, _)| name.starts_with("out/"));
             files.collect::<Vec<_>>()
         };
-        assert!(out(desk.files("")) == out(before), "{taken}: files changed");
+        assert!(out(temp.files("")) == out(before), "{taken}: files changed");
         if taken == "moved" {
             // Put back, it goes on.
-            fs::rename(desk.path("away"), desk.path("out")).unwrap();
-            log::read(&desk.path("out")).unwrap();
-            fs::rename(desk.path("out"), desk.path("away")).unwrap();
+            fs::rename(temp.path("away"), temp.path("out")).unwrap();
+            log::read(&temp.path("out")).unwrap();
+            fs::rename(temp.path("out"), temp.path("away")).unwrap();
         }
-        let _ = fs::remove_dir_all(desk.path("out"));
-        let _ = fs::remove_dir_all(desk.path("away"));
+        let _ = fs::remove_dir_all(temp.path("out"));
+        let _ = fs::remove_dir_all(temp.path("away"));
     }
 }
 
 #[test]
 fn drafts_that_a_kill_left_are_gone_after_the_next_run() {
-    let desk = Desk::linear();
-    desk.write("out/.tmpAbCdE1", "half");
-    desk.succeed(&format!("{SWEEP} --out out"));
-    desk.write("out/.tmpAbCdE2", "half");
-    desk.write("out/charts/.tmpAbCdE3", "half");
-    desk.write("out/.tmp-mine", "whole");
-    desk.succeed(&format!("{SWEEP} --out out --resume"));
-    let files = desk.files("out").into_keys();
+    let temp = TemporaryFolder::linear();
+    temp.write("out/.tmpAbCdE1", "half");
+    temp.succeed(&format!("{SWEEP} --out out"));
+    temp.write("out/.tmpAbCdE2", "half");
+    temp.write("out/charts/.tmpAbCdE3", "half");
+    temp.write("out/.tmp-mine", "whole");
+    temp.succeed(&format!("{SWEEP} --out out --resume"));
+    let files = temp.files("out").into_keys();
     let hidden: Vec<String> = files.filter(|name| name.contains(".tmp")).collect();
     assert_eq!(hidden, ["out/.tmp-mine"]);
 }
@@ -413,17 +413,17 @@ fn a_read_only_folder_is_refused() {
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::process::CommandExt;
 
-    let desk = Desk::linear();
-    desk.succeed(&format!("{SWEEP} --out done"));
+    let temp = TemporaryFolder::linear();
+    temp.succeed(&format!("{SWEEP} --out done"));
     let allow = |path: &str, mode| {
-        fs::set_permissions(desk.path(path), fs::Permissions::from_mode(mode)).unwrap();
+        fs::set_permissions(temp.path(path), fs::Permissions::from_mode(mode)).unwrap();
     };
-    let before = desk.files("");
-    fs::create_dir(desk.path("locked")).unwrap();
+    let before = temp.files("");
+    fs::create_dir(temp.path("locked")).unwrap();
     for (path, mode) in [("", 0o755), ("locked", 0o555), ("done", 0o555)] {
         allow(path, mode);
     }
-    let is_root = fs::write(desk.path("locked/probe"), "").is_ok();
+    let is_root = fs::write(temp.path("locked/probe"), "").is_ok();
     // A copy that others may run: the build folder may be private.
     let program = tempfile::tempdir().unwrap();
     fs::set_permissions(program.path(), fs::Permissions::from_mode(0o755)).unwrap();
@@ -434,7 +434,7 @@ fn a_read_only_folder_is_refused() {
         command.args(SWEEP.split_whitespace()).arg("--out");
         command
             .args(folder.split_whitespace())
-            .current_dir(desk.path(""));
+            .current_dir(temp.path(""));
         if is_root {
             // Permissions do not bind root.
             command.uid(65534).gid(65534);
@@ -450,23 +450,23 @@ fn a_read_only_folder_is_refused() {
     }
     allow("locked", 0o755);
     allow("done", 0o755);
-    fs::remove_dir_all(desk.path("locked")).unwrap();
-    assert!(desk.files("") == before);
+    fs::remove_dir_all(temp.path("locked")).unwrap();
+    assert!(temp.files("") == before);
 }
 
 #[test]
 fn what_is_not_this_sweep_is_refused_and_stays() {
-    let desk = Desk::linear();
-    desk.succeed(&format!("{SWEEP} --out done"));
-    desk.write("file", "text");
-    desk.copy("done", "damaged");
-    let log = desk.read("done/log.jsonl");
+    let temp = TemporaryFolder::linear();
+    temp.succeed(&format!("{SWEEP} --out done"));
+    temp.write("file", "text");
+    temp.copy("done", "damaged");
+    let log = temp.read("done/log.jsonl");
     let middle = log.match_indices('\n').nth(4).unwrap().0 + 30;
     let mut bytes = log.into_bytes();
     bytes[middle] ^= 1;
-    desk.write("damaged/log.jsonl", bytes);
-    desk.copy("done", "retrained");
-    desk.rewrite_log("retrained", r#""model_digest":""#, r#""model_digest":"00"#);
+    temp.write("damaged/log.jsonl", bytes);
+    temp.copy("done", "retrained");
+    temp.rewrite_log("retrained", r#""model_digest":""#, r#""model_digest":"00"#);
     let refused: [(i32, &str, &[&str]); 8] = [
         (6, "--out file", &["cannot write file", "--out"]),
         (6, "--out file/below", &["cannot write file/below", "--out"]),
@@ -502,7 +502,7 @@ fn what_is_not_this_sweep_is_refused_and_stays() {
         ),
     ];
     for (code, options, words) in refused {
-        desk.refuse(code, &format!("{SWEEP} {options}"), words);
+        temp.refuse(code, &format!("{SWEEP} {options}"), words);
     }
 }
 

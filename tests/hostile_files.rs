@@ -8,12 +8,12 @@
 
 #[path = "hostile_files/bombs.rs"]
 mod bombs;
-#[path = "desk/desk.rs"]
-#[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
 #[path = "hostile_onnx/models.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
 mod models;
+#[path = "temporary_folder/temporary_folder.rs"]
+#[allow(dead_code, reason = "shared between tests, each of which needs a part")]
+mod temporary_folder;
 
 use std::fs;
 use std::path::Path;
@@ -21,8 +21,8 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use desk::{Desk, Ran};
 use prost::Message;
+use temporary_folder::{Ran, TemporaryFolder};
 
 /// Kibibytes of addresses that a run may take, its code and stacks among them.
 const MOST_KIB: usize = 400_000;
@@ -35,39 +35,39 @@ const SPLITS: &str = r#"{
     "placements": ["CCC", "SCS"]
 }"#;
 
-/// Returns a desk with a network of two inputs, `m.onnx`, one whose weights are in `w.bin`, data for
+/// Returns a folder with a network of two inputs, `m.onnx`, one whose weights are in `w.bin`, data for
 /// them, and a results folder; their model folders, one of them of a classifier with look-ups, `net`.
-fn desk() -> Desk {
-    let desk = Desk::new();
-    desk.write("m.onnx", models::valid().encode_to_vec());
-    desk.write(
+fn temp() -> TemporaryFolder {
+    let temp = TemporaryFolder::new();
+    temp.write("m.onnx", models::valid().encode_to_vec());
+    temp.write(
         "e.onnx",
         bombs::external("w.bin", &[2, 3], 1).encode_to_vec(),
     );
-    desk.write("w.bin", [0; 24]);
+    temp.write("w.bin", [0; 24]);
     let pixels: Vec<u8> = (0..80).map(|i| (i * 37 % 101) as u8).collect();
     for name in ["x.npy", "t.npy"] {
-        desk.write(name, bombs::npy("|u1", "(40, 2)", &pixels));
+        temp.write(name, bombs::npy("|u1", "(40, 2)", &pixels));
     }
     for name in ["labels.txt", "t.txt"] {
-        desk.write(name, "0\n1\n".repeat(20));
+        temp.write(name, "0\n1\n".repeat(20));
     }
-    desk.write("pictures/labels.csv", "file,label\na.png,0\n");
-    desk.write("pictures/a.png", bombs::png(2, 1));
-    desk.write("linear.json", SPLITS);
-    desk.write(
+    temp.write("pictures/labels.csv", "file,label\na.png,0\n");
+    temp.write("pictures/a.png", bombs::png(2, 1));
+    temp.write("linear.json", SPLITS);
+    temp.write(
         "c.json",
         r#"{"rotation_ns": 1.0, "keyswitch_ns": 1.0, "client_s": 1.0}"#,
     );
-    desk.succeed("import m.onnx --calibrate x.npy -o model");
+    temp.succeed("import m.onnx --calibrate x.npy -o model");
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let classifier = fs::read(golden.join("sklearn_mlp_2_zipped.onnx")).unwrap();
-    desk.write("n.onnx", classifier);
+    temp.write("n.onnx", classifier);
     let features: Vec<u8> = (0..160).map(|i| (i * 37 % 101) as u8).collect();
-    desk.write("n.npy", bombs::npy("|u1", "(40, 4)", &features));
-    desk.succeed("import n.onnx --calibrate n.npy --labels labels.txt -o net");
-    desk.succeed("sweep --splits linear.json --out r");
-    desk
+    temp.write("n.npy", bombs::npy("|u1", "(40, 4)", &features));
+    temp.succeed("import n.onnx --calibrate n.npy --labels labels.txt -o net");
+    temp.succeed("sweep --splits linear.json --out r");
+    temp
 }
 
 /// Waits for the end of a process, and ends one that hangs.
@@ -84,12 +84,12 @@ fn watch(mut child: Child, arguments: &str) -> Ran {
 }
 
 /// Runs the program with little memory.
-fn run(desk: &Desk, arguments: &str) -> Ran {
+fn run(temp: &TemporaryFolder, arguments: &str) -> Ran {
     let mut command = Command::new("sh");
     let limited = format!("ulimit -v {MOST_KIB} && exec \"$0\" \"$@\"");
     command.args(["-c", &limited, env!("CARGO_BIN_EXE_splitbench")]);
     command.args(arguments.split_whitespace());
-    command.current_dir(desk.path("")).stdin(Stdio::null());
+    command.current_dir(temp.path("")).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     // Threads and what they allocate from reserve addresses.
     command.env("RAYON_NUM_THREADS", "1");
@@ -97,10 +97,10 @@ fn run(desk: &Desk, arguments: &str) -> Ran {
     watch(command.spawn().unwrap(), arguments)
 }
 
-/// Returns every name in the folder of a desk, and in `r` and `model`.
-fn names(desk: &Desk) -> Vec<String> {
+/// Returns every name in the folder of a temp, and in `r` and `model`.
+fn names(temp: &TemporaryFolder) -> Vec<String> {
     let of = |folder: &str| {
-        let entries = fs::read_dir(desk.path(folder)).into_iter().flatten();
+        let entries = fs::read_dir(temp.path(folder)).into_iter().flatten();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
         names.map(|name| format!("{folder}/{name}")).collect()
     };
@@ -114,13 +114,13 @@ fn names(desk: &Desk) -> Vec<String> {
 
 /// Returns what is wrong with the way a command is refused: with code 3, in a last line that holds
 /// these words, with nothing new left behind.
-fn complaint(desk: &Desk, arguments: &str, words: &[&str]) -> Option<String> {
-    let before = names(desk);
-    let ran = run(desk, arguments);
+fn complaint(temp: &TemporaryFolder, arguments: &str, words: &[&str]) -> Option<String> {
+    let before = names(temp);
+    let ran = run(temp, arguments);
     let last = ran.stderr.lines().last().unwrap_or_default();
     let is_refused = ran.code == Some(3) && last.starts_with("splitbench: ");
     let has_words = words.iter().all(|word| last.contains(word));
-    let after = names(desk);
+    let after = names(temp);
     match (is_refused && has_words, after == before) {
         (true, true) => None,
         (true, false) => Some(format!("{arguments}: leaves {after:?}")),
@@ -195,15 +195,15 @@ const READ: [(&str, &str); 31] = [
 
 #[test]
 fn what_is_no_regular_file_is_refused_wherever_it_is_read() {
-    let desk = desk();
+    let temp = temp();
     let mut complaints = Vec::new();
     for (file, arguments) in READ {
-        let path = desk.path(file);
-        let aside = desk.path("aside");
+        let path = temp.path(file);
+        let aside = temp.path("aside");
         fs::rename(&path, &aside).unwrap_or_else(|error| panic!("{file}: {error}"));
         let made = Command::new("mkfifo").arg(&path).status().unwrap();
         assert!(made.success());
-        complaints.extend(complaint(&desk, arguments, &[file, "no regular file"]));
+        complaints.extend(complaint(&temp, arguments, &[file, "no regular file"]));
         fs::remove_file(&path).unwrap();
         // What else never ends.
         std::os::unix::fs::symlink("/dev/zero", &path).unwrap();
@@ -211,7 +211,7 @@ fn what_is_no_regular_file_is_refused_wherever_it_is_read() {
             "w.bin" => "links out of the model's folder",
             _ => "no regular file",
         };
-        complaints.extend(complaint(&desk, arguments, &[file, words]));
+        complaints.extend(complaint(&temp, arguments, &[file, words]));
         fs::remove_file(&path).unwrap();
         fs::rename(&aside, &path).unwrap();
     }
@@ -220,10 +220,10 @@ fn what_is_no_regular_file_is_refused_wherever_it_is_read() {
 
 #[test]
 fn much_that_comes_out_of_little_is_refused_before_it_is_held() {
-    let desk = desk();
+    let temp = temp();
     let mut complaints = Vec::new();
-    for bomb in bombs::all(&desk) {
-        complaints.extend(complaint(&desk, &bomb.arguments, &bomb.words));
+    for bomb in bombs::all(&temp) {
+        complaints.extend(complaint(&temp, &bomb.arguments, &bomb.words));
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
 }
@@ -231,44 +231,44 @@ fn much_that_comes_out_of_little_is_refused_before_it_is_held() {
 /// Pictures of the network's own size are stored once, however often they are listed.
 #[test]
 fn a_picture_may_be_listed_again() {
-    let desk = desk();
+    let temp = temp();
     let list = "file,label\n".to_owned() + &"a.png,0\n./a.png,1\n".repeat(20);
-    desk.write("pictures/labels.csv", list);
-    desk.succeed("import m.onnx --calibrate pictures -o out");
-    let images = fs::read(desk.path("out/test-images.npy")).unwrap();
+    temp.write("pictures/labels.csv", list);
+    temp.succeed("import m.onnx --calibrate pictures -o out");
+    let images = fs::read(temp.path("out/test-images.npy")).unwrap();
     assert!(images.ends_with(&[b"\n".as_slice(), &[0; 80]].concat()));
 }
 
 #[test]
 fn an_import_that_fails_leaves_folders_as_they_were() {
-    let desk = desk();
+    let temp = temp();
     let mut complaints = Vec::new();
-    desk.write("n.onnx", bombs::overflowing().encode_to_vec());
+    temp.write("n.onnx", bombs::overflowing().encode_to_vec());
     for out in ["out", "a/b/out"] {
         let arguments = format!("import n.onnx --calibrate x.npy -o {out}");
-        complaints.extend(complaint(&desk, &arguments, &["must be finite"]));
+        complaints.extend(complaint(&temp, &arguments, &["must be finite"]));
     }
     assert!(complaints.is_empty(), "{}", complaints.join("\n"));
     // What is there already stays as it is, and so does a file where a folder would be.
-    let before = desk.files("model");
+    let before = temp.files("model");
     for (out, code) in [("model", 2), ("x.npy", 2), ("x.npy/out", 6)] {
-        let names_before = names(&desk);
-        let ran = desk.run(&format!("import m.onnx --calibrate x.npy -o {out}"));
+        let names_before = names(&temp);
+        let ran = temp.run(&format!("import m.onnx --calibrate x.npy -o {out}"));
         assert_eq!(ran.code, Some(code), "{out}: {}", ran.stderr);
-        assert_eq!(names(&desk), names_before, "{out}");
+        assert_eq!(names(&temp), names_before, "{out}");
     }
-    assert!(desk.files("model") == before);
+    assert!(temp.files("model") == before);
 }
 
 #[test]
 fn an_import_that_is_interrupted_leaves_a_whole_folder_or_none() {
-    let desk = desk();
-    let before = names(&desk);
+    let temp = temp();
+    let before = names(&temp);
     let mut codes = Vec::new();
     for signal in ["TERM", "INT"] {
         for milliseconds in (0..200).step_by(10) {
             let arguments = "import m.onnx --calibrate x.npy -o out";
-            let mut command = desk.command(arguments);
+            let mut command = temp.command(arguments);
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
             let child = command.spawn().unwrap();
             sleep(Duration::from_millis(milliseconds));
@@ -277,11 +277,11 @@ fn an_import_that_is_interrupted_leaves_a_whole_folder_or_none() {
             let _sent = Command::new("kill").args(["-s", signal, &process]).output();
             let ran = watch(child, arguments);
             codes.push(ran.code);
-            if desk.path("out").exists() {
-                desk.succeed("list --model out");
-                fs::remove_dir_all(desk.path("out")).unwrap();
+            if temp.path("out").exists() {
+                temp.succeed("list --model out");
+                fs::remove_dir_all(temp.path("out")).unwrap();
             }
-            assert_eq!(names(&desk), before, "{signal} after {milliseconds} ms");
+            assert_eq!(names(&temp), before, "{signal} after {milliseconds} ms");
         }
     }
     // None: before the program listens for signals.

@@ -18,7 +18,7 @@ mod tables;
 mod verdict;
 
 use proptest::prelude::*;
-use splitbench::choose::standing::unlimited;
+use splitbench::choose::dominance::unlimited;
 use splitbench::core::objective::Objective;
 
 use page::Page;

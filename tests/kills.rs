@@ -5,19 +5,19 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "desk/desk.rs"]
+#[path = "temporary_folder/temporary_folder.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
+mod temporary_folder;
 
 use std::fs;
 use std::process::{Child, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use desk::{Desk, LINEAR_SWEEP as SWEEP, Ran, children};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rustix::process::{Pid, Signal, kill_process};
+use temporary_folder::{LINEAR_SWEEP as SWEEP, Ran, TemporaryFolder, children};
 
 /// Kills of the sweep in all, and in one folder.
 const KILLS: usize = 24;
@@ -27,9 +27,9 @@ const WORKER_KILLS: usize = 18;
 
 #[test]
 fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_rows() {
-    let desk = Desk::linear();
+    let temp = TemporaryFolder::linear();
     let start = Instant::now();
-    desk.succeed(&format!("{SWEEP} --out whole"));
+    temp.succeed(&format!("{SWEEP} --out whole"));
     let mut whole = start.elapsed();
     let mut random = ChaCha8Rng::seed_from_u64(20);
     let mut lengths = Vec::new();
@@ -40,7 +40,7 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_rows() {
         let folder = format!("killed-{index}");
         let arguments = format!("{SWEEP} --out {folder} --resume");
         for _ in 0..KILLS_EACH {
-            let mut sweep = desk.command(&arguments);
+            let mut sweep = temp.command(&arguments);
             sweep.stdout(Stdio::null()).stderr(Stdio::null());
             let start = Instant::now();
             let mut sweep = sweep.spawn().unwrap();
@@ -53,11 +53,11 @@ fn a_sweep_that_is_killed_again_and_again_ends_with_the_same_rows() {
             // SIGKILL: nothing is tidied up.
             sweep.kill().unwrap();
             sweep.wait().unwrap();
-            let log = fs::read(desk.path(&format!("{folder}/log.jsonl")));
+            let log = fs::read(temp.path(&format!("{folder}/log.jsonl")));
             lengths.push(log.map_or(0, |log| log.len()));
         }
-        desk.succeed(&arguments);
-        desk.assert_same_rows(&folder, "whole", "after kills");
+        temp.succeed(&arguments);
+        temp.assert_same_rows(&folder, "whole", "after kills");
     }
     lengths.sort_unstable();
     lengths.dedup();
@@ -81,14 +81,14 @@ fn below(sweep: &mut Child, generations: usize) -> Option<u32> {
 }
 
 /// Kills processes below a sweep at random moments, and asserts what is left.
-fn kill_below(desk: &Desk, generations: usize, seed: u64) {
+fn kill_below(temp: &TemporaryFolder, generations: usize, seed: u64) {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
     let (mut kills, mut folders) = (0, 0);
     while kills < WORKER_KILLS {
         let folder = format!("below-{generations}-{folders}");
         folders += 1;
         assert!(folders <= 2 * WORKER_KILLS, "kills hit");
-        let mut sweep = desk.command(&format!("{SWEEP} --out {folder}"));
+        let mut sweep = temp.command(&format!("{SWEEP} --out {folder}"));
         sweep.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut sweep = sweep.spawn().unwrap();
         let mut struck = 0;
@@ -100,7 +100,7 @@ fn kill_below(desk: &Desk, generations: usize, seed: u64) {
             sleep(Duration::from_millis(random.random_range(0..800)));
         }
         let ran = Ran::from(sweep.wait_with_output().unwrap());
-        let statuses = desk.column(&folder, "status");
+        let statuses = temp.column(&folder, "status");
         let broken = statuses.iter().filter(|status| *status != "ok").count();
         let is_right = statuses
             .iter()
@@ -110,21 +110,21 @@ fn kill_below(desk: &Desk, generations: usize, seed: u64) {
         assert!(broken <= struck, "{statuses:?} by {struck} kills");
         let code = if broken == 0 { 0 } else { 4 };
         assert_eq!(ran.code, Some(code), "{statuses:?}: {}", ran.stderr);
-        for row in desk.rows(&format!("{folder}/splits.csv")) {
+        for row in temp.rows(&format!("{folder}/splits.csv")) {
             if row["status"] == "oom" {
                 assert!(row["reason"].contains("most likely for want of memory"));
             }
         }
         kills += broken;
-        desk.succeed(&format!("{SWEEP} --out {folder} --retry"));
-        desk.assert_same_rows(&folder, "whole", "after kills");
+        temp.succeed(&format!("{SWEEP} --out {folder} --retry"));
+        temp.assert_same_rows(&folder, "whole", "after kills");
     }
 }
 
 #[test]
 fn workers_and_parties_that_are_killed_leave_a_row_each_and_run_again() {
-    let desk = Desk::linear();
-    desk.succeed(&format!("{SWEEP} --out whole"));
-    kill_below(&desk, 1, 22);
-    kill_below(&desk, 2, 23);
+    let temp = TemporaryFolder::linear();
+    temp.succeed(&format!("{SWEEP} --out whole"));
+    kill_below(&temp, 1, 22);
+    kill_below(&temp, 2, 23);
 }

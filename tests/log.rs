@@ -4,14 +4,13 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "desk/desk.rs"]
+#[path = "temporary_folder/temporary_folder.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
+mod temporary_folder;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use desk::{Desk, LINEAR_SWEEP as SWEEP};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use splitbench::record::history::visited;
@@ -19,10 +18,11 @@ use splitbench::record::log::line::{Chain, remains};
 use splitbench::record::log::recover::Damage;
 use splitbench::record::log::{self, Log, Record};
 use splitbench::record::settings::Settings;
+use temporary_folder::{LINEAR_SWEEP as SWEEP, TemporaryFolder};
 
 /// A sweep's log.
 struct Truth {
-    desk: Desk,
+    temp: TemporaryFolder,
     /// Each with its newline.
     lines: Vec<Vec<u8>>,
     records: Vec<Record>,
@@ -38,14 +38,14 @@ struct Outcome {
 
 impl Truth {
     fn new() -> Self {
-        let desk = Desk::linear();
-        desk.succeed(&format!("{SWEEP} --out whole"));
-        let lines = desk.read("whole/log.jsonl");
+        let temp = TemporaryFolder::linear();
+        temp.succeed(&format!("{SWEEP} --out whole"));
+        let lines = temp.read("whole/log.jsonl");
         let lines = lines.split_inclusive('\n');
         Self {
             lines: lines.map(|line| line.as_bytes().to_vec()).collect(),
-            records: log::read(&desk.path("whole")).unwrap(),
-            desk,
+            records: log::read(&temp.path("whole")).unwrap(),
+            temp,
         }
     }
 
@@ -67,8 +67,8 @@ impl Truth {
 
     /// Reads a log of these bytes, and where it is refused, recovers it.
     fn read(&self, text: &[u8]) -> Outcome {
-        self.desk.write("damaged/log.jsonl", text);
-        let folder = self.desk.path("damaged");
+        self.temp.write("damaged/log.jsonl", text);
+        let folder = self.temp.path("damaged");
         let line = match log::read(&folder) {
             Ok(_) => None,
             Err(error) => {
@@ -230,8 +230,8 @@ fn a_line_torn_anywhere_is_cut_off() {
 #[test]
 fn logs_of_the_older_form_are_read_and_gone_on_with_in_the_other() {
     let truth = Truth::new();
-    truth.desk.write("older/log.jsonl", truth.older().concat());
-    let folder = truth.desk.path("older");
+    truth.temp.write("older/log.jsonl", truth.older().concat());
+    let folder = truth.temp.path("older");
     assert!(log::read(&folder).unwrap() == truth.records);
     let (_, records) = Log::resume(&folder).unwrap();
     assert!(records == truth.records);
@@ -243,13 +243,13 @@ fn logs_of_the_older_form_are_read_and_gone_on_with_in_the_other() {
 
     // The same by the program, with visits left to make.
     let first: Vec<Vec<u8>> = truth.older().drain(..15).collect();
-    truth.desk.write("half/log.jsonl", first.concat());
-    truth.desk.succeed(&format!("{SWEEP} --out half --resume"));
-    truth.desk.assert_same_rows("half", "whole", "gone on with");
-    assert!(truth.desk.read("half/log.jsonl").starts_with("1 "));
-    truth.desk.write("older/log.jsonl", truth.older().concat());
-    truth.desk.succeed("merge older --out merged");
-    truth.desk.assert_same_rows("merged", "whole", "merged");
+    truth.temp.write("half/log.jsonl", first.concat());
+    truth.temp.succeed(&format!("{SWEEP} --out half --resume"));
+    truth.temp.assert_same_rows("half", "whole", "gone on with");
+    assert!(truth.temp.read("half/log.jsonl").starts_with("1 "));
+    truth.temp.write("older/log.jsonl", truth.older().concat());
+    truth.temp.succeed("merge older --out merged");
+    truth.temp.assert_same_rows("merged", "whole", "merged");
 }
 
 /// Lines of the older form know nothing of each other: what their records tell is all there is.
@@ -347,8 +347,8 @@ fn a_record_that_cannot_come_next_is_refused_under_the_right_checksum_too() {
         let changed = changed.replace("[7,1],]", "[7,1]]");
         assert_ne!(changed, json, "{word}");
         let text = truth.with_json(index, &changed).concat();
-        truth.desk.write("changed/log.jsonl", text);
-        let error = log::read(&truth.desk.path("changed"))
+        truth.temp.write("changed/log.jsonl", text);
+        let error = log::read(&truth.temp.path("changed"))
             .unwrap_err()
             .to_string();
         let line = if reason.is_empty() {
@@ -364,22 +364,22 @@ fn a_record_that_cannot_come_next_is_refused_under_the_right_checksum_too() {
 #[test]
 fn a_damaged_sweep_is_recovered_on_request_and_ends_with_the_same_rows() {
     let truth = Truth::new();
-    let desk = &truth.desk;
+    let temp = &truth.temp;
     for (index, line) in [0, 4, 12, 33].into_iter().enumerate() {
         let folder = format!("damaged-{index}");
         let mut lines = truth.lines.clone();
         let place = lines[line].len() / 2;
         lines[line][place] ^= 1;
-        desk.write(&format!("{folder}/log.jsonl"), lines.concat());
+        temp.write(&format!("{folder}/log.jsonl"), lines.concat());
         let named = format!("log.jsonl: line {}: ", line + 1);
         for option in ["", "--resume", "--retry"] {
-            desk.refuse(
+            temp.refuse(
                 3,
                 &format!("{SWEEP} --out {folder} {option}"),
                 &[&named, "checksum", "--recover", "another folder"],
             );
         }
-        let ran = desk.succeed(&format!("{SWEEP} --out {folder} --recover"));
+        let ran = temp.succeed(&format!("{SWEEP} --out {folder} --recover"));
         let told = ran.stderr.lines().next().unwrap();
         let dropped = truth.lines.len() - line;
         for word in [
@@ -391,36 +391,36 @@ fn a_damaged_sweep_is_recovered_on_request_and_ends_with_the_same_rows() {
         }
         // Its last line is the end of a visit of the second round.
         assert!(told.contains("(repeat 1)"), "{told}");
-        desk.assert_same_rows(&folder, "whole", "recovered");
-        let kept = fs::read(desk.path(&format!("{folder}/log.jsonl.damaged"))).unwrap();
+        temp.assert_same_rows(&folder, "whole", "recovered");
+        let kept = fs::read(temp.path(&format!("{folder}/log.jsonl.damaged"))).unwrap();
         assert!(kept == lines.concat());
         // A sound log is left as it is.
-        let before = desk.read(&format!("{folder}/log.jsonl"));
-        desk.succeed(&format!("{SWEEP} --out {folder} --recover"));
-        assert_eq!(desk.read(&format!("{folder}/log.jsonl")), before);
+        let before = temp.read(&format!("{folder}/log.jsonl"));
+        temp.succeed(&format!("{SWEEP} --out {folder} --recover"));
+        assert_eq!(temp.read(&format!("{folder}/log.jsonl")), before);
     }
     // What was kept once is not overwritten.
-    desk.write("damaged-1/log.jsonl", truth.lines[1..].concat());
-    desk.succeed(&format!("{SWEEP} --out damaged-1 --recover"));
-    let second = desk.read("damaged-1/log.jsonl.damaged-2");
+    temp.write("damaged-1/log.jsonl", truth.lines[1..].concat());
+    temp.succeed(&format!("{SWEEP} --out damaged-1 --recover"));
+    let second = temp.read("damaged-1/log.jsonl.damaged-2");
     assert!(second.as_bytes() == truth.lines[1..].concat());
 }
 
 #[test]
 fn what_is_not_this_sweep_is_not_recovered() {
     let truth = Truth::new();
-    let desk = &truth.desk;
-    desk.write("foreign/log.jsonl", "{\"a\": 1}\nb\n");
+    let temp = &truth.temp;
+    temp.write("foreign/log.jsonl", "{\"a\": 1}\nb\n");
     let mut lines = truth.lines.clone();
     lines.swap(5, 6);
-    desk.write("other/log.jsonl", lines.concat());
+    temp.write("other/log.jsonl", lines.concat());
     let recover = format!("{SWEEP} --recover --out");
-    desk.refuse(
+    temp.refuse(
         2,
         &format!("{recover} foreign"),
         &["foreign/log.jsonl", "--out"],
     );
-    desk.refuse(
+    temp.refuse(
         2,
         &format!("{recover} other --seed 7"),
         &["its seed is 0, not 7"],
@@ -437,15 +437,15 @@ fn damaged_logs_that_were_once_believed_are_refused_by_line() {
         eprintln!("skipped: no cases in {}", folder.display());
         return;
     };
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     let mut count = 0;
     for entry in entries {
         let path = entry.unwrap().path();
-        desk.write("hostile/log.jsonl", fs::read(&path).unwrap());
-        let refused = log::read(&desk.path("hostile")).map(|_| ());
+        temp.write("hostile/log.jsonl", fs::read(&path).unwrap());
+        let refused = log::read(&temp.path("hostile")).map(|_| ());
         let error = refused.expect_err(&path.display().to_string()).to_string();
         assert!(error.contains("hostile/log.jsonl: line "), "{error}");
-        desk.refuse(
+        temp.refuse(
             3,
             "merge hostile --out all",
             &["log.jsonl: line ", "--recover"],

@@ -5,20 +5,20 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "desk/desk.rs"]
+#[path = "temporary_folder/temporary_folder.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
+mod temporary_folder;
 
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
 
-use desk::{Desk, Ran};
 use rustix::fs::{CWD, FallocateFlags, FileType, Mode};
+use temporary_folder::{Ran, TemporaryFolder};
 
 /// Runs the program in a shell that has set limits.
-fn run_limited(desk: &Desk, limits: &str, arguments: &str) -> Ran {
+fn run_limited(temp: &TemporaryFolder, limits: &str, arguments: &str) -> Ran {
     let program = env!("CARGO_BIN_EXE_splitbench");
     let mut shell = Command::new("sh");
     // More threads take more room, on a machine that has them.
@@ -27,7 +27,7 @@ fn run_limited(desk: &Desk, limits: &str, arguments: &str) -> Ran {
         "-c",
         &format!("{limits}; {threads}; exec {program} {arguments}"),
     ]);
-    Ran::from(shell.current_dir(desk.path("")).output().unwrap())
+    Ran::from(shell.current_dir(temp.path("")).output().unwrap())
 }
 
 fn assert_refused(ran: &Ran, code: i32, words: &[&str]) {
@@ -41,27 +41,27 @@ fn assert_refused(ran: &Ran, code: i32, words: &[&str]) {
 
 #[test]
 fn threads_that_there_are_not_are_an_error() {
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     let limits = "export RAYON_NUM_THREADS=2000; ulimit -v 500000";
     for arguments in [
         "list",
         "choose results",
         "sweep --model digits-mlp --out out",
     ] {
-        let ran = run_limited(&desk, limits, arguments);
+        let ran = run_limited(&temp, limits, arguments);
         assert_refused(&ran, 6, &["cannot start a thread", "RAYON_NUM_THREADS"]);
         assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
     }
-    assert!(desk.files("").is_empty());
+    assert!(temp.files("").is_empty());
 }
 
 #[test]
 fn address_space_counts_and_is_told() {
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     let sweep = "sweep --model digits-mlp --placement SSS --skip-attacks --skip-party-memory";
     for limit in [250_000, 350_000, 420_000] {
         let ran = run_limited(
-            &desk,
+            &temp,
             &format!("ulimit -v {limit}"),
             &format!("{sweep} --out out"),
         );
@@ -70,9 +70,9 @@ fn address_space_counts_and_is_told() {
             2,
             &["projected to take", "ulimit -v must be", "--force"],
         );
-        assert!(desk.files("").is_empty(), "nothing is left of it");
+        assert!(temp.files("").is_empty(), "nothing is left of it");
     }
-    let ran = run_limited(&desk, "ulimit -v 900000", &format!("{sweep} --out out"));
+    let ran = run_limited(&temp, "ulimit -v 900000", &format!("{sweep} --out out"));
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     let told = ran
         .stderr
@@ -83,17 +83,17 @@ fn address_space_counts_and_is_told() {
 
 #[test]
 fn files_that_memory_does_not_hold_are_refused() {
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     let sweep = "sweep --model digits-mlp --placement SSS";
-    desk.write("taken/log.jsonl", "");
-    let file = File::create(desk.path("taken/log.jsonl")).unwrap();
+    temp.write("taken/log.jsonl", "");
+    let file = File::create(temp.path("taken/log.jsonl")).unwrap();
     // Space that is set apart is no hole.
     let length = 900 << 20;
     if rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, length).is_err() {
         eprintln!("skipped: this file system sets no space apart");
         return;
     }
-    let ran = run_limited(&desk, "ulimit -v 600000", &format!("{sweep} --out taken"));
+    let ran = run_limited(&temp, "ulimit -v 600000", &format!("{sweep} --out taken"));
     assert_refused(
         &ran,
         6,
@@ -103,26 +103,26 @@ fn files_that_memory_does_not_hold_are_refused() {
 
 #[test]
 fn a_lock_that_is_a_pipe_or_a_link_is_refused() {
-    let desk = Desk::new();
-    fs::create_dir(desk.path("out")).unwrap();
+    let temp = TemporaryFolder::new();
+    fs::create_dir(temp.path("out")).unwrap();
     let mode = Mode::RUSR | Mode::WUSR;
-    let pipe = desk.path("out/.lock");
+    let pipe = temp.path("out/.lock");
     rustix::fs::mknodat(CWD, &pipe, FileType::Fifo, mode, 0).unwrap();
-    let ran = desk.run("sweep --model digits-mlp --placement CCC --out out");
+    let ran = temp.run("sweep --model digits-mlp --placement CCC --out out");
     assert_refused(&ran, 3, &["out/.lock", "remove it"]);
     // Nor is another file emptied.
     fs::remove_file(&pipe).unwrap();
-    desk.write("mine", "text");
+    temp.write("mine", "text");
     std::os::unix::fs::symlink("../mine", &pipe).unwrap();
-    let ran = desk.run("sweep --model digits-mlp --placement CCC --out out");
+    let ran = temp.run("sweep --model digits-mlp --placement CCC --out out");
     assert_refused(&ran, 3, &["out/.lock", "remove it"]);
-    assert_eq!(desk.read("mine"), "text");
+    assert_eq!(temp.read("mine"), "text");
 }
 
 #[test]
 fn where_memory_ends_workers_go_before_the_sweep_and_parties_before_workers() {
-    let desk = Desk::new();
-    let mut sweep = desk.command("sweep --model digits-mlp --placement SCS --repeats 4 --out out");
+    let temp = TemporaryFolder::new();
+    let mut sweep = temp.command("sweep --model digits-mlp --placement SCS --repeats 4 --out out");
     let mut sweep = sweep
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -135,9 +135,9 @@ fn where_memory_ends_workers_go_before_the_sweep_and_parties_before_workers() {
     let own = score(sweep.id()).unwrap();
     let (mut worker, mut party) = (own, own);
     while sweep.try_wait().unwrap().is_none() {
-        for child in desk::children(sweep.id()) {
+        for child in temporary_folder::children(sweep.id()) {
             worker = worker.max(score(child).unwrap_or(own));
-            for grandchild in desk::children(child) {
+            for grandchild in temporary_folder::children(child) {
                 party = party.max(score(grandchild).unwrap_or(own));
             }
         }

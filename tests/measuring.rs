@@ -3,18 +3,18 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "desk/desk.rs"]
+#[path = "temporary_folder/temporary_folder.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
+mod temporary_folder;
 
-use desk::Desk;
+use temporary_folder::TemporaryFolder;
 
 /// Four splits without look-ups, so that a sweep takes a fraction of a second.
 const SWEEP: &str = "sweep --model digits-mlp --placement CCC SCC CCS SCS";
 
 /// Returns the visits that a log says were begun, each as placement and round.
-fn visits(desk: &Desk, folder: &str) -> Vec<(String, u64)> {
-    let log = desk.read(&format!("{folder}/log.jsonl"));
+fn visits(temp: &TemporaryFolder, folder: &str) -> Vec<(String, u64)> {
+    let log = temp.read(&format!("{folder}/log.jsonl"));
     let records = log.lines().map(|line| &line[line.find('{').unwrap()..]);
     let starts = records.filter_map(|json| {
         let record: serde_json::Value = serde_json::from_str(json).unwrap();
@@ -27,14 +27,14 @@ fn visits(desk: &Desk, folder: &str) -> Vec<(String, u64)> {
 
 #[test]
 fn rounds_visit_every_split_in_a_seeded_order_and_fill_the_same_rows() {
-    let desk = Desk::new();
-    desk.succeed(&format!("{SWEEP} --repeats 3 --out seeded"));
-    desk.succeed(&format!("{SWEEP} --repeats 3 --out again"));
-    desk.succeed(&format!("{SWEEP} --repeats 3 --seed 5 --out other"));
-    assert_eq!(visits(&desk, "seeded"), visits(&desk, "again"));
-    assert_ne!(visits(&desk, "seeded"), visits(&desk, "other"));
+    let temp = TemporaryFolder::new();
+    temp.succeed(&format!("{SWEEP} --repeats 3 --out seeded"));
+    temp.succeed(&format!("{SWEEP} --repeats 3 --out again"));
+    temp.succeed(&format!("{SWEEP} --repeats 3 --seed 5 --out other"));
+    assert_eq!(visits(&temp, "seeded"), visits(&temp, "again"));
+    assert_ne!(visits(&temp, "seeded"), visits(&temp, "other"));
     for round in 0..3 {
-        let mut of_round: Vec<String> = visits(&desk, "seeded")[4 * round..][..4]
+        let mut of_round: Vec<String> = visits(&temp, "seeded")[4 * round..][..4]
             .iter()
             .map(|(placement, repeat)| {
                 assert_eq!(*repeat, round as u64);
@@ -44,9 +44,9 @@ fn rounds_visit_every_split_in_a_seeded_order_and_fill_the_same_rows() {
         of_round.sort();
         assert_eq!(of_round, ["CCC", "CCS", "SCC", "SCS"]);
     }
-    desk.assert_same_rows("seeded", "again", "run again");
-    assert_eq!(desk.column("seeded", "online_s_n"), ["3"; 4]);
-    for row in desk.rows("seeded/splits.csv") {
+    temp.assert_same_rows("seeded", "again", "run again");
+    assert_eq!(temp.column("seeded", "online_s_n"), ["3"; 4]);
+    for row in temp.rows("seeded/splits.csv") {
         let number = |column: &str| row[column].parse::<f64>().unwrap();
         assert!(number("online_s_low") <= number("online_s_median"));
         assert!(number("online_s_high") >= number("online_s_median"));
@@ -57,17 +57,17 @@ fn rounds_visit_every_split_in_a_seeded_order_and_fill_the_same_rows() {
 
 #[test]
 fn orders_are_as_said() {
-    let desk = Desk::new();
-    desk.succeed(&format!("{SWEEP} --order forwards --out forwards"));
-    desk.succeed(&format!("{SWEEP} --order backwards --out backwards"));
-    let forwards = visits(&desk, "forwards");
-    let mut backwards = visits(&desk, "backwards");
+    let temp = TemporaryFolder::new();
+    temp.succeed(&format!("{SWEEP} --order forwards --out forwards"));
+    temp.succeed(&format!("{SWEEP} --order backwards --out backwards"));
+    let forwards = visits(&temp, "forwards");
+    let mut backwards = visits(&temp, "backwards");
     backwards.reverse();
     assert_eq!(forwards, backwards);
     let listed: Vec<&str> = forwards.iter().map(|(placement, _)| &**placement).collect();
     assert_eq!(listed, ["CCC", "SCC", "CCS", "SCS"]);
     assert_eq!(
-        desk.column("backwards", "placement"),
+        temp.column("backwards", "placement"),
         listed,
         "rows as listed"
     );
@@ -75,19 +75,19 @@ fn orders_are_as_said() {
 
 #[test]
 fn a_sweep_in_its_own_process_gives_the_same_rows() {
-    let desk = Desk::new();
-    desk.succeed(&format!("{SWEEP} --repeats 2 --out workers"));
-    desk.succeed(&format!("{SWEEP} --repeats 2 --in-process --out here"));
-    desk.assert_same_rows("here", "workers", "in process");
+    let temp = TemporaryFolder::new();
+    temp.succeed(&format!("{SWEEP} --repeats 2 --out workers"));
+    temp.succeed(&format!("{SWEEP} --repeats 2 --in-process --out here"));
+    temp.assert_same_rows("here", "workers", "in process");
 }
 
 #[test]
 fn the_memory_of_each_party_can_be_left_out() {
-    let desk = Desk::new();
-    desk.succeed(&format!("{SWEEP} --out with"));
-    desk.succeed(&format!("{SWEEP} --skip-party-memory --out without"));
+    let temp = TemporaryFolder::new();
+    temp.succeed(&format!("{SWEEP} --out with"));
+    temp.succeed(&format!("{SWEEP} --skip-party-memory --out without"));
     let is_empty = |folder, column| -> Vec<bool> {
-        let cells = desk.column(folder, column).into_iter();
+        let cells = temp.column(folder, column).into_iter();
         cells.map(|cell| cell.is_empty()).collect()
     };
     assert_eq!(is_empty("without", "client_peak_rss_bytes"), [true; 4]);
@@ -96,25 +96,25 @@ fn the_memory_of_each_party_can_be_left_out() {
         is_empty("with", "client_peak_rss_bytes"),
         [!cfg!(target_os = "linux"); 4]
     );
-    assert_eq!(desk.column("without", "status"), ["ok"; 4]);
+    assert_eq!(temp.column("without", "status"), ["ok"; 4]);
 }
 
 #[test]
 fn rounds_that_are_missing_make_a_split_partial() {
-    let desk = Desk::new();
-    desk.succeed(&format!("{SWEEP} --repeats 2 --out whole"));
-    let log = desk.read("whole/log.jsonl");
+    let temp = TemporaryFolder::new();
+    temp.succeed(&format!("{SWEEP} --repeats 2 --out whole"));
+    let log = temp.read("whole/log.jsonl");
     // The first round's four ends and one of the second's.
     let end = log.match_indices("{\"end\"").nth(4).unwrap().0;
     let cut = end + log[end..].find('\n').unwrap() + 1;
-    desk.write("cut/log.jsonl", &log[..cut]);
-    let told = desk.succeed("merge cut --partial --out part").stderr;
+    temp.write("cut/log.jsonl", &log[..cut]);
+    let told = temp.succeed("merge cut --partial --out part").stderr;
     assert!(told.contains("3 of 4 placements have not ended"), "{told}");
     assert_eq!(told.matches("(repeat 1)").count(), 3, "{told}");
-    let mut statuses = desk.column("part", "status");
+    let mut statuses = temp.column("part", "status");
     statuses.sort();
     assert_eq!(statuses, ["ok", "partial", "partial", "partial"]);
-    desk.refuse(
+    temp.refuse(
         2,
         "merge cut --out complete",
         &[
@@ -122,16 +122,16 @@ fn rounds_that_are_missing_make_a_split_partial() {
             "go on with cut by --resume",
         ],
     );
-    desk.succeed(&format!("{SWEEP} --repeats 2 --out cut --resume"));
-    desk.assert_same_rows("cut", "whole", "resumed in the second round");
+    temp.succeed(&format!("{SWEEP} --repeats 2 --out cut --resume"));
+    temp.assert_same_rows("cut", "whole", "resumed in the second round");
 }
 
 #[test]
 fn every_row_names_an_environment_that_is_described() {
-    let desk = Desk::new();
-    desk.succeed(&format!("{SWEEP} --out results"));
+    let temp = TemporaryFolder::new();
+    temp.succeed(&format!("{SWEEP} --out results"));
     let described: serde_json::Value =
-        serde_json::from_str(&desk.read("results/environment.json")).unwrap();
+        serde_json::from_str(&temp.read("results/environment.json")).unwrap();
     let environments = described["environments"].as_array().unwrap();
     assert_eq!(environments.len(), 1);
     let environment = &environments[0];
@@ -151,8 +151,8 @@ fn every_row_names_an_environment_that_is_described() {
     }
     assert_eq!(described["settings"]["seed"], 0);
     let digest = environment["digest"].as_str().unwrap();
-    for table in desk::TABLES {
-        for row in desk.rows(&format!("results/{table}")) {
+    for table in temporary_folder::TABLES {
+        for row in temp.rows(&format!("results/{table}")) {
             assert_eq!(row["environment"], digest, "{table}");
         }
     }
@@ -160,37 +160,37 @@ fn every_row_names_an_environment_that_is_described() {
 
 #[test]
 fn memory_limits_are_kept_and_projections_beyond_them_refused() {
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     let sweep = "sweep --model digits-mlp --placement SSS --memory-limit 30MB";
-    desk.refuse(
+    temp.refuse(
         2,
         &format!("{sweep}x --out refused"),
         &["--memory-limit \"30MBx\"", "4GB"],
     );
-    let ran = desk.run(&format!("{sweep} --out refused"));
+    let ran = temp.run(&format!("{sweep} --out refused"));
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     for words in ["projected to take", "--memory-limit allows", "--force"] {
         assert!(ran.stderr.contains(words), "{}", ran.stderr);
     }
-    let ran = desk.run(&format!("{sweep} --force --out forced"));
+    let ran = temp.run(&format!("{sweep} --force --out forced"));
     assert_eq!(ran.code, Some(4), "{}", ran.stderr);
-    assert_eq!(desk.column("forced", "status"), ["oom"]);
-    let reason = &desk.column("forced", "reason")[0];
+    assert_eq!(temp.column("forced", "status"), ["oom"]);
+    let reason = &temp.column("forced", "reason")[0];
     assert!(
         reason.contains("more than --memory-limit 28.6 MiB"),
         "{reason}"
     );
-    let ran = desk.run(&format!("{sweep} --in-process --out here"));
+    let ran = temp.run(&format!("{sweep} --in-process --out here"));
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
     assert!(ran.stderr.contains("cannot be used with '--in-process'"));
 }
 
 #[test]
 fn a_comparison_says_what_differs_and_what_is_not_shown() {
-    let desk = Desk::new();
-    desk.succeed(&format!("{SWEEP} --repeats 5 --out a"));
-    desk.copy("a", "slower");
-    let slower = desk.read("a/samples.csv");
+    let temp = TemporaryFolder::new();
+    temp.succeed(&format!("{SWEEP} --repeats 5 --out a"));
+    temp.copy("a", "slower");
+    let slower = temp.read("a/samples.csv");
     let mut lines = slower.lines();
     let header = lines.next().unwrap();
     let online = header
@@ -205,9 +205,9 @@ fn a_comparison_says_what_differs_and_what_is_not_shown() {
         cells.join(",") + "\n"
     });
     let rewritten = lines.collect::<String>();
-    desk.write("slower/samples.csv", format!("{header}\n{rewritten}"));
+    temp.write("slower/samples.csv", format!("{header}\n{rewritten}"));
 
-    let same = desk.succeed("compare a a").stdout;
+    let same = temp.succeed("compare a a").stdout;
     assert!(
         same.contains("4 splits: 4 no difference shown, 0 different"),
         "{same}"
@@ -216,7 +216,7 @@ fn a_comparison_says_what_differs_and_what_is_not_shown() {
         same.contains("peak memory of the client differs by at most 0.0 %"),
         "{same}"
     );
-    let differs = desk.succeed("compare a slower").stdout;
+    let differs = temp.succeed("compare a slower").stdout;
     assert!(
         differs.contains("3 no difference shown, 1 different"),
         "{differs}"
@@ -227,7 +227,7 @@ fn a_comparison_says_what_differs_and_what_is_not_shown() {
         .unwrap();
     assert!(line.contains("slower"), "{line}");
 
-    desk.succeed("sweep --model digits-cnn --placement CCCCC --out cnn");
-    desk.refuse(2, "compare a cnn", &["\"digits-mlp\"", "\"digits-cnn\""]);
-    desk.refuse(3, "compare a gone", &["gone/splits.csv", "give a folder"]);
+    temp.succeed("sweep --model digits-cnn --placement CCCCC --out cnn");
+    temp.refuse(2, "compare a cnn", &["\"digits-mlp\"", "\"digits-cnn\""]);
+    temp.refuse(3, "compare a gone", &["gone/splits.csv", "give a folder"]);
 }

@@ -3,17 +3,17 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "desk/desk.rs"]
+#[path = "temporary_folder/temporary_folder.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
+mod temporary_folder;
 
 use std::fs;
 use std::path::Path;
 
-use desk::{Desk, Ran, TABLES};
 use serde_json::Value;
 use splitbench::core::cell::unguarded;
 use splitbench::core::foreign::is_hidden;
+use temporary_folder::{Ran, TABLES, TemporaryFolder};
 
 /// A name of a model and its layers, and of its folder, which has no spaces.
 struct Case {
@@ -61,13 +61,13 @@ const CASES: [Case; 4] = [
     },
 ];
 
-/// Returns a desk with a copy of digits-mlp whose model and layers have such names.
-fn with_model(case: &Case) -> Desk {
-    let desk = Desk::new();
+/// Returns a folder with a copy of digits-mlp whose model and layers have such names.
+fn with_model(case: &Case) -> TemporaryFolder {
+    let temp = TemporaryFolder::new();
     let model = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/digits-mlp");
     for file in ["test-images.npy", "test-labels.npy", "weights.bin"] {
         let bytes = fs::read(model.join(file)).unwrap();
-        desk.write(&format!("{}/{file}", case.folder), bytes);
+        temp.write(&format!("{}/{file}", case.folder), bytes);
     }
     let text = fs::read_to_string(model.join("model.json")).unwrap();
     let mut json: Value = serde_json::from_str(&text).unwrap();
@@ -81,8 +81,8 @@ fn with_model(case: &Case) -> Desk {
     {
         layer["name"] = format!("{}{at}", case.name).into();
     }
-    desk.write(&format!("{}/model.json", case.folder), json.to_string());
-    desk
+    temp.write(&format!("{}/model.json", case.folder), json.to_string());
+    temp
 }
 
 /// Asserts that text has line feeds and no other hidden letter.
@@ -94,8 +94,8 @@ fn assert_harmless(text: &str, what: &str) {
 }
 
 /// Runs what must succeed, and returns all that it told.
-fn told(desk: &Desk, arguments: &str) -> String {
-    let Ran { stdout, stderr, .. } = desk.succeed(arguments);
+fn told(temp: &TemporaryFolder, arguments: &str) -> String {
+    let Ran { stdout, stderr, .. } = temp.succeed(arguments);
     let told = stdout + &stderr;
     assert_harmless(&told, arguments);
     told
@@ -104,28 +104,28 @@ fn told(desk: &Desk, arguments: &str) -> String {
 #[test]
 fn evil_names_are_told_and_written_as_text() {
     for case in &CASES {
-        let desk = with_model(case);
+        let temp = with_model(case);
         let [shown, latex, markdown, cell] = case.told;
-        told(&desk, &format!("list --model {}", case.folder));
-        let params = told(&desk, &format!("params --model {}", case.folder));
+        told(&temp, &format!("list --model {}", case.folder));
+        let params = told(&temp, &format!("params --model {}", case.folder));
         assert!(params.contains(&format!("segment {shown}")), "{params}");
         // Splits without look-ups take a fraction of a second.
         let sweep = "--placement SCS CCC --images 1 --skip-party-memory --out results";
-        let sweep = told(&desk, &format!("sweep --model {} {sweep}", case.folder));
+        let sweep = told(&temp, &format!("sweep --model {} {sweep}", case.folder));
         assert!(sweep.contains(shown), "{sweep}");
-        told(&desk, "choose results --max-exposure 100% --why");
-        told(&desk, "compare results results");
-        told(&desk, "report results");
-        let table = told(&desk, "export results --format latex");
+        told(&temp, "choose results --max-exposure 100% --why");
+        told(&temp, "compare results results");
+        told(&temp, "report results");
+        let table = told(&temp, "export results --format latex");
         assert!(table.contains(&format!("\\caption{{{latex}")), "{table}");
-        let table = told(&desk, "export results --format markdown");
+        let table = told(&temp, "export results --format markdown");
         assert!(table.starts_with(markdown), "{table}");
         let table = told(
-            &desk,
+            &temp,
             "export results --format csv --columns model,placement",
         );
         assert!(table.lines().nth(1).unwrap().starts_with(cell), "{table}");
-        for (file, bytes) in desk.files("results") {
+        for (file, bytes) in temp.files("results") {
             let is_text = [".html", ".svg", ".csv"]
                 .iter()
                 .any(|end| file.ends_with(end));
@@ -136,7 +136,7 @@ fn evil_names_are_told_and_written_as_text() {
             }
         }
         for table in TABLES {
-            for row in desk.rows(&format!("results/{table}")) {
+            for row in temp.rows(&format!("results/{table}")) {
                 assert!(row["model"].starts_with(cell), "{table}: {row:?}");
                 assert_eq!(unguarded(&row["model"]), case.name, "{table}");
             }
@@ -147,23 +147,23 @@ fn evil_names_are_told_and_written_as_text() {
 #[test]
 fn predictions_of_evil_names_are_text() {
     let case = &CASES[0];
-    let desk = with_model(case);
+    let temp = with_model(case);
     told(
-        &desk,
+        &temp,
         &format!(
             "predict --model {} --repeats 1 --out predicted",
             case.folder
         ),
     );
-    assert_harmless(&desk.read("predicted/predictions.csv"), "predictions.csv");
-    for row in desk.rows("predicted/predictions.csv") {
+    assert_harmless(&temp.read("predicted/predictions.csv"), "predictions.csv");
+    for row in temp.rows("predicted/predictions.csv") {
         assert_eq!(unguarded(&row["model"]), case.name);
     }
 }
 
 #[test]
 fn errors_show_evil_names_on_one_short_line() {
-    let desk = with_model(&CASES[0]);
+    let temp = with_model(&CASES[0]);
     let long = "x\u{1b}".repeat(100);
     for (code, arguments, words) in [
         (
@@ -189,7 +189,7 @@ fn errors_show_evil_names_on_one_short_line() {
         ),
         (2, "plot a \u{1b}[31mb", &["unexpected argument"]),
     ] {
-        let ran = desk.run(arguments);
+        let ran = temp.run(arguments);
         assert_eq!(ran.code, Some(code), "{arguments:?}: {}", ran.stderr);
         assert_harmless(&ran.stderr, arguments);
         let longest = ran.stderr.lines().map(|line| line.chars().count()).max();
@@ -200,10 +200,10 @@ fn errors_show_evil_names_on_one_short_line() {
     }
     // A layer that cannot be read, in a folder and with a name that are both evil.
     let file = format!("{}/model.json", CASES[0].folder);
-    let mut json: Value = serde_json::from_str(&desk.read(&file)).unwrap();
+    let mut json: Value = serde_json::from_str(&temp.read(&file)).unwrap();
     json["layers"][0]["weights"] = long.into();
-    desk.write(&file, json.to_string());
-    let ran = desk.run(&format!("list --model {}", CASES[0].folder));
+    temp.write(&file, json.to_string());
+    let ran = temp.run(&format!("list --model {}", CASES[0].folder));
     assert_eq!(ran.code, Some(3), "{}", ran.stderr);
     assert_harmless(&ran.stderr, "list");
     assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);

@@ -3,29 +3,29 @@
 #![cfg(feature = "engine")]
 #![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
 
-#[path = "desk/desk.rs"]
+#[path = "temporary_folder/temporary_folder.rs"]
 #[allow(dead_code, reason = "shared between tests, each of which needs a part")]
-mod desk;
+mod temporary_folder;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use desk::Desk;
+use temporary_folder::TemporaryFolder;
 
 type Row = BTreeMap<String, String>;
 
-fn rows(desk: &Desk, table: &str) -> Vec<Row> {
-    let text = desk.read(table);
+fn rows(temp: &TemporaryFolder, table: &str) -> Vec<Row> {
+    let text = temp.read(table);
     let mut reader = csv::Reader::from_reader(text.as_bytes());
     reader.deserialize().map(|row| row.unwrap()).collect()
 }
 
-/// Returns a desk with a copy of the measured example.
-fn with_example() -> Desk {
-    let desk = Desk::new();
+/// Returns a folder with a copy of the measured example.
+fn with_example() -> TemporaryFolder {
+    let temp = TemporaryFolder::new();
     let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("results/example-digits-cnn");
     for file in ["splits.csv", "layers.csv", "log.jsonl"] {
-        desk.write(
+        temp.write(
             &format!("example/{file}"),
             std::fs::read(example.join(file)).unwrap(),
         );
@@ -34,20 +34,20 @@ fn with_example() -> Desk {
     for file in std::fs::read_dir(model).unwrap() {
         let path = file.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap();
-        desk.write(
+        temp.write(
             &format!("models/digits-cnn/{name}"),
             std::fs::read(&path).unwrap(),
         );
     }
-    desk
+    temp
 }
 
 #[test]
 fn the_example_is_predicted_from_some_of_its_splits() {
-    let desk = with_example();
-    let ran = desk.succeed("predict --against example --reuse");
-    let measured = rows(&desk, "example/splits.csv");
-    let predicted = rows(&desk, "example/predictions.csv");
+    let temp = with_example();
+    let ran = temp.succeed("predict --against example --reuse");
+    let measured = rows(&temp, "example/splits.csv");
+    let predicted = rows(&temp, "example/predictions.csv");
     assert_eq!(predicted.len(), measured.len());
     for (predicted, measured) in predicted.iter().zip(&measured) {
         let of = |column: &str| {
@@ -115,25 +115,25 @@ fn the_example_is_predicted_from_some_of_its_splits() {
         );
     }
     assert!(
-        desk.read("example/prediction-units.json")
+        temp.read("example/prediction-units.json")
             .contains("look-ups")
     );
 }
 
 #[test]
 fn what_cannot_be_predicted_is_refused() {
-    let desk = with_example();
-    desk.refuse(3, "predict --against nowhere --reuse", &["nowhere"]);
-    desk.write("bare/splits.csv", desk.read("example/splits.csv"));
-    desk.refuse(3, "predict --against bare --reuse", &["bare", "log"]);
-    let ran = desk.run("predict --reuse");
+    let temp = with_example();
+    temp.refuse(3, "predict --against nowhere --reuse", &["nowhere"]);
+    temp.write("bare/splits.csv", temp.read("example/splits.csv"));
+    temp.refuse(3, "predict --against bare --reuse", &["bare", "log"]);
+    let ran = temp.run("predict --reuse");
     assert_eq!(ran.code, Some(2), "{}", ran.stderr);
-    let weights = desk.read("models/digits-cnn/model.json");
-    desk.write(
+    let weights = temp.read("models/digits-cnn/model.json");
+    temp.write(
         "models/digits-cnn/model.json",
         weights.replacen("digits-cnn", "digits-cnm", 1),
     );
-    desk.refuse(
+    temp.refuse(
         3,
         "predict --against example --reuse",
         &["models/digits-cnn"],
@@ -142,27 +142,27 @@ fn what_cannot_be_predicted_is_refused() {
 
 #[test]
 fn a_prediction_measures_a_few_splits_and_prints_the_front() {
-    let desk = Desk::new();
-    let ran = desk.succeed("predict --model digits-mlp --repeats 2 --network wan --out out");
+    let temp = TemporaryFolder::new();
+    let ran = temp.succeed("predict --model digits-mlp --repeats 2 --network wan --out out");
     assert!(ran.stdout.contains("network wan"), "{}", ran.stdout);
     assert!(ran.stdout.contains("CCC  "), "{}", ran.stdout);
-    let predicted = rows(&desk, "out/predictions.csv");
+    let predicted = rows(&temp, "out/predictions.csv");
     assert_eq!(predicted.len(), 8);
     assert!(predicted.iter().all(|row| !row["online_s"].is_empty()));
-    let measured = rows(&desk, "out/calibration/splits.csv");
+    let measured = rows(&temp, "out/calibration/splits.csv");
     assert!(measured.len() < 8, "{}", measured.len());
     // What was measured is not measured again.
-    let log = desk.read("out/calibration/log.jsonl");
-    desk.succeed("predict --model digits-mlp --repeats 2 --out out");
-    assert_eq!(desk.read("out/calibration/log.jsonl"), log);
+    let log = temp.read("out/calibration/log.jsonl");
+    temp.succeed("predict --model digits-mlp --repeats 2 --out out");
+    assert_eq!(temp.read("out/calibration/log.jsonl"), log);
 }
 
 #[test]
 fn a_budget_runs_what_it_pays_for_and_skips_the_rest() {
-    let desk = Desk::new();
+    let temp = TemporaryFolder::new();
     let sweep = "sweep --model digits-mlp --budget 4s --out out";
-    desk.succeed(sweep);
-    let found = rows(&desk, "out/splits.csv");
+    temp.succeed(sweep);
+    let found = rows(&temp, "out/splits.csv");
     assert_eq!(found.len(), 8);
     let ran: Vec<&Row> = found.iter().filter(|row| row["status"] == "ok").collect();
     assert!(!ran.is_empty() && ran.len() < 8, "{}", ran.len());
@@ -170,10 +170,10 @@ fn a_budget_runs_what_it_pays_for_and_skips_the_rest() {
         assert_eq!(row["status"], "skipped");
         assert!(row["reason"].contains("budget"), "{}", row["reason"]);
     }
-    let log = desk.read("out/log.jsonl");
-    desk.succeed(&format!("{sweep} --resume"));
-    assert_eq!(desk.read("out/log.jsonl"), log);
-    desk.refuse(
+    let log = temp.read("out/log.jsonl");
+    temp.succeed(&format!("{sweep} --resume"));
+    assert_eq!(temp.read("out/log.jsonl"), log);
+    temp.refuse(
         2,
         "sweep --model digits-mlp --budget 1ms --out other",
         &["--budget", "no split"],
@@ -183,7 +183,7 @@ fn a_budget_runs_what_it_pays_for_and_skips_the_rest() {
         "--budget 5s --placement CCC",
         "--budget 5s --shard 1/2",
     ] {
-        let ran = desk.run(&format!("sweep --model digits-mlp {clash} --out other"));
+        let ran = temp.run(&format!("sweep --model digits-mlp {clash} --out other"));
         assert_eq!(ran.code, Some(2), "{clash}: {}", ran.stderr);
     }
 }

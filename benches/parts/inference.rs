@@ -9,8 +9,8 @@ use splitbench::circuit::select::Precision;
 use splitbench::core::linear_map::{LinearMap, Row};
 use splitbench::core::placement::Placement;
 use splitbench::core::statistics::median;
-use splitbench::model::ending::Ending;
 use splitbench::model::layer::{Dense, Geometry, Linear, Operation};
+use splitbench::model::output_mode::OutputMode;
 use splitbench::model::{Input, Model, Node};
 use splitbench::party::inference::{Exchange, Inference};
 use splitbench::party::session::Session;
@@ -34,7 +34,7 @@ pub fn print_dense() -> Result<()> {
             parameters: Choice::Cheapest(Precision::StepNoise(1.0), CostModel::default()),
             log2_p_fail_lookup: -64.0,
             download,
-            ending: Ending::default(),
+            output_mode: OutputMode::default(),
             own_step_noise: Vec::new(),
         };
         let session = Session::set_up(&model, &all_server(&model)?, &target)?;

@@ -12,8 +12,8 @@ use splitbench::circuit::program::NoiseSeed;
 use splitbench::core::linear_map::Row;
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::machine::memory::PeakMemory;
-use splitbench::model::ending::Ending;
 use splitbench::model::layer::{Activation, Conv2d, Function, Geometry, Image, Operation, Window};
+use splitbench::model::output_mode::OutputMode;
 use splitbench::model::quantise::QuantParams;
 use splitbench::model::{Model, Node};
 use splitbench::oracle::agreement::within_error_model;
@@ -100,7 +100,7 @@ pub fn report(depth: usize) -> Result<()> {
         parameters: Choice::Fixed(ParameterSet::fast()?),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
-        ending: Ending::default(),
+        output_mode: OutputMode::default(),
         own_step_noise: Vec::new(),
     };
     let sampler = PeakMemory::start().ok_or_else(unknown)?;

@@ -2,7 +2,7 @@
 
 use criterion::{BatchSize, Criterion};
 use splitbench::Result;
-use splitbench::circuit::packing::Layout;
+use splitbench::circuit::packing::PackedLayout;
 use splitbench::core::linear_map::Row;
 use splitbench::fhe::cipher;
 use splitbench::fhe::keys::{EvaluationKey, SeededEvaluationKey};
@@ -33,7 +33,7 @@ pub fn bench_messages(criterion: &mut Criterion, set: &Set) -> Result<()> {
 
 fn bench_upload(criterion: &mut Criterion, set: &Set, count: usize) -> Result<()> {
     let size = set.parameters.literal().polynomial_size;
-    let Layout { lengths, .. } = Layout::consecutive(count, size);
+    let PackedLayout { lengths, .. } = PackedLayout::consecutive(count, size);
     let values: Vec<u64> = (0..count as u64).map(|value| value << 56).collect();
     let phases: Vec<Vec<u64>> = values.chunks(size).map(<[u64]>::to_vec).collect();
     let seeded = cipher::encrypt(&set.secret, &phases);

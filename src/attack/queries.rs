@@ -213,7 +213,7 @@ mod tests {
     use crate::circuit::compile::{Choice, Target, compile_placement};
     use crate::core::placement::Placement;
     use crate::fhe::parameters::ParameterSet;
-    use crate::model::ending::Ending;
+    use crate::model::output_mode::OutputMode;
     use crate::model::protection::Protection;
     use crate::record::download::Download;
     use crate::record::exposure::closed::is_solvable;
@@ -224,7 +224,7 @@ mod tests {
             parameters: Choice::Fixed(ParameterSet::accurate().expect("secure")),
             log2_p_fail_lookup: -64.0,
             download: Download::Plain,
-            ending: Ending::default(),
+            output_mode: OutputMode::default(),
             own_step_noise: Vec::new(),
         };
         let placement = placement.parse().expect("letters");
@@ -240,12 +240,12 @@ mod tests {
         for name in ["digits-mlp", "digits-cnn"] {
             let model = Model::load(Path::new(name)).expect("embedded");
             for protect in [Protection::None, Protection::Bootstrap] {
-                let ending = Ending {
+                let output_mode = OutputMode {
                     protect,
-                    ..Ending::default()
+                    ..OutputMode::default()
                 };
                 let target = Target {
-                    ending,
+                    output_mode,
                     ..Target::usual()
                 };
                 for placement in Placement::all(model.layer_count()) {
@@ -254,7 +254,7 @@ mod tests {
                     let segments = placement.server_segments();
                     for (segment, program) in segments.iter().zip(&programs) {
                         let kind = Queries::of(&model, program).kind;
-                        let solvable = is_solvable(&model, segment, ending);
+                        let solvable = is_solvable(&model, segment, output_mode);
                         assert_eq!(solvable, kind.is_solvable(), "{name} {placement} {kind:?}");
                     }
                 }

@@ -12,7 +12,7 @@ use crate::core::error::Result;
 use crate::core::linear_map::Row;
 use crate::core::placement::{Placement, Segment};
 use crate::model::Model;
-use crate::model::ending::Ending;
+use crate::model::output_mode::OutputMode;
 use crate::oracle::simulation::observe_uploads;
 use crate::party::session::{Session, Transcript};
 use crate::record::download::Download;
@@ -149,7 +149,7 @@ impl<'a> Subject<'a> {
         }
         let full = Target {
             download: Download::Full,
-            ending: Ending::default(),
+            output_mode: OutputMode::default(),
             ..self.target.clone()
         };
         let whole = Session::set_up(self.model, &self.alone(), &full)?;

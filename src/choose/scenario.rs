@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use crate::core::network::Network;
+use crate::core::link::Link;
 use crate::core::units;
 use crate::record::row::SplitRow;
 
@@ -14,7 +14,7 @@ const GIGABYTE: f64 = 1e9;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scenario {
     /// None: client and server share a machine, as measured.
-    pub network: Option<Network>,
+    pub network: Option<Link>,
     /// How many times slower the client is than the machine that was measured.
     pub client_slowdown: f64,
     pub prices: Prices,

@@ -15,7 +15,7 @@
 //! other. With that rule, label setting (Martins, *On a multicriteria shortest path problem*,
 //! European Journal of Operational Research 16, 1984) is exact for every objective and for fronts.
 //!
-//! A front of many criteria can be as large as 2^n itself. [`Request::tolerance`] bounds it: labels
+//! A front of many criteria can be as large as 2^n itself. [`FrontRequest::tolerance`] bounds it: labels
 //! within a factor of (1 + tolerance)^(1/edges) of another are dropped, and each point of the true
 //! front then has one returned that is larger by a factor of at most 1 + tolerance in each criterion
 //! (Warburton, *Approximation of Pareto optima in multiple-objective, shortest-path problems*,
@@ -46,7 +46,7 @@ pub struct Cost {
 
 /// A server segment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Segment {
+pub struct SegmentCost {
     /// Without its keys.
     pub cost: Cost,
     /// The keys that it needs, each paid for once in a placement.
@@ -69,7 +69,7 @@ pub trait Oracle {
     /// # Errors
     ///
     /// What finding out gives.
-    fn server(&self, layers: Range<usize>) -> Result<Option<Segment>>;
+    fn server(&self, layers: Range<usize>) -> Result<Option<SegmentCost>>;
 
     /// Returns what a key costs once.
     fn key(&self, key: usize) -> Cost;
@@ -77,7 +77,7 @@ pub trait Oracle {
 
 /// What to look for.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Request {
+pub struct FrontRequest {
     /// All to be small.
     pub objectives: Vec<Objective>,
     /// The most that each of these may be.
@@ -104,7 +104,7 @@ pub fn optimum(
     objective: Objective,
     limits: &[(Objective, f64)],
 ) -> Result<Option<Solution>> {
-    let request = Request {
+    let request = FrontRequest {
         objectives: vec![objective],
         limits: limits.to_vec(),
         tolerance: 0.0,
@@ -118,7 +118,7 @@ pub fn optimum(
 /// # Errors
 ///
 /// What the oracle gives.
-pub fn front(oracle: &dyn Oracle, request: &Request) -> Result<Vec<Solution>> {
+pub fn front(oracle: &dyn Oracle, request: &FrontRequest) -> Result<Vec<Solution>> {
     let mut paths = Paths::new(oracle, request);
     for end in 1..=oracle.layer_count() {
         paths.arrive(end)?;
@@ -222,7 +222,7 @@ impl Cost {
     }
 }
 
-impl Request {
+impl FrontRequest {
     fn allows(&self, cost: &Cost) -> bool {
         let mut limits = self.limits.iter();
         limits.all(|&(objective, most)| cost.value(objective) <= most)
@@ -278,7 +278,7 @@ impl Label {
         }
     }
 
-    fn with_segment(&self, oracle: &dyn Oracle, segment: &Segment, end: usize) -> Self {
+    fn with_segment(&self, oracle: &dyn Oracle, segment: &SegmentCost, end: usize) -> Self {
         let mut label = self.with(segment.cost, end, Party::Server);
         let missing = missing_keys(&self.keys, &segment.keys);
         if !missing.is_empty() {
@@ -305,7 +305,7 @@ fn missing_keys(held: &[usize], wanted: &[usize]) -> Vec<usize> {
 /// All labels that nothing dominates, by the layer that they end before.
 struct Paths<'a> {
     oracle: &'a dyn Oracle,
-    request: &'a Request,
+    request: &'a FrontRequest,
     counted: Vec<Objective>,
     /// By how much an edge may lose against the best.
     factor: f64,
@@ -314,7 +314,7 @@ struct Paths<'a> {
 }
 
 impl<'a> Paths<'a> {
-    fn new(oracle: &'a dyn Oracle, request: &'a Request) -> Self {
+    fn new(oracle: &'a dyn Oracle, request: &'a FrontRequest) -> Self {
         let edges = oracle.layer_count().max(1) as f64;
         Self {
             oracle,

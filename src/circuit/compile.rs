@@ -84,7 +84,7 @@ fn analyse_for(
 ) -> Result<Analysis> {
     let mut bound = target.noise_bound();
     loop {
-        let analysis = analyse_to_end(model, segment, target.ending, protect_bits, bound)?;
+        let analysis = analyse_to_end(model, segment, target.output_mode, protect_bits, bound)?;
         let Choice::Fixed(parameters) = target.parameters else {
             return Ok(analysis);
         };
@@ -137,7 +137,7 @@ pub fn compile(analysis: &Analysis, parameters: &ParameterSet, target: &Target) 
         analysis,
         parameters,
         download: target.download,
-        protection: target.ending.protect,
+        protection: target.output_mode.protect,
         quantile: noise::two_sided_quantile(target.log2_p_fail_lookup),
         packed: BTreeMap::new(),
         noise: SourceNoise::of(parameters),

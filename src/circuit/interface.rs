@@ -1,6 +1,6 @@
 //! What the client knows of a server segment: how to encode uploads and decode downloads.
 
-use crate::circuit::packing::{Layout, Packing};
+use crate::circuit::packing::{PackedLayout, Packing};
 use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::quantise::Quantisation;
@@ -20,7 +20,7 @@ pub struct UploadEncoding {
     /// The value in the model.
     pub value: usize,
     /// Where the elements lie in the ciphertexts.
-    pub layout: Layout,
+    pub layout: PackedLayout,
     pub quantisation: Quantisation,
     /// Phase of the integer 1.
     pub step: u64,
@@ -103,7 +103,7 @@ impl UploadEncoding {
     ///
     /// Panics where the number of integers is not that of the layout.
     pub fn phases(&self, integers: &[i64]) -> Vec<Vec<u64>> {
-        let Layout { lengths, places } = &self.layout;
+        let PackedLayout { lengths, places } = &self.layout;
         assert_eq!(integers.len(), places.len(), "elements of the upload");
         let mut phases: Vec<Vec<u64>> = lengths.iter().map(|&length| vec![0; length]).collect();
         for (&integer, place) in integers.iter().zip(places) {

@@ -16,7 +16,7 @@ use crate::model::layer::{Geometry, Image};
 
 /// Where elements lie among the coefficients of GLWE ciphertexts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Layout {
+pub struct PackedLayout {
     /// Coefficients that are sent of each ciphertext; those without an element are zero.
     pub lengths: Vec<usize>,
     /// Ciphertext and coefficient of each element.
@@ -39,7 +39,7 @@ pub struct Packing {
     pub outputs: Vec<Place>,
 }
 
-impl Layout {
+impl PackedLayout {
     /// Returns the layout of elements one after the other.
     pub fn consecutive(element_count: usize, polynomial_size: usize) -> Self {
         Self::from_places(
@@ -80,7 +80,7 @@ pub fn pack(
     geometry: &Geometry,
     polynomial_size: usize,
     rows_per_product: usize,
-) -> Option<(Layout, Packing)> {
+) -> Option<(PackedLayout, Packing)> {
     match geometry {
         Geometry::Dense => Some(pack_dense(map, polynomial_size, rows_per_product)),
         Geometry::Convolution(image) => pack_convolution(map, image, polynomial_size),
@@ -97,11 +97,11 @@ fn pack_dense(
     map: &LinearMap<u64>,
     polynomial_size: usize,
     rows_per_product: usize,
-) -> (Layout, Packing) {
+) -> (PackedLayout, Packing) {
     let inputs = map.input_count;
     let width = inputs.min(polynomial_size);
     let rows_per_product = rows_per_product.min(most_rows_per_product(inputs, polynomial_size));
-    let mut layout = Layout::consecutive(inputs, polynomial_size);
+    let mut layout = PackedLayout::consecutive(inputs, polynomial_size);
     if rows_per_product > 1 {
         layout.lengths[0] = polynomial_size;
     }
@@ -131,7 +131,7 @@ fn pack_convolution(
     map: &LinearMap<u64>,
     image: &Image,
     polynomial_size: usize,
-) -> Option<(Layout, Packing)> {
+) -> Option<(PackedLayout, Packing)> {
     let padded = Padded::of(image, polynomial_size)?;
     let layout = padded.layout();
     let taps = image.kernel[0] * image.kernel[1];
@@ -190,7 +190,7 @@ impl<'a> Padded<'a> {
     }
 
     /// Returns where the elements of the input lie.
-    fn layout(&self) -> Layout {
+    fn layout(&self) -> PackedLayout {
         let Image {
             channels,
             size: [height, width],
@@ -205,7 +205,7 @@ impl<'a> Padded<'a> {
             let offset = (row + top) * self.width + column + left;
             Place::at(ciphertext, start + offset)
         });
-        let mut layout = Layout::from_places(places);
+        let mut layout = PackedLayout::from_places(places);
         for (index, length) in layout.lengths.iter_mut().enumerate() {
             let before = index * self.channels_per_ciphertext;
             let held = (channels - before).min(self.channels_per_ciphertext);
@@ -239,7 +239,7 @@ mod tests {
     use proptest::prelude::*;
 
     /// Runs a packing on integers and returns its outputs; unsent coefficients hold garbage.
-    fn run(layout: &Layout, packing: &Packing, input: &[i64], size: usize) -> Vec<i64> {
+    fn run(layout: &PackedLayout, packing: &Packing, input: &[i64], size: usize) -> Vec<i64> {
         let mut ciphertexts: Vec<Vec<i64>> = layout
             .lengths
             .iter()

@@ -7,7 +7,7 @@ use clap::Args;
 use super::print::print;
 use crate::core::error::Result;
 use crate::record::results::write_whole;
-use crate::report::export::{Format, Request, export};
+use crate::report::export::{Format, TableRequest, export};
 
 /// What a person says of a table.
 #[derive(Debug, Args)]
@@ -31,7 +31,7 @@ pub struct ExportArguments {
 
 /// Writes or prints the table, the fastest split first.
 pub fn run(arguments: ExportArguments) -> Result<()> {
-    let table = export(&Request {
+    let table = export(&TableRequest {
         folder: arguments.folder,
         format: arguments.format,
         columns: arguments.columns,

@@ -8,7 +8,7 @@ use super::print::print;
 use super::summary::summary;
 use crate::cli::progress::tell;
 use crate::core::error::Result;
-use crate::sweep::merge::{Request, merge};
+use crate::sweep::merge::{MergeRequest, merge};
 
 /// What a person says of a merge.
 #[derive(Debug, Args)]
@@ -32,7 +32,7 @@ pub struct MergeArguments {
 
 /// Merges results folders and prints what a sweep of the whole would have.
 pub fn run(arguments: MergeArguments) -> Result<()> {
-    let request = Request {
+    let request = MergeRequest {
         folders: arguments.folders,
         out: arguments.out,
         model: arguments.model,

@@ -11,9 +11,9 @@ use super::interrupt::listen;
 use super::memory::hold_memory;
 use super::print::print;
 use super::scenario::ScenarioArguments;
+use crate::choose::dominance;
 use crate::choose::scenario::Scenario;
-use crate::choose::solver::{self, Request};
-use crate::choose::standing;
+use crate::choose::solver::{self, FrontRequest};
 use crate::circuit::analysis::DEFAULT_STEP_NOISE;
 use crate::cli::progress::{INTERRUPTED, Progress, tell};
 use crate::core::error::{Error, Result};
@@ -141,7 +141,7 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         Some(_) => comparison(&rows),
         None => front_lines(&counter, &fit, &scenario, &rows)?,
     };
-    lines.extend(standing_of_figures(&rows));
+    lines.extend(figures_as_known(&rows));
     let path = task.folder.join(PREDICTIONS);
     lines.push(format!("predictions  {}", path.display()));
     print(lines)
@@ -235,7 +235,7 @@ impl Task {
     fn is_measured(&self, placement: &Placement) -> bool {
         let name = placement.to_string();
         let mut rows = self.measured.iter();
-        rows.any(|row| row.placement == name && standing::is_ok(row))
+        rows.any(|row| row.placement == name && dominance::is_ok(row))
     }
 
     /// Runs some placements, or goes on with what an earlier run left of them.
@@ -298,7 +298,7 @@ fn front_lines(
         return Ok(lines);
     }
     let oracle = FittedOracle::new(counter, fit, scenario);
-    let request = Request {
+    let request = FrontRequest {
         objectives: vec![
             Objective::Time,
             Objective::ClientMemory,
@@ -306,12 +306,12 @@ fn front_lines(
             Objective::Exposure,
         ],
         tolerance: TOLERANCE,
-        ..Request::default()
+        ..FrontRequest::default()
     };
     let front = solver::front(&oracle, &request)?;
     // Nothing is attacked here: what closed forms do not tell is not known.
     let exposure = |placement: &Placement, least: f64| {
-        let closed = Closed::of(counter.model, placement, counter.target.ending);
+        let closed = Closed::of(counter.model, placement, counter.target.output_mode);
         match closed {
             Some(closed) if closed.is_all => units::percent(closed.least),
             _ => format!("≥ {}, unknown", units::percent(least)),
@@ -368,7 +368,7 @@ fn comparison(rows: &[PredictionRow]) -> Vec<String> {
 type FigureError = fn(&PredictionRow) -> Option<f64>;
 
 /// Says of each figure whether it is predicted, exact or not known, and how far off it is.
-fn standing_of_figures(rows: &[PredictionRow]) -> Vec<String> {
+fn figures_as_known(rows: &[PredictionRow]) -> Vec<String> {
     let fitted = rows.iter().filter(|row| row.calibrated).count();
     let is_solved = |row: &&PredictionRow| row.exposed_weight_share.is_some();
     let solved = rows.iter().filter(is_solved).count();

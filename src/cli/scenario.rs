@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::choose::scenario::{Prices, Scenario};
 use crate::core::error::{Error, Result};
-use crate::core::network::Network;
+use crate::core::link::Link;
 use crate::record::cost_model::Figures;
 
 /// What a person says of network, client and prices.
@@ -15,7 +15,7 @@ pub struct ScenarioArguments {
     /// lan, wan, slow, 4g, or figures such as 100mbit/80ms or 12mbit/40mbit/60ms (up, down, round
     /// trip) [default: no network, as measured]
     #[arg(long, value_name = "NETWORK")]
-    network: Option<Network>,
+    network: Option<Link>,
     /// How many times slower the client is than the machine that was measured [default: 1]
     #[arg(long, value_name = "FACTOR", value_parser = factor)]
     client_slowdown: Option<f64>,

@@ -20,10 +20,10 @@ pub struct PackedKeyswitchKey {
     output_size: usize,
     /// Leading bits of a key coefficient that are kept.
     bits: u32,
-    key: Layout,
+    key: KeyswitchLayout,
 }
 
-enum Layout {
+enum KeyswitchLayout {
     /// `[k·N·levels, n + 1]`, for any CPU.
     Rows(Vec<u32>),
     /// `[tiles of columns, k·N·levels / 4]`, for AVX-512 VNNI.
@@ -47,7 +47,7 @@ impl PackedKeyswitchKey {
             ),
             output_size,
             bits,
-            key: Layout::Rows(rows),
+            key: KeyswitchLayout::Rows(rows),
         };
         #[cfg(target_arch = "x86_64")]
         if packed.fits_vnni() {
@@ -59,9 +59,9 @@ impl PackedKeyswitchKey {
     /// Returns `inputs` under the small key, in order.
     pub fn keyswitch(&self, inputs: &[Row<u64>]) -> Vec<LweCiphertextOwned<u64>> {
         let mut outputs = match &self.key {
-            Layout::Rows(key) => self.subtract_rows(inputs, key),
+            KeyswitchLayout::Rows(key) => self.subtract_rows(inputs, key),
             #[cfg(target_arch = "x86_64")]
-            Layout::Vnni(tiles) => self.subtract_vnni(inputs, tiles),
+            KeyswitchLayout::Vnni(tiles) => self.subtract_vnni(inputs, tiles),
         };
         for (output, input) in outputs.iter_mut().zip(inputs) {
             let body = output.get_mut_body().data;
@@ -103,8 +103,8 @@ impl PackedKeyswitchKey {
 
     fn fits_vnni(&self) -> bool {
         let depth = match &self.key {
-            Layout::Rows(rows) => rows.len() / self.output_size,
-            Layout::Vnni(_) => return true,
+            KeyswitchLayout::Rows(rows) => rows.len() / self.output_size,
+            KeyswitchLayout::Vnni(_) => return true,
         };
         simd::available()
             && self.bits == 8 * simd::LIMBS as u32
@@ -114,14 +114,14 @@ impl PackedKeyswitchKey {
     }
 
     fn into_vnni(mut self) -> Self {
-        if let Layout::Rows(rows) = &self.key {
+        if let KeyswitchLayout::Rows(rows) = &self.key {
             let first_columns: Vec<usize> = (0..self.output_size).step_by(simd::TILE).collect();
             let tiles = first_columns.into_par_iter().map(|first| {
                 rows.chunks_exact(simd::DEPTH * self.output_size)
                     .map(|lines| self.key_line(lines, first))
                     .collect()
             });
-            self.key = Layout::Vnni(tiles.collect());
+            self.key = KeyswitchLayout::Vnni(tiles.collect());
         }
         self
     }
@@ -265,7 +265,9 @@ mod tests {
             ),
             output_size: packed.output_size,
             bits: 24,
-            key: Layout::Rows(key.as_ref().iter().map(|&c| round_to_bits(c, 24)).collect()),
+            key: KeyswitchLayout::Rows(
+                key.as_ref().iter().map(|&c| round_to_bits(c, 24)).collect(),
+            ),
         };
         let inputs = inputs(9);
         for (found, expected) in packed

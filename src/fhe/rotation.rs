@@ -14,9 +14,9 @@ use self::avx512::LanesKey;
 use super::cmux::Shape;
 
 /// A bootstrap key in the Fourier domain, laid out for [`blind_rotate`].
-pub struct RotationKey(Layout);
+pub struct RotationKey(RotationLayout);
 
-enum Layout {
+enum RotationLayout {
     /// tfhe's layout, for any CPU.
     Tfhe(FourierLweBootstrapKeyOwned),
     #[cfg(target_arch = "x86_64")]
@@ -35,7 +35,7 @@ impl RotationKey {
                 levels: key.decomposition_level_count().0,
             };
             if LanesKey::supports(&shape) {
-                return Self(Layout::Lanes(LanesKey::new(key.as_ref(), shape)));
+                return Self(RotationLayout::Lanes(LanesKey::new(key.as_ref(), shape)));
             }
         }
         Self::with_tfhes_layout(key)
@@ -50,7 +50,7 @@ impl RotationKey {
             key.decomposition_level_count(),
         );
         par_convert_standard_lwe_bootstrap_key_to_fourier(key, &mut fourier);
-        Self(Layout::Tfhe(fourier))
+        Self(RotationLayout::Tfhe(fourier))
     }
 }
 
@@ -97,9 +97,9 @@ impl ModulusSwitchedLweCiphertext<usize> for SwitchedLwe {
 /// Panics where the sizes do not fit the key.
 pub fn blind_rotate(key: &RotationKey, accumulators: &mut [u64], switched: &[SwitchedLwe]) {
     match &key.0 {
-        Layout::Tfhe(key) => rotate_with_tfhe(key, accumulators, switched),
+        RotationLayout::Tfhe(key) => rotate_with_tfhe(key, accumulators, switched),
         #[cfg(target_arch = "x86_64")]
-        Layout::Lanes(key) => key.rotate(accumulators, switched),
+        RotationLayout::Lanes(key) => key.rotate(accumulators, switched),
     }
 }
 

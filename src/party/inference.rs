@@ -9,7 +9,7 @@ use crate::core::placement::{Party, Placement};
 use crate::model::Model;
 use crate::model::values::{Values, Wiring};
 use crate::party::client::Client;
-use crate::party::server::{Advance, Extent, Server, StepTime};
+use crate::party::server::{Extent, OnLookUps, Server, StepTime};
 use crate::party::wire::{self, Expected};
 
 /// What an inference passes through: all that the client needs to know of the whole network.
@@ -164,7 +164,7 @@ pub fn serve(
     uploads: &[Vec<u8>],
     times: &mut PhaseTimes,
     extent: Extent,
-    advance: &Advance<'_>,
+    advance: &OnLookUps<'_>,
 ) -> Result<Served> {
     let encodings = &program.interface.uploads;
     if uploads.len() != encodings.len() {

@@ -28,7 +28,7 @@ use slots::{Ciphertexts, Slots};
 
 /// The party that owns the model.
 pub struct Server {
-    segments: Vec<Segment>,
+    segments: Vec<PreparedSegment>,
     keys: Vec<EvaluationKey>,
     packing_keys: Vec<PackingKey>,
     zeros: Vec<PublicZeros>,
@@ -37,7 +37,7 @@ pub struct Server {
 }
 
 /// A program with what its steps need on the torus.
-struct Segment {
+struct PreparedSegment {
     program: Arc<Program>,
     prepared: Vec<Prepared>,
 }
@@ -57,7 +57,7 @@ enum Prepared {
 pub type BeforeLookUp<'a> = dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()> + 'a;
 
 /// Hears the index of a look-up's node and how many more of its elements are done.
-pub type Advance<'a> = dyn Fn(usize, usize) + Sync + 'a;
+pub type OnLookUps<'a> = dyn Fn(usize, usize) + Sync + 'a;
 
 /// How much of a segment is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +96,7 @@ pub struct StepTime {
 impl Server {
     /// Returns a server of those programs, without keys.
     pub fn new(programs: &[Arc<Program>]) -> Self {
-        let segments = programs.iter().map(|program| Segment {
+        let segments = programs.iter().map(|program| PreparedSegment {
             prepared: program
                 .steps
                 .iter()
@@ -171,7 +171,7 @@ impl Server {
         segment: usize,
         uploads: &[SeededCiphertexts],
         extent: Extent,
-        advance: &Advance<'_>,
+        advance: &OnLookUps<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
         let parameters = &self.segments[segment].program.parameters;
         let expand = |upload| cipher::expand(parameters, upload);
@@ -201,9 +201,9 @@ impl Server {
         uploads: Vec<Vec<Row<u64>>>,
         extent: Extent,
         before_look_up: &mut BeforeLookUp<'_>,
-        advance: &Advance<'_>,
+        advance: &OnLookUps<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
-        let Segment { program, prepared } = &self.segments[segment];
+        let PreparedSegment { program, prepared } = &self.segments[segment];
         let parameters = &program.parameters;
         let mut slots = Slots::new(program, uploads, self.spill_above);
         let mut times = Vec::with_capacity(program.steps.len());
@@ -378,7 +378,7 @@ fn run_look_up(
     tables: &[Vec<u64>],
     key: &EvaluationKey,
     rows: &mut [Row<u64>],
-    advance: &Advance<'_>,
+    advance: &OnLookUps<'_>,
 ) {
     let table = |element: usize| &tables[element / step.elements_per_table][..];
     advance(step.node, 0);

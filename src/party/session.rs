@@ -17,7 +17,7 @@ use crate::fhe::packed::extract;
 use crate::model::Model;
 use crate::party::client::Client;
 use crate::party::inference::{Inference, PhaseTimes, Route, infer, serve, timed};
-use crate::party::server::{Advance, Answers, BeforeLookUp, Extent, Server};
+use crate::party::server::{Answers, BeforeLookUp, Extent, OnLookUps, Server};
 use crate::party::wire::{self, Expected};
 
 /// Look-ups of each step that warm a session up.
@@ -137,7 +137,7 @@ impl Session {
     /// # Errors
     ///
     /// As [`Self::infer`].
-    pub fn infer_telling(&self, image: &[u8], advance: &Advance<'_>) -> Result<Inference> {
+    pub fn infer_telling(&self, image: &[u8], advance: &OnLookUps<'_>) -> Result<Inference> {
         self.infer_to(image, Extent::Whole, advance)
     }
 
@@ -152,7 +152,7 @@ impl Session {
             .map(drop)
     }
 
-    fn infer_to(&self, image: &[u8], extent: Extent, advance: &Advance<'_>) -> Result<Inference> {
+    fn infer_to(&self, image: &[u8], extent: Extent, advance: &OnLookUps<'_>) -> Result<Inference> {
         let mut server_times = PhaseTimes::default();
         let mut step_times = Vec::new();
         let mut serve = |segment: usize, uploads: Vec<Vec<u8>>| {

@@ -5,13 +5,13 @@ use std::collections::{HashSet, VecDeque};
 use std::ops::Range;
 
 use crate::choose::scenario::Scenario;
-use crate::choose::solver::{Cost, Request, Solution, cost_of, front, neighbours};
+use crate::choose::solver::{Cost, FrontRequest, Solution, cost_of, front, neighbours};
 use crate::core::error::Result;
 use crate::core::objective::Objective;
 use crate::core::placement::{Party, Placement, Segment};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
-use crate::model::ending::Ending;
+use crate::model::output_mode::OutputMode;
 use crate::plan::overhead::{Runs, Speed};
 use crate::plan::shapes::{ShapeOracle, Stack};
 use crate::record::cost_model::CostModel;
@@ -30,7 +30,7 @@ pub struct Asked {
     pub cost: CostModel,
     /// Of all look-ups.
     pub parameters: ParameterSet,
-    pub ending: Ending,
+    pub output_mode: OutputMode,
     pub runs: Runs,
 }
 
@@ -81,7 +81,7 @@ pub fn plan(model: &Model, asked: &Asked, budget_s: f64) -> Result<Plan> {
             .collect();
         let counts = new
             .iter()
-            .map(|layers| asked.ending.segment_bootstrap_count(model, layers));
+            .map(|layers| asked.output_mode.segment_bootstrap_count(model, layers));
         let studies = counts.map(|count| speed.study_s(count));
         let run_s = candidate.run_s + studies.sum::<f64>();
         if plan.run_s + run_s <= budget_s {
@@ -103,18 +103,18 @@ pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
     let stack = Stack::of(model);
     let scenario = Scenario::default();
     let cores = rayon::current_num_threads();
-    let (parameters, ending) = (asked.parameters, asked.ending);
+    let (parameters, output_mode) = (asked.parameters, asked.output_mode);
     let solved = |layers| {
         let party = Party::Server;
-        solved_share(model, &Segment { party, layers }, ending)
+        solved_share(model, &Segment { party, layers }, output_mode)
     };
     let oracle = ShapeOracle::new(&stack, &scenario, parameters, &asked.cost, cores);
     let oracle = oracle.with_solved(&solved);
     let speed = asked.speed(oracle.key_exchange_s());
-    let request = Request {
+    let request = FrontRequest {
         objectives: CRITERIA.to_vec(),
         tolerance: TOLERANCE,
-        ..Request::default()
+        ..FrontRequest::default()
     };
     let found = front(&oracle, &request)?;
     let of_front = spread(found.len()).into_iter().take(MOST_OF_FRONT);
@@ -139,9 +139,9 @@ pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
     let beside = beside.into_iter().map(|(_, solution)| solution);
     let all = of_front.into_iter().chain(beside);
     let run_s = |placement: &Placement, cost: &Cost| {
-        let look_ups = ending.bootstrap_count(model, placement);
-        // The shapes know nothing of what an ending adds.
-        let added = look_ups - Ending::default().bootstrap_count(model, placement);
+        let look_ups = output_mode.bootstrap_count(model, placement);
+        // The shapes know nothing of what an output mode adds.
+        let added = look_ups - OutputMode::default().bootstrap_count(model, placement);
         let inference_s = cost.time_s + added as f64 * speed.look_up_s;
         asked.runs.seconds(look_ups, inference_s, &speed)
     };
@@ -214,7 +214,7 @@ mod tests {
         let asked = Asked {
             cost: CostModel::default(),
             parameters: ParameterSet::fast().expect("secure"),
-            ending: Ending::default(),
+            output_mode: OutputMode::default(),
             runs: Runs {
                 images: 1,
                 repeats: 1,

@@ -51,8 +51,8 @@ impl MemoryNeed {
     /// over: their rows will tell.
     pub fn of(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> Result<Self> {
         let target = settings.target()?;
-        let ending = settings.ending();
-        let bootstraps = |placement: &Placement| ending.bootstrap_count(model, placement);
+        let output_mode = settings.output_mode();
+        let bootstraps = |placement: &Placement| output_mode.bootstrap_count(model, placement);
         let own = model_bytes(model);
         let mut need = Self {
             leader: own + leader_bytes(settings, model),

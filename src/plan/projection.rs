@@ -39,14 +39,14 @@ pub struct Expected {
 impl Expected {
     /// Returns what is expected of the placements of a sweep on a machine of that speed.
     pub fn of(settings: &Settings, model: &Model, speed: Speed) -> Self {
-        let ending = settings.ending();
-        let count = |placement: &Placement| ending.bootstrap_count(model, placement);
+        let output_mode = settings.output_mode();
+        let count = |placement: &Placement| output_mode.bootstrap_count(model, placement);
         let placements = settings.placements.iter();
         let segments = placements.clone().flat_map(Placement::server_segments);
         let mut study_s = HashMap::new();
         for segment in segments {
             study_s.entry(segment.layers).or_insert_with_key(|layers| {
-                speed.study_s(ending.segment_bootstrap_count(model, layers))
+                speed.study_s(output_mode.segment_bootstrap_count(model, layers))
             });
         }
         Self {
@@ -86,8 +86,8 @@ impl Expected {
 pub fn project(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> Result<Projection> {
     let target = settings.target()?;
     let inferences_per_split = settings.images * settings.repeats;
-    let ending = settings.ending();
-    let bootstraps = |placement: &Placement| ending.bootstrap_count(model, placement);
+    let output_mode = settings.output_mode();
+    let bootstraps = |placement: &Placement| output_mode.bootstrap_count(model, placement);
     let probes = settings
         .placements
         .iter()

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::choose::scenario::{Measured, Scenario};
-use crate::choose::solver::{Cost, Oracle, Segment};
+use crate::choose::solver::{Cost, Oracle, SegmentCost};
 use crate::core::error::Result;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::layer::Operation;
@@ -180,7 +180,7 @@ impl Oracle for ShapeOracle<'_> {
         }
     }
 
-    fn server(&self, layers: Range<usize>) -> Result<Option<Segment>> {
+    fn server(&self, layers: Range<usize>) -> Result<Option<SegmentCost>> {
         let Stack { layers: all, .. } = self.stack;
         let exposure = self.solved.map_or(0.0, |solved| solved(layers.clone()));
         let nodes = all[layers.start].start..all[layers.end - 1].end;
@@ -228,7 +228,7 @@ impl Oracle for ShapeOracle<'_> {
             })
         };
         let keys = if look_ups > 0 { vec![0] } else { Vec::new() };
-        Ok(Some(Segment { cost, keys }))
+        Ok(Some(SegmentCost { cost, keys }))
     }
 
     fn key(&self, _: usize) -> Cost {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::core::placement::Placement;
 use crate::model::Granularity;
 use crate::model::answer::Answer;
-use crate::model::ending::Ending;
+use crate::model::output_mode::OutputMode;
 use crate::model::protection::Protection;
 use crate::record::cost_model::CostModel;
 use crate::record::download::Download;
@@ -84,8 +84,8 @@ impl Settings {
     }
 
     /// Returns how server segments end.
-    pub fn ending(&self) -> Ending {
-        Ending {
+    pub fn output_mode(&self) -> OutputMode {
+        OutputMode {
             answer: self.answer,
             protect: self.protect,
         }

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use table::{Table, least_exposure};
 
-use crate::choose::standing::{self, Standing, is_ok, standings};
+use crate::choose::dominance::{self, Dominance, dominances, is_ok};
 use crate::core::error::{Error, Result};
 use crate::core::units;
 use crate::record::columns::{self, Column};
@@ -41,7 +41,7 @@ pub enum Format {
 
 /// What to write.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct TableRequest {
     pub folder: PathBuf,
     pub format: Format,
     /// Names as in `splits.csv`, and `exposure`; none for the columns that decide.
@@ -55,7 +55,7 @@ pub struct Request {
 /// # Errors
 ///
 /// [`Error::Usage`] for columns that are none and for a front without splits; what reading gives.
-pub fn export(request: &Request) -> Result<String> {
+pub fn export(request: &TableRequest) -> Result<String> {
     let rows = read_splits(&request.folder)?;
     let shown = chosen_rows(&rows, request.front)?;
     let columns = chosen_columns(&request.columns, &shown)?;
@@ -92,11 +92,11 @@ fn chosen_columns(names: &[String], rows: &[&SplitRow]) -> Result<Vec<Column>> {
 
 /// Returns the rows to show, the fastest first and those without a time last.
 fn chosen_rows(rows: &[SplitRow], front: bool) -> Result<Vec<&SplitRow>> {
-    let standings = standings(rows);
+    let dominances = dominances(rows);
     let mut shown: Vec<&SplitRow> = rows
         .iter()
-        .zip(&standings)
-        .filter(|(_, standing)| !front || **standing == Standing::Front)
+        .zip(&dominances)
+        .filter(|(_, dominance)| !front || **dominance == Dominance::Front)
         .map(|(row, _)| row)
         .collect();
     if front && shown.is_empty() {
@@ -120,7 +120,7 @@ fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Pro
             "{model}: the {} of {} splits on the front in {}",
             shown.len(),
             rows.len(),
-            units::listed(&standing::criteria(rows))
+            units::listed(&dominance::criteria(rows))
         )
     } else {
         format!("{model}: {} splits", rows.len())
@@ -163,7 +163,7 @@ mod tests {
 
     fn table(format: Format, columns: &[&str], front: bool) -> Result<String> {
         let folder = folder();
-        export(&Request {
+        export(&TableRequest {
             folder: folder.path().into(),
             format,
             columns: columns.iter().map(|name| (*name).to_owned()).collect(),
@@ -192,7 +192,7 @@ mod tests {
         let error = table(Format::Csv, &["speed"], false).unwrap_err();
         assert!(matches!(error, Error::Usage(_)), "{error}");
         let empty = tempfile::tempdir().unwrap();
-        let error = export(&Request {
+        let error = export(&TableRequest {
             folder: empty.path().into(),
             format: Format::Csv,
             columns: Vec::new(),

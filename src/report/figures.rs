@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::contents::Contents;
 use super::plot::hosts;
-use crate::choose::standing::{self, Standing, standings};
-use crate::core::network::Network;
+use crate::choose::dominance::{self, Dominance, dominances};
+use crate::core::link::Link;
 use crate::model::outline::LayerOutline;
 use crate::record::columns::{Column, cells, columns};
 use crate::record::row::{LayerRow, SplitRow};
@@ -19,13 +19,13 @@ pub(crate) fn figures(contents: &Contents) -> Value {
     let Contents { splits, layers, .. } = contents;
     let columns: Vec<Column> = columns();
     let rows: Vec<Vec<Value>> = splits.iter().map(|row| cells(row, &columns)).collect();
-    let dominated_by = standings(splits)
+    let dominated_by = dominances(splits)
         .into_iter()
-        .map(|standing| match standing {
-            Standing::Front => json!(-1),
-            Standing::Reference => json!(-2),
-            Standing::DominatedBy(other) => json!(other),
-            Standing::NotCompared => Value::Null,
+        .map(|dominance| match dominance {
+            Dominance::Front => json!(-1),
+            Dominance::Reference => json!(-2),
+            Dominance::DominatedBy(other) => json!(other),
+            Dominance::NotCompared => Value::Null,
         });
     json!({
         "model": splits.first().map(|row| row.model.as_str()),
@@ -34,10 +34,10 @@ pub(crate) fn figures(contents: &Contents) -> Value {
         "columns": columns,
         "rows": rows,
         "dominated_by": dominated_by.collect::<Value>(),
-        "objectives": standing::criteria(splits),
+        "objectives": dominance::criteria(splits),
         "layers": layer_outlines(contents),
         "layer_times": layer_times(splits, layers),
-        "networks": Network::profiles().iter().map(network).collect::<Value>(),
+        "networks": Link::profiles().iter().map(network).collect::<Value>(),
     })
 }
 
@@ -88,7 +88,7 @@ fn layer_times(splits: &[SplitRow], layers: &[LayerRow]) -> Value {
     times.into_iter().map(Value::from).collect()
 }
 
-fn network(network: &Network) -> Value {
+fn network(network: &Link) -> Value {
     json!({
         "name": network.name,
         "up": network.up_bits_per_s,

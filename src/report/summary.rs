@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::html::escape;
 use super::plot::hosts;
-use crate::choose::standing::{self, Standing, is_ok, standings, unlimited};
+use crate::choose::dominance::{self, Dominance, dominances, is_ok, unlimited};
 use crate::core::objective::Objective;
 use crate::core::placement::Placement;
 use crate::core::units;
@@ -217,16 +217,16 @@ fn unbroken(words: &str) -> String {
 
 /// Says how many splits are left when the dominated ones are gone.
 fn undominated(rows: &[SplitRow]) -> String {
-    let standings = standings(rows);
-    let apart = [Standing::NotCompared, Standing::Reference];
-    let compared = rows.iter().zip(&standings);
+    let dominances = dominances(rows);
+    let apart = [Dominance::NotCompared, Dominance::Reference];
+    let compared = rows.iter().zip(&dominances);
     let compared: Vec<_> = compared.filter(|(_, at)| !apart.contains(at)).collect();
-    let front = compared.iter().filter(|(_, at)| **at == Standing::Front);
+    let front = compared.iter().filter(|(_, at)| **at == Dominance::Front);
     let unknown = compared
         .iter()
         .filter(|(row, _)| exposure::share(row).is_none());
     let (front, unknown) = (front.count(), unknown.count());
-    let figures = units::listed(&standing::criteria(rows));
+    let figures = units::listed(&dominance::criteria(rows));
     let words = match compared.len() {
         0 => {
             return "Every split that was measured is known to give the whole model away: there is \

@@ -7,11 +7,11 @@ use crate::core::error::Result;
 use crate::core::statistics::{Summary, median};
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
-use crate::model::ending::Ending;
+use crate::model::output_mode::OutputMode;
 use crate::party::session::Session;
 use crate::record::cost_model::CostModel;
 use crate::record::download::Download;
-use crate::sweep::yardstick::Yardstick;
+use crate::sweep::reference_batch::ReferenceBatch;
 
 /// Look-ups of a measured batch.
 const BATCH: usize = 64;
@@ -34,15 +34,15 @@ pub struct Calibrated {
 
 /// Measures a parameter set with keys of its own.
 pub fn calibrate(parameters: ParameterSet) -> Calibrated {
-    let yardstick = Yardstick::new(parameters, BATCH);
-    let activation_s = yardstick.look_up_s(None);
-    let keyswitch_core_s = yardstick.keyswitch_core_s();
+    let reference_batch = ReferenceBatch::new(parameters, BATCH);
+    let activation_s = reference_batch.look_up_s(None);
+    let keyswitch_core_s = reference_batch.keyswitch_core_s();
     let cores = rayon::current_num_threads() as f64;
     Calibrated {
         parameters,
         activation_s,
         keyswitch_core_s,
-        key_generation_s: yardstick.key_generation_s,
+        key_generation_s: reference_batch.key_generation_s,
         cost: CostModel::fitted(
             &parameters,
             activation_s.median * cores,
@@ -64,7 +64,7 @@ pub fn client_s() -> Result<f64> {
         parameters: Choice::Fixed(ParameterSet::accurate()?),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
-        ending: Ending::default(),
+        output_mode: OutputMode::default(),
         own_step_noise: Vec::new(),
     };
     let session = Session::set_up(&model, &"CCCCS".parse()?, &target)?;

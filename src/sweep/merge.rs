@@ -32,7 +32,7 @@ const MOST_NAMED: usize = 12;
 
 /// What to merge, and how strictly.
 #[derive(Debug, Clone)]
-pub struct Request {
+pub struct MergeRequest {
     /// Results folders, or folders that hold `shard-<i>-of-<n>`.
     pub folders: Vec<PathBuf>,
     /// The new results folder.
@@ -52,7 +52,7 @@ pub struct Request {
 ///
 /// [`Error::Usage`] where the folders do not belong together or `out` is taken; what reading and
 /// writing give; after everything was written, [`Error::SplitsFailed`] and [`Error::Mismatch`].
-pub fn merge(request: &Request, tell: &dyn Fn(&str)) -> Result<Tables> {
+pub fn merge(request: &MergeRequest, tell: &dyn Fn(&str)) -> Result<Tables> {
     check_free(&request.out)?;
     let parts: Vec<Part> = find_folders(&request.folders)?
         .iter()

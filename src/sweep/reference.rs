@@ -2,14 +2,14 @@
 
 use crate::core::error::Result;
 use crate::fhe::parameters::ParameterSet;
-use crate::sweep::yardstick::Yardstick;
+use crate::sweep::reference_batch::ReferenceBatch;
 
 /// Look-ups of a calibration's batch.
 const CALIBRATION_BATCH: usize = 16;
 
 /// A batch of bootstraps, and its pace when it last ran.
 pub struct Reference {
-    yardstick: Yardstick,
+    reference_batch: ReferenceBatch,
     /// Seconds per look-up.
     last_s: f64,
 }
@@ -21,16 +21,19 @@ impl Reference {
     ///
     /// As [`ParameterSet::fast`].
     pub fn begin() -> Result<Self> {
-        let yardstick = Yardstick::new(ParameterSet::fast()?, CALIBRATION_BATCH);
-        let last_s = yardstick.look_up_s(None).median;
-        Ok(Self { yardstick, last_s })
+        let reference_batch = ReferenceBatch::new(ParameterSet::fast()?, CALIBRATION_BATCH);
+        let last_s = reference_batch.look_up_s(None).median;
+        Ok(Self {
+            reference_batch,
+            last_s,
+        })
     }
 
     /// Runs the batch after a visit; returns the seconds per look-up before it and after it.
     pub fn around_visit(&mut self) -> [f64; 2] {
         let before = self.last_s;
         // What follows a visit also precedes the next.
-        self.last_s = self.yardstick.look_up_s(Some(before)).median;
+        self.last_s = self.reference_batch.look_up_s(Some(before)).median;
         [before, self.last_s]
     }
 }

@@ -228,7 +228,7 @@ impl Settings {
             parameters,
             log2_p_fail_lookup: self.log2_p_fail_lookup,
             download: self.download,
-            ending: self.ending(),
+            output_mode: self.output_mode(),
             own_step_noise: self.own_step_noise.clone(),
         })
     }
@@ -262,7 +262,7 @@ impl Settings {
         Ok(Asked {
             cost: self.cost,
             parameters,
-            ending: self.ending(),
+            output_mode: self.output_mode(),
             runs: self.runs(model),
         })
     }

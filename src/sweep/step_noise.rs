@@ -35,7 +35,7 @@ impl Settings {
             parameters: Choice::Cheapest(Precision::StepNoise(share), self.cost),
             log2_p_fail_lookup: self.log2_p_fail_lookup,
             download: self.download,
-            ending: self.ending(),
+            output_mode: self.output_mode(),
             own_step_noise: Vec::new(),
         };
         let count = segments

@@ -20,7 +20,7 @@ use crate::machine::memory::{MemoryUse, PeakMemory, SAMPLING_PERIOD};
 use crate::machine::process;
 use crate::machine::threads;
 use crate::model::Model;
-use crate::model::ending::Added;
+use crate::model::output_mode::Added;
 use crate::oracle::accuracy::Accuracy;
 use crate::oracle::agreement::within_error_model;
 use crate::oracle::simulation::{label_of, simulate};
@@ -380,5 +380,5 @@ impl Judged {
 /// Returns whether the server returns the label alone.
 fn answers_label(model: &Model, placement: &Placement, settings: &Settings) -> bool {
     let is_last_served = placement.parties().last() == Some(&Party::Server);
-    is_last_served && settings.ending().added(model, model.nodes.len()) == Some(Added::Label)
+    is_last_served && settings.output_mode().added(model, model.nodes.len()) == Some(Added::Label)
 }

@@ -9,8 +9,8 @@ use splitbench::circuit::compile::{Target, compile_placement};
 use splitbench::circuit::program::{Action, NoiseSeed, Program};
 use splitbench::core::placement::Placement;
 use splitbench::model::answer::Answer;
-use splitbench::model::ending::Ending;
 use splitbench::model::layer::{Dense, Geometry, Linear, Operation};
+use splitbench::model::output_mode::OutputMode;
 use splitbench::model::protection::Protection;
 use splitbench::model::{Granularity, Input, Model, Node};
 use splitbench::oracle::agreement::within_error_model;
@@ -23,22 +23,22 @@ use super::residual::{cases, placed};
 use super::trivial::{fast, placement, run_in_the_clear, run_trivially, target};
 use super::{column, columns, config};
 
-const LABEL: Ending = Ending {
+const LABEL: OutputMode = OutputMode {
     answer: Answer::Label,
     protect: Protection::None,
 };
-const PROTECTED: Ending = Ending {
+const PROTECTED: OutputMode = OutputMode {
     answer: Answer::Logits,
     protect: Protection::Bootstrap,
 };
-const BOTH: Ending = Ending {
+const BOTH: OutputMode = OutputMode {
     answer: Answer::Label,
     protect: Protection::Bootstrap,
 };
 
-fn ended(ending: Ending) -> Target {
+fn ended(output_mode: OutputMode) -> Target {
     Target {
-        ending,
+        output_mode,
         ..target(fast())
     }
 }
@@ -109,13 +109,13 @@ fn naive_label(logits: &[i64]) -> Vec<i64> {
 fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_whatever_the_ending() {
     let mut failures = Vec::new();
     for (model, placement) in models_and_placements() {
-        for ending in [LABEL, PROTECTED] {
-            let programs = compile_placement(&model, &placement, &ended(ending)).unwrap();
+        for output_mode in [LABEL, PROTECTED] {
+            let programs = compile_placement(&model, &placement, &ended(output_mode)).unwrap();
             for (segment, program) in programs.iter().enumerate() {
                 let clear = run_in_the_clear(program);
                 if run_trivially(program, &clear.uploaded) != clear.downloaded {
                     failures.push(format!(
-                        "{} {placement}, segment {segment}, {ending:?}",
+                        "{} {placement}, segment {segment}, {output_mode:?}",
                         model.name
                     ));
                 }
@@ -128,11 +128,11 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_whatever_the_ending() {
 #[test]
 fn look_ups_are_counted_before_they_are_compiled() {
     for (model, placement) in models_and_placements() {
-        for ending in [Ending::default(), LABEL, PROTECTED, BOTH] {
-            let programs = compile_placement(&model, &placement, &ended(ending)).unwrap();
+        for output_mode in [OutputMode::default(), LABEL, PROTECTED, BOTH] {
+            let programs = compile_placement(&model, &placement, &ended(output_mode)).unwrap();
             let found: usize = programs.iter().map(|p| p.bootstrap_count()).sum();
-            let counted = ending.bootstrap_count(&model, &placement);
-            assert_eq!(found, counted, "{} {placement} {ending:?}", model.name);
+            let counted = output_mode.bootstrap_count(&model, &placement);
+            assert_eq!(found, counted, "{} {placement} {output_mode:?}", model.name);
         }
     }
 }
@@ -150,11 +150,12 @@ fn ends_in_look_ups(program: &Program) -> bool {
 fn protected_answers_come_straight_from_look_ups() {
     let mut unprotected = 0;
     for (model, placement) in models_and_placements() {
-        let compile = |ending| compile_placement(&model, &placement, &ended(ending)).unwrap();
+        let compile =
+            |output_mode| compile_placement(&model, &placement, &ended(output_mode)).unwrap();
         for program in compile(PROTECTED).iter().chain(&compile(BOTH)) {
             assert!(ends_in_look_ups(program), "{} {placement}", model.name);
         }
-        let plain = compile(Ending::default());
+        let plain = compile(OutputMode::default());
         unprotected += plain
             .iter()
             .filter(|program| !ends_in_look_ups(program))
@@ -169,26 +170,26 @@ fn protection_costs_little_accuracy_and_labels_hardly_any() {
     let images: Vec<usize> = (0..model.test.len()).collect();
     for text in ["SSS", "CCS", "SCS"] {
         let placement = placement(text);
-        let accuracy = |ending| {
-            let programs = compile_placement(&model, &placement, &ended(ending)).unwrap();
+        let accuracy = |output_mode| {
+            let programs = compile_placement(&model, &placement, &ended(output_mode)).unwrap();
             let simulation = simulate(&model, &placement, &programs, &images, Some(NoiseSeed(1)));
             assert_eq!(
                 simulation.all_reads().reads.out_of_range,
                 0,
-                "{text} {ending:?}"
+                "{text} {output_mode:?}"
             );
-            if ending.answer == Answer::Label {
+            if output_mode.answer == Answer::Label {
                 let unlabelled = simulation.no_label_count();
                 assert!(unlabelled <= images.len() / 100, "{text}: {unlabelled}");
             }
             simulation.accuracy(&model, &images)
         };
-        let plain = accuracy(Ending::default());
-        for ending in [LABEL, PROTECTED, BOTH] {
-            let found = accuracy(ending);
+        let plain = accuracy(OutputMode::default());
+        for output_mode in [LABEL, PROTECTED, BOTH] {
+            let found = accuracy(output_mode);
             assert!(
                 found >= plain - 0.03,
-                "{text} {ending:?}: {found} of {plain}"
+                "{text} {output_mode:?}: {found} of {plain}"
             );
         }
     }

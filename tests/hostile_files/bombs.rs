@@ -13,8 +13,8 @@ use splitbench::import::onnx::schema::{ModelProto, StringStringEntry, TensorProt
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 
-use super::desk::Desk;
 use super::models::{floats, integers, model, node, valid, with};
+use super::temporary_folder::TemporaryFolder;
 
 /// Bytes of zeros that are packed.
 const MUCH: usize = 400 << 20;
@@ -26,14 +26,14 @@ pub struct Bomb {
 }
 
 /// Writes every bomb.
-pub fn all(desk: &Desk) -> Vec<Bomb> {
+pub fn all(temp: &TemporaryFolder) -> Vec<Bomb> {
     [
-        data(desk),
-        labels(desk),
-        pictures(desk),
-        networks(desk),
-        folders(desk),
-        tables(desk),
+        data(temp),
+        labels(temp),
+        pictures(temp),
+        networks(temp),
+        folders(temp),
+        tables(temp),
     ]
     .into_iter()
     .flatten()
@@ -102,14 +102,14 @@ fn npz(arrays: &[(&str, Vec<u8>, usize)]) -> Vec<u8> {
 }
 
 /// Makes a file that begins with these bytes, and whose holes read as zeros.
-fn write_sparse(desk: &Desk, name: &str, header: &[u8], length: usize) {
-    let mut file = File::create(desk.path(name)).unwrap();
+fn write_sparse(temp: &TemporaryFolder, name: &str, header: &[u8], length: usize) {
+    let mut file = File::create(temp.path(name)).unwrap();
     file.write_all(header).unwrap();
     file.set_len(length as u64).unwrap();
 }
 
 /// Images for the network of two inputs, that fit and that do not.
-fn data(desk: &Desk) -> Vec<Bomb> {
+fn data(temp: &TemporaryFolder) -> Vec<Bomb> {
     let half = format!("({}, 2)", MUCH / 2);
     let fitting = || npy_header("|u1", &half);
     let square = || npy_header("|u1", &format!("({}, 32, 32)", MUCH >> 10));
@@ -119,27 +119,27 @@ fn data(desk: &Desk) -> Vec<Bomb> {
         &[0, 0, 0, 2],
     ]
     .concat();
-    desk.write("fits.npz", npz(&[("x", fitting(), MUCH)]));
-    desk.write("square.npz", npz(&[("x", square(), MUCH)]));
-    desk.write("fits.npy.gz", gzip(&fitting(), MUCH));
-    desk.write("fits.idx.gz", gzip(&idx, MUCH));
+    temp.write("fits.npz", npz(&[("x", fitting(), MUCH)]));
+    temp.write("square.npz", npz(&[("x", square(), MUCH)]));
+    temp.write("fits.npy.gz", gzip(&fitting(), MUCH));
+    temp.write("fits.idx.gz", gzip(&idx, MUCH));
     // Below what may come out of any file, so that only its shape tells.
-    desk.write(
+    temp.write(
         "small.npz",
         npz(&[("x", npy_header("|u1", "(10000, 32, 32)"), 10_240_000)]),
     );
-    write_sparse(desk, "sparse.npy", &fitting(), fitting().len() + MUCH);
-    desk.write("many.npy", npy("|u1", "(1000001, 2)", &vec![0; 2_000_002]));
-    desk.write("wide.npy", npy("|V2000000000", "(1, 2)", &[0; 4]));
+    write_sparse(temp, "sparse.npy", &fitting(), fitting().len() + MUCH);
+    temp.write("many.npy", npy("|u1", "(1000001, 2)", &vec![0; 2_000_002]));
+    temp.write("wide.npy", npy("|V2000000000", "(1, 2)", &[0; 4]));
     let members: Vec<String> = (0..40_000).map(|index| index.to_string()).collect();
     let empty = |name| (name, Vec::new(), 0);
     let empties: Vec<_> = members.iter().map(|name| empty(name.as_str())).collect();
-    desk.write("members.npz", npz(&empties));
+    temp.write("members.npz", npz(&empties));
     let labelled = [
         ("x", npy_header("|u1", "(40, 2)"), 80),
         ("y", npy_header("|u1", "(9000000,)"), 9_000_000),
     ];
-    desk.write("labelled.npz", npz(&labelled));
+    temp.write("labelled.npz", npz(&labelled));
     let import = |file: &str| format!("import m.onnx --calibrate {file} -o out");
     vec![
         bomb(import("fits.npz"), &["fits.npz", "stored ones"]),
@@ -164,18 +164,18 @@ fn data(desk: &Desk) -> Vec<Bomb> {
     ]
 }
 
-fn labels(desk: &Desk) -> Vec<Bomb> {
-    desk.write(
+fn labels(temp: &TemporaryFolder) -> Vec<Bomb> {
+    temp.write(
         "zeros.npy.gz",
         gzip(&npy_header("<f8", "(1000000,)"), 8_000_000),
     );
-    desk.write(
+    temp.write(
         "zeros.idx.gz",
         gzip(&[0, 0, 8, 1, 0, 0xf0, 0, 0], 0xf0_0000),
     );
-    desk.write("lines.txt", "1\n".repeat(4_000_000));
-    desk.write("commas.txt", ",".repeat(30_000_000));
-    desk.write("cifar.bin.gz", gzip(&[], 3073 * 5000));
+    temp.write("lines.txt", "1\n".repeat(4_000_000));
+    temp.write("commas.txt", ",".repeat(30_000_000));
+    temp.write("cifar.bin.gz", gzip(&[], 3073 * 5000));
     let import = |file: &str| format!("import m.onnx --calibrate x.npy --labels {file} -o out");
     vec![
         bomb(
@@ -199,11 +199,11 @@ fn labels(desk: &Desk) -> Vec<Bomb> {
 }
 
 /// Folders that list one picture sixty times, for networks that take such pictures and others.
-fn pictures(desk: &Desk) -> Vec<Bomb> {
+fn pictures(temp: &TemporaryFolder) -> Vec<Bomb> {
     let list = "file,label\n".to_owned() + &"a.png,0\n".repeat(60);
     for (folder, size) in [("large", 4096), ("fitting", 2048)] {
-        desk.write(&format!("{folder}/labels.csv"), &list);
-        desk.write(&format!("{folder}/a.png"), png(size, size));
+        temp.write(&format!("{folder}/labels.csv"), &list);
+        temp.write(&format!("{folder}/a.png"), png(size, size));
     }
     let nodes = vec![
         node("GlobalAveragePool", &["x"], "p"),
@@ -212,7 +212,7 @@ fn pictures(desk: &Desk) -> Vec<Bomb> {
     ];
     let weights = vec![floats("w", &[1, 2], &[1.0, 2.0])];
     let pool = model(&[1, 1, 2048, 2048], nodes, weights);
-    desk.write("pool.onnx", pool.encode_to_vec());
+    temp.write("pool.onnx", pool.encode_to_vec());
     vec![
         bomb(
             "import m.onnx --calibrate large -o out",
@@ -256,11 +256,11 @@ pub fn overflowing() -> ModelProto {
 }
 
 /// Networks with giant shapes that cost a few bytes.
-fn networks(desk: &Desk) -> Vec<Bomb> {
+fn networks(temp: &TemporaryFolder) -> Vec<Bomb> {
     const GIANT: i64 = 100_000_000;
     let mut bombs = Vec::new();
     let mut add = |name: &str, model: ModelProto, words: &[&'static str]| {
-        desk.write(&format!("{name}.onnx"), model.encode_to_vec());
+        temp.write(&format!("{name}.onnx"), model.encode_to_vec());
         bombs.push(bomb(
             format!("import {name}.onnx --calibrate x.npy -o out"),
             words,
@@ -320,19 +320,19 @@ fn networks(desk: &Desk) -> Vec<Bomb> {
         model(&[1, GIANT], wide, vec![]),
         &["wide.onnx", "more than"],
     );
-    write_sparse(desk, "sparse.bin", &[], 800_000_000);
+    write_sparse(temp, "sparse.bin", &[], 800_000_000);
     add(
         "sparse",
         external("sparse.bin", &[2, GIANT], 1),
         &["sparse.bin", "stored ones"],
     );
-    desk.write("shared.bin", vec![0; 4_000_000]);
+    temp.write("shared.bin", vec![0; 4_000_000]);
     add(
         "shared",
         external("shared.bin", &[1_000_000], 100),
         &["shared.bin", "more than once"],
     );
-    write_sparse(desk, "hole.onnx", &[0x3a], 1 << 30);
+    write_sparse(temp, "hole.onnx", &[0x3a], 1 << 30);
     bombs.push(bomb(
         "import hole.onnx --calibrate x.npy -o out",
         &["hole.onnx", "stored ones"],
@@ -341,29 +341,29 @@ fn networks(desk: &Desk) -> Vec<Bomb> {
 }
 
 /// Copies the model folder and edits its `model.json`.
-fn edited(desk: &Desk, folder: &str, edit: impl FnOnce(&mut Value)) {
-    desk.copy("model", folder);
-    edit_json(desk, folder, edit);
+fn edited(temp: &TemporaryFolder, folder: &str, edit: impl FnOnce(&mut Value)) {
+    temp.copy("model", folder);
+    edit_json(temp, folder, edit);
 }
 
-fn edit_json(desk: &Desk, folder: &str, edit: impl FnOnce(&mut Value)) {
+fn edit_json(temp: &TemporaryFolder, folder: &str, edit: impl FnOnce(&mut Value)) {
     let file = format!("{folder}/model.json");
-    let mut json = serde_json::from_str(&desk.read(&file)).unwrap();
+    let mut json = serde_json::from_str(&temp.read(&file)).unwrap();
     edit(&mut json);
-    desk.write(&file, serde_json::to_vec(&json).unwrap());
+    temp.write(&file, serde_json::to_vec(&json).unwrap());
 }
 
 /// Model folders.
-fn folders(desk: &Desk) -> Vec<Bomb> {
+fn folders(temp: &TemporaryFolder) -> Vec<Bomb> {
     let mut bombs = Vec::new();
     let mut list = |folder: &str, words: &[&'static str]| {
         bombs.push(bomb(format!("list --model {folder}"), words));
     };
-    edited(desk, "input", |json| {
+    edited(temp, "input", |json| {
         json["input"]["shape"] = json!([16_777_216])
     });
     list("input", &["input/model.json", "input.shape"]);
-    edited(desk, "padding", |json| {
+    edited(temp, "padding", |json| {
         json["input"]["shape"] = json!([1, 1, 2]);
         json["input"]["scale"] = json!(1.0);
         json["input"]["offset"] = json!(0.0);
@@ -376,7 +376,7 @@ fn folders(desk: &Desk) -> Vec<Bomb> {
         "padding",
         &["padding/model.json", "layers[0] \"pool\"", "too large"],
     );
-    edited(desk, "grown", |json| {
+    edited(temp, "grown", |json| {
         json["input"]["shape"] = json!([1, 1, 2]);
         json["input"]["scale"] = json!(1.0);
         json["input"]["offset"] = json!(0.0);
@@ -389,7 +389,7 @@ fn folders(desk: &Desk) -> Vec<Bomb> {
         json["layers"] = (0..50).map(pool).collect();
     });
     list("grown", &["grown/model.json", "too large"]);
-    edited(desk, "tensors", |json| {
+    edited(temp, "tensors", |json| {
         let first = json["weights"]["tensors"][0].clone();
         let named = |index: usize| {
             let mut tensor = first.clone();
@@ -399,26 +399,26 @@ fn folders(desk: &Desk) -> Vec<Bomb> {
         json["weights"]["tensors"] = (0..20_000).map(named).collect();
     });
     list("tensors", &["weights.bin", "more numbers than the file"]);
-    edited(desk, "values", |json| {
+    edited(temp, "values", |json| {
         json["layers"] = json!(vec![0; 2_000_000])
     });
     list("values", &["values/model.json", "more than 1048576 values"]);
-    desk.copy("model", "deep");
-    desk.write("deep/model.json", "[".repeat(5_000_000));
+    temp.copy("model", "deep");
+    temp.write("deep/model.json", "[".repeat(5_000_000));
     list("deep", &["deep/model.json", "values"]);
-    desk.copy("model", "long");
-    write_sparse(desk, "long/model.json", b"{", 1 << 30);
+    temp.copy("model", "long");
+    write_sparse(temp, "long/model.json", b"{", 1 << 30);
     list("long", &["long/model.json", "bytes that are read"]);
-    desk.copy("model", "weights");
-    write_sparse(desk, "weights/weights.bin", &[], 1 << 30);
+    temp.copy("model", "weights");
+    write_sparse(temp, "weights/weights.bin", &[], 1 << 30);
     list("weights", &["weights/weights.bin", "stored ones"]);
     // A header of nested tuples.
-    desk.copy("model", "nested");
+    temp.copy("model", "nested");
     let header = "(".repeat(60_000);
     let length = (header.len() as u32).to_le_bytes();
     let array = [b"\x93NUMPY\x02\x00", &length[..], header.as_bytes()].concat();
-    desk.write("nested/test-images.npy", &array);
-    edit_json(desk, "nested", |json| {
+    temp.write("nested/test-images.npy", &array);
+    edit_json(temp, "nested", |json| {
         json["test"]["images_sha256"] = json!(hex_digest(&array));
     });
     list("nested", &["nested/test-images.npy"]);
@@ -426,23 +426,23 @@ fn folders(desk: &Desk) -> Vec<Bomb> {
 }
 
 /// Split files, descriptions and tables.
-fn tables(desk: &Desk) -> Vec<Bomb> {
+fn tables(temp: &TemporaryFolder) -> Vec<Bomb> {
     let placements = "\"C\",".repeat(2_000_000);
-    desk.write(
+    temp.write(
         "many.json",
         SPLITS_OPEN.to_owned() + &placements + "\"C\"]}",
     );
-    desk.copy("r", "deep-r");
-    desk.write("deep-r/environment.json", "{\"a\":".repeat(100_000));
-    desk.copy("r", "rows");
-    let table = desk.read("r/splits.csv");
+    temp.copy("r", "deep-r");
+    temp.write("deep-r/environment.json", "{\"a\":".repeat(100_000));
+    temp.copy("r", "rows");
+    let table = temp.read("r/splits.csv");
     let (header, _) = table.split_once('\n').unwrap();
     let row = shortest_row(&table);
     let mut rows = header.to_owned() + "\n";
     (0..200_000).for_each(|_| writeln!(rows, "{row}").unwrap());
-    desk.write("rows/splits.csv", rows);
-    desk.copy("r", "columns");
-    desk.write("columns/splits.csv", ",".repeat(20_000_000));
+    temp.write("rows/splits.csv", rows);
+    temp.copy("r", "columns");
+    temp.write("columns/splits.csv", ",".repeat(20_000_000));
     vec![
         bomb(
             "sweep --splits many.json --out out",

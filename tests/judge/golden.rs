@@ -2,7 +2,7 @@
 
 use splitbench::choose::Limits;
 use splitbench::choose::scenario::Scenario;
-use splitbench::core::network::Network;
+use splitbench::core::link::Link;
 use splitbench::record::row::SplitRow;
 
 use super::verdict::{Conditions, Verdict};
@@ -121,7 +121,7 @@ pub fn cases() -> Vec<Case> {
     let chatty = row("SCS", 5.0, 10, Some(0.1));
     let wan = Conditions {
         scenario: Scenario {
-            network: Network::profiles().into_iter().find(|n| n.name == "wan"),
+            network: Link::profiles().into_iter().find(|n| n.name == "wan"),
             ..Scenario::default()
         },
         limits: two_gb,

@@ -7,7 +7,7 @@ use serde_json::Value;
 use splitbench::record::results::{self, Tables};
 use splitbench::record::row::SplitRow;
 use splitbench::report;
-use splitbench::report::export::{Format, Request, export};
+use splitbench::report::export::{Format, TableRequest, export};
 
 use super::verdict::{Conditions, Verdict};
 
@@ -47,7 +47,7 @@ fn folder_of(rows: &[SplitRow]) -> tempfile::TempDir {
 
 /// Returns the placements that `splitbench export --front` writes, none where it refuses.
 pub fn exported_front(rows: &[SplitRow]) -> Vec<String> {
-    let table = export(&Request {
+    let table = export(&TableRequest {
         folder: folder_of(rows).path().into(),
         format: Format::Csv,
         columns: vec!["placement".into()],

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 use splitbench::choose::Limits;
 use splitbench::choose::scenario::Scenario;
-use splitbench::core::network::Network;
+use splitbench::core::link::Link;
 use splitbench::record::results::{SPLITS, read_csv};
 use splitbench::record::row::SplitRow;
 
@@ -85,7 +85,7 @@ fn choose_and_the_report_answer_alike() {
     for (options, limits) in questions() {
         let chosen = answer(&splitbench(&format!("choose {FOLDER} {options}")));
         let Some(limits) = limits else { continue };
-        let wan = Network::profiles().into_iter().find(|n| n.name == "wan");
+        let wan = Link::profiles().into_iter().find(|n| n.name == "wan");
         let verdict = page.judge(&Conditions {
             scenario: Scenario {
                 network: wan,

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use splitbench::choose::Limits;
 use splitbench::choose::scenario::Scenario;
-use splitbench::core::network::Network;
+use splitbench::core::link::Link;
 use splitbench::record::row::SplitRow;
 
 use super::verdict::Conditions;
@@ -96,7 +96,7 @@ pub fn any_rows() -> impl Strategy<Value = Vec<SplitRow>> {
 
 pub fn any_conditions() -> impl Strategy<Value = Conditions> {
     let scenario = (
-        mostly(prop::sample::select(Network::profiles().to_vec()), 3),
+        mostly(prop::sample::select(Link::profiles().to_vec()), 3),
         one_of(&[1.0, 8.0, 0.5]),
         one_of(&[1_u64, 1000]),
     );

@@ -12,7 +12,7 @@ use splitbench::core::placement::Placement;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::SecretKey;
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::model::ending::Ending;
+use splitbench::model::output_mode::OutputMode;
 use splitbench::party::inference::Exchange;
 use splitbench::party::server::Server;
 use splitbench::record::download::Download;
@@ -30,7 +30,7 @@ pub fn target(parameters: ParameterSet) -> Target {
         parameters: Choice::Fixed(parameters),
         log2_p_fail_lookup: -64.0,
         download: Download::Plain,
-        ending: Ending::default(),
+        output_mode: OutputMode::default(),
         own_step_noise: Vec::new(),
     }
 }

@@ -18,7 +18,7 @@ pub(crate) const OBJECTIVES: [Objective; 6] = [
 #[derive(Debug, Clone)]
 struct Table {
     clients: Vec<Cost>,
-    servers: BTreeMap<(usize, usize), Segment>,
+    servers: BTreeMap<(usize, usize), SegmentCost>,
     keys: Vec<Cost>,
 }
 
@@ -35,7 +35,7 @@ impl Oracle for Table {
         self.clients[layer]
     }
 
-    fn server(&self, layers: Range<usize>) -> Result<Option<Segment>> {
+    fn server(&self, layers: Range<usize>) -> Result<Option<SegmentCost>> {
         Ok(self.servers.get(&(layers.start, layers.end)).cloned())
     }
 
@@ -78,7 +78,7 @@ fn tables(most_layers: usize) -> impl Strategy<Value = Table> {
                     .copied()
                     .zip(segments)
                     .filter(|(_, (.., die))| *die > 0)
-                    .map(|(pair, (cost, keys, _))| (pair, Segment { cost, keys }))
+                    .map(|(pair, (cost, keys, _))| (pair, SegmentCost { cost, keys }))
                     .collect(),
                 keys,
             })
@@ -139,7 +139,7 @@ proptest! {
     fn fronts_are_those_of_listing_all(
         table in tables(8), picked in prop::sample::subsequence(OBJECTIVES.to_vec(), 2..=4),
     ) {
-        let request = Request { objectives: picked.clone(), ..Request::default() };
+        let request = FrontRequest { objectives: picked.clone(), ..FrontRequest::default() };
         let found = front(&table, &request).expect("tables do not fail");
         let mut found: Vec<Vec<f64>> = found.iter().map(|s| values(&s.cost, &picked)).collect();
         found.sort_by(|a, b| a.partial_cmp(b).expect("numbers"));
@@ -150,7 +150,7 @@ proptest! {
     fn a_tolerance_loses_no_more_than_it_says(table in tables(8), percent in 1..60u32) {
         let tolerance = f64::from(percent) / 100.0;
         let objectives = vec![Objective::Time, Objective::Bytes, Objective::ServerMemory];
-        let request = Request { objectives: objectives.clone(), tolerance, ..Request::default() };
+        let request = FrontRequest { objectives: objectives.clone(), tolerance, ..FrontRequest::default() };
         let found = front(&table, &request).expect("tables do not fail");
         let found: Vec<Vec<f64>> = found.iter().map(|s| values(&s.cost, &objectives)).collect();
         for point in exhaustive_front(&exhaustive(&table), &objectives) {

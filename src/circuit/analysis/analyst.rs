@@ -4,33 +4,33 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::combination::Linearised;
-use super::draft::{Answer, Draft};
+use super::draft::{Answer, DraftStep};
 use super::grid::{HALF_TURN, MOST_PROTECT_BITS, UPLOAD_BITS, widen};
 use super::groups::Groups;
 use super::planned::Analysis;
 use super::spread::NoiseBound;
-use super::value::Value;
+use super::value::DraftValue;
 use crate::core::error::Result;
 use crate::core::placement::Segment;
 use crate::model::Model;
-use crate::model::ending::{Added, Ending};
 use crate::model::layer::Operation;
+use crate::model::output_mode::{Added, OutputMode};
 use crate::model::quantise::{QuantParams, Quantisation};
 
 /// A segment being analysed.
 pub(super) struct Analyst<'a> {
     pub model: &'a Model,
     pub linear: Linearised<'a>,
-    pub ending: Ending,
+    pub output_mode: OutputMode,
     /// Bits of an answer that is looked up for its protection.
     pub protect_bits: u32,
     pub noise: NoiseBound,
     pub nodes: Range<usize>,
     pub uploads: Vec<(usize, Quantisation, usize)>,
-    pub steps: Vec<(usize, Vec<usize>, Draft)>,
+    pub steps: Vec<(usize, Vec<usize>, DraftStep)>,
     pub downloads: Vec<(usize, Answer)>,
     /// By value of the model.
-    pub values: BTreeMap<usize, Value>,
+    pub values: BTreeMap<usize, DraftValue>,
     pub groups: Groups,
 }
 
@@ -41,11 +41,11 @@ pub(super) struct Analyst<'a> {
 ///
 /// [`crate::Error::Parameters`] where a layer's integers are too many for the grid.
 pub fn analyse(model: &Model, segment: &Segment) -> Result<Analysis> {
-    let (ending, noise) = (Ending::default(), NoiseBound::default());
-    analyse_to_end(model, segment, ending, MOST_PROTECT_BITS, noise)
+    let (output_mode, noise) = (OutputMode::default(), NoiseBound::default());
+    analyse_to_end(model, segment, output_mode, MOST_PROTECT_BITS, noise)
 }
 
-/// Returns the analysis of a server segment that ends as `ending` says; answers that are looked up
+/// Returns the analysis of a server segment that ends as `output_mode` says; answers that are looked up
 /// for their protection have `protect_bits` bits, and ranges have room for the deviations of noise
 /// within a bound.
 ///
@@ -55,7 +55,7 @@ pub fn analyse(model: &Model, segment: &Segment) -> Result<Analysis> {
 pub fn analyse_to_end(
     model: &Model,
     segment: &Segment,
-    ending: Ending,
+    output_mode: OutputMode,
     protect_bits: u32,
     noise: NoiseBound,
 ) -> Result<Analysis> {
@@ -63,7 +63,7 @@ pub fn analyse_to_end(
     let mut analyst = Analyst {
         model,
         linear: Linearised::of(model, &nodes)?,
-        ending,
+        output_mode,
         protect_bits,
         noise,
         nodes: nodes.clone(),
@@ -97,7 +97,7 @@ impl Analyst<'_> {
         let count = self.model.element_count(value);
         self.values.insert(
             value,
-            Value {
+            DraftValue {
                 slot: self.uploads.len(),
                 group,
                 scales: quantisation.scales.clone(),
@@ -182,7 +182,7 @@ impl Analyst<'_> {
             return false;
         }
         let exact = self.linear.is_fresh(value) && self.linear.weights_on_source(value).is_some();
-        !exact || self.ending.added(self.model, value).is_some()
+        !exact || self.output_mode.added(self.model, value).is_some()
     }
 
     fn node(&mut self, index: usize) {
@@ -206,14 +206,14 @@ impl Analyst<'_> {
     }
 
     /// Adds a step and returns its slot.
-    pub(super) fn push(&mut self, node: usize, inputs: Vec<usize>, draft: Draft) -> usize {
+    pub(super) fn push(&mut self, node: usize, inputs: Vec<usize>, draft: DraftStep) -> usize {
         self.steps.push((node, inputs, draft));
         self.next_slot() - 1
     }
 
     /// Takes note of a value that the client gets, which must fit half a turn at either side.
     fn download(&mut self, index: usize) {
-        match self.ending.added(self.model, index) {
+        match self.output_mode.added(self.model, index) {
             None => {}
             Some(Added::Label) => {
                 let label = self.label(index);
@@ -234,7 +234,7 @@ impl Analyst<'_> {
                 })
                 .collect();
             self.groups.limit_all(filling.limits());
-            let slot = self.push(index - 1, slots, Draft::Filling(filling));
+            let slot = self.push(index - 1, slots, DraftStep::Filling(filling));
             self.downloads
                 .push((index, Answer::Filled { slot, ranges }));
             return;
@@ -243,7 +243,7 @@ impl Analyst<'_> {
         self.download_value(index, value);
     }
 
-    fn download_value(&mut self, index: usize, value: Value) {
+    fn download_value(&mut self, index: usize, value: DraftValue) {
         let ends = value.range.iter();
         let largest = ends.map(|(low, high)| low.abs().max(high.abs())).max();
         let most = HALF_TURN as f64 / (largest.unwrap_or(0).max(1) as f64 + 0.5);

@@ -3,11 +3,11 @@
 use super::draft_look_up::DraftLookUp;
 use super::filling::Filling;
 use super::planned::Term;
-use super::value::Value;
+use super::value::DraftValue;
 use crate::model::layer::Geometry;
 
 /// A step whose weights or bias wait for the steps of the sources.
-pub(super) enum Draft {
+pub(super) enum DraftStep {
     /// `Σ terms · inputs + bias` on the integers of a group.
     Natural {
         terms: Vec<Term>,
@@ -25,7 +25,7 @@ pub(super) enum Draft {
 
 /// A value that the client gets, before the steps are known.
 pub(super) enum Answer {
-    Natural(Value),
+    Natural(DraftValue),
     /// The slot of weights that fill half a turn, and the real range of each element.
     Filled {
         slot: usize,

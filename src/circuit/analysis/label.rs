@@ -12,7 +12,7 @@ use super::analyst::Analyst;
 use super::look_up::Wanted;
 use super::planned_look_up::Purpose;
 use super::pool::{differences, exact_filling};
-use super::value::Value;
+use super::value::DraftValue;
 use crate::core::linear_map::{Block, LinearMap};
 use crate::model::answer::conjunction;
 use crate::model::layer::{Activation, Function, function::Polynomial};
@@ -27,7 +27,7 @@ struct Literal {
 
 impl Analyst<'_> {
     /// Looks up which element of a value is the largest: one for it, zero for all others.
-    pub(super) fn label(&mut self, value: usize) -> Value {
+    pub(super) fn label(&mut self, value: usize) -> DraftValue {
         let node = value - 1;
         let logits = self.comparable(value);
         let classes = logits.scales.len() as u32;
@@ -66,7 +66,7 @@ impl Analyst<'_> {
     }
 
     /// Returns logits on one scale, shifted to where rounding them to that leaves their means.
-    fn comparable(&mut self, value: usize) -> Value {
+    fn comparable(&mut self, value: usize) -> DraftValue {
         let is_uniform = |list: &[f64]| list.iter().all(|&one| one == list[0]);
         let known = self.values.get(&value);
         match known.filter(|known| is_uniform(&known.scales) && is_uniform(&known.offsets)) {
@@ -78,7 +78,7 @@ impl Analyst<'_> {
     }
 
     /// Looks up for each pair whether the first is as large as the second.
-    fn compare_all(&mut self, node: usize, logits: &Value, pairs: &[[u32; 2]]) -> Value {
+    fn compare_all(&mut self, node: usize, logits: &DraftValue, pairs: &[[u32; 2]]) -> DraftValue {
         let scale = logits.scales[0];
         let real = |integer: i64| integer as f64 * scale;
         let range = pairs.iter().map(|[first, second]| {
@@ -114,10 +114,10 @@ impl Analyst<'_> {
     fn conjoin(
         &mut self,
         node: usize,
-        bits: &Value,
+        bits: &DraftValue,
         groups: &[&[Literal]],
         together: usize,
-    ) -> Value {
+    ) -> DraftValue {
         let blocks = groups.iter().enumerate().map(|(index, literals)| {
             let weight = |literal: &Literal| if literal.negated { -1.0 } else { 1.0 };
             Block {

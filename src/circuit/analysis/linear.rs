@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use super::analyst::Analyst;
 use super::combination::Weights;
-use super::draft::Draft;
+use super::draft::DraftStep;
 use super::filling::FillingTerm;
 use super::grid::{UPLOAD_BITS, widen};
 use super::planned::Term;
-use super::value::Value;
+use super::value::DraftValue;
 use crate::core::linear_map::{LinearMap, PADDING};
 use crate::model::quantise::{QuantisedRows, WeightBits, fill_map, quantise_map, worst_case_range};
 
@@ -29,7 +29,7 @@ const MOST_ROW_ERROR: f64 = 1.0 / 64.0;
 
 impl Analyst<'_> {
     /// Quantises weights on one source whose outputs are read as they are.
-    pub(super) fn natural(&mut self, value: usize, source: usize, weights: &Weights) -> Value {
+    pub(super) fn natural(&mut self, value: usize, source: usize, weights: &Weights) -> DraftValue {
         let input = self.values[&source].clone();
         let mut bias = self.linear.bias(value);
         let plain = bias.iter().all(|&bias| bias == 0.0)
@@ -57,14 +57,14 @@ impl Analyst<'_> {
         if !input.fresh {
             narrow(&mut range, &rows.scales, &calibrated);
         }
-        let draft = Draft::Natural {
+        let draft = DraftStep::Natural {
             terms: vec![Term::Matrix(rows.map)],
             bias,
             geometry: weights.geometry,
             group: input.group,
         };
         let slot = self.push(value - 1, vec![input.slot], draft);
-        Value {
+        DraftValue {
             slot,
             group: input.group,
             offsets: vec![0.0; rows.scales.len()],
@@ -77,7 +77,7 @@ impl Analyst<'_> {
 
     /// Makes a value whose channels all lie on one scale, a sum that further weights read say: all its
     /// operands are brought to that, and `correction` is added, in reals.
-    pub(super) fn on_one_scale(&mut self, value: usize, correction: &[f32]) -> Value {
+    pub(super) fn on_one_scale(&mut self, value: usize, correction: &[f32]) -> DraftValue {
         let (slots, mut filling, mut ranges) = self.filling(value);
         let biases = filling.bias.iter_mut().zip(&mut ranges);
         for ((bias, (low, high)), &correction) in biases.zip(correction) {
@@ -96,8 +96,8 @@ impl Analyst<'_> {
         let range = ranges
             .iter()
             .map(|(low, high)| ((low / scale).floor() as i64, (high / scale).ceil() as i64));
-        let slot = self.push(value - 1, slots, Draft::Filling(filling));
-        Value {
+        let slot = self.push(value - 1, slots, DraftStep::Filling(filling));
+        DraftValue {
             slot,
             group,
             offsets: vec![0.0; ranges.len()],
@@ -112,7 +112,7 @@ impl Analyst<'_> {
     /// range that its integers can reach at worst, in reals.
     pub(super) fn matrix_term(
         weights: &Weights,
-        input: &Value,
+        input: &DraftValue,
         calibrated: &[(f32, f32)],
     ) -> (FillingTerm, Vec<f64>, Vec<(f64, f64)>) {
         let rows = quantise(weights, input, calibrated, true);
@@ -130,7 +130,7 @@ impl Analyst<'_> {
 
     /// Returns the term of a value that a look-up reads as it is; otherwise as
     /// [`Self::matrix_term`].
-    pub(super) fn identity_term(input: &Value) -> (FillingTerm, Vec<f64>, Vec<(f64, f64)>) {
+    pub(super) fn identity_term(input: &DraftValue) -> (FillingTerm, Vec<f64>, Vec<(f64, f64)>) {
         let ends = input.range.iter().zip(&input.scales).zip(&input.offsets);
         let worst = ends.map(|(((low, high), scale), offset)| {
             (*low as f64 * scale + offset, *high as f64 * scale + offset)
@@ -147,7 +147,7 @@ impl Analyst<'_> {
 }
 
 /// Returns the smallest and largest real value of each output over all integers of the input.
-fn real_worst_range(map: &LinearMap<f32>, input: &Value, bias: &[f64]) -> Vec<(f64, f64)> {
+fn real_worst_range(map: &LinearMap<f32>, input: &DraftValue, bias: &[f64]) -> Vec<(f64, f64)> {
     let mut ranges: Vec<(f64, f64)> = bias.iter().map(|&bias| (bias, bias)).collect();
     for block in &map.blocks {
         let rows = block.weights.chunks_exact(block.inputs.len());
@@ -171,7 +171,7 @@ fn real_worst_range(map: &LinearMap<f32>, input: &Value, bias: &[f64]) -> Vec<(f
 /// Returns weights as integers for an input; `calibrated` are the ranges of what they add up to.
 fn quantise(
     weights: &Weights,
-    input: &Value,
+    input: &DraftValue,
     calibrated: &[(f32, f32)],
     reduce: bool,
 ) -> QuantisedRows {
@@ -197,7 +197,7 @@ fn quantise(
 /// most, so that the sum errs by s/√12 · √(Σ (m/2)²) at most, as standard deviations add up.
 fn most_scales(
     map: &LinearMap<f32>,
-    input: &Value,
+    input: &DraftValue,
     calibrated: &[(f32, f32)],
     share: f64,
 ) -> Vec<f64> {
@@ -225,7 +225,7 @@ fn most_scales(
 fn coarsen(
     rows: &mut QuantisedRows,
     weights: &Weights,
-    input: &Value,
+    input: &DraftValue,
     calibrated: &[(f32, f32)],
     bias: &[f64],
     most_integer: f64,

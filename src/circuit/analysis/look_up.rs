@@ -3,12 +3,12 @@
 use super::analyst::Analyst;
 use super::combination::Operand;
 use super::cover::covers;
-use super::draft::Draft;
+use super::draft::DraftStep;
 use super::draft_look_up::DraftLookUp;
 use super::filling::Filling;
 use super::grid::{HALF_TURN, widen};
 use super::planned_look_up::Purpose;
-use super::value::Value;
+use super::value::DraftValue;
 use crate::model::layer::{Activation, Geometry};
 
 /// Slack of a worst-case range for the rounding of the final weights.
@@ -29,7 +29,7 @@ pub(super) struct Wanted<'a> {
 
 impl Analyst<'_> {
     /// Looks up an activation.
-    pub(super) fn activation(&mut self, node: usize, activation: &Activation) -> Value {
+    pub(super) fn activation(&mut self, node: usize, activation: &Activation) -> DraftValue {
         let input = self.model.nodes[node].inputs[0];
         let (slots, filling, ranges) = self.filling(input);
         let absorbed = input
@@ -115,7 +115,7 @@ impl Analyst<'_> {
         slots: Vec<usize>,
         mut filling: Filling,
         ranges: &[(f64, f64)],
-    ) -> Value {
+    ) -> DraftValue {
         let Wanted {
             name,
             node,
@@ -155,10 +155,10 @@ impl Analyst<'_> {
             centre,
             covers,
         };
-        let filled = self.push(at, slots, Draft::Filling(filling));
+        let filled = self.push(at, slots, DraftStep::Filling(filling));
         let group = self.groups.add();
-        let slot = self.push(node, vec![filled], Draft::LookUp { draft, group });
-        Value {
+        let slot = self.push(node, vec![filled], DraftStep::LookUp { draft, group });
+        DraftValue {
             slot,
             group,
             scales,

@@ -3,19 +3,19 @@
 use std::sync::Arc;
 
 use super::analyst::Analyst;
-use super::draft::Draft;
+use super::draft::DraftStep;
 use super::filling::{Filling, FillingTerm};
 use super::look_up::Wanted;
 use super::planned::Term;
 use super::planned_look_up::Purpose;
-use super::value::Value;
+use super::value::DraftValue;
 use crate::core::linear_map::{Block, LinearMap, PADDING};
 use crate::model::layer::{Activation, Function, Geometry, MaxPool};
 use crate::model::quantise::QuantParams;
 
 impl Analyst<'_> {
     /// Pools a value whose elements are all on one scale.
-    pub(super) fn max_pool(&mut self, node: usize, pool: &MaxPool) -> Value {
+    pub(super) fn max_pool(&mut self, node: usize, pool: &MaxPool) -> DraftValue {
         let mut value = self.values[&self.model.nodes[node].inputs[0]].clone();
         let mut windows = pool.windows.clone();
         let (low, high) = value.range[0];
@@ -36,10 +36,10 @@ impl Analyst<'_> {
     fn compare(
         &mut self,
         node: usize,
-        value: Value,
+        value: DraftValue,
         windows: &mut [Vec<u32>],
         width: i64,
-    ) -> Value {
+    ) -> DraftValue {
         let mut pairs = Vec::new();
         // Per element that is kept: the one that it was at least, and the pair that adds to it.
         let mut kept: Vec<(u32, u32)> = Vec::new();
@@ -68,7 +68,7 @@ impl Analyst<'_> {
             terms.push(Term::Matrix(gather(|kept| kept.1, pairs.len())));
             slots.push(larger.slot);
         }
-        let draft = Draft::Natural {
+        let draft = DraftStep::Natural {
             terms,
             bias: vec![0; kept.len()],
             geometry: Geometry::Other,
@@ -76,7 +76,7 @@ impl Analyst<'_> {
         };
         let slot = self.push(node, slots, draft);
         let of_kept = |list: &[f64]| kept.iter().map(|kept| list[kept.0 as usize]).collect();
-        Value {
+        DraftValue {
             slot,
             group: value.group,
             scales: of_kept(&value.scales),
@@ -91,7 +91,13 @@ impl Analyst<'_> {
     }
 
     /// Looks up by how much the first of each pair exceeds the second, up to `width`, or else zero.
-    fn larger(&mut self, node: usize, value: &Value, pairs: &[[u32; 2]], width: i64) -> Value {
+    fn larger(
+        &mut self,
+        node: usize,
+        value: &DraftValue,
+        pairs: &[[u32; 2]],
+        width: i64,
+    ) -> DraftValue {
         let (scale, (low, high)) = (value.scales[0], value.range[0]);
         let activation = Activation {
             function: Function::Relu,
@@ -122,7 +128,7 @@ impl Analyst<'_> {
 
 /// Returns the weights in front of look-ups that give the first of each pair less the second, for a
 /// value on one scale.
-pub(super) fn differences(value: &Value, pairs: &[[u32; 2]]) -> Filling {
+pub(super) fn differences(value: &DraftValue, pairs: &[[u32; 2]]) -> Filling {
     let weights: Arc<[f32]> = [1.0, -1.0].into();
     let blocks = pairs.iter().enumerate().map(|(index, pair)| Block {
         weights: Arc::clone(&weights),
@@ -139,7 +145,7 @@ pub(super) fn differences(value: &Value, pairs: &[[u32; 2]]) -> Filling {
 
 /// Returns the weights in front of look-ups that add up elements of a value on one scale by whole
 /// factors, and a bias in reals; one table serves all.
-pub(super) fn exact_filling(value: &Value, map: LinearMap<f32>, bias: Vec<f64>) -> Filling {
+pub(super) fn exact_filling(value: &DraftValue, map: LinearMap<f32>, bias: Vec<f64>) -> Filling {
     let count = bias.len();
     Filling {
         terms: vec![FillingTerm {

@@ -3,13 +3,13 @@
 use super::analyst::Analyst;
 use super::look_up::Wanted;
 use super::planned_look_up::Purpose;
-use super::value::Value;
+use super::value::DraftValue;
 use crate::model::layer::{Activation, Function};
 use crate::model::quantise::QuantParams;
 
 impl Analyst<'_> {
     /// Looks up a value as it is; each channel has a scale of its own.
-    pub(super) fn protect(&mut self, value: usize) -> Value {
+    pub(super) fn protect(&mut self, value: usize) -> DraftValue {
         let node = value - 1;
         let (slots, filling, ranges) = self.filling(value);
         let unit = |ranges: &[(f64, f64)]| {

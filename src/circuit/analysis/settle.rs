@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::analyst::Analyst;
-use super::draft::{Answer, Draft};
+use super::draft::{Answer, DraftStep};
 use super::filling::Filled;
 use super::gains::gains;
 use super::grid::HALF_TURN;
@@ -67,14 +67,14 @@ impl Analyst<'_> {
 /// Returns what a step does, after the steps before it; the channels of weights that fill half a turn
 /// wait in `filled` for their look-up.
 fn settled_action(
-    draft: Draft,
+    draft: DraftStep,
     inputs: &[usize],
     analysis: &Analysis,
     steps_of: &[i64],
     filled: &mut FilledSlots,
 ) -> PlannedAction {
     match draft {
-        Draft::Natural {
+        DraftStep::Natural {
             terms,
             bias,
             geometry,
@@ -84,12 +84,12 @@ fn settled_action(
             bias: bias.iter().map(|bias| bias * steps_of[group]).collect(),
             geometry,
         }),
-        Draft::Filling(filling) => {
+        DraftStep::Filling(filling) => {
             let (linear, channels) = filling.settle(steps_of);
             filled.insert(analysis.uploads.len() + analysis.steps.len(), channels);
             PlannedAction::Linear(linear)
         }
-        Draft::LookUp { draft, group } => {
+        DraftStep::LookUp { draft, group } => {
             let Some(channels) = filled.remove(&inputs[0]) else {
                 unreachable!("the weights that fill a look-up stand before it");
             };

@@ -2,7 +2,7 @@
 
 /// A value as later steps read it.
 #[derive(Debug, Clone)]
-pub(super) struct Value {
+pub(super) struct DraftValue {
     pub slot: usize,
     /// The source, or sources of one step, that its integers are multiples of.
     pub group: usize,

@@ -6,7 +6,7 @@ use super::slots::last_reads;
 use crate::circuit::analysis::{Analysis, PlannedAction, PlannedLookUp, PlannedUpload};
 use crate::circuit::encoding::{SourceNoise, even_unit};
 use crate::circuit::interface::{Interface, UploadEncoding};
-use crate::circuit::packing::{Layout, Packing};
+use crate::circuit::packing::{PackedLayout, Packing};
 use crate::circuit::program::{Action, LinearStep, Program, Step};
 use crate::core::error::{Error, Result};
 use crate::core::statistics::log2_union;
@@ -26,7 +26,7 @@ pub(super) struct Compiler<'a> {
     /// Guard band in standard deviations.
     pub quantile: f64,
     /// By step: its packed form, and the layout of its upload.
-    pub packed: BTreeMap<usize, (Layout, Packing)>,
+    pub packed: BTreeMap<usize, (PackedLayout, Packing)>,
     pub noise: SourceNoise,
     pub log2_p_fail: Vec<f64>,
     pub log2_p_fail_lookup: Option<f64>,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::compiler::Compiler;
 use super::slots::reader_count;
 use crate::circuit::analysis::{PlannedAction, PlannedLinear, Term};
-use crate::circuit::packing::{Layout, Packing, most_rows_per_product, pack};
+use crate::circuit::packing::{PackedLayout, Packing, most_rows_per_product, pack};
 use crate::core::linear_map::LinearMap;
 use crate::fhe::packed::SparsePolynomial;
 use crate::model::layer::Geometry;
@@ -17,7 +17,7 @@ const PACKED_FROM_INPUTS: usize = 64;
 
 impl Compiler<'_> {
     /// Returns the packed form of each linear step that reads an upload alone, where that pays.
-    pub(super) fn pack(&self) -> BTreeMap<usize, (Layout, Packing)> {
+    pub(super) fn pack(&self) -> BTreeMap<usize, (PackedLayout, Packing)> {
         let steps = self.analysis.steps.iter().enumerate();
         steps
             .filter_map(|(index, step)| {
@@ -46,7 +46,7 @@ impl Compiler<'_> {
         index: usize,
         map: &LinearMap<u64>,
         geometry: &Geometry,
-    ) -> Option<(Layout, Packing)> {
+    ) -> Option<(PackedLayout, Packing)> {
         if self.download == Download::Full {
             return None;
         }
@@ -86,7 +86,7 @@ impl Compiler<'_> {
     }
 
     /// Returns where the elements of an upload lie.
-    pub(super) fn layout(&self, slot: usize) -> Layout {
+    pub(super) fn layout(&self, slot: usize) -> PackedLayout {
         let steps = self.analysis.steps.iter().enumerate();
         let mut readers = steps.filter(|(_, step)| step.inputs.contains(&slot));
         let packed = readers.find_map(|(index, _)| self.packed.get(&index));
@@ -94,7 +94,7 @@ impl Compiler<'_> {
             Some((layout, _)) => layout.clone(),
             None => {
                 let count = self.analysis.uploads[slot].quantisation.scales.len();
-                Layout::consecutive(count, self.polynomial_size())
+                PackedLayout::consecutive(count, self.polynomial_size())
             }
         }
     }
@@ -103,7 +103,7 @@ impl Compiler<'_> {
     /// of a product carries noise, those of other rows and of padding too, because they meet
     /// encryptions of zero.
     pub(super) fn packed_growth(&self) -> f64 {
-        let growth = |(index, (_, packing)): (&usize, &(Layout, Packing))| {
+        let growth = |(index, (_, packing)): (&usize, &(PackedLayout, Packing))| {
             let PlannedAction::Linear(linear) = &self.analysis.steps[*index].action else {
                 unreachable!("only linear steps are packed");
             };

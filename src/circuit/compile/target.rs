@@ -4,7 +4,7 @@ use crate::circuit::analysis::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE, N
 use crate::circuit::select::Precision;
 use crate::core::placement::Segment;
 use crate::fhe::parameters::ParameterSet;
-use crate::model::ending::Ending;
+use crate::model::output_mode::OutputMode;
 use crate::record::cost_model::CostModel;
 use crate::record::download::Download;
 use crate::record::step_noise::SegmentShare;
@@ -16,7 +16,7 @@ pub struct Target {
     /// log2 of the failure probability that no single look-up may exceed.
     pub log2_p_fail_lookup: f64,
     pub download: Download,
-    pub ending: Ending,
+    pub output_mode: OutputMode,
     /// Segments whose look-ups may have other noise than `parameters` says.
     pub own_step_noise: Vec<SegmentShare>,
 }
@@ -34,7 +34,7 @@ impl Target {
             parameters: Choice::Cheapest(precision, CostModel::default()),
             log2_p_fail_lookup: DEFAULT_LOG2_P_FAIL_LOOKUP,
             download: Download::Plain,
-            ending: Ending::default(),
+            output_mode: OutputMode::default(),
             own_step_noise: Vec::new(),
         }
     }

@@ -13,7 +13,7 @@ use crate::core::placement::{Party, Placement, Segment};
 use crate::import::data::FittedSet;
 use crate::model::Model;
 use crate::model::answer::Answer;
-use crate::model::ending::Ending;
+use crate::model::output_mode::OutputMode;
 use crate::oracle::simulation::{PORTION, label_of, simulate_on};
 
 /// Images as the integers that the client starts from.
@@ -192,15 +192,15 @@ pub fn analyse_all(model: &Model) -> Result<Analysis> {
 ///
 /// As [`analyse`].
 pub fn analyse_all_to_labels(model: &Model) -> Result<Analysis> {
-    let ending = Ending {
+    let output_mode = OutputMode {
         answer: Answer::Label,
-        ..Ending::default()
+        ..OutputMode::default()
     };
     let noise = NoiseBound::default();
     analyse_to_end(
         model,
         &Segment::whole(model.layer_count()),
-        ending,
+        output_mode,
         MOST_PROTECT_BITS,
         noise,
     )

@@ -22,15 +22,15 @@ pub struct Builder<'a> {
     room: Room,
     nodes: Vec<Node>,
     /// By layer name, the network's input as `input`; a flatten is another name and shape.
-    values: BTreeMap<String, Value>,
-    last: Value,
+    values: BTreeMap<String, BuiltValue>,
+    last: BuiltValue,
     /// Per value, by index: smallest and largest of each element.
     ranges: Vec<Vec<(f32, f32)>>,
 }
 
 /// A value as the next layer sees it.
 #[derive(Clone)]
-struct Value {
+struct BuiltValue {
     index: usize,
     shape: Vec<usize>,
 }
@@ -46,7 +46,7 @@ impl<'a> Builder<'a> {
         let room = Room::of(tensors.file_bytes())
             .after_elements(count)
             .ok_or_else(|| no_room(&input.shape))?;
-        let image = Value {
+        let image = BuiltValue {
             index: 0,
             shape: input.shape.clone(),
         };
@@ -77,7 +77,7 @@ impl<'a> Builder<'a> {
         };
         if matches!(raw.operation, RawOperation::Flatten {}) {
             let shape = vec![input.shape.iter().product()];
-            self.enter(raw.name, Value { shape, ..input });
+            self.enter(raw.name, BuiltValue { shape, ..input });
             return Ok(());
         }
         let mut inputs = vec![input.index];
@@ -116,7 +116,7 @@ impl<'a> Builder<'a> {
             operation: built.operation,
         });
         self.ranges.push(range);
-        let value = Value {
+        let value = BuiltValue {
             index: self.nodes.len(),
             shape: built.shape,
         };
@@ -147,12 +147,12 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn enter(&mut self, name: String, value: Value) {
+    fn enter(&mut self, name: String, value: BuiltValue) {
         self.last = value.clone();
         self.values.insert(name, value);
     }
 
-    fn value(&self, name: &str) -> Checked<Value> {
+    fn value(&self, name: &str) -> Checked<BuiltValue> {
         let value = self.values.get(name).cloned();
         value.ok_or_else(|| format!("input {name:?} is no layer before this one"))
     }
@@ -164,7 +164,7 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn build(&mut self, raw: RawOperation, input: &Value) -> Checked<Built> {
+    fn build(&mut self, raw: RawOperation, input: &BuiltValue) -> Checked<Built> {
         let (shape, tensors) = (&input.shape, self.tensors);
         if let Some(linear) = raw.linear() {
             return match raw {

@@ -14,7 +14,7 @@ use crate::core::placement::{Placement, Segment};
 use crate::core::units;
 use crate::model::Model;
 use crate::model::answer::Answer;
-use crate::model::ending::Ending;
+use crate::model::output_mode::OutputMode;
 use crate::oracle::accuracy::{Accuracy, inference_count};
 
 /// The share of calibration images that noise may cost.
@@ -141,10 +141,10 @@ impl<'a> Finder<'a> {
                 break;
             };
             // Labels are to be as right as those of the logits, however fine their differences.
-            let of_logits = || match target.ending.answer {
+            let of_logits = || match target.output_mode.answer {
                 Answer::Logits => None,
                 Answer::Label => of(&Target {
-                    ending: Ending::default(),
+                    output_mode: OutputMode::default(),
                     ..target.clone()
                 }),
             };

@@ -9,7 +9,7 @@ use super::counter::Counter;
 use super::fit::{Fit, Work};
 use super::work::{Done, Figure, add_key, count};
 use crate::choose::scenario::{Measured, Scenario};
-use crate::choose::solver::{Cost, Oracle, Segment};
+use crate::choose::solver::{Cost, Oracle, SegmentCost};
 use crate::circuit::compile::compile_placement;
 use crate::circuit::key_kind::key_parameters;
 use crate::circuit::program::Program;
@@ -32,7 +32,7 @@ pub struct FittedOracle<'a> {
     /// At the client, by layer.
     clients: Vec<Cost>,
     fixed: Cost,
-    segments: RefCell<BTreeMap<(usize, usize), Option<Segment>>>,
+    segments: RefCell<BTreeMap<(usize, usize), Option<SegmentCost>>>,
     sets: RefCell<Vec<ParameterSet>>,
 }
 
@@ -123,7 +123,7 @@ impl<'a> FittedOracle<'a> {
     }
 
     /// Returns the segment of a run of layers, compiled alone.
-    fn compile(&self, layers: Range<usize>) -> Result<Option<Segment>> {
+    fn compile(&self, layers: Range<usize>) -> Result<Option<SegmentCost>> {
         let Counter { model, target, .. } = self.counter;
         let placement = Placement::with_server(layers, model.layer_count());
         let programs = match compile_placement(model, &placement, target) {
@@ -134,7 +134,7 @@ impl<'a> FittedOracle<'a> {
         let sets = key_parameters(&programs);
         let done = self.count(&placement, &programs);
         let cost = self.segment_cost(&placement, &done, &sets);
-        Ok(Some(Segment {
+        Ok(Some(SegmentCost {
             cost,
             keys: sets.into_iter().map(|set| self.key_index(set)).collect(),
         }))
@@ -148,7 +148,7 @@ impl<'a> FittedOracle<'a> {
         let Counter { model, target, .. } = self.counter;
         let solved = segments
             .iter()
-            .map(|segment| solved_share(model, segment, target.ending));
+            .map(|segment| solved_share(model, segment, target.output_mode));
         Cost {
             exposure: solved.sum(),
             client_memory: of(Figure::ClientMemory),
@@ -210,7 +210,7 @@ impl Oracle for FittedOracle<'_> {
         self.clients[layer]
     }
 
-    fn server(&self, layers: Range<usize>) -> Result<Option<Segment>> {
+    fn server(&self, layers: Range<usize>) -> Result<Option<SegmentCost>> {
         let ends = (layers.start, layers.end);
         if let Some(segment) = self.segments.borrow().get(&ends) {
             return Ok(segment.clone());

@@ -2,7 +2,7 @@ use std::path::Path;
 
 use super::*;
 use crate::choose::solver::tests::{OBJECTIVES, exhaustive};
-use crate::choose::solver::{Request, cost_of, front, neighbours, optimum};
+use crate::choose::solver::{FrontRequest, cost_of, front, neighbours, optimum};
 use crate::core::objective::Objective;
 use crate::core::placement::{Party, Placement};
 use crate::model::Granularity;
@@ -201,14 +201,14 @@ fn a_front_of_three_criteria_over_a_hundred_layers_is_found() {
         ..Scenario::default()
     };
     let oracle = shape_oracle(&stack, &scenario);
-    let request = Request {
+    let request = FrontRequest {
         objectives: vec![
             Objective::Time,
             Objective::Exposure,
             Objective::ServerMemory,
         ],
         tolerance: 0.2,
-        ..Request::default()
+        ..FrontRequest::default()
     };
     let found = front(&oracle, &request).expect("shapes do not fail");
     assert!(found.len() > 10, "{}", found.len());

@@ -2,8 +2,8 @@
 //! is handed, and the segments that any client can solve.
 
 use crate::core::placement::{Party, Placement, Segment};
-use crate::model::ending::Ending;
 use crate::model::layer::Operation;
+use crate::model::output_mode::OutputMode;
 use crate::model::{Layer, Model, Node};
 
 /// What closed forms say of a split.
@@ -18,7 +18,7 @@ pub struct Closed {
 impl Closed {
     /// Returns what closed forms say of a placement whose server segments end that way; `None` of a
     /// network without weights.
-    pub fn of(model: &Model, placement: &Placement, ending: Ending) -> Option<Self> {
+    pub fn of(model: &Model, placement: &Placement, output_mode: OutputMode) -> Option<Self> {
         let handed_over = model.client_weight_share(placement)?;
         let segments = placement.server_segments();
         let is_weighty = |segment: &&Segment| {
@@ -26,10 +26,10 @@ impl Closed {
             layers.any(|layer| layer.parameter_count > 0)
         };
         let mut weighty = segments.iter().filter(is_weighty);
-        let is_all = weighty.all(|segment| is_solvable(model, segment, ending));
+        let is_all = weighty.all(|segment| is_solvable(model, segment, output_mode));
         let solved = segments
             .iter()
-            .map(|segment| solved_share(model, segment, ending));
+            .map(|segment| solved_share(model, segment, output_mode));
         let solved: f64 = solved.sum();
         Some(Self {
             // Everything is exactly one, however its parts round.
@@ -40,9 +40,9 @@ impl Closed {
 }
 
 /// Returns the share of all weights that closed forms solve in a server segment that ends that way.
-pub fn solved_share(model: &Model, segment: &Segment, ending: Ending) -> f64 {
+pub fn solved_share(model: &Model, segment: &Segment, output_mode: OutputMode) -> f64 {
     let count = |layers: &[Layer]| -> usize { layers.iter().map(|l| l.parameter_count).sum() };
-    match is_solvable(model, segment, ending) {
+    match is_solvable(model, segment, output_mode) {
         true => {
             let solved = count(&model.layers[segment.layers.clone()]);
             solved as f64 / count(&model.layers).max(1) as f64
@@ -55,12 +55,12 @@ pub fn solved_share(model: &Model, segment: &Segment, ending: Ending) -> f64 {
 /// activation of what is uploaded, and nothing is looked up before its answers leave. Of these
 /// [`super::queries::Kind::is_solvable`] is true too; of several linear layers behind an activation it
 /// may be, where their map is not too large to find.
-pub fn is_solvable(model: &Model, segment: &Segment, ending: Ending) -> bool {
+pub fn is_solvable(model: &Model, segment: &Segment, output_mode: OutputMode) -> bool {
     let nodes = model.nodes_of(segment);
     let made = model.values_made(&nodes);
     if made
         .iter()
-        .any(|&value| ending.added(model, value).is_some())
+        .any(|&value| output_mode.added(model, value).is_some())
     {
         return false;
     }
@@ -116,7 +116,7 @@ mod tests {
         let model = Model::load(Path::new("digits-cnn")).expect("embedded");
         let closed = |text: &str| {
             let placement = text.parse().expect("letters");
-            Closed::of(&model, &placement, Ending::default()).expect("weights")
+            Closed::of(&model, &placement, OutputMode::default()).expect("weights")
         };
         let handed_over = |text: &str| {
             let placement: Placement = text.parse().expect("letters");

@@ -13,7 +13,7 @@ impl Split<'_> {
     pub fn layer_rows(&self, model: &Model, placement: &Placement) -> Vec<LayerRow> {
         let bootstraps = self
             .settings
-            .ending()
+            .output_mode()
             .layer_bootstrap_counts(model, placement);
         let first = self.samples().next();
         let layers = first.map_or(&[][..], |sample| &sample.layers);

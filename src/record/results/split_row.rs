@@ -17,7 +17,10 @@ impl Split<'_> {
     /// Returns the split's row; of one without a visit, what was asked and what its layers alone say.
     pub fn row(&self, model: &Model, placement: &Placement, pace: &Pace) -> SplitRow {
         let row = self.asked(model, placement);
-        let row = with_closed_forms(row, Closed::of(model, placement, self.settings.ending()));
+        let row = with_closed_forms(
+            row,
+            Closed::of(model, placement, self.settings.output_mode()),
+        );
         if self.visits.is_empty() {
             return row;
         }

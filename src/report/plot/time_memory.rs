@@ -14,7 +14,7 @@ use super::page::{
 };
 use super::palette::{BLUE, GREY, INK, VERMILLION, blend, tint};
 use super::scene::{Align, Area, Marker, Scene, Shape, Text};
-use crate::choose::standing::{Standing, criteria, standings};
+use crate::choose::dominance::{Dominance, criteria, dominances};
 use crate::core::units;
 use crate::record::row::SplitRow;
 
@@ -67,7 +67,7 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
             colour: layer_colour(server_layers(row), most_layers),
         })
         .collect();
-    let [front, reference] = standing(rows, &points, [Standing::Front, Standing::Reference]);
+    let [front, reference] = dominance(rows, &points, [Dominance::Front, Dominance::Reference]);
     let without_server = reference
         .iter()
         .filter(|point| server_layers(point.row) == 0);
@@ -104,18 +104,18 @@ fn page_height(panel: &Area, footnotes: &[String]) -> f64 {
 }
 
 /// Returns the points that stand each of the wanted ways among all rows.
-fn standing<'a, 'b>(
+fn dominance<'a, 'b>(
     rows: &[SplitRow],
     points: &'a [Point<'b>],
-    wanted: [Standing; 2],
+    wanted: [Dominance; 2],
 ) -> [Vec<&'a Point<'b>>; 2] {
-    let standing_of: HashMap<*const SplitRow, Standing> = rows
+    let dominance_of: HashMap<*const SplitRow, Dominance> = rows
         .iter()
         .map(std::ptr::from_ref)
-        .zip(standings(rows))
+        .zip(dominances(rows))
         .collect();
     wanted.map(|wanted| {
-        let stands = |point: &&Point| standing_of[&std::ptr::from_ref(point.row)] == wanted;
+        let stands = |point: &&Point| dominance_of[&std::ptr::from_ref(point.row)] == wanted;
         points.iter().filter(stands).collect()
     })
 }

@@ -9,14 +9,14 @@ use crate::core::units;
 
 /// A link with bandwidths and a round-trip time, without loss, contention or slow start.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Network {
+pub struct Link {
     pub name: String,
     pub up_bits_per_s: f64,
     pub down_bits_per_s: f64,
     pub round_trip_s: f64,
 }
 
-impl Network {
+impl Link {
     /// Returns the profiles that have a name: LAN 3 Gbit/s 0.3 ms, WAN 400 Mbit/s 40 ms, slow
     /// 100 Mbit/s 80 ms, 4G 12 Mbit/s up 40 down 60 ms.
     pub fn profiles() -> [Self; 4] {
@@ -58,7 +58,7 @@ impl Network {
     }
 }
 
-impl FromStr for Network {
+impl FromStr for Link {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
@@ -74,7 +74,7 @@ impl FromStr for Network {
     }
 }
 
-impl fmt::Display for Network {
+impl fmt::Display for Link {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let bits = units::bits_per_second;
         let (up, down) = (self.up_bits_per_s, self.down_bits_per_s);
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_transfer_is_bits_over_bandwidth_and_one_round_trip_a_round() {
-        let [_, _, _, mobile] = Network::profiles();
+        let [_, _, _, mobile] = Link::profiles();
         let seconds = mobile.transfer_s(1_500_000, 5_000_000, 2);
         assert!((seconds - (1.0 + 1.0 + 0.12)).abs() < 1e-9, "{seconds}");
         assert_eq!(mobile.transfer_s(0, 0, 0), 0.0);
@@ -103,8 +103,8 @@ mod tests {
 
     #[test]
     fn networks_are_named_or_given_in_figures() {
-        let parse = |text: &str| text.parse::<Network>().expect(text);
-        assert_eq!(parse("WAN"), Network::profiles()[1]);
+        let parse = |text: &str| text.parse::<Link>().expect(text);
+        assert_eq!(parse("WAN"), Link::profiles()[1]);
         let mobile = parse("12mbit/40mbit/60ms");
         assert_eq!(
             mobile.to_string(),
@@ -130,7 +130,7 @@ mod tests {
             "1mbit/2mbit/3mbit/1ms",
             "1mbit/1ms/1ms",
         ] {
-            let error = text.parse::<Network>().expect_err(text).to_string();
+            let error = text.parse::<Link>().expect_err(text).to_string();
             assert!(error.contains("12mbit/40mbit/60ms"), "{text}: {error}");
         }
     }
@@ -138,7 +138,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,30}") {
-            let _ = text.parse::<Network>();
+            let _ = text.parse::<Link>();
         }
     }
 }

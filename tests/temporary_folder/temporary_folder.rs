@@ -29,7 +29,7 @@ const LINEAR: &str = r#"{
 pub const LINEAR_SWEEP: &str = "sweep --splits linear.json";
 
 /// An empty folder to run the program in.
-pub struct Desk(TempDir);
+pub struct TemporaryFolder(TempDir);
 
 pub struct Ran {
     pub code: Option<i32>,
@@ -37,16 +37,16 @@ pub struct Ran {
     pub stderr: String,
 }
 
-impl Desk {
+impl TemporaryFolder {
     pub fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
-    /// Returns a desk with the split file of [`LINEAR_SWEEP`].
+    /// Returns a folder with the split file of [`LINEAR_SWEEP`].
     pub fn linear() -> Self {
-        let desk = Self::new();
-        desk.write("linear.json", LINEAR);
-        desk
+        let temp = Self::new();
+        temp.write("linear.json", LINEAR);
+        temp
     }
 
     pub fn path(&self, file: &str) -> PathBuf {
@@ -113,7 +113,7 @@ impl Desk {
         }
     }
 
-    /// Returns every file below a folder of the desk, by its path.
+    /// Returns every file below a folder of the temp, by its path.
     pub fn files(&self, folder: &str) -> BTreeMap<String, Vec<u8>> {
         let mut files = BTreeMap::new();
         let mut folders = vec![self.path(folder)];

@@ -11,7 +11,7 @@ use crate::model::protection::Protection;
 
 /// What becomes of the values that server segments return.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Ending {
+pub struct OutputMode {
     pub answer: Answer,
     pub protect: Protection,
 }
@@ -25,7 +25,7 @@ pub enum Added {
     Identity,
 }
 
-impl Ending {
+impl OutputMode {
     /// Returns what is looked up before a value leaves a server segment, if anything is.
     pub fn added(&self, model: &Model, value: usize) -> Option<Added> {
         let is_output = value == model.nodes.len();

@@ -13,7 +13,7 @@ use crate::record::row::SplitRow;
 
 /// How a split stands among the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum Dominance {
     /// No split beats it.
     Front,
     /// The split with this index is no worse in anything and better in something.
@@ -66,23 +66,23 @@ pub fn criteria(rows: &[SplitRow]) -> Vec<&'static str> {
 }
 
 /// Returns how each split stands.
-pub fn standings(rows: &[SplitRow]) -> Vec<Standing> {
+pub fn dominances(rows: &[SplitRow]) -> Vec<Dominance> {
     let at = positions(rows);
-    let mut standings = vec![Standing::NotCompared; rows.len()];
+    let mut dominances = vec![Dominance::NotCompared; rows.len()];
     for of_host in by_host(rows) {
         let choice = unlimited(of_host, Objective::Time);
         for &row in &choice.front {
-            standings[at[&std::ptr::from_ref(row)]] = Standing::Front;
+            dominances[at[&std::ptr::from_ref(row)]] = Dominance::Front;
         }
         for (row, reason) in &choice.rejected {
-            standings[at[&std::ptr::from_ref(*row)]] = match *reason {
-                Reason::Dominated { by, .. } => Standing::DominatedBy(at[&std::ptr::from_ref(by)]),
-                Reason::GivesAllAway => Standing::Reference,
+            dominances[at[&std::ptr::from_ref(*row)]] = match *reason {
+                Reason::Dominated { by, .. } => Dominance::DominatedBy(at[&std::ptr::from_ref(by)]),
+                Reason::GivesAllAway => Dominance::Reference,
                 Reason::Limits(_) => unreachable!("nothing limits this choice"),
             };
         }
     }
-    standings
+    dominances
 }
 
 #[cfg(test)]
@@ -117,8 +117,12 @@ mod tests {
             row("SSC", 1.0, 10, 0.5),
             row("SSS", 3.0, 10, 0.0),
         ];
-        let expected = [Standing::DominatedBy(1), Standing::Front, Standing::Front];
-        assert_eq!(standings(&rows), expected);
+        let expected = [
+            Dominance::DominatedBy(1),
+            Dominance::Front,
+            Dominance::Front,
+        ];
+        assert_eq!(dominances(&rows), expected);
     }
 
     #[test]
@@ -132,25 +136,25 @@ mod tests {
         rows[1].host = Some("one".into());
         // Where one host is named, rows that name none are of it.
         let expected = [
-            Standing::NotCompared,
-            Standing::Front,
-            Standing::DominatedBy(1),
+            Dominance::NotCompared,
+            Dominance::Front,
+            Dominance::DominatedBy(1),
         ];
-        assert_eq!(standings(&rows), expected);
+        assert_eq!(dominances(&rows), expected);
         rows[2].host = Some("another".into());
-        let expected = [Standing::NotCompared, Standing::Front, Standing::Front];
-        assert_eq!(standings(&rows), expected);
+        let expected = [Dominance::NotCompared, Dominance::Front, Dominance::Front];
+        assert_eq!(dominances(&rows), expected);
     }
 
     #[test]
     fn what_is_unknown_of_all_decides_nothing() {
         let mut rows = [row("CSC", 1.0, 50, 0.5), row("SSC", 2.0, 20, 0.5)];
-        assert_eq!(standings(&rows), [Standing::Front; 2]);
+        assert_eq!(dominances(&rows), [Dominance::Front; 2]);
         rows[0].client_peak_rss_bytes = None;
-        assert_eq!(standings(&rows), [Standing::Front; 2]);
+        assert_eq!(dominances(&rows), [Dominance::Front; 2]);
         rows[1].client_peak_rss_bytes = None;
-        let expected = [Standing::Front, Standing::DominatedBy(0)];
-        assert_eq!(standings(&rows), expected);
+        let expected = [Dominance::Front, Dominance::DominatedBy(0)];
+        assert_eq!(dominances(&rows), expected);
         assert_eq!(criteria(&rows), ["time", "bytes", "exposure"]);
     }
 
@@ -162,8 +166,12 @@ mod tests {
             row("SSS", 3.0, 30, 0.5),
         ];
         rows[1].exposed_weight_share = None;
-        let expected = [Standing::Front, Standing::Front, Standing::DominatedBy(0)];
-        assert_eq!(standings(&rows), expected);
+        let expected = [
+            Dominance::Front,
+            Dominance::Front,
+            Dominance::DominatedBy(0),
+        ];
+        assert_eq!(dominances(&rows), expected);
     }
 
     #[test]
@@ -173,8 +181,8 @@ mod tests {
             row("CS", 1.0, 10, 0.5),
             row("SS", 0.5, 5, 1.0),
         ];
-        let reference = Standing::Reference;
-        assert_eq!(standings(&rows), [reference, Standing::Front, reference]);
-        assert_eq!(standings(&rows[..1]), [reference]);
+        let reference = Dominance::Reference;
+        assert_eq!(dominances(&rows), [reference, Dominance::Front, reference]);
+        assert_eq!(dominances(&rows[..1]), [reference]);
     }
 }

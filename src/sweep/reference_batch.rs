@@ -12,7 +12,7 @@ use crate::fhe::packed::extract;
 use crate::fhe::parameters::ParameterSet;
 
 /// Ciphertexts to bootstrap, with keys of their own.
-pub struct Yardstick {
+pub struct ReferenceBatch {
     key: EvaluationKey,
     rows: Vec<Row<u64>>,
     table: Vec<u64>,
@@ -20,7 +20,7 @@ pub struct Yardstick {
     pub key_generation_s: f64,
 }
 
-impl Yardstick {
+impl ReferenceBatch {
     /// Makes keys of a parameter set and a batch of so many ciphertexts.
     pub fn new(parameters: ParameterSet, batch: usize) -> Self {
         let start = Instant::now();
