@@ -151,9 +151,12 @@ impl<'a> Attacker<'a> {
     /// Returns the standard deviation of each output's noise, in decoded integers.
     pub fn noise(&self) -> Vec<f64> {
         let downloads = self.program.interface.downloads.iter();
-        let noise = downloads.flat_map(|download| match download.exact {
-            true => vec![0.0; download.noise_std.len()],
-            false => download.noise_std.clone(),
+        let noise = downloads.flat_map(|download| {
+            if download.exact {
+                vec![0.0; download.noise_std.len()]
+            } else {
+                download.noise_std.clone()
+            }
         });
         noise.collect()
     }

@@ -76,9 +76,10 @@ pub fn weight_bits(affine: &Affine<'_>) -> u32 {
         .flat_map(|block| block.weights.iter());
     let widest = weights.map(|&weight| (weight as i64).unsigned_abs()).max();
     let widest = 1 + u64::BITS - widest.unwrap_or(0).leading_zeros();
-    widest.max(match affine.composed {
-        true => COMPOSED_BITS,
-        false => UPLOAD_BITS,
+    widest.max(if affine.composed {
+        COMPOSED_BITS
+    } else {
+        UPLOAD_BITS
     })
 }
 

@@ -32,9 +32,12 @@ impl<'a> Found<'a> {
     pub fn new(affine: &'a Affine<'a>) -> Self {
         let blocks = &affine.map.blocks;
         let first = first_of_shared(blocks);
-        let estimates = (0..blocks.len()).map(|index| match first[index] == index {
-            true => vec![Estimate::default(); blocks[index].weights.len()],
-            false => Vec::new(),
+        let estimates = (0..blocks.len()).map(|index| {
+            if first[index] == index {
+                vec![Estimate::default(); blocks[index].weights.len()]
+            } else {
+                Vec::new()
+            }
         });
         Self {
             affine,

@@ -40,9 +40,12 @@ pub fn ranks(
     asked: impl Fn(usize) -> bool,
 ) -> Vec<Option<Rank>> {
     let affine = programs.iter().enumerate();
-    let affine = affine.map(|(index, program)| match asked(index) {
-        true => Affine::of(program),
-        false => None,
+    let affine = affine.map(|(index, program)| {
+        if asked(index) {
+            Affine::of(program)
+        } else {
+            None
+        }
     });
     let affine: Vec<Option<Affine<'_>>> = affine.collect();
     let rankings = affine.iter().zip(programs);
@@ -64,9 +67,10 @@ pub fn ranks(
                 if let Some(ranking) = &mut rankings[segment] {
                     ranking.take(uploads);
                 }
-                match segment < last {
-                    true => ControlFlow::Continue(()),
-                    false => ControlFlow::Break(()),
+                if segment < last {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
                 }
             },
         );

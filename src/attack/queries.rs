@@ -156,9 +156,10 @@ fn computed_bits(node: &Node, program: &Program) -> usize {
         let mut uploads = program.interface.uploads.iter();
         uploads.any(|upload| upload.value == *value)
     };
-    match node.inputs.iter().all(is_upload) {
-        true => node.parameter_count * UPLOAD_BITS as usize,
-        false => trained_bits(node),
+    if node.inputs.iter().all(is_upload) {
+        node.parameter_count * UPLOAD_BITS as usize
+    } else {
+        trained_bits(node)
     }
 }
 
@@ -170,9 +171,10 @@ fn answer_bits(program: &Program) -> f64 {
         look_ups.any(|look_up| look_up.purpose == Purpose::Conjunction && look_up.node + 1 == value)
     };
     let downloads = program.interface.downloads.iter();
-    let bits = downloads.map(|download| match tells_label(download.value) {
-        true => (download.scales.len() as f64).log2(),
-        false => {
+    let bits = downloads.map(|download| {
+        if tells_label(download.value) {
+            (download.scales.len() as f64).log2()
+        } else {
             let ranges = download.range.iter();
             let bits = ranges.map(|(low, high)| ((high - low).max(1) as f64 + 1.0).log2());
             bits.sum::<f64>()

@@ -53,9 +53,12 @@ pub fn within_error_model(program: &Program, exchange: &Exchange, seed: NoiseSee
         let slacks = single_step_effects(program, index, &unsure);
         let encoding = &program.interface.downloads[index];
         let slacks = slacks.into_iter().zip(&encoding.noise_std);
-        let slacks = slacks.map(|(step, &std)| match encoding.exact {
-            true => step,
-            false => step.max(rounded_noise(std)),
+        let slacks = slacks.map(|(step, &std)| {
+            if encoding.exact {
+                step
+            } else {
+                step.max(rounded_noise(std))
+            }
         });
         let values = draws.iter().zip(found).zip(slacks);
         values

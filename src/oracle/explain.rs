@@ -34,17 +34,18 @@ pub fn explain(
         lines.push(String::new());
     }
     lines.extend(failures(model, programs, accuracy));
-    lines.push(match model.is_classifier() {
-        true => format!(
+    lines.push(if model.is_classifier() {
+        format!(
             "accuracy over {} test images  {:.1} % without noise, {:.1} % with it",
             accuracy.image_count,
             100.0 * accuracy.noiseless,
             100.0 * accuracy.simulated,
-        ),
-        false => format!(
+        )
+    } else {
+        format!(
             "{} test images, whose outputs are no classes",
             accuracy.image_count
-        ),
+        )
     });
     lines
 }
@@ -55,9 +56,10 @@ fn failures(model: &Model, programs: &[Arc<Program>], accuracy: &Accuracy) -> Ve
     let computed = log2_union(programs.iter().map(|program| program.log2_p_fail));
     let seen = &accuracy.noisy_reads;
     let failure = seen.of_inference(computed);
-    let told = match failure.is_observed {
-        true => format!("observed; {computed:.1} is computed, which the simulation contradicts"),
-        false => "computed".into(),
+    let told = if failure.is_observed {
+        format!("observed; {computed:.1} is computed, which the simulation contradicts")
+    } else {
+        "computed".into()
     };
     let at_most = |log2: Option<f64>| log2.map_or("-".into(), |log2| format!("2^{log2:.1}"));
     let reads = seen.reads;

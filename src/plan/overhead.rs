@@ -38,9 +38,10 @@ impl Speed {
 
     /// Returns the seconds of studying a server segment with so many look-ups.
     pub fn study_s(&self, look_up_count: usize) -> f64 {
-        let look_ups = match is_long(look_up_count) {
-            true => 0.0,
-            false => STUDY_INFERENCES * look_up_count as f64,
+        let look_ups = if is_long(look_up_count) {
+            0.0
+        } else {
+            STUDY_INFERENCES * look_up_count as f64
         };
         PER_SEGMENT_S + look_ups * self.look_up_s
     }
@@ -82,9 +83,10 @@ impl Runs {
         }
         let simulation_s = self.simulated_multiplications * MULTIPLICATION_S;
         let batches_s = has_look_ups * SPLIT_LOOK_UPS * speed.look_up_s;
-        let parties_s = match self.skip_party_memory {
-            true => 0.0,
-            false => PER_SPLIT_S + key_s,
+        let parties_s = if self.skip_party_memory {
+            0.0
+        } else {
+            PER_SPLIT_S + key_s
         };
         visit_s + simulation_s + batches_s + parties_s
     }

@@ -94,22 +94,22 @@ impl Rounded {
             };
             let scales = grids.iter().map(|grid| grid.scale);
             let finest = scales.fold(f64::INFINITY, f64::min);
-            let how = match self.largest_error < EXACT_SHARE * finest {
-                true => format!("values are kept exactly, on 256 levels{each}"),
-                false => format!(
+            let how = if self.largest_error < EXACT_SHARE * finest {
+                format!("values are kept exactly, on 256 levels{each}")
+            } else {
+                format!(
                     "values were rounded to 256 levels{each}, by at most {:.2e}",
                     self.largest_error
-                ),
+                )
             };
             notes.push(format!("{how}: the client is told {told} of the input"));
         }
         if clipped > 0 {
-            let place = match is_test {
-                true => "test values lie beyond the calibration images' levels",
-                false => {
-                    "calibration values lie beyond the levels, far from all others of their \
+            let place = if is_test {
+                "test values lie beyond the calibration images' levels"
+            } else {
+                "calibration values lie beyond the levels, far from all others of their \
                      element or channel"
-                }
             };
             notes.push(format!(
                 "{clipped} of {count} {place} and were clipped, by at most {:.2e}",

@@ -110,9 +110,10 @@ impl Folder {
         file.seek(SeekFrom::Start(offset)).map_err(text)?;
         let mut bytes = buffer("", byte_count).map_err(|_| Fault::Memory(byte_count))?;
         let read = file.take(byte_count as u64).read_to_end(&mut bytes);
-        match read.map_err(text)? == byte_count {
-            true => Ok(bytes.into()),
-            false => invalid("it ends before its length"),
+        if read.map_err(text)? == byte_count {
+            Ok(bytes.into())
+        } else {
+            invalid("it ends before its length")
         }
     }
 }
