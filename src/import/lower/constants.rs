@@ -10,7 +10,7 @@ use super::arithmetic::{binary, common_shape, floats, integers, unary};
 use super::lowering::Lowering;
 use super::value::{Constant, Value};
 use crate::import::fault::{Outcome, invalid, unsupported};
-use crate::import::onnx::tensor::{Data, IntegerKind, element_count};
+use crate::import::onnx::tensor::{Data, IntegerKind, element_count, is_float};
 use crate::import::onnx::{Node, Tensor};
 
 /// Returns what a node makes where that does not depend on the input.
@@ -218,7 +218,6 @@ fn moved(node: &Node, constant: &Constant, second: Option<&Constant>) -> Outcome
 
 /// Returns the numbers as another type.
 fn cast(constant: &Constant, code: i64) -> Outcome<Constant> {
-    const FLOATS: [i64; 4] = [1, 10, 11, 16];
     let kind = i32::try_from(code).ok().and_then(IntegerKind::from_code);
     let data = match (&constant.tensor.data, kind) {
         (Data::Integer { values, .. }, Some(kind)) => {
@@ -228,7 +227,7 @@ fn cast(constant: &Constant, code: i64) -> Outcome<Constant> {
                 values: integers.collect::<Outcome<_>>()?,
             }
         }
-        (Data::Integer { values, .. }, None) if FLOATS.contains(&code) => {
+        (Data::Integer { values, .. }, None) if is_float(code) => {
             Data::Float(values.iter().map(|&value| value as f32).collect())
         }
         (Data::Float(values), Some(kind)) => {
@@ -240,7 +239,7 @@ fn cast(constant: &Constant, code: i64) -> Outcome<Constant> {
                 values: integers.collect::<Outcome<_>>()?,
             }
         }
-        (Data::Float(_), None) if FLOATS.contains(&code) => return Ok(constant.clone()),
+        (Data::Float(_), None) if is_float(code) => return Ok(constant.clone()),
         _ => return unsupported(format!("a cast to ONNX type {code}")),
     };
     let shape = constant.tensor.shape.clone();

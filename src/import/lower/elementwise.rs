@@ -4,19 +4,16 @@ use super::affine::{Affine, apply};
 use super::arithmetic::uniform;
 use super::constants::check_dropout;
 use super::draft::Stage;
-use super::expression::{chain, constant, line, product, short, sum};
+use super::expression::{HIGHEST_POWER, chain, constant, line, product, short, sum};
 use super::lowering::Lowering;
 use super::range::{IntegerRange, clip_range};
 use super::value::{Constant, Integers, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Operation;
 use crate::import::onnx::Node;
-use crate::import::onnx::tensor::IntegerKind;
+use crate::import::onnx::tensor::{IntegerKind, is_float};
 use crate::model::layer::Function;
 use crate::model::layer::function::{Clip, HardSigmoid, LeakyRelu};
-
-/// The highest exponent of `Pow`.
-const HIGHEST_POWER: usize = 16;
 
 /// Returns whether the operator is a function of single elements.
 pub fn is_function(operator: &str) -> bool {
@@ -59,9 +56,8 @@ pub fn same(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
 
 /// Returns a wire as another type.
 fn cast(wire: Wire, code: i64) -> Outcome<Wire> {
-    const FLOATS: [i64; 4] = [1, 10, 11, 16];
     let of_input = wire.integers.filter(|integers| integers.are_input);
-    if FLOATS.contains(&code) {
+    if is_float(code) {
         let integers = wire.integers.filter(|integers| !integers.are_input);
         return Ok(Wire { integers, ..wire });
     }

@@ -5,8 +5,9 @@ use crate::import::fault::{Fault, Outcome};
 use crate::model::layer::Function;
 use crate::model::layer::function::{HardSigmoid, Polynomial};
 
-/// The highest power of one polynomial; a product beyond it stays a product.
-const HIGHEST_POWER: usize = 16;
+/// The highest power of one polynomial, and the highest exponent of `Pow`; a product beyond it stays
+/// a product.
+pub const HIGHEST_POWER: usize = 16;
 
 /// Returns `scale · x + offset`.
 pub fn line(scale: f64, offset: f64) -> Function {

@@ -9,7 +9,8 @@ use super::{classes, pick};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Tail;
 use crate::import::onnx::Node;
-use crate::import::onnx::tensor::IntegerKind;
+use crate::import::onnx::schema::data_type;
+use crate::import::onnx::tensor::{IntegerKind, is_float};
 
 /// Lowers `Softmax`, `LogSoftmax`, `ArgMax` and `TopK` of the logits.
 ///
@@ -152,10 +153,9 @@ fn best(lowering: &mut Lowering<'_>, node: &Node, scores: &Scores) -> Outcome<Ve
 
 /// Lowers `Cast` of scores or a label.
 fn cast(node: &Node, scores: Scores) -> Outcome<Scores> {
-    const FLOATS: [i64; 4] = [1, 10, 11, 16];
-    const TEXT: i64 = 8;
+    const TEXT: i64 = data_type::STRING as i64;
     let code = node.integer("to", 0)?;
-    if FLOATS.contains(&code) || scores.is_label() && code == TEXT {
+    if is_float(code) || scores.is_label() && code == TEXT {
         return Ok(scores);
     }
     let kind = i32::try_from(code).ok().and_then(IntegerKind::from_code);

@@ -5,10 +5,8 @@ use std::collections::{BinaryHeap, HashMap};
 
 use super::external::Folder;
 use super::node::Node;
-use super::schema::{
-    GraphProto, ModelProto, OperatorSetId, TensorProto, ValueInfoProto, data_type,
-};
-use super::tensor::{IntegerKind, MOST_ELEMENTS, Tensor, element_count};
+use super::schema::{GraphProto, ModelProto, OperatorSetId, TensorProto, ValueInfoProto};
+use super::tensor::{IntegerKind, MOST_ELEMENTS, Tensor, element_count, is_float};
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, Place, invalid, unsupported};
 use crate::{Error, Result};
@@ -372,12 +370,6 @@ fn only_input<'a>(
 
 /// Returns the shape of an input without the batch, and its type where that holds integers.
 fn input_type(info: &ValueInfoProto) -> Outcome<(Vec<usize>, Option<IntegerKind>)> {
-    const FLOATS: [i32; 4] = [
-        data_type::FLOAT,
-        data_type::DOUBLE,
-        data_type::FLOAT16,
-        data_type::BFLOAT16,
-    ];
     let name = quoted(info.name.as_deref().unwrap_or_default());
     let tensor = info
         .r#type
@@ -388,7 +380,7 @@ fn input_type(info: &ValueInfoProto) -> Outcome<(Vec<usize>, Option<IntegerKind>
     };
     let code = tensor.elem_type.unwrap_or(0);
     let kind = IntegerKind::from_code(code).filter(|kind| *kind != IntegerKind::Bool);
-    if kind.is_none() && !FLOATS.contains(&code) {
+    if kind.is_none() && !is_float(code.into()) {
         return unsupported(format!("input {name} has no numbers but ONNX type {code}"));
     }
     let Some(shape) = &tensor.shape else {

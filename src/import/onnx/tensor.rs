@@ -95,6 +95,24 @@ enum FloatKind {
     Float64,
 }
 
+impl FloatKind {
+    /// Returns the kind of this number in the schema, if it is one.
+    fn from_code(code: i32) -> Option<Self> {
+        Some(match code {
+            data_type::FLOAT => Self::Float32,
+            data_type::FLOAT16 => Self::Float16,
+            data_type::BFLOAT16 => Self::Bfloat16,
+            data_type::DOUBLE => Self::Float64,
+            _ => return None,
+        })
+    }
+}
+
+/// Returns whether a number of the schema, or of an attribute, names a type of reals.
+pub fn is_float(code: i64) -> bool {
+    i32::try_from(code).is_ok_and(|code| FloatKind::from_code(code).is_some())
+}
+
 impl Tensor {
     /// Returns a constant of floats.
     pub fn floats(shape: Vec<usize>, values: Vec<f32>) -> Self {
@@ -133,12 +151,8 @@ impl Tensor {
             let values = decode_integers(proto, kind, count, folder)?;
             Data::Integer { kind, values }
         } else {
-            let kind = match code {
-                data_type::FLOAT => FloatKind::Float32,
-                data_type::FLOAT16 => FloatKind::Float16,
-                data_type::BFLOAT16 => FloatKind::Bfloat16,
-                data_type::DOUBLE => FloatKind::Float64,
-                _ => return unsupported(format!("numbers of ONNX type {code}")),
+            let Some(kind) = FloatKind::from_code(code) else {
+                return unsupported(format!("numbers of ONNX type {code}"));
             };
             Data::Float(decode_floats(proto, kind, count, folder)?)
         };
