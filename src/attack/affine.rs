@@ -82,19 +82,20 @@ impl<'a> Leading<'a> {
 
     /// Returns what the weights read for integers of the grid.
     pub fn read(&self, integers: &[i64]) -> Vec<i64> {
-        let rows = integers
+        let rows: Vec<Row<u64>> = integers
             .iter()
-            .map(|&integer| -> Row<u64> { vec![integer as u64].into() });
-        let rows: Vec<Row<u64>> = rows.collect();
+            .map(|&integer| -> Row<u64> { vec![integer as u64].into() })
+            .collect();
         let rows = match self.factors {
             None => rows,
             Some(factors) => factors.weights.run_clear(&[&rows]),
         };
-        let rows = rows.iter().enumerate();
-        rows.map(|(element, row)| {
-            self.look_up.read_integer(element, row[0] as i64) * self.look_up.output_step
-        })
-        .collect()
+        rows.iter()
+            .enumerate()
+            .map(|(element, row)| {
+                self.look_up.read_integer(element, row[0] as i64) * self.look_up.output_step
+            })
+            .collect()
     }
 }
 
@@ -227,8 +228,9 @@ impl<'a> Affine<'a> {
             for block in blocks {
                 let block = &self.map.blocks[block];
                 let depth = block.inputs.len();
-                let inside = (0..depth).filter(|&tap| block.inputs[tap] != PADDING);
-                let inside: Vec<usize> = inside.collect();
+                let inside: Vec<usize> = (0..depth)
+                    .filter(|&tap| block.inputs[tap] != PADDING)
+                    .collect();
                 if inside.iter().all(|&tap| seen[tap]) {
                     continue;
                 }

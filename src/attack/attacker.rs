@@ -114,8 +114,7 @@ impl<'a> Attacker<'a> {
 
     /// Returns the smallest and the largest integer of each element's encoding.
     pub fn ends(&self) -> (Vec<i64>, Vec<i64>) {
-        let uploads = self.program.interface.uploads.iter();
-        let ends = uploads.flat_map(|upload| {
+        let ends = self.program.interface.uploads.iter().flat_map(|upload| {
             let ends = (upload.quantisation.low, upload.quantisation.high);
             std::iter::repeat_n(ends, upload.layout.places.len())
         });
@@ -126,8 +125,9 @@ impl<'a> Attacker<'a> {
     pub fn arbitrary(&self, stream: u64) -> Vec<i64> {
         let mut generator = self.generator(stream);
         let (low, high) = self.ends();
-        let ends = low.into_iter().zip(high);
-        ends.map(|(low, high)| generator.random_range(low..=high))
+        low.into_iter()
+            .zip(high)
+            .map(|(low, high)| generator.random_range(low..=high))
             .collect()
     }
 
@@ -140,24 +140,30 @@ impl<'a> Attacker<'a> {
 
     /// Returns the grid integers of the decoded integer 1 of each output.
     pub fn download_steps(&self) -> Vec<f64> {
-        let downloads = self.program.interface.downloads.iter();
-        let steps = downloads.flat_map(|download| {
-            let step = download.step as f64 / self.program.unit as f64;
-            std::iter::repeat_n(step, download.scales.len())
-        });
-        steps.collect()
+        self.program
+            .interface
+            .downloads
+            .iter()
+            .flat_map(|download| {
+                let step = download.step as f64 / self.program.unit as f64;
+                std::iter::repeat_n(step, download.scales.len())
+            })
+            .collect()
     }
 
     /// Returns the standard deviation of each output's noise, in decoded integers.
     pub fn noise(&self) -> Vec<f64> {
-        let downloads = self.program.interface.downloads.iter();
-        let noise = downloads.flat_map(|download| {
-            if download.exact {
-                vec![0.0; download.noise_std.len()]
-            } else {
-                download.noise_std.clone()
-            }
-        });
-        noise.collect()
+        self.program
+            .interface
+            .downloads
+            .iter()
+            .flat_map(|download| {
+                if download.exact {
+                    vec![0.0; download.noise_std.len()]
+                } else {
+                    download.noise_std.clone()
+                }
+            })
+            .collect()
     }
 }

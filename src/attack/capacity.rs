@@ -34,8 +34,8 @@ impl Capacity {
     /// Returns the capacity of answers that are affine in what is uploaded, at the worst of them.
     pub fn of(program: &Program, affine: &Affine<'_>) -> Self {
         let bits = weight_bits(affine);
-        let upload = program.interface.uploads.iter().map(|upload| upload.step);
-        let upload = upload.max().unwrap_or(1) as f64;
+        let upload_steps = program.interface.uploads.iter().map(|upload| upload.step);
+        let upload = upload_steps.max().unwrap_or(1) as f64;
         let downloads = program.interface.downloads.iter().map(|download| {
             let step = download.step as f64;
             let noise = download.noise_std.iter().copied().fold(0.0, f64::max);
@@ -69,13 +69,14 @@ impl Capacity {
 /// Returns the bits that a client allows a weight of the map: those of the widest, where a row needs
 /// more than others have.
 pub fn weight_bits(affine: &Affine<'_>) -> u32 {
-    let weights = affine
+    let largest = affine
         .map
         .blocks
         .iter()
-        .flat_map(|block| block.weights.iter());
-    let widest = weights.map(|&weight| (weight as i64).unsigned_abs()).max();
-    let widest = 1 + u64::BITS - widest.unwrap_or(0).leading_zeros();
+        .flat_map(|block| block.weights.iter())
+        .map(|&weight| (weight as i64).unsigned_abs())
+        .max();
+    let widest = 1 + u64::BITS - largest.unwrap_or(0).leading_zeros();
     widest.max(if affine.composed {
         COMPOSED_BITS
     } else {

@@ -251,30 +251,34 @@ impl<'a> Impulses<'a> {
         let answer = self.attacker.ask(&query);
         let gains = self.gains(&self.low, &query);
         let (noise, steps) = (self.attacker.noise(), self.attacker.download_steps());
-        let blocks = self.affine.map.blocks.iter().enumerate();
-        let mut predictions = blocks.flat_map(|(index, block)| {
-            let weights: Vec<Option<i64>> = found.weights_of(index).collect();
-            let rows = weights.chunks_exact(block.inputs.len());
-            let predict = |(row, &output): (&[Option<i64>], &u32)| {
-                let sum: i128 = row
-                    .iter()
-                    .zip(&block.inputs)
-                    .filter(|(_, input)| **input != PADDING)
-                    .map(|(weight, &input)| {
-                        i128::from(weight.unwrap_or(0)) * i128::from(gains[input as usize])
-                    })
-                    .sum();
-                let output = output as usize;
-                (output, base[output] as f64 + sum as f64 / steps[output])
-            };
-            let predicted: Vec<(usize, f64)> = rows.zip(&block.outputs).map(predict).collect();
-            predicted
-        });
-        predictions.all(|(output, expected)| {
-            let room = 2.0 * NOISE_QUANTILE * noise[output] + 1.5;
-            let miss = (expected - answer[output] as f64) * steps[output];
-            self.within_a_turn(miss).abs() <= room * steps[output]
-        })
+        self.affine
+            .map
+            .blocks
+            .iter()
+            .enumerate()
+            .flat_map(|(index, block)| {
+                let weights: Vec<Option<i64>> = found.weights_of(index).collect();
+                let rows = weights.chunks_exact(block.inputs.len());
+                let predict = |(row, &output): (&[Option<i64>], &u32)| {
+                    let sum: i128 = row
+                        .iter()
+                        .zip(&block.inputs)
+                        .filter(|(_, input)| **input != PADDING)
+                        .map(|(weight, &input)| {
+                            i128::from(weight.unwrap_or(0)) * i128::from(gains[input as usize])
+                        })
+                        .sum();
+                    let output = output as usize;
+                    (output, base[output] as f64 + sum as f64 / steps[output])
+                };
+                let predicted: Vec<(usize, f64)> = rows.zip(&block.outputs).map(predict).collect();
+                predicted
+            })
+            .all(|(output, expected)| {
+                let room = 2.0 * NOISE_QUANTILE * noise[output] + 1.5;
+                let miss = (expected - answer[output] as f64) * steps[output];
+                self.within_a_turn(miss).abs() <= room * steps[output]
+            })
     }
 
     /// Returns by how many integers of the grid the weights' inputs grow between two queries.

@@ -93,15 +93,15 @@ impl<'a> Composer<'a> {
             .iter()
             .enumerate()
             .map(|(index, step)| match &step.action {
-                Action::Linear(linear) if index >= skipped => {
-                    let terms = linear.weights.terms.iter();
-                    terms
-                        .map(|term| match term {
-                            Term::Matrix(map) => map.locate_outputs(),
-                            Term::Scale(_) => Vec::new(),
-                        })
-                        .collect()
-                }
+                Action::Linear(linear) if index >= skipped => linear
+                    .weights
+                    .terms
+                    .iter()
+                    .map(|term| match term {
+                        Term::Matrix(map) => map.locate_outputs(),
+                        Term::Scale(_) => Vec::new(),
+                    })
+                    .collect(),
                 _ => Vec::new(),
             });
         Self {

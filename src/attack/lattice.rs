@@ -80,8 +80,8 @@ impl Noisy {
         let sides = self.unknowns..equations.first().map_or(self.unknowns, Vec::len);
         sides
             .map(|side| {
-                let answers = equations[..shape.equations].iter();
-                let mut target: Vec<i64> = answers
+                let mut target: Vec<i64> = equations[..shape.equations]
+                    .iter()
                     .map(|equation| leading(equation[side], shape.bits))
                     .collect();
                 target.resize(shape.dimension, 0);
@@ -90,10 +90,12 @@ impl Noisy {
                 // What is left is the target less s·x.
                 let solution: Vec<i64> = scaled.map(|value| -value / shape.scale).collect();
                 let solves = equations.iter().all(|equation| {
-                    let terms = equation.iter().zip(&solution);
-                    let left = terms.fold(equation[side], |rest, (a, x)| {
-                        rest.wrapping_sub(a.wrapping_mul(*x as u64))
-                    });
+                    let left = equation
+                        .iter()
+                        .zip(&solution)
+                        .fold(equation[side], |rest, (a, x)| {
+                            rest.wrapping_sub(a.wrapping_mul(*x as u64))
+                        });
                     (left as i64 as f64).abs() <= self.most_error
                 });
                 solves.then_some(solution)
@@ -259,8 +261,7 @@ mod tests {
         let half = 1u64 << (63 - 8 * bytes);
         let equations = (0..200).map(|_| {
             let mut equation: Vec<u64> = (0..unknowns).map(|_| generator.random()).collect();
-            let terms = equation.iter().zip(&solution);
-            let answer = terms.fold(0u64, |sum, (a, x)| {
+            let answer = equation.iter().zip(&solution).fold(0u64, |sum, (a, x)| {
                 sum.wrapping_add(a.wrapping_mul(*x as u64))
             });
             equation.push(answer.wrapping_add(half) & !(2 * half - 1));

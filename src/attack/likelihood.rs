@@ -77,19 +77,22 @@ impl<'a> Channel<'a> {
     fn unmirrored(&self, bias: u64, found: Vec<Read>) -> Vec<Read> {
         let weights: Vec<i64> = found.iter().map(|read| read.weight).collect();
         let mirrored: Vec<i64> = weights.iter().map(|weight| -weight).collect();
-        let biases = (0..BIASES).map(|index| index << (u64::BITS - BIASES.ilog2()));
-        let other = biases.min_by_key(|&bias| self.miss_of(bias, &mirrored));
-        let other = self.refined(other.unwrap_or_default(), &mirrored);
+        let coarse = (0..BIASES)
+            .map(|index| index << (u64::BITS - BIASES.ilog2()))
+            .min_by_key(|&bias| self.miss_of(bias, &mirrored));
+        let other = self.refined(coarse.unwrap_or_default(), &mirrored);
         let misses = [self.miss_of(bias, &weights), self.miss_of(other, &mirrored)];
         let is_alike = misses[1] <= 2 * misses[0] + MOST_MISS;
         if !is_alike || self.in_range(bias, &weights) >= self.in_range(other, &mirrored) {
             return found;
         }
-        let reads = found.into_iter().map(|read| Read {
-            weight: -read.weight,
-            ..read
-        });
-        reads.collect()
+        found
+            .into_iter()
+            .map(|read| Read {
+                weight: -read.weight,
+                ..read
+            })
+            .collect()
     }
 
     /// Returns at how many positions ordinary inputs lie in the calibrated range.
@@ -97,10 +100,12 @@ impl<'a> Channel<'a> {
         let (low, high) = self.table.range;
         let width = ((high - low) as u64).saturating_mul(self.unit);
         let lies_inside = |phases: &&Vec<u64>| {
-            let terms = phases.iter().zip(weights);
-            let phase = terms.fold(bias, |sum, (phase, &weight)| {
-                sum.wrapping_add(phase.wrapping_mul(weight as u64))
-            });
+            let phase = phases
+                .iter()
+                .zip(weights)
+                .fold(bias, |sum, (phase, &weight)| {
+                    sum.wrapping_add(phase.wrapping_mul(weight as u64))
+                });
             phase.wrapping_sub((low as u64).wrapping_mul(self.unit)) <= width
         };
         self.ordinary.iter().filter(lies_inside).count()
@@ -108,8 +113,10 @@ impl<'a> Channel<'a> {
 
     /// Returns the bias by which the first weights explain their answers best.
     fn likeliest_bias(&self) -> u64 {
-        let biases = (0..BIASES).map(|index| index << (u64::BITS - BIASES.ilog2()));
-        let empty: Vec<(i64, u64)> = biases.map(|bias| (self.empty_miss(bias), bias)).collect();
+        let empty: Vec<(i64, u64)> = (0..BIASES)
+            .map(|index| index << (u64::BITS - BIASES.ilog2()))
+            .map(|bias| (self.empty_miss(bias), bias))
+            .collect();
         let least = empty.iter().map(|(miss, _)| *miss).min().unwrap_or(0);
         let fitting = empty
             .into_iter()
@@ -136,14 +143,17 @@ impl<'a> Channel<'a> {
     /// Returns the bias near another by which weights explain all answers best.
     fn refined(&self, bias: u64, weights: &[i64]) -> u64 {
         let step = (1 << (u64::BITS - BIASES.ilog2())) / (REFINED / 2);
-        let near = (-REFINED..=REFINED).map(|steps| bias.wrapping_add((steps * step) as u64));
-        near.min_by_key(|&bias| self.miss_of(bias, weights))
+        (-REFINED..=REFINED)
+            .map(|steps| bias.wrapping_add((steps * step) as u64))
+            .min_by_key(|&bias| self.miss_of(bias, weights))
             .unwrap_or(bias)
     }
 
     fn miss_of(&self, bias: u64, weights: &[i64]) -> i64 {
-        let terms = self.heard.iter().zip(weights);
-        let heard: i64 = terms
+        let heard: i64 = self
+            .heard
+            .iter()
+            .zip(weights)
             .map(|(heard, &weight)| self.miss(bias, weight, heard, i64::MAX))
             .sum();
         heard + self.empty_miss(bias)

@@ -39,18 +39,22 @@ pub fn ranks(
     programs: &[Arc<Program>],
     asked: impl Fn(usize) -> bool,
 ) -> Vec<Option<Rank>> {
-    let affine = programs.iter().enumerate();
-    let affine = affine.map(|(index, program)| {
-        if asked(index) {
-            Affine::of(program)
-        } else {
-            None
-        }
-    });
-    let affine: Vec<Option<Affine<'_>>> = affine.collect();
-    let rankings = affine.iter().zip(programs);
-    let rankings = rankings.map(|(affine, program)| Some(Ranking::of(program, affine.as_ref()?)));
-    let mut rankings: Vec<Option<Ranking<'_>>> = rankings.collect();
+    let affine: Vec<Option<Affine<'_>>> = programs
+        .iter()
+        .enumerate()
+        .map(|(index, program)| {
+            if asked(index) {
+                Affine::of(program)
+            } else {
+                None
+            }
+        })
+        .collect();
+    let mut rankings: Vec<Option<Ranking<'_>>> = affine
+        .iter()
+        .zip(programs)
+        .map(|(affine, program)| Some(Ranking::of(program, affine.as_ref()?)))
+        .collect();
     let images: Vec<usize> = (0..model.test.len().min(MOST_IMAGES)).collect();
     for portion in images.chunks(PORTION) {
         let is_open =
@@ -75,8 +79,10 @@ pub fn ranks(
             },
         );
     }
-    let ranks = rankings.iter().map(|ranking| ranking.as_ref()?.rank());
-    ranks.collect()
+    rankings
+        .iter()
+        .map(|ranking| ranking.as_ref()?.rank())
+        .collect()
 }
 
 /// An affine map whose rank over images is being found.
@@ -106,8 +112,11 @@ impl<'a> Ranking<'a> {
             if !self.is_open() {
                 return;
             }
-            let grid = elements.iter().zip(&self.steps);
-            let grid: Vec<i64> = grid.map(|(row, step)| row[image] as i64 * step).collect();
+            let grid: Vec<i64> = elements
+                .iter()
+                .zip(&self.steps)
+                .map(|(row, step)| row[image] as i64 * step)
+                .collect();
             let read = match self.affine.leading {
                 None => grid,
                 Some(leading) => leading.read(&grid),

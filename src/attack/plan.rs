@@ -25,16 +25,16 @@ pub struct Shown {
 /// Returns, for each block, the first that shares its weights.
 pub fn first_of_shared(blocks: &[Block<u64>]) -> Vec<usize> {
     let mut first = HashMap::new();
-    let blocks = blocks.iter().enumerate();
     blocks
+        .iter()
+        .enumerate()
         .map(|(index, block)| *first.entry(block.weights.as_ptr()).or_insert(index))
         .collect()
 }
 
 /// Returns the taps that read an element anywhere, by the first block that shares them.
 pub fn used_taps(blocks: &[Block<u64>], first: &[usize]) -> BTreeSet<(usize, usize)> {
-    let blocks = blocks.iter().zip(first);
-    let taps = blocks.flat_map(|(block, &first)| {
+    let taps = blocks.iter().zip(first).flat_map(|(block, &first)| {
         let taps = block.inputs.iter().enumerate();
         taps.filter(|(_, input)| **input != PADDING)
             .map(move |(tap, _)| (first, tap))
@@ -89,8 +89,9 @@ pub fn plan(blocks: &[Block<u64>], input_count: usize) -> Vec<Query> {
         let mut query = Query::default();
         let mut touched = vec![false; blocks.len()];
         let shows = |readers: &[Shown], missing: &BTreeSet<(usize, usize)>| {
-            let shown = readers.iter().map(|shown| (first[shown.block], shown.tap));
-            shown
+            readers
+                .iter()
+                .map(|shown| (first[shown.block], shown.tap))
                 .filter(|tap| missing.contains(tap))
                 .collect::<BTreeSet<_>>()
                 .len()
@@ -161,12 +162,14 @@ mod tests {
     fn integers(map: &LinearMap<f32>) -> Vec<Block<u64>> {
         let shared: std::sync::Arc<[u64]> =
             map.blocks[0].weights.iter().map(|&w| w as u64).collect();
-        let blocks = map.blocks.iter().map(|block| Block {
-            weights: shared.clone(),
-            inputs: block.inputs.clone(),
-            outputs: block.outputs.clone(),
-        });
-        blocks.collect()
+        map.blocks
+            .iter()
+            .map(|block| Block {
+                weights: shared.clone(),
+                inputs: block.inputs.clone(),
+                outputs: block.outputs.clone(),
+            })
+            .collect()
     }
 
     #[test]

@@ -167,20 +167,27 @@ fn computed_bits(node: &Node, program: &Program) -> usize {
 /// classes where a label is all that returns.
 fn answer_bits(program: &Program) -> f64 {
     let tells_label = |value: usize| {
-        let mut look_ups = program.look_ups();
-        look_ups.any(|look_up| look_up.purpose == Purpose::Conjunction && look_up.node + 1 == value)
+        program
+            .look_ups()
+            .any(|look_up| look_up.purpose == Purpose::Conjunction && look_up.node + 1 == value)
     };
-    let downloads = program.interface.downloads.iter();
-    let bits = downloads.map(|download| {
-        if tells_label(download.value) {
-            (download.scales.len() as f64).log2()
-        } else {
-            let ranges = download.range.iter();
-            let bits = ranges.map(|(low, high)| ((high - low).max(1) as f64 + 1.0).log2());
-            bits.sum::<f64>()
-        }
-    });
-    bits.sum::<f64>().max(1.0)
+    program
+        .interface
+        .downloads
+        .iter()
+        .map(|download| {
+            if tells_label(download.value) {
+                (download.scales.len() as f64).log2()
+            } else {
+                download
+                    .range
+                    .iter()
+                    .map(|(low, high)| ((high - low).max(1) as f64 + 1.0).log2())
+                    .sum::<f64>()
+            }
+        })
+        .sum::<f64>()
+        .max(1.0)
 }
 
 /// Returns whether all look-ups are last: none reads what another gave, and nothing reads theirs.
@@ -189,8 +196,9 @@ fn ends_alone(program: &Program) -> bool {
     let steps = program.steps.iter().enumerate();
     let mut look_ups = steps.filter(|(_, step)| matches!(step.action, Action::LookUp(_)));
     look_ups.all(|(index, _)| {
-        let mut later = program.steps[index + 1..].iter();
-        !later.any(|step| step.inputs.contains(&(uploads + index)))
+        !program.steps[index + 1..]
+            .iter()
+            .any(|step| step.inputs.contains(&(uploads + index)))
     })
 }
 
@@ -253,8 +261,7 @@ mod tests {
                 for placement in Placement::all(model.layer_count()) {
                     let programs = compile_placement(&model, &placement, &target);
                     let programs = programs.expect("parameters serve");
-                    let segments = placement.server_segments();
-                    for (segment, program) in segments.iter().zip(&programs) {
+                    for (segment, program) in placement.server_segments().iter().zip(&programs) {
                         let kind = Queries::of(&model, program).kind;
                         let solvable = is_solvable(&model, segment, output_mode);
                         assert_eq!(solvable, kind.is_solvable(), "{name} {placement} {kind:?}");

@@ -136,8 +136,7 @@ mod tests {
                 .map(|_| generator.random::<u64>() << even)
                 .collect();
             let answer = |solution: &Vec<i64>| {
-                let terms = coefficients.iter().zip(solution);
-                terms.fold(0u64, |sum, (a, x)| {
+                coefficients.iter().zip(solution).fold(0u64, |sum, (a, x)| {
                     sum.wrapping_add(a.wrapping_mul(*x as u64))
                 })
             };

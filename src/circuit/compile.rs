@@ -68,8 +68,10 @@ pub fn compile_placement(
             *analysis = analyse(part, bits)?;
         }
     }
-    let programs = analyses.iter().zip(&sets).zip(&targets);
-    programs
+    analyses
+        .iter()
+        .zip(&sets)
+        .zip(&targets)
         .map(|((analysis, parameters), target)| compile(analysis, parameters, target).map(Arc::new))
         .collect()
 }
@@ -94,8 +96,9 @@ fn analyse_for(
         let noise = SourceNoise::of(&parameters);
         let share =
             analysis.most_share(&noise, noise::two_sided_quantile(target.log2_p_fail_lookup));
-        let bounded = analysis.look_ups().filter(|of| of.log2_p_leave.is_some());
-        let found = bounded
+        let found = analysis
+            .look_ups()
+            .filter(|of| of.log2_p_leave.is_some())
             .map(|look_up| look_up.step_noise(&noise, share))
             .fold(0.0, f64::max);
         if share <= 0.0 || found <= bound.step_noise {
@@ -115,11 +118,11 @@ fn protect_bits(analysis: &Analysis, parameters: &ParameterSet, target: &Target)
     let quantile = noise::two_sided_quantile(target.log2_p_fail_lookup);
     let noise = SourceNoise::of(parameters);
     let share = analysis.most_share(&noise, quantile);
-    let protections = analysis
+    let worst = analysis
         .look_ups()
-        .filter(|look_up| look_up.purpose == Purpose::Protection);
-    let noises = protections.map(|look_up| look_up.step_noise(&noise, share));
-    let worst = noises.fold(0.0, f64::max);
+        .filter(|look_up| look_up.purpose == Purpose::Protection)
+        .map(|look_up| look_up.step_noise(&noise, share))
+        .fold(0.0, f64::max);
     let levels = |bits: u32| f64::from((1u32 << bits) - 1);
     let fits = |bits: &u32| worst * levels(*bits) / levels(MOST_PROTECT_BITS) <= limit;
     (LEAST_PROTECT_BITS..=MOST_PROTECT_BITS)

@@ -44,10 +44,13 @@ impl Analysis {
     /// Returns the largest share of the torus that the grid's integer 1 may take; not positive
     /// where the noise leaves no room.
     pub fn most_share(&self, noise: &SourceNoise, quantile: f64) -> f64 {
-        let look_ups = self.look_ups();
-        let look_ups = look_ups.map(|look_up| look_up.most_share(noise, quantile));
-        let downloads = self.downloads.iter();
-        let downloads = downloads.map(|download| download.most_share(noise, quantile));
+        let look_ups = self
+            .look_ups()
+            .map(|look_up| look_up.most_share(noise, quantile));
+        let downloads = self
+            .downloads
+            .iter()
+            .map(|download| download.most_share(noise, quantile));
         look_ups.chain(downloads).fold(f64::INFINITY, f64::min)
     }
 }
@@ -58,37 +61,38 @@ impl PlannedLookUp {
         &'a self,
         noise: &'a SourceNoise,
     ) -> impl Iterator<Item = (&'a Channel, f64)> {
-        let channels = self.channels.iter();
-        channels.map(move |channel| (channel, noise.look_up_sigma(&channel.worst_gain)))
+        self.channels
+            .iter()
+            .map(move |channel| (channel, noise.look_up_sigma(&channel.worst_gain)))
     }
 
     /// Returns the largest share of the torus that the grid's integer 1 may take.
     pub fn most_share(&self, noise: &SourceNoise, quantile: f64) -> f64 {
-        let channels = self.noisy_channels(noise);
-        let shares = channels.map(|(channel, sigma)| channel.most_share(quantile * sigma));
-        shares.fold(f64::INFINITY, f64::min)
+        self.noisy_channels(noise)
+            .map(|(channel, sigma)| channel.most_share(quantile * sigma))
+            .fold(f64::INFINITY, f64::min)
     }
 
     /// Returns the noise as a share of an output step, the mean over the channels that
     /// are not constant, where the grid's
     /// integer 1 takes that share of the torus.
     pub fn step_noise(&self, noise: &SourceNoise, share: f64) -> f64 {
-        let live = self
+        let (sum, count) = self
             .noisy_channels(noise)
-            .filter(|(channel, _)| channel.step_width.is_finite());
-        let noises = live.map(|(channel, sigma)| sigma / (share * channel.step_width));
-        let (sum, count) =
-            noises.fold((0.0, 0.0), |(sum, count), noise| (sum + noise, count + 1.0));
+            .filter(|(channel, _)| channel.step_width.is_finite())
+            .map(|(channel, sigma)| sigma / (share * channel.step_width))
+            .fold((0.0, 0.0), |(sum, count), noise| (sum + noise, count + 1.0));
         sum / f64::max(count, 1.0)
     }
 
     /// Returns the noise as a share of the range, the mean over the channels, where the grid's
     /// integer 1 takes that share of the torus.
     pub fn range_noise(&self, noise: &SourceNoise, share: f64) -> f64 {
-        let noises = self
+        let sum: f64 = self
             .noisy_channels(noise)
-            .map(|(channel, sigma)| sigma / (share * (channel.high - channel.low)));
-        noises.sum::<f64>() / self.channels.len().max(1) as f64
+            .map(|(channel, sigma)| sigma / (share * (channel.high - channel.low)))
+            .sum();
+        sum / self.channels.len().max(1) as f64
     }
 
     /// Returns by how much of a turn half an accumulator integer exceeds the noise at the wanted
@@ -102,10 +106,11 @@ impl PlannedLookUp {
         cells: usize,
     ) -> f64 {
         let half_cell = 0.25 / cells as f64;
-        let margins = self.noisy_channels(noise).map(|(channel, sigma)| {
-            share * channel.quantum as f64 / 2.0 - quantile * sigma - half_cell
-        });
-        margins.fold(f64::INFINITY, f64::min)
+        self.noisy_channels(noise)
+            .map(|(channel, sigma)| {
+                share * channel.quantum as f64 / 2.0 - quantile * sigma - half_cell
+            })
+            .fold(f64::INFINITY, f64::min)
     }
 }
 

@@ -136,19 +136,21 @@ fn pack_convolution(
     let layout = padded.layout();
     let taps = image.kernel[0] * image.kernel[1];
     let first = map.blocks.first()?;
-    let rows = first.weights.chunks_exact(first.inputs.len());
-    let products = rows.map(|weights| {
-        let mut polynomials = vec![SparsePolynomial::new(); layout.lengths.len()];
-        for (index, &weight) in weights.iter().enumerate() {
-            let (channel, tap) = (index / taps, index % taps);
-            let (ciphertext, start) = padded.corner(channel);
-            let offset = start + tap / image.kernel[1] * padded.width + tap % image.kernel[1];
-            let exponent = (2 * polynomial_size - offset) % (2 * polynomial_size);
-            polynomials[ciphertext].push((exponent as u32, weight as i64));
-        }
-        polynomials
-    });
-    let products: Vec<_> = products.collect();
+    let products: Vec<_> = first
+        .weights
+        .chunks_exact(first.inputs.len())
+        .map(|weights| {
+            let mut polynomials = vec![SparsePolynomial::new(); layout.lengths.len()];
+            for (index, &weight) in weights.iter().enumerate() {
+                let (channel, tap) = (index / taps, index % taps);
+                let (ciphertext, start) = padded.corner(channel);
+                let offset = start + tap / image.kernel[1] * padded.width + tap % image.kernel[1];
+                let exponent = (2 * polynomial_size - offset) % (2 * polynomial_size);
+                polynomials[ciphertext].push((exponent as u32, weight as i64));
+            }
+            polynomials
+        })
+        .collect();
     let outputs = padded.outputs(products.len());
     Some((layout, Packing { products, outputs }))
 }

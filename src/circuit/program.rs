@@ -74,8 +74,8 @@ impl Step {
     /// Returns whether it is the last to read an input, and reads it once.
     pub fn may_change(&self, input: usize) -> bool {
         let slot = self.inputs[input];
-        let reads = self.inputs.iter().filter(|&&other| other == slot);
-        self.last_reads.contains(&slot) && reads.count() == 1
+        let reads = self.inputs.iter().filter(|&&other| other == slot).count();
+        self.last_reads.contains(&slot) && reads == 1
     }
 
     /// Returns the elements of its output.
@@ -281,32 +281,34 @@ impl Program {
     ) -> ColumnReads {
         let grid_step = (download.step / self.unit) as i64;
         let share = download.step as f64 / TURN;
-        let elements = rows.par_iter_mut().enumerate().map(|(element, row)| {
-            let (low, high) = download.range[element];
-            let range = low.saturating_mul(grid_step)..=high.saturating_mul(grid_step);
-            // The phase modulo one turn, with noise where it is asked for.
-            let decoded = |value: u64, noise: f64| {
-                let phase = value.wrapping_mul(self.unit);
-                let noise = (noise * download.step as f64) as i64 as u64;
-                download.decode(phase.wrapping_add(noise)) as u64
-            };
-            let misread = |value: u64, noise: f64| {
-                let integer = value as i64 as f64 / grid_step as f64 + noise;
-                integer.abs() * share > 0.5 || download.exact && noise.abs() > 0.5
-            };
-            let std = download.noise_std[element];
-            let noise = noise.map(|(seed, stream)| noise_of(seed, stream, element, std));
-            let mut noise = noise.into_iter().flatten();
-            let mut reads = ColumnReads::default();
-            for (column, value) in row.iter_mut().enumerate() {
-                let noise = noise.next().unwrap_or(0.0);
-                let outside = !range.contains(&(*value as i64));
-                reads.count(column, outside, misread(*value, noise));
-                *value = decoded(*value, noise);
-            }
-            reads
-        });
-        elements.reduce(ColumnReads::default, ColumnReads::plus)
+        rows.par_iter_mut()
+            .enumerate()
+            .map(|(element, row)| {
+                let (low, high) = download.range[element];
+                let range = low.saturating_mul(grid_step)..=high.saturating_mul(grid_step);
+                // The phase modulo one turn, with noise where it is asked for.
+                let decoded = |value: u64, noise: f64| {
+                    let phase = value.wrapping_mul(self.unit);
+                    let noise = (noise * download.step as f64) as i64 as u64;
+                    download.decode(phase.wrapping_add(noise)) as u64
+                };
+                let misread = |value: u64, noise: f64| {
+                    let integer = value as i64 as f64 / grid_step as f64 + noise;
+                    integer.abs() * share > 0.5 || download.exact && noise.abs() > 0.5
+                };
+                let std = download.noise_std[element];
+                let noise = noise.map(|(seed, stream)| noise_of(seed, stream, element, std));
+                let mut noise = noise.into_iter().flatten();
+                let mut reads = ColumnReads::default();
+                for (column, value) in row.iter_mut().enumerate() {
+                    let noise = noise.next().unwrap_or(0.0);
+                    let outside = !range.contains(&(*value as i64));
+                    reads.count(column, outside, misread(*value, noise));
+                    *value = decoded(*value, noise);
+                }
+                reads
+            })
+            .reduce(ColumnReads::default, ColumnReads::plus)
     }
 
     /// Returns the look-ups in order.
@@ -319,8 +321,10 @@ impl Program {
 
     /// Returns the grid integers of each uploaded element's integer 1, one value after the other.
     pub fn element_steps(&self) -> Vec<i64> {
-        let uploads = self.interface.uploads.iter().zip(&self.upload_steps);
-        uploads
+        self.interface
+            .uploads
+            .iter()
+            .zip(&self.upload_steps)
             .flat_map(|(upload, &step)| std::iter::repeat_n(step, upload.layout.places.len()))
             .collect()
     }
@@ -379,35 +383,37 @@ impl LookUpStep {
     /// Replaces the rows by their look-ups on the grid and returns what was read.
     fn run_clear(&self, rows: &mut [Row<u64>], noise: Option<(NoiseSeed, usize)>) -> ColumnReads {
         let share = self.unit as f64 / TURN;
-        let elements = rows.par_iter_mut().enumerate().map(|(element, row)| {
-            let table = self.table(element);
-            let (low, high) = table.range;
-            let readable = table.readable.0..=table.readable.1;
-            let noise =
-                noise.map(|(seed, step)| noise_of(seed, step, element, self.sigma[element]));
-            let mut noise = noise.into_iter().flatten();
-            let mut reads = ColumnReads::default();
-            for (column, value) in row.iter_mut().enumerate() {
-                let noise = noise.next().unwrap_or(0.0);
-                let integer = *value as i64;
-                let outside = !(low..=high).contains(&integer);
-                let misread = !readable.contains(&(integer as f64 * share + noise));
-                reads.count(column, outside, misread);
-                let phase = value.wrapping_mul(self.unit);
-                let phase = phase.wrapping_add(table.offset).wrapping_add(torus(noise));
-                *value = (self.read(table, phase) * self.output_step) as u64;
-            }
-            reads
-        });
-        elements.reduce(ColumnReads::default, ColumnReads::plus)
+        rows.par_iter_mut()
+            .enumerate()
+            .map(|(element, row)| {
+                let table = self.table(element);
+                let (low, high) = table.range;
+                let readable = table.readable.0..=table.readable.1;
+                let noise =
+                    noise.map(|(seed, step)| noise_of(seed, step, element, self.sigma[element]));
+                let mut noise = noise.into_iter().flatten();
+                let mut reads = ColumnReads::default();
+                for (column, value) in row.iter_mut().enumerate() {
+                    let noise = noise.next().unwrap_or(0.0);
+                    let integer = *value as i64;
+                    let outside = !(low..=high).contains(&integer);
+                    let misread = !readable.contains(&(integer as f64 * share + noise));
+                    reads.count(column, outside, misread);
+                    let phase = value.wrapping_mul(self.unit);
+                    let phase = phase.wrapping_add(table.offset).wrapping_add(torus(noise));
+                    *value = (self.read(table, phase) * self.output_step) as u64;
+                }
+                reads
+            })
+            .reduce(ColumnReads::default, ColumnReads::plus)
     }
 }
 
 /// Returns integers of uploads as so many equal columns.
 pub fn columns(uploads: &[Vec<i64>], count: usize) -> Vec<Vec<Row<u64>>> {
     let rows = |integers: &Vec<i64>| {
-        let integers = integers.iter();
         integers
+            .iter()
             .map(|&integer| vec![integer as u64; count].into())
             .collect()
     };

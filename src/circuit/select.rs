@@ -75,28 +75,31 @@ pub fn select_all(
     log2_p_fail_lookup: f64,
     cost: &CostModel,
 ) -> Result<Vec<ParameterSet>> {
-    let sets = segments
+    let mut sets: Vec<ParameterSet> = segments
         .iter()
-        .map(|&(analysis, precision)| select(analysis, log2_p_fail_lookup, precision, cost));
-    let mut sets: Vec<ParameterSet> = sets.collect::<Result<_>>()?;
-    let look_ups = segments
+        .map(|&(analysis, precision)| select(analysis, log2_p_fail_lookup, precision, cost))
+        .collect::<Result<_>>()?;
+    let look_ups: Vec<usize> = segments
         .iter()
-        .map(|(analysis, _)| analysis.look_up_count());
-    let look_ups: Vec<usize> = look_ups.collect();
+        .map(|(analysis, _)| analysis.look_up_count())
+        .collect();
     let total = |set_of: &dyn Fn(usize) -> ParameterSet| -> f64 {
-        let segments = look_ups.iter().enumerate();
-        segments
+        look_ups
+            .iter()
+            .enumerate()
             .map(|(index, &count)| count as f64 * cost.look_up_core_s(&set_of(index)))
             .sum()
     };
     let most = total(&|index| sets[index]) * (1.0 + SHARED_SET_SURCHARGE);
     let serves_all = |set: &ParameterSet| {
-        let mut segments = segments.iter();
         segments
+            .iter()
             .all(|&(analysis, precision)| is_precise(analysis, set, log2_p_fail_lookup, precision))
     };
-    let candidates = sets.iter().zip(&look_ups).filter(|(_, count)| **count > 0);
-    let shared = candidates
+    let shared = sets
+        .iter()
+        .zip(&look_ups)
+        .filter(|(_, count)| **count > 0)
         .map(|(set, _)| (total(&|_| *set), *set))
         .filter(|(total, set)| *total <= most && serves_all(set))
         .min_by(|a, b| a.0.total_cmp(&b.0));
@@ -159,8 +162,10 @@ fn content_key(
         );
     }
     for download in &analysis.downloads {
-        let gains = download.gains.iter();
-        let gains = gains.flat_map(|gain| [gain.fresh, gain.look_up]);
+        let gains = download
+            .gains
+            .iter()
+            .flat_map(|gain| [gain.fresh, gain.look_up]);
         content.extend(gains.flat_map(f64::to_le_bytes));
         content.extend(format!("{} {:?}", download.step, download.range).into_bytes());
     }
@@ -180,10 +185,10 @@ fn search(
     }
     let precise =
         |parameters: &ParameterSet| is_precise(analysis, parameters, log2_p_fail_lookup, precision);
-    let found = GRID
+    let is_possible = GRID
         .iter()
-        .find(|candidates| precise(&candidates.most_precise));
-    let found = found.map(|_| cheapest(&precise, cost));
+        .any(|candidates| precise(&candidates.most_precise));
+    let found = is_possible.then(|| cheapest(&precise, cost));
     found.flatten().ok_or_else(|| {
         Error::Parameters(format!(
             "no set keeps the look-ups of layers {} {} at a failure probability of \
@@ -206,15 +211,17 @@ fn is_precise(
     let quantile = noise::two_sided_quantile(log2_p_fail_lookup);
     let noise = SourceNoise::of(parameters);
     let cells = parameters.literal().polynomial_size;
-    let look_ups = analysis
+    let share = analysis
         .look_ups()
-        .map(|look_up| look_up.most_share(&noise, quantile));
-    let share = look_ups.fold(f64::INFINITY, f64::min);
+        .map(|look_up| look_up.most_share(&noise, quantile))
+        .fold(f64::INFINITY, f64::min);
     // Thousands of answers take long to look at: look-ups refuse most sets before.
     let share = || {
-        let downloads = analysis.downloads.iter();
-        let downloads = downloads.map(|download| download.most_share(&noise, quantile));
-        downloads.fold(share, f64::min)
+        analysis
+            .downloads
+            .iter()
+            .map(|download| download.most_share(&noise, quantile))
+            .fold(share, f64::min)
     };
     let stricter = match precision {
         Precision::StepNoise(limit) => (limit / DEFAULT_STEP_NOISE).min(1.0),
@@ -289,12 +296,14 @@ fn candidates(shape: ParameterLiteral) -> Option<Candidates> {
         .ok()
     };
     // The best base hardly depends on n, whose variance factor is common to all of them.
-    let bases = (4..=24).filter_map(|base_log| with(smallest, base_log));
-    let best = bases
+    let best = (4..=24)
+        .filter_map(|base_log| with(smallest, base_log))
         .min_by(|a, b| noise::bootstrap_variance(a).total_cmp(&noise::bootstrap_variance(b)))?;
     let base_log = best.literal().bootstrap_base_log;
-    let dimensions = (smallest..=largest).step_by(step);
-    let sets: Vec<_> = dimensions.filter_map(|n| with(n, base_log)).collect();
+    let sets: Vec<_> = (smallest..=largest)
+        .step_by(step)
+        .filter_map(|n| with(n, base_log))
+        .collect();
     let most_precise = *sets.iter().min_by(|a, b| {
         let variance = |set| noise::look_up_variance(set) + noise::bootstrap_variance(set);
         variance(a).total_cmp(&variance(b))
@@ -307,11 +316,10 @@ fn cheapest(precise: &dyn Fn(&ParameterSet) -> bool, cost: &CostModel) -> Option
     let mut best: Option<(f64, ParameterSet)> = None;
     for candidates in GRID.iter() {
         let beats = |cost: f64| best.is_none_or(|(lowest, _)| cost < lowest);
-        let cheaper = candidates
+        let found = candidates
             .sets
             .iter()
-            .map(|set| (cost.look_up_core_s(set), *set));
-        let found = cheaper
+            .map(|set| (cost.look_up_core_s(set), *set))
             .take_while(|(cost, _)| beats(*cost))
             .find(|(_, set)| precise(set));
         best = found.or(best);
@@ -335,8 +343,8 @@ mod tests {
     fn analyses(name: &str, text: &str) -> Vec<Analysis> {
         let model = Model::load(Path::new(name)).expect("embedded");
         let placement: Placement = text.parse().expect("letters");
-        let segments = placement.server_segments();
-        segments
+        placement
+            .server_segments()
             .iter()
             .map(|segment| analyse(&model, segment).expect("fits"))
             .collect()

@@ -95,8 +95,10 @@ fn run(layer: &Layer, inputs: &[(&[f32], &[usize])]) -> Vec<f32> {
 }
 
 fn dense(input: &[f32], weights: &Array2<f32>, bias: &Array1<f32>) -> Vec<f32> {
-    let rows = weights.outer_iter().zip(bias);
-    rows.map(|(row, bias)| bias + row.iter().zip(input).map(|(w, x)| w * x).sum::<f32>())
+    weights
+        .outer_iter()
+        .zip(bias)
+        .map(|(row, bias)| bias + row.iter().zip(input).map(|(w, x)| w * x).sum::<f32>())
         .collect()
 }
 
@@ -143,9 +145,8 @@ impl Windows {
             for row in 0..output[1] {
                 for column in 0..output[2] {
                     let window = [row, column];
-                    let taps = (0..self.kernel[0] * self.kernel[1])
-                        .map(|tap| [tap / self.kernel[1], tap % self.kernel[1]]);
-                    let inside: Vec<usize> = taps
+                    let inside: Vec<usize> = (0..self.kernel[0] * self.kernel[1])
+                        .map(|tap| [tap / self.kernel[1], tap % self.kernel[1]])
                         .filter_map(|tap| self.place(size, window, tap))
                         .collect();
                     values.push(function(channel * size[0] * size[1], &inside, window));
@@ -195,8 +196,10 @@ fn conv(
 /// Returns the largest elements.
 fn largest(input: &[f32], shape: &[usize], windows: &Windows, output: &[usize]) -> Vec<f32> {
     windows.over(shape, output, |channel, inside, _| {
-        let values = inside.iter().map(|&place| input[channel + place]);
-        values.fold(f32::NEG_INFINITY, f32::max)
+        inside
+            .iter()
+            .map(|&place| input[channel + place])
+            .fold(f32::NEG_INFINITY, f32::max)
     })
 }
 

@@ -50,8 +50,10 @@ pub fn report(imported: &Imported, request: &ImportRequest) -> Result<Vec<String
         lines.push(String::new());
     }
     lines.push(outcome_line(imported));
-    let noise = imported.losses.as_ref();
-    let noise = noise.and_then(|losses| losses.noise.as_ref());
+    let noise = imported
+        .losses
+        .as_ref()
+        .and_then(|losses| losses.noise.as_ref());
     lines.extend(noise.map(noise_line));
     let step_noise = noise.map(|noise| noise.step_noise.share);
     let target = Target::cheapest(step_noise.unwrap_or(DEFAULT_STEP_NOISE));
@@ -207,18 +209,22 @@ fn term_of<'a>(node: usize, model: &Model, analysis: &'a Analysis) -> Option<&'a
 
 /// Returns the node whose weights a linear node is composed into.
 fn composed_into(node: usize, analysis: &Analysis) -> Option<usize> {
-    let mut steps = analysis.steps.iter();
-    let step = steps.find(|step| step.composed.contains(&node));
-    step.map(|step| step.node)
+    analysis
+        .steps
+        .iter()
+        .find(|step| step.composed.contains(&node))
+        .map(|step| step.node)
 }
 
 fn largest_weight(term: &Term) -> Option<u64> {
     match term {
         Term::Scale(_) => None,
-        Term::Matrix(map) => {
-            let weights = map.blocks.iter().flat_map(|block| block.weights.iter());
-            weights.map(|&weight| (weight as i64).unsigned_abs()).max()
-        }
+        Term::Matrix(map) => map
+            .blocks
+            .iter()
+            .flat_map(|block| block.weights.iter())
+            .map(|&weight| (weight as i64).unsigned_abs())
+            .max(),
     }
 }
 

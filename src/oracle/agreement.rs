@@ -33,36 +33,43 @@ pub fn within_error_model(program: &Program, exchange: &Exchange, seed: NoiseSee
     if only_exact {
         let clear = program.run_clear(&uploaded(1), None).outputs;
         return clear.iter().zip(&exchange.downloaded).all(|(rows, found)| {
-            let expected = rows.iter().map(|row| row[0] as i64);
-            expected.eq(found.iter().copied())
+            rows.iter()
+                .map(|row| row[0] as i64)
+                .eq(found.iter().copied())
         });
     }
     let mut close_calls = Vec::new();
     let mut note = |step: &LookUpStep, rows: &[Row<u64>]| {
         if step.purpose == Purpose::Comparison {
-            let rows = rows.iter().enumerate();
-            let close = rows.map(|(element, row)| is_close_call(step, element, row));
+            let close = rows
+                .iter()
+                .enumerate()
+                .map(|(element, row)| is_close_call(step, element, row));
             close_calls.push(close.collect());
         }
     };
-    let draws = program.observe_clear(&uploaded(DRAWS), Some(seed), &mut note);
-    let draws = draws.outputs;
+    let draws = program
+        .observe_clear(&uploaded(DRAWS), Some(seed), &mut note)
+        .outputs;
     let unsure = unsure_bits(program, close_calls);
     let downloads = draws.iter().zip(&exchange.downloaded).enumerate();
     downloads.into_iter().all(|(index, (draws, found))| {
         let slacks = single_step_effects(program, index, &unsure);
         let encoding = &program.interface.downloads[index];
-        let slacks = slacks.into_iter().zip(&encoding.noise_std);
-        let slacks = slacks.map(|(step, &std)| {
-            if encoding.exact {
-                step
-            } else {
-                step.max(rounded_noise(std))
-            }
-        });
-        let values = draws.iter().zip(found).zip(slacks);
-        values
+        let slacks = slacks
             .into_iter()
+            .zip(&encoding.noise_std)
+            .map(|(step, &std)| {
+                if encoding.exact {
+                    step
+                } else {
+                    step.max(rounded_noise(std))
+                }
+            });
+        draws
+            .iter()
+            .zip(found)
+            .zip(slacks)
             .all(|((row, &found), slack)| within(row, found as f64, slack))
     })
 }
@@ -135,8 +142,9 @@ fn unsure_sums(term: &Term, unsure: &[bool]) -> Vec<bool> {
         Term::Matrix(map) => {
             let mut sums = vec![false; map.output_count];
             for block in &map.blocks {
-                let inputs = block.inputs.iter();
-                let any = inputs
+                let any = block
+                    .inputs
+                    .iter()
                     .filter(|&&input| input != PADDING)
                     .any(|&input| unsure[input as usize]);
                 for &output in &block.outputs {
@@ -161,8 +169,10 @@ fn single_step_effects(
         return vec![0.0; count];
     };
     if let Some(unsure) = unsure.get(&slot) {
-        let bits = unsure.iter();
-        return bits.map(|&unsure| f64::from(u8::from(unsure))).collect();
+        return unsure
+            .iter()
+            .map(|&unsure| f64::from(u8::from(unsure)))
+            .collect();
     }
     let grid_step = (encoding.step / program.unit) as f64;
     let of_slot = |slot: usize| match slot.checked_sub(program.upload_steps.len()) {

@@ -93,8 +93,9 @@ fn look_up_wide(
         .tables
         .iter()
         .map(|table| {
-            let values = table.values.iter();
-            values
+            table
+                .values
+                .iter()
                 .map(|&value| (value as u64) << WIDE_STEP_LOG)
                 .collect()
         })

@@ -81,8 +81,10 @@ fn failures(model: &Model, programs: &[Arc<Program>], accuracy: &Accuracy) -> Ve
             at_most(seen.log2_misread_high()),
         ),
     ];
-    let left = accuracy.step_reads.iter();
-    let left = left.filter(|(_, reads)| reads.out_of_range > 0 || reads.misread > 0);
+    let left = accuracy
+        .step_reads
+        .iter()
+        .filter(|(_, reads)| reads.out_of_range > 0 || reads.misread > 0);
     lines.extend(left.map(|&(node, reads)| {
         let name = &model.nodes[node].name;
         let (out_of_range, misread) = (reads.out_of_range, reads.misread);

@@ -232,8 +232,8 @@ fn predict_look_up(step: &LookUpStep, rows: &[Row<u64>]) -> Deviations {
     rows.par_iter()
         .enumerate()
         .map(|(element, row)| {
-            let values = row.iter().map(|&value| value as i64);
-            values
+            row.iter()
+                .map(|&value| value as i64)
                 .map(|integer| Deviations::predicted(step, element, integer))
                 .fold(Deviations::default(), Deviations::plus)
         })

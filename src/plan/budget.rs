@@ -74,15 +74,17 @@ pub fn plan(model: &Model, asked: &Asked, budget_s: f64) -> Result<Plan> {
     let mut studied: HashSet<Range<usize>> = HashSet::new();
     let speed = asked.speed(0.0);
     for candidate in promising(model, asked)? {
-        let segments = candidate.placement.server_segments().into_iter();
-        let new: Vec<Range<usize>> = segments
+        let new: Vec<Range<usize>> = candidate
+            .placement
+            .server_segments()
+            .into_iter()
             .map(|segment| segment.layers)
             .filter(|layers| !studied.contains(layers))
             .collect();
-        let counts = new
+        let studies = new
             .iter()
-            .map(|layers| asked.output_mode.segment_bootstrap_count(model, layers));
-        let studies = counts.map(|count| speed.study_s(count));
+            .map(|layers| asked.output_mode.segment_bootstrap_count(model, layers))
+            .map(|count| speed.study_s(count));
         let run_s = candidate.run_s + studies.sum::<f64>();
         if plan.run_s + run_s <= budget_s {
             plan.run_s += run_s;
@@ -108,8 +110,8 @@ pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
         let party = Party::Server;
         solved_share(model, &Segment { party, layers }, output_mode)
     };
-    let oracle = ShapeOracle::new(&stack, &scenario, parameters, &asked.cost, cores);
-    let oracle = oracle.with_solved(&solved);
+    let oracle =
+        ShapeOracle::new(&stack, &scenario, parameters, &asked.cost, cores).with_solved(&solved);
     let speed = asked.speed(oracle.key_exchange_s());
     let request = FrontRequest {
         objectives: CRITERIA.to_vec(),
@@ -117,8 +119,11 @@ pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
         ..FrontRequest::default()
     };
     let found = front(&oracle, &request)?;
-    let of_front = spread(found.len()).into_iter().take(MOST_OF_FRONT);
-    let of_front: Vec<Solution> = of_front.map(|index| found[index].clone()).collect();
+    let of_front: Vec<Solution> = spread(found.len())
+        .into_iter()
+        .take(MOST_OF_FRONT)
+        .map(|index| found[index].clone())
+        .collect();
     let mut seen: HashSet<Placement> = of_front.iter().map(|s| s.placement.clone()).collect();
     let mut beside: Vec<(f64, Solution)> = Vec::new();
     for solution in &of_front {
@@ -156,13 +161,14 @@ pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
 /// and less where it is not dominated.
 fn distance(cost: &Cost, front: &[Solution]) -> f64 {
     let times = |solution: &Solution| {
-        let criteria = CRITERIA.iter();
-        let ratios = criteria.map(|&criterion| {
-            // A value of nothing is matched by nothing alone.
-            let (of, least) = (cost.value(criterion), solution.cost.value(criterion));
-            if of == least { 1.0 } else { of / least }
-        });
-        ratios.fold(f64::INFINITY, f64::min)
+        CRITERIA
+            .iter()
+            .map(|&criterion| {
+                // A value of nothing is matched by nothing alone.
+                let (of, least) = (cost.value(criterion), solution.cost.value(criterion));
+                if of == least { 1.0 } else { of / least }
+            })
+            .fold(f64::INFINITY, f64::min)
     };
     front.iter().map(times).fold(0.0, f64::max)
 }

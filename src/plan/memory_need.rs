@@ -101,8 +101,8 @@ impl MemoryNeed {
             (heaviest, worker, each),
             ("all its processes", self.together(), allowance::together()),
         ];
-        let weights = weights.into_iter();
         weights
+            .into_iter()
             .filter_map(|(what, bytes, allowance)| {
                 Some(Weighed {
                     what,

@@ -64,16 +64,18 @@ impl Expected {
     pub fn seconds<'a>(&self, visits: impl IntoIterator<Item = &'a Visit>) -> Vec<f64> {
         let mut left = self.study_s.clone();
         let mut begin_s = self.speed.begin_s();
-        let seconds = visits.into_iter().map(|visit| {
-            let count = self.look_ups.get(&visit.placement).copied().unwrap_or(0);
-            let inference_s = count as f64 * self.speed.look_up_s;
-            let runs = &self.runs;
-            let visit_s = runs.visit_s(visit.repeat, count, inference_s, &self.speed);
-            let segments = visit.placement.server_segments();
-            let studies = segments.iter().filter_map(|of| left.remove(&of.layers));
-            std::mem::take(&mut begin_s) + visit_s + studies.sum::<f64>()
-        });
-        seconds.collect()
+        visits
+            .into_iter()
+            .map(|visit| {
+                let count = self.look_ups.get(&visit.placement).copied().unwrap_or(0);
+                let inference_s = count as f64 * self.speed.look_up_s;
+                let runs = &self.runs;
+                let visit_s = runs.visit_s(visit.repeat, count, inference_s, &self.speed);
+                let segments = visit.placement.server_segments();
+                let studies = segments.iter().filter_map(|of| left.remove(&of.layers));
+                std::mem::take(&mut begin_s) + visit_s + studies.sum::<f64>()
+            })
+            .collect()
     }
 }
 
@@ -214,15 +216,17 @@ mod tests {
     fn recorded_sweeps_took_what_was_expected_and_less_was_left_as_told() {
         for (model, repeats, speed, recorded) in RECORDED {
             let mut seen: HashMap<&str, usize> = HashMap::new();
-            let visits = recorded.iter().map(|(placement, _)| {
-                let repeat = seen.entry(placement).or_default();
-                *repeat += 1;
-                Visit {
-                    placement: placement.parse().expect("letters"),
-                    repeat: *repeat - 1,
-                }
-            });
-            let visits: Vec<Visit> = visits.collect();
+            let visits: Vec<Visit> = recorded
+                .iter()
+                .map(|(placement, _)| {
+                    let repeat = seen.entry(placement).or_default();
+                    *repeat += 1;
+                    Visit {
+                        placement: placement.parse().expect("letters"),
+                        repeat: *repeat - 1,
+                    }
+                })
+                .collect();
             let first = visits.iter().filter(|visit| visit.repeat == 0);
             let overrides = Overrides {
                 model: Some(PathBuf::from(model)),

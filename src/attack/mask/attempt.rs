@@ -118,31 +118,36 @@ impl Attempt<'_> {
     /// what floating-point products add.
     fn most_error(&self, group: &Group) -> f64 {
         let downloads = &self.program.interface.downloads;
-        let bytes = group
+        let travelling = group
             .targets
             .iter()
             .map(|target| downloads[target.download].bytes);
         let bytes = if self.whole {
             8
         } else {
-            bytes.min().unwrap_or(8)
+            travelling.min().unwrap_or(8)
         };
         let rounding = match bytes {
             8 => 0.0,
             bytes => (63.0 - 8.0 * bytes as f64).exp2(),
         };
-        let steps = self.program.steps.iter();
-        let packed = steps.filter_map(|step| match &step.action {
-            Action::Linear(linear) => linear.packing.as_ref(),
-            Action::LookUp(_) => None,
-        });
-        let squares = packed.flat_map(|packing| &packing.products).map(|product| {
-            let weights = product.iter().flatten();
-            weights
-                .map(|(_, weight)| (*weight as f64).powi(2))
-                .sum::<f64>()
-        });
-        let square = squares.fold(0.0, f64::max);
+        let square = self
+            .program
+            .steps
+            .iter()
+            .filter_map(|step| match &step.action {
+                Action::Linear(linear) => linear.packing.as_ref(),
+                Action::LookUp(_) => None,
+            })
+            .flat_map(|packing| &packing.products)
+            .map(|product| {
+                product
+                    .iter()
+                    .flatten()
+                    .map(|(_, weight)| (*weight as f64).powi(2))
+                    .sum::<f64>()
+            })
+            .fold(0.0, f64::max);
         let product = noise::product_variance(&self.program.parameters, square).sqrt();
         rounding + PRODUCT_QUANTILE * product * TURN
     }
@@ -167,8 +172,10 @@ impl Attempt<'_> {
             } else {
                 &transcript.received
             };
-            let targets = group.targets.iter();
-            let answers = targets.map(|target| answers[target.download][target.ciphertext][place]);
+            let answers = group
+                .targets
+                .iter()
+                .map(|target| answers[target.download][target.ciphertext][place]);
             coefficients.chain(answers).collect()
         };
         places.map(equation).collect()

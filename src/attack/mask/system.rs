@@ -100,8 +100,9 @@ fn add_rows(
     targets: &mut Targets,
 ) {
     let download_of = |output: usize| {
-        let mut downloads = lwe_downloads.iter();
-        let found = downloads.find(|(_, outputs)| outputs.contains(&output))?;
+        let found = lwe_downloads
+            .iter()
+            .find(|(_, outputs)| outputs.contains(&output))?;
         Some((found.0, output - found.1.start))
     };
     let rows = affine.rows();
@@ -138,8 +139,11 @@ fn add_trials(lwe_downloads: &[LweDownload], places: &[Unknown], targets: &mut T
 
 /// Returns where each element of the uploads lies, one upload after the other.
 fn places(program: &Program) -> Vec<Unknown> {
-    let uploads = program.interface.uploads.iter().enumerate();
-    uploads
+    program
+        .interface
+        .uploads
+        .iter()
+        .enumerate()
         .flat_map(|(index, upload)| {
             let places = upload.layout.places.iter();
             places.map(move |place| (index, place.ciphertext, i64::from(place.coefficient)))
@@ -156,13 +160,10 @@ fn products(program: &Program, download: usize) -> Vec<(Vec<Unknown>, Target)> {
     };
     let products = linear.packing.iter().flat_map(|packing| &packing.products);
     let system = |(ciphertext, polynomials): (usize, &Vec<SparsePolynomial>)| {
-        let terms = polynomials
+        let (unknowns, truth): (Vec<Unknown>, Vec<i64>) = polynomials
             .iter()
             .enumerate()
-            .flat_map(|(index, polynomial)| {
-                polynomial.iter().map(move |term| (index as u32, term))
-            });
-        let (unknowns, truth): (Vec<Unknown>, Vec<i64>) = terms
+            .flat_map(|(index, polynomial)| polynomial.iter().map(move |term| (index as u32, term)))
             .map(|(index, &(exponent, weight))| {
                 ((step.inputs[0], index, -i64::from(exponent)), weight)
             })

@@ -100,11 +100,11 @@ impl Compiler<'_> {
     fn no_room(&self) -> Error {
         let look_ups = self.analysis.look_ups();
         let sigma = |look_up: &PlannedLookUp| {
-            let sigmas = look_up
+            look_up
                 .gains
                 .iter()
-                .map(|gain| self.noise.look_up_sigma(gain));
-            sigmas.fold(0.0, f64::max)
+                .map(|gain| self.noise.look_up_sigma(gain))
+                .fold(0.0, f64::max)
         };
         let noisiest = look_ups
             .map(|look_up| (sigma(look_up), look_up.name.as_str()))

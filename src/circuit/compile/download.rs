@@ -111,8 +111,9 @@ impl Compiler<'_> {
     /// Returns the packing with the fewest levels whose noise fits, or else the most precise.
     fn cheapest_packing(&self, count: usize, room: f64) -> Option<PackingDecomposition> {
         let candidates: Vec<_> = PackingDecomposition::candidates(self.parameters, count).collect();
-        let mut fitting = candidates.iter();
-        let found = fitting.find(|of| self.packing_variance(of, count) <= room);
+        let found = candidates
+            .iter()
+            .find(|of| self.packing_variance(of, count) <= room);
         found.or(candidates.last()).copied()
     }
 

@@ -55,8 +55,10 @@ impl Compiler<'_> {
             *worst = worst.max(tail);
         }
         let (size, centre) = (self.polynomial_size(), look_up.centre);
-        let channels = look_up.channels.iter();
-        let tables = channels.map(|channel| channel.table(unit, size, &look_up.activation, centre));
+        let tables = look_up
+            .channels
+            .iter()
+            .map(|channel| channel.table(unit, size, &look_up.activation, centre));
         LookUpStep {
             purpose: look_up.purpose,
             node,

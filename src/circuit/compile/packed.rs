@@ -18,8 +18,10 @@ const PACKED_FROM_INPUTS: usize = 64;
 impl Compiler<'_> {
     /// Returns the packed form of each linear step that reads an upload alone, where that pays.
     pub(super) fn pack(&self) -> BTreeMap<usize, (PackedLayout, Packing)> {
-        let steps = self.analysis.steps.iter().enumerate();
-        steps
+        self.analysis
+            .steps
+            .iter()
+            .enumerate()
             .filter_map(|(index, step)| {
                 let PlannedAction::Linear(PlannedLinear {
                     terms, geometry, ..
@@ -116,8 +118,10 @@ impl Compiler<'_> {
             };
             let products: Vec<f64> = packing.products.iter().map(of_product).collect();
             let own = map.squared_norms();
-            let outputs = packing.outputs.iter().zip(own);
-            outputs
+            packing
+                .outputs
+                .iter()
+                .zip(own)
                 .map(|(place, own)| products[place.ciphertext as usize] / own.max(1.0))
                 .fold(1.0, f64::max)
         };

@@ -41,8 +41,10 @@ impl Target {
 
     /// Returns the target of one segment.
     pub(super) fn of(&self, segment: &Segment) -> Self {
-        let mut own = self.own_step_noise.iter();
-        let own = own.find(|own| own.layers == segment.layers);
+        let own = self
+            .own_step_noise
+            .iter()
+            .find(|own| own.layers == segment.layers);
         let parameters = match (self.parameters, own) {
             (Choice::Cheapest(Precision::StepNoise(_), cost), Some(own)) => {
                 Choice::Cheapest(Precision::StepNoise(own.share), cost)

@@ -91,12 +91,11 @@ fn fit_reals(
 ) -> Result<FittedSet> {
     let grids = match reference {
         None => grids(&reals, groups, is_vector),
-        Some(FittedSet { scale, offset, .. }) => {
-            let pairs = scale.iter().zip(offset);
-            pairs
-                .map(|(&scale, &offset)| Grid { scale, offset })
-                .collect()
-        }
+        Some(FittedSet { scale, offset, .. }) => scale
+            .iter()
+            .zip(offset)
+            .map(|(&scale, &offset)| Grid { scale, offset })
+            .collect(),
     };
     check_grids(place, &grids)?;
     let rounded = round(place, &reals, groups, &grids)?;

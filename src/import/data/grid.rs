@@ -75,8 +75,8 @@ pub(super) fn grids(values: &[f32], groups: Groups, may_share: bool) -> Vec<Grid
         scale: finest,
         offset: least,
     };
-    let grids = own.into_iter().zip(ends);
-    grids
+    own.into_iter()
+        .zip(ends)
         .map(|(grid, (least, _))| grid.unwrap_or_else(|| constant(least)))
         .collect()
 }
@@ -174,8 +174,11 @@ fn without_tails(mut values: Vec<f32>, ends: (f64, f64)) -> (f64, f64) {
     let inner_low = f64::from(*values.select_nth_unstable_by(in_tail, f32::total_cmp).1);
     let last = count - 1 - in_tail;
     let others = &mut values[in_tail..];
-    let inner_high = others.select_nth_unstable_by(last - in_tail, f32::total_cmp);
-    let inner_high = f64::from(*inner_high.1);
+    let inner_high = f64::from(
+        *others
+            .select_nth_unstable_by(last - in_tail, f32::total_cmp)
+            .1,
+    );
     let deviation = deviation(&values[in_tail..=last]);
     let levels = deviation / (ends.1 - ends.0) * f64::from(MAX_LEVEL);
     if deviation == 0.0 || levels >= FEWEST_LEVELS {
@@ -187,10 +190,10 @@ fn without_tails(mut values: Vec<f32>, ends: (f64, f64)) -> (f64, f64) {
         let step = (high.0 - low.0) / f64::from(MAX_LEVEL) / deviation;
         (step * step / 12.0).min(1.0) + (low.1 + high.1) / count as f64
     };
-    let pairs = low
+    let best = low
         .iter()
-        .flat_map(|low| high.iter().map(move |high| (low, high)));
-    let best = pairs.min_by(|a, b| cost(a.0, a.1).total_cmp(&cost(b.0, b.1)));
+        .flat_map(|low| high.iter().map(move |high| (low, high)))
+        .min_by(|a, b| cost(a.0, a.1).total_cmp(&cost(b.0, b.1)));
     best.map_or(ends, |(low, high)| (low.0, high.0))
 }
 
@@ -200,10 +203,8 @@ fn candidates(tail: &[f32], inner: f64, outer: f64, deviation: f64) -> Vec<(f64,
     let outwards = (outer - inner).signum();
     let ends = (0..HALVINGS).map(|halvings| inner + (outer - inner) * 0.5f64.powi(halvings));
     let cost = |end: f64| -> f64 {
-        let beyond = tail
-            .iter()
-            .map(|&value| (f64::from(value) - end) * outwards);
-        beyond
+        tail.iter()
+            .map(|&value| (f64::from(value) - end) * outwards)
             .filter(|&distance| distance > 0.0)
             .map(|distance| (distance / deviation).min(1.0).powi(2))
             .sum()

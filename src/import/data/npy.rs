@@ -443,8 +443,9 @@ mod tests {
     fn columns_first_are_read_as_rows_first() {
         let dictionary = "{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3, 2)}";
         // Element [i, j, k] is 100·i + 10·j + k.
-        let data = [0i16, 100, 10, 110, 20, 120, 1, 101, 11, 111, 21, 121];
-        let data = data.map(i16::to_le_bytes).concat();
+        let data = [0i16, 100, 10, 110, 20, 120, 1, 101, 11, 111, 21, 121]
+            .map(i16::to_le_bytes)
+            .concat();
         let set = images_of(&crate::import::data::tests::npy_with(dictionary, &data)).unwrap();
         let expected = vec![0, 1, 10, 11, 20, 21, 100, 101, 110, 111, 120, 121];
         assert_eq!(set.pixels, Pixels::Integer(expected));

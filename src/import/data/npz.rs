@@ -62,8 +62,7 @@ impl Meaning {
         let name = name.to_ascii_lowercase();
         let plain = Self::of_role(&name, None);
         plain.or_else(|| {
-            let mut parts = PARTS.iter();
-            parts.find_map(|&(word, part)| {
+            PARTS.iter().find_map(|&(word, part)| {
                 let rest = name
                     .strip_prefix(word)
                     .or_else(|| name.strip_suffix(word))?;
@@ -167,9 +166,11 @@ impl Archive {
 
     /// Returns the arrays whose name says something that is wanted.
     fn named(&self, wanted: impl Fn(&Meaning) -> bool) -> Vec<(String, Meaning)> {
-        let names = self.names.iter();
-        let meanings = names.filter_map(|name| Some((name.clone(), Meaning::of(name)?)));
-        meanings.filter(|(_, meaning)| wanted(meaning)).collect()
+        self.names
+            .iter()
+            .filter_map(|name| Some((name.clone(), Meaning::of(name)?)))
+            .filter(|(_, meaning)| wanted(meaning))
+            .collect()
     }
 
     /// Returns the images of a part, or those that belong to no part where it has none.

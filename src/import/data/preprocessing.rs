@@ -167,12 +167,14 @@ fn divisor(scale: &str) -> Result<f64> {
 
 /// Returns numbers with commas between them.
 fn numbers(option: &str, text: &str) -> Result<Vec<f64>> {
-    let parsed = text.split(',').map(|number| number.trim().parse().ok());
-    parsed.collect::<Option<_>>().ok_or_else(|| {
-        Error::Usage(format!(
-            "{option} {text}: give numbers with commas between them, as in 0.5,0.4,0.3"
-        ))
-    })
+    text.split(',')
+        .map(|number| number.trim().parse().ok())
+        .collect::<Option<_>>()
+        .ok_or_else(|| {
+            Error::Usage(format!(
+                "{option} {text}: give numbers with commas between them, as in 0.5,0.4,0.3"
+            ))
+        })
 }
 
 #[cfg(test)]

@@ -92,8 +92,10 @@ impl Rounded {
                     format!("{0} scales and {0} offsets", grids.len()),
                 ),
             };
-            let scales = grids.iter().map(|grid| grid.scale);
-            let finest = scales.fold(f64::INFINITY, f64::min);
+            let finest = grids
+                .iter()
+                .map(|grid| grid.scale)
+                .fold(f64::INFINITY, f64::min);
             let how = if self.largest_error < EXACT_SHARE * finest {
                 format!("values are kept exactly, on 256 levels{each}")
             } else {

@@ -117,8 +117,9 @@ pub fn warnings(
 /// constant in both aside.
 fn shift(one: &[u8], other: &[u8], elements: usize) -> f64 {
     let (one, other) = (moments(one, elements), moments(other, elements));
-    let pairs = one.into_iter().zip(other);
-    let shifts: Vec<f64> = pairs
+    let shifts: Vec<f64> = one
+        .into_iter()
+        .zip(other)
         .filter_map(|((mean, deviation), (other_mean, other_deviation))| {
             let deviation = deviation.max(other_deviation);
             (deviation > 0.0).then(|| (mean - other_mean).abs() / deviation)
@@ -137,11 +138,12 @@ fn moments(images: &[u8], elements: usize) -> Vec<(f64, f64)> {
         }
     }
     let count = (images.len() / elements).max(1) as f64;
-    let moments = sums.into_iter().map(|(sum, squares)| {
-        let mean = sum as f64 / count;
-        (mean, (squares as f64 / count - mean * mean).max(0.0).sqrt())
-    });
-    moments.collect()
+    sums.into_iter()
+        .map(|(sum, squares)| {
+            let mean = sum as f64 / count;
+            (mean, (squares as f64 / count - mean * mean).max(0.0).sqrt())
+        })
+        .collect()
 }
 
 /// Returns whether neighbours in the first images have nothing in common, where those of the others
@@ -156,8 +158,9 @@ fn is_noise(images: &[u8], others: &[u8], input_shape: &[usize]) -> bool {
 
 /// Returns how far pixels correlate with those at their right; none where they do not change.
 fn neighbours_correlation(images: &[u8], width: usize) -> Option<f64> {
-    let rows = images.chunks_exact(width);
-    let pairs = rows.flat_map(|row| row.windows(2).map(|pair| (pair[0].into(), pair[1].into())));
+    let pairs = images
+        .chunks_exact(width)
+        .flat_map(|row| row.windows(2).map(|pair| (pair[0].into(), pair[1].into())));
     let mut sums = [0.0f64; 6];
     for (left, right) in pairs {
         let (left, right): (f64, f64) = (left, right);
@@ -200,8 +203,8 @@ fn reach(mut values: Vec<f32>) -> Option<f64> {
 /// Returns whether more than half of the values lie beyond the levels.
 fn is_mostly_clipped(calibration: &FittedSet, test: &FittedSet, groups: Groups) -> bool {
     let beyond = |group| {
-        let levels = levels(test, calibration, groups, group).into_iter();
-        levels
+        levels(test, calibration, groups, group)
+            .into_iter()
             .filter(|level| !(-0.5..255.5).contains(level))
             .count()
     };

@@ -202,9 +202,10 @@ fn reach(step: &Step, reaches: &[Vec<Reach>], shape: &[usize]) -> Vec<Reach> {
         return vec![ANYTHING; step.shape[0]];
     };
     match operation {
-        Operation::Dense { weights, bias, .. } => {
-            let rows = weights.outer_iter().zip(bias);
-            rows.map(|(row, &bias)| {
+        Operation::Dense { weights, bias, .. } => weights
+            .outer_iter()
+            .zip(bias)
+            .map(|(row, &bias)| {
                 sum(
                     bias,
                     row.iter()
@@ -212,8 +213,7 @@ fn reach(step: &Step, reaches: &[Vec<Reach>], shape: &[usize]) -> Vec<Reach> {
                         .map(|(&weight, &reach)| (weight, reach)),
                 )
             })
-            .collect()
-        }
+            .collect(),
         Operation::Conv2d {
             weights,
             bias,
@@ -243,12 +243,11 @@ fn reach(step: &Step, reaches: &[Vec<Reach>], shape: &[usize]) -> Vec<Reach> {
             .iter()
             .map(|&reach| through(function, reach))
             .collect(),
-        Operation::Add => {
-            let pairs = input.iter().zip(&reaches[step.inputs[1]]);
-            pairs
-                .map(|(one, other)| (one.0 + other.0, one.1 + other.1))
-                .collect()
-        }
+        Operation::Add => input
+            .iter()
+            .zip(&reaches[step.inputs[1]])
+            .map(|(one, other)| (one.0 + other.0, one.1 + other.1))
+            .collect(),
         Operation::Flatten => {
             let run: Range<usize> = 0..shape[1..].iter().product();
             let repeat = |&reach: &Reach| run.clone().map(move |_| reach);

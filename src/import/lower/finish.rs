@@ -175,8 +175,10 @@ fn count_bits(operation: &mut Operation) {
         _ => return,
     };
     let row = numbers.len() / quantisation.scale.len().max(1);
-    let rows = numbers.chunks(row.max(1)).zip(&quantisation.scale);
-    let integers = rows.flat_map(|(row, scale)| row.iter().map(move |weight| weight / scale));
+    let integers = numbers
+        .chunks(row.max(1))
+        .zip(&quantisation.scale)
+        .flat_map(|(row, scale)| row.iter().map(move |weight| weight / scale));
     // b bits hold -2^(b - 1) to 2^(b - 1) - 1; at least 2, so that there is a positive one.
     let magnitude = |integer: f32| {
         let integer = integer.round() as i64;
@@ -208,10 +210,10 @@ pub fn check_numbers(network: &Network) -> Outcome<()> {
 fn is_finite(operation: &Operation) -> bool {
     let finite = |number: &f32| number.is_finite();
     let positive = |quantisation: &Option<WeightQuantisation>| {
-        let mut scales = quantisation
+        quantisation
             .iter()
-            .flat_map(|quantisation| &quantisation.scale);
-        scales.all(|scale| scale.is_finite() && *scale > 0.0)
+            .flat_map(|quantisation| &quantisation.scale)
+            .all(|scale| scale.is_finite() && *scale > 0.0)
     };
     match operation {
         Operation::Dense {

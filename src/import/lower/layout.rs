@@ -161,8 +161,8 @@ impl AxisLayout {
         }
         let mut places = vec![0u32];
         for step in self.loops() {
-            let starts = places.iter();
-            places = starts
+            places = places
+                .iter()
                 .flat_map(|&start| (0..step.size).map(move |i| start + (i * step.stride) as u32))
                 .collect();
         }

@@ -124,8 +124,9 @@ impl<'a> Lowering<'a> {
             Value::Scores(scores) => scores.logits.root == root,
             Value::Constant(_) => false,
         };
-        let mut values = self.values.iter();
-        values.any(|(value, made)| is_of_root(made) && !is_own(value))
+        self.values
+            .iter()
+            .any(|(value, made)| is_of_root(made) && !is_own(value))
             || self
                 .draft
                 .steps

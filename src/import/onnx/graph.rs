@@ -161,8 +161,10 @@ impl Graph {
                 readers[maker].push(index);
             }
         }
-        let free = (0..self.nodes.len()).filter(|&index| waits[index] == 0);
-        let mut ready: BinaryHeap<Reverse<usize>> = free.map(Reverse).collect();
+        let mut ready: BinaryHeap<Reverse<usize>> = (0..self.nodes.len())
+            .filter(|&index| waits[index] == 0)
+            .map(Reverse)
+            .collect();
         let mut order = Vec::with_capacity(self.nodes.len());
         while let Some(Reverse(index)) = ready.pop() {
             order.push(index);

@@ -130,23 +130,25 @@ impl Histogram {
             return;
         }
         let width = (self.high - self.low).max(f64::MIN_POSITIVE) / CELLS as f64;
-        let tallies = rows.par_chunks(64).map(|rows| {
-            let mut counts = vec![0u64; CELLS];
-            for &value in rows.iter().flatten() {
-                let cell = ((f64::from(value) - self.low) / width) as usize;
-                counts[cell.min(CELLS - 1)] += 1;
-            }
-            counts
-        });
-        let sum = tallies.reduce(
-            || vec![0; CELLS],
-            |mut sum, counts| {
-                sum.iter_mut()
-                    .zip(counts)
-                    .for_each(|(sum, count)| *sum += count);
-                sum
-            },
-        );
+        let sum = rows
+            .par_chunks(64)
+            .map(|rows| {
+                let mut counts = vec![0u64; CELLS];
+                for &value in rows.iter().flatten() {
+                    let cell = ((f64::from(value) - self.low) / width) as usize;
+                    counts[cell.min(CELLS - 1)] += 1;
+                }
+                counts
+            })
+            .reduce(
+                || vec![0; CELLS],
+                |mut sum, counts| {
+                    sum.iter_mut()
+                        .zip(counts)
+                        .for_each(|(sum, count)| *sum += count);
+                    sum
+                },
+            );
         self.counts
             .iter_mut()
             .zip(sum)
@@ -166,12 +168,13 @@ impl Histogram {
                 levels(low, high, bits)
             }
             RangeMethod::Mse => {
-                let candidates = (1..=SHRINKS).map(|share| {
-                    let share = share as f64 / SHRINKS as f64;
-                    levels(self.low * share, self.high * share, bits)
-                });
-                let errors = candidates.map(|levels| (self.squared_error(&levels), levels));
-                let best = errors.min_by(|a, b| a.0.total_cmp(&b.0));
+                let best = (1..=SHRINKS)
+                    .map(|share| {
+                        let share = share as f64 / SHRINKS as f64;
+                        levels(self.low * share, self.high * share, bits)
+                    })
+                    .map(|levels| (self.squared_error(&levels), levels))
+                    .min_by(|a, b| a.0.total_cmp(&b.0));
                 best.map_or(levels(self.low, self.high, bits), |(_, levels)| levels)
             }
         }
@@ -186,12 +189,10 @@ impl Histogram {
     }
 
     fn squared_error(&self, levels: &QuantParams) -> f64 {
-        let cells = self
-            .counts
+        self.counts
             .iter()
             .enumerate()
-            .filter(|(_, count)| **count > 0);
-        cells
+            .filter(|(_, count)| **count > 0)
             .map(|(cell, &count)| {
                 let value = self.centre(cell);
                 let rounded = levels.quantise(value) as f64 * levels.scale;

@@ -74,8 +74,10 @@ fn find_shifts(model: &Model, float: &Calibration, images: &Images) -> Result<Ve
     // The logits stand in front of no activation.
     let last = model.nodes.len() - 1;
     if let Some(corrected) = corrected_node(model, last) {
-        let scales = outputs[0].iter().zip(&analysis.downloads[0].scales);
-        let found = scales.map(|(row, scale)| mean(std::slice::from_ref(row)) * scale);
+        let found = outputs[0]
+            .iter()
+            .zip(&analysis.downloads[0].scales)
+            .map(|(row, scale)| mean(std::slice::from_ref(row)) * scale);
         let means = float.of(last).means.iter();
         shifts.push(Shift {
             node: corrected,
@@ -135,8 +137,10 @@ fn corrected_node(model: &Model, node: usize) -> Option<usize> {
             (trained && rounded && linear.weight_scale.is_none()).then_some(node)
         }
         Operation::Add(_) => {
-            let operands = model.nodes[node].inputs.iter();
-            let before = operands.filter_map(|operand| operand.checked_sub(1));
+            let before = model.nodes[node]
+                .inputs
+                .iter()
+                .filter_map(|operand| operand.checked_sub(1));
             // What others read too has a shift of its own.
             let is_read_once = |before: &usize| {
                 let readers = model.nodes.iter().flat_map(|node| &node.inputs);

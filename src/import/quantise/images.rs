@@ -76,9 +76,12 @@ impl<'a> Images<'a> {
         let Some(labels) = self.labels else {
             return 1.0;
         };
-        let pairs = labels.iter().zip(found);
-        let right = pairs.filter(|(label, found)| **label as usize == **found);
-        right.count() as f64 / labels.len().max(1) as f64
+        let right = labels
+            .iter()
+            .zip(found)
+            .filter(|(label, found)| **label as usize == **found)
+            .count();
+        right as f64 / labels.len().max(1) as f64
     }
 }
 

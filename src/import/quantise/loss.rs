@@ -269,19 +269,19 @@ fn costliest_in_noise(model: &Model, program: &Program) -> Option<Costliest> {
     let error = |program: Program| relative_error(&right, &outputs(program, Some(NoiseSeed(0))));
     let with = error(program.clone())?;
     let quiet = program.steps.iter().enumerate();
-    let quiet = quiet.filter_map(|(index, step)| {
-        let mut quiet = program.clone();
-        let Action::LookUp(look_up) = &mut quiet.steps[index].action else {
-            return None;
-        };
-        look_up.sigma.fill(0.0);
-        Some(Costliest {
-            name: model.nodes[step.node].name.clone(),
-            errors: (with, error(quiet)?),
-            remedy: "sweep with a smaller --step-noise, or give it fewer --bits".into(),
-        })
-    });
     quiet
+        .filter_map(|(index, step)| {
+            let mut quiet = program.clone();
+            let Action::LookUp(look_up) = &mut quiet.steps[index].action else {
+                return None;
+            };
+            look_up.sigma.fill(0.0);
+            Some(Costliest {
+                name: model.nodes[step.node].name.clone(),
+                errors: (with, error(quiet)?),
+                remedy: "sweep with a smaller --step-noise, or give it fewer --bits".into(),
+            })
+        })
         .filter(|layer| layer.errors.1 < with)
         .min_by(|a, b| a.errors.1.total_cmp(&b.errors.1))
 }

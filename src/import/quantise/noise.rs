@@ -98,20 +98,25 @@ fn without_answer_noise(program: &Program) -> Program {
 fn observe(program: &Program, input: Vec<Row<u64>>, noise: NoiseSeed) -> Vec<(usize, Ranges)> {
     let mut seen = Vec::new();
     let uploads = program.upload_steps.len();
-    let look_ups = program.steps.iter();
-    let look_ups = look_ups.filter(|step| matches!(step.action, Action::LookUp(_)));
-    let mut fronts = look_ups.map(|step| program.steps[step.inputs[0] - uploads].node);
+    let mut fronts = program
+        .steps
+        .iter()
+        .filter(|step| matches!(step.action, Action::LookUp(_)))
+        .map(|step| program.steps[step.inputs[0] - uploads].node);
     let run = program.observe_clear(&[input], Some(noise), &mut |look_up, rows| {
-        let channels = rows.par_chunks(look_up.elements_per_table);
-        let channels = channels.zip(&look_up.tables);
-        let ranges = channels.map(|(rows, table)| range(rows, table.scale));
-        let ranges = ranges.collect();
+        let ranges = rows
+            .par_chunks(look_up.elements_per_table)
+            .zip(&look_up.tables)
+            .map(|(rows, table)| range(rows, table.scale))
+            .collect();
         seen.extend(fronts.next().map(|front| (front, ranges)));
     });
     let answers = program.interface.downloads.iter().zip(&run.outputs);
     seen.extend(answers.map(|(download, rows)| {
-        let rows = rows.iter().zip(&download.scales);
-        let ranges = rows.map(|(row, &scale)| range(std::slice::from_ref(row), scale));
+        let ranges = rows
+            .iter()
+            .zip(&download.scales)
+            .map(|(row, &scale)| range(std::slice::from_ref(row), scale));
         (download.value - 1, ranges.collect())
     }));
     seen

@@ -122,8 +122,9 @@ impl<'a> Finder<'a> {
 
     /// Returns whether anything of a segment is looked up.
     pub fn looks_up(&self, segment: &Segment) -> bool {
-        let mut layers = self.model.layers[segment.layers.clone()].iter();
-        layers.any(|layer| self.model.layer_bootstrap_count(layer) > 0)
+        self.model.layers[segment.layers.clone()]
+            .iter()
+            .any(|layer| self.model.layer_bootstrap_count(layer) > 0)
     }
 
     fn try_all(&self, segment: &Segment, target: impl Fn(f64) -> Target) -> Option<Found> {
@@ -226,11 +227,13 @@ pub fn summary(found: &[Found]) -> Option<String> {
         return Some(format!("step noise {}: {only}", only.share));
     }
     let worst = found.iter().max_by(|a, b| a.loss.total_cmp(&b.loss))?;
-    let counts = SHARES.into_iter().filter_map(|share| {
-        let count = found.iter().filter(|found| found.share == share).count();
-        (count > 0).then(|| format!("{share} for {count}"))
-    });
-    let counts: Vec<String> = counts.collect();
+    let counts: Vec<String> = SHARES
+        .into_iter()
+        .filter_map(|share| {
+            let count = found.iter().filter(|found| found.share == share).count();
+            (count > 0).then(|| format!("{share} for {count}"))
+        })
+        .collect();
     Some(format!(
         "step noise of {} server segments: {}; in the worst {worst}",
         found.len(),

@@ -164,8 +164,7 @@ fn measured_figures(row: &SplitRow, layers: &[LayerRow]) -> BTreeMap<Figure, f64
         (Figure::Decrypt, row.decrypt_s_median),
     ];
     let sum = |phases: &[(Figure, Option<f64>)]| -> Option<f64> {
-        let seconds = phases.iter().map(|(_, seconds)| *seconds);
-        seconds.sum()
+        phases.iter().map(|(_, seconds)| *seconds).sum()
     };
     let between = row
         .online_s_median

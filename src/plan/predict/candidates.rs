@@ -52,9 +52,12 @@ pub fn calibration_placements(
         };
         let end = open.iter().position(|c| ends.contains(&c.placement));
         let best = end.or_else(|| {
-            let gains = open.iter().map(gain).enumerate();
-            let best = gains.max_by(|(_, a), (_, b)| a.total_cmp(b));
-            best.filter(|(_, gain)| *gain > 0.0).map(|(index, _)| index)
+            open.iter()
+                .map(gain)
+                .enumerate()
+                .max_by(|(_, a), (_, b)| a.total_cmp(b))
+                .filter(|(_, gain)| *gain > 0.0)
+                .map(|(index, _)| index)
         });
         let Some(best) = best else { break };
         let candidate = open.swap_remove(best);

@@ -80,25 +80,29 @@ impl Fit {
                 .or_default()
                 .push(factor);
         }
-        let medians = families.into_iter().filter_map(|(name, factors)| {
-            let median = crate::core::statistics::median(factors)?;
-            Some((name, median))
-        });
-        fit.families = medians.collect();
+        fit.families = families
+            .into_iter()
+            .filter_map(|(name, factors)| {
+                let median = crate::core::statistics::median(factors)?;
+                Some((name, median))
+            })
+            .collect();
         fit
     }
 
     /// Returns the predicted figure of work. A kind that was never measured costs its prior, times
     /// what its family's measured kinds cost of theirs.
     pub fn predict(&self, work: &Work) -> f64 {
-        let amounts = work.0.iter().map(|(name, amount)| {
-            let unit = self.units.get(name).copied().unwrap_or_else(|| {
-                let factor = self.families.get(family(name)).copied().unwrap_or(1.0);
-                factor * amount.prior
-            });
-            amount.count * unit
-        });
-        amounts.sum()
+        work.0
+            .iter()
+            .map(|(name, amount)| {
+                let unit = self.units.get(name).copied().unwrap_or_else(|| {
+                    let factor = self.families.get(family(name)).copied().unwrap_or(1.0);
+                    factor * amount.prior
+                });
+                amount.count * unit
+            })
+            .sum()
     }
 }
 
@@ -142,8 +146,9 @@ impl<'a> Problem<'a> {
 
     /// Weighs the observations by their errors and settles the factors for these weights.
     fn descend(&mut self) {
-        let weights = self.residuals.iter();
-        let weights: Vec<f64> = weights
+        let weights: Vec<f64> = self
+            .residuals
+            .iter()
             .map(|residual| (QUADRATIC / residual.abs()).min(1.0))
             .collect();
         for _ in 0..ROUNDS {
@@ -230,8 +235,8 @@ mod tests {
             let observations: Vec<Observation> = counts
                 .iter()
                 .map(|&(a, b, c, measured)| {
-                    let counts = [("a", a), ("b", b), ("c", c)];
-                    let counts = counts.map(|(name, count)| (name, f64::from(count)));
+                    let counts =
+                        [("a", a), ("b", b), ("c", c)].map(|(name, count)| (name, f64::from(count)));
                     observation(&counts, f64::from(measured))
                 })
                 .collect();

@@ -62,18 +62,19 @@ impl<'a> FittedOracle<'a> {
         let fixed_s = self.seconds(&nothing, |figure| !is_memory(figure));
         let begin_s = compute(&nothing);
         let memory = self.figure(&nothing, Figure::ClientMemory);
-        let clients = (0..layers).map(|layer| {
-            let mut parties = vec![Party::Server; layers];
-            parties[layer] = Party::Client;
-            let placement = Placement::of(parties);
-            let done = of(&placement);
-            Cost {
-                exposure: model.client_weight_share(&placement).unwrap_or(0.0),
-                client_memory: self.figure(&done, Figure::ClientMemory),
-                ..self.priced_client(compute(&done) - begin_s)
-            }
-        });
-        let clients = clients.collect();
+        let clients = (0..layers)
+            .map(|layer| {
+                let mut parties = vec![Party::Server; layers];
+                parties[layer] = Party::Client;
+                let placement = Placement::of(parties);
+                let done = of(&placement);
+                Cost {
+                    exposure: model.client_weight_share(&placement).unwrap_or(0.0),
+                    client_memory: self.figure(&done, Figure::ClientMemory),
+                    ..self.priced_client(compute(&done) - begin_s)
+                }
+            })
+            .collect();
         self.fixed = Cost {
             client_memory: memory,
             ..self.priced_client(fixed_s)

@@ -210,8 +210,10 @@ impl Done {
         let big = parameters.big_size() as f64;
         let uploads = program.interface.uploads.len();
         for step in &program.steps {
-            let composed = step.composed.iter().chain([&step.node]);
-            let names: Vec<&str> = composed
+            let names: Vec<&str> = step
+                .composed
+                .iter()
+                .chain([&step.node])
                 .map(|&node| model.nodes[node].name.as_str())
                 .collect();
             let name = names.join("+");
@@ -227,8 +229,7 @@ impl Done {
                         work.add(format!("packed {name} {shape} {keyed}"), 1.0, prior);
                     }
                     None => {
-                        let terms = linear.weights.terms.iter();
-                        let weights: usize = terms.map(weight_count).sum();
+                        let weights: usize = linear.weights.terms.iter().map(weight_count).sum();
                         let prior = weights as f64 * big * COEFFICIENT_S / threads as f64;
                         let place = if from_client { "first" } else { "inner" };
                         work.add(format!("linear {name} {place} {keyed}"), 1.0, prior);

@@ -24,8 +24,11 @@ fn optima_of_the_networks_here_are_those_of_listing_all() {
         let oracle = shape_oracle(&stack, &scenario);
         let all = exhaustive(&oracle);
         for objective in OBJECTIVES {
-            let best = all.iter().map(|cost| cost.value(objective));
-            let best = best.min_by(f64::total_cmp).expect("placements");
+            let best = all
+                .iter()
+                .map(|cost| cost.value(objective))
+                .min_by(f64::total_cmp)
+                .expect("placements");
             let found = optimum(&oracle, objective, &[]).expect("shapes do not fail");
             let found = found.expect("placements").cost.value(objective);
             assert!(

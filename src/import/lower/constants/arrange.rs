@@ -77,20 +77,18 @@ impl Sizes<'_> {
         let Some(axes) = axes else {
             return Ok(self.0.iter().copied().filter(|&size| size != 1).collect());
         };
-        let dropped = axes.iter().map(|&axis| axis_of(axis, self.0.len()));
-        let dropped = dropped.collect::<Outcome<Vec<_>>>()?;
+        let dropped = axes
+            .iter()
+            .map(|&axis| axis_of(axis, self.0.len()))
+            .collect::<Outcome<Vec<_>>>()?;
         if let Some(&axis) = dropped.iter().find(|&&axis| self.0[axis] != 1) {
             return invalid(format!(
                 "axis {axis} has {} elements, not one",
                 self.0[axis]
             ));
         }
-        let kept = self
-            .0
-            .iter()
-            .enumerate()
-            .filter(|(axis, _)| !dropped.contains(axis));
-        Ok(kept.map(|(_, &size)| size).collect())
+        let kept = (0..self.0.len()).filter(|axis| !dropped.contains(axis));
+        Ok(kept.map(|axis| self.0[axis]).collect())
     }
 
     /// Returns the shape with more axes of one element.
@@ -261,8 +259,10 @@ pub fn concat(parts: &[&Tensor], axis: i64) -> Outcome<Tensor> {
 pub fn gather(data: &Tensor, indices: &Tensor, axis: i64) -> Outcome<Tensor> {
     let axis = axis_of(axis, data.shape.len())?;
     let [outer, size, inner] = around(&data.shape, axis);
-    let chosen = integers(indices)?.iter().map(|&index| axis_of(index, size));
-    let chosen = chosen.collect::<Outcome<Vec<_>>>()?;
+    let chosen = integers(indices)?
+        .iter()
+        .map(|&index| axis_of(index, size))
+        .collect::<Outcome<Vec<_>>>()?;
     let shape = [
         &data.shape[..axis],
         &indices.shape[..],

@@ -123,8 +123,9 @@ impl Steps {
         let narrow =
             |shape: &[usize], count: usize| if count == 1 { vec![] } else { shape.to_vec() };
         let scale_shape = narrow(&scale.tensor.shape, numbers.len());
-        let wide = |axis: &usize| scale_shape[*axis] > 1;
-        let wide: Vec<usize> = (0..scale_shape.len()).filter(wide).collect();
+        let wide: Vec<usize> = (0..scale_shape.len())
+            .filter(|&axis| scale_shape[axis] > 1)
+            .collect();
         Ok(Self {
             scale: numbers.to_vec(),
             scale_spread: Spread::new(&scale_shape, &tensor.shape)?,
