@@ -21,7 +21,7 @@ use crate::circuit::analysis::{
 };
 use crate::circuit::encoding::SourceNoise;
 use crate::circuit::program::Program;
-use crate::circuit::select::{Precision, select_all};
+use crate::circuit::select::{Precision, Selector, Wanted};
 use crate::core::error::Result;
 use crate::core::placement::{Placement, Segment};
 use crate::fhe::noise;
@@ -47,33 +47,81 @@ pub fn compile_placement(
     placement: &Placement,
     target: &Target,
 ) -> Result<Vec<Arc<Program>>> {
-    let segments = placement.server_segments();
-    let targets: Vec<Target> = segments.iter().map(|segment| target.of(segment)).collect();
-    let parts = || segments.iter().zip(&targets);
-    let analyse = |(segment, target), bits| analyse_for(model, segment, target, bits);
-    let mut analyses = parts()
-        .map(|part| analyse(part, MOST_PROTECT_BITS))
-        .collect::<Result<Vec<Analysis>>>()?;
-    let sets = match target.parameters {
-        Choice::Fixed(parameters) => vec![parameters; analyses.len()],
-        Choice::Cheapest(_, cost) => {
-            let precisions = targets.iter().filter_map(Target::precision);
-            let wanted: Vec<_> = analyses.iter().zip(precisions).collect();
-            select_all(&wanted, target.log2_p_fail_lookup, &cost)?
-        }
-    };
-    for ((analysis, parameters), part) in analyses.iter_mut().zip(&sets).zip(parts()) {
-        let bits = protect_bits(analysis, parameters, part.1);
-        if bits < MOST_PROTECT_BITS {
-            *analysis = analyse(part, bits)?;
+    PlacementCompiler::new(model, target.clone()).compile(placement)
+}
+
+/// Compiles placements of one model for one target. What they share is found once.
+pub struct PlacementCompiler<'a> {
+    model: &'a Model,
+    target: Target,
+    selector: Selector,
+}
+
+impl<'a> PlacementCompiler<'a> {
+    /// Returns one that has found nothing yet.
+    pub fn new(model: &'a Model, target: Target) -> Self {
+        let selector = Selector::default();
+        Self {
+            model,
+            target,
+            selector,
         }
     }
-    analyses
-        .iter()
-        .zip(&sets)
-        .zip(&targets)
-        .map(|((analysis, parameters), target)| compile(analysis, parameters, target).map(Arc::new))
-        .collect()
+
+    /// Returns the model whose placements it compiles.
+    pub fn model(&self) -> &'a Model {
+        self.model
+    }
+
+    /// Returns what it compiles for.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Returns the program of every server segment of a placement.
+    ///
+    /// # Errors
+    ///
+    /// As [`compile_placement`].
+    pub fn compile(&self, placement: &Placement) -> Result<Vec<Arc<Program>>> {
+        let (model, target) = (self.model, &self.target);
+        let segments = placement.server_segments();
+        let targets: Vec<Target> = segments.iter().map(|segment| target.of(segment)).collect();
+        let parts = || segments.iter().zip(&targets);
+        let analyse = |(segment, target), bits| analyse_for(model, segment, target, bits);
+        let mut analyses = parts()
+            .map(|part| analyse(part, MOST_PROTECT_BITS))
+            .collect::<Result<Vec<Analysis>>>()?;
+        let sets = match target.parameters {
+            Choice::Fixed(parameters) => vec![parameters; analyses.len()],
+            Choice::Cheapest(_, cost) => {
+                let wanted: Vec<Wanted<'_>> = parts()
+                    .zip(&analyses)
+                    .filter_map(|((segment, target), analysis)| {
+                        Some(Wanted {
+                            layers: segment.layers.clone(),
+                            analysis,
+                            precision: target.precision()?,
+                        })
+                    })
+                    .collect();
+                self.selector
+                    .select_all(&wanted, target.log2_p_fail_lookup, &cost)?
+            }
+        };
+        for ((analysis, parameters), part) in analyses.iter_mut().zip(&sets).zip(parts()) {
+            let bits = protect_bits(analysis, parameters, part.1);
+            if bits < MOST_PROTECT_BITS {
+                *analysis = analyse(part, bits)?;
+            }
+        }
+        let programs = analyses.iter().zip(&sets).zip(&targets);
+        programs
+            .map(|((analysis, parameters), target)| {
+                compile(analysis, parameters, target).map(Arc::new)
+            })
+            .collect()
+    }
 }
 
 /// Returns the analysis of a segment, whose ranges have room for the deviations under whichever set

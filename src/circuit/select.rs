@@ -6,11 +6,11 @@
 //! that is precise enough, because cost grows with n.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use crate::circuit::analysis::{Analysis, DEFAULT_STEP_NOISE, Purpose};
 use crate::circuit::encoding::SourceNoise;
-use crate::core::digest::hex_digest;
 use crate::core::error::{Error, Result};
 use crate::fhe::noise;
 use crate::fhe::parameters::{
@@ -64,24 +64,73 @@ const DIMENSIONS: (usize, usize, usize) = (600, 1200, 8);
 /// evaluation key costs its bytes, its memory and the time to make it.
 const SHARED_SET_SURCHARGE: f64 = 0.05;
 
-/// Returns a set for each segment of a placement, each as precise as it says: one for all that have look-ups where that costs
-/// hardly more, else the cheapest for each.
-///
-/// # Errors
-///
-/// As [`select`].
-pub fn select_all(
-    segments: &[(&Analysis, Precision)],
+/// What a segment's set is chosen by.
+pub struct Wanted<'a> {
+    pub layers: Range<usize>,
+    pub analysis: &'a Analysis,
+    pub precision: Precision,
+}
+
+/// Chooses sets for the segments of one model that is compiled for one target, and each segment's once,
+/// whichever placements it stands in.
+#[derive(Default)]
+pub struct Selector {
+    /// By a segment's first layer and the one behind its last.
+    found: Mutex<BTreeMap<(usize, usize), ParameterSet>>,
+}
+
+impl Selector {
+    /// Returns a set for each segment of a placement, each as precise as it says: one for all that have
+    /// look-ups where that costs hardly more, else the cheapest for each.
+    ///
+    /// # Errors
+    ///
+    /// As [`select`].
+    pub fn select_all(
+        &self,
+        segments: &[Wanted<'_>],
+        log2_p_fail_lookup: f64,
+        cost: &CostModel,
+    ) -> Result<Vec<ParameterSet>> {
+        let sets = segments
+            .iter()
+            .map(|segment| self.select(segment, log2_p_fail_lookup, cost))
+            .collect::<Result<_>>()?;
+        Ok(share(segments, sets, log2_p_fail_lookup, cost))
+    }
+
+    fn select(
+        &self,
+        segment: &Wanted<'_>,
+        log2_p_fail_lookup: f64,
+        cost: &CostModel,
+    ) -> Result<ParameterSet> {
+        let key = (segment.layers.start, segment.layers.end);
+        let found = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(set) = found().get(&key) {
+            return Ok(*set);
+        }
+        let Wanted {
+            analysis,
+            precision,
+            ..
+        } = *segment;
+        let set = select(analysis, log2_p_fail_lookup, precision, cost)?;
+        found().insert(key, set);
+        Ok(set)
+    }
+}
+
+/// Returns one set for all segments that have look-ups where that costs hardly more, else theirs.
+fn share(
+    segments: &[Wanted<'_>],
+    mut sets: Vec<ParameterSet>,
     log2_p_fail_lookup: f64,
     cost: &CostModel,
-) -> Result<Vec<ParameterSet>> {
-    let mut sets: Vec<ParameterSet> = segments
-        .iter()
-        .map(|&(analysis, precision)| select(analysis, log2_p_fail_lookup, precision, cost))
-        .collect::<Result<_>>()?;
+) -> Vec<ParameterSet> {
     let look_ups: Vec<usize> = segments
         .iter()
-        .map(|(analysis, _)| analysis.look_up_count())
+        .map(|segment| segment.analysis.look_up_count())
         .collect();
     let total = |set_of: &dyn Fn(usize) -> ParameterSet| -> f64 {
         look_ups
@@ -94,7 +143,7 @@ pub fn select_all(
     let serves_all = |set: &ParameterSet| {
         segments
             .iter()
-            .all(|&(analysis, precision)| is_precise(analysis, set, log2_p_fail_lookup, precision))
+            .all(|segment| is_precise(segment.analysis, set, log2_p_fail_lookup, segment.precision))
     };
     let shared = sets
         .iter()
@@ -112,7 +161,7 @@ pub fn select_all(
             *set = shared;
         }
     }
-    Ok(sets)
+    sets
 }
 
 /// Returns the cheapest set for a segment, or for a linear one the set of its ciphertexts alone.
@@ -121,58 +170,6 @@ pub fn select_all(
 ///
 /// [`Error::Parameters`] where no set of the grid is precise enough.
 pub fn select(
-    analysis: &Analysis,
-    log2_p_fail_lookup: f64,
-    precision: Precision,
-    cost: &CostModel,
-) -> Result<ParameterSet> {
-    // Placements share segments: what was found for the same content is found again.
-    let key = content_key(analysis, log2_p_fail_lookup, precision, cost);
-    static FOUND: Mutex<BTreeMap<String, ParameterSet>> = Mutex::new(BTreeMap::new());
-    let found_before = || FOUND.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(parameters) = found_before().get(&key) {
-        return Ok(*parameters);
-    }
-    let parameters = search(analysis, log2_p_fail_lookup, precision, cost)?;
-    found_before().insert(key, parameters);
-    Ok(parameters)
-}
-
-/// Returns a digest of everything that the search depends on.
-fn content_key(
-    analysis: &Analysis,
-    log2_p_fail_lookup: f64,
-    precision: Precision,
-    cost: &CostModel,
-) -> String {
-    let mut content = format!("{log2_p_fail_lookup} {precision:?} {cost:?}").into_bytes();
-    for look_up in analysis.look_ups() {
-        let gains = look_up
-            .gains
-            .iter()
-            .flat_map(|gain| [gain.fresh, gain.look_up]);
-        content.extend(gains.flat_map(f64::to_le_bytes));
-        let purpose = look_up.purpose;
-        content.extend(
-            format!(
-                "{:?} {:?} {purpose:?}",
-                look_up.channels, look_up.activation
-            )
-            .into_bytes(),
-        );
-    }
-    for download in &analysis.downloads {
-        let gains = download
-            .gains
-            .iter()
-            .flat_map(|gain| [gain.fresh, gain.look_up]);
-        content.extend(gains.flat_map(f64::to_le_bytes));
-        content.extend(format!("{} {:?}", download.step, download.range).into_bytes());
-    }
-    hex_digest(&content)
-}
-
-fn search(
     analysis: &Analysis,
     log2_p_fail_lookup: f64,
     precision: Precision,
@@ -404,9 +401,18 @@ mod tests {
         let choose = |precision| {
             let segments: Vec<_> = analyses
                 .iter()
-                .map(|analysis| (analysis, precision))
+                .enumerate()
+                .map(|(index, analysis)| Wanted {
+                    layers: index..index + 1,
+                    analysis,
+                    precision,
+                })
                 .collect();
-            select_all(&segments, -64.0, &CostModel::default()).expect("found")
+            let selector = Selector::default();
+            let choose = || selector.select_all(&segments, -64.0, &CostModel::default());
+            let found = choose().expect("found");
+            assert_eq!(choose().expect("found before"), found);
+            found
         };
         let alone: Vec<ParameterSet> = analyses
             .iter()

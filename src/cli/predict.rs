@@ -15,6 +15,7 @@ use crate::choose::dominance;
 use crate::choose::scenario::Scenario;
 use crate::choose::solver::{self, FrontRequest};
 use crate::circuit::analysis::DEFAULT_STEP_NOISE;
+use crate::circuit::compile::PlacementCompiler;
 use crate::cli::progress::{INTERRUPTED, Progress, tell};
 use crate::core::error::{Error, Result};
 use crate::core::objective::Objective;
@@ -95,8 +96,7 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         None => Task::of_model(arguments)?,
     };
     let counter = Counter {
-        model: &task.model,
-        target: task.settings.target()?,
+        compiler: PlacementCompiler::new(&task.model, task.settings.target()?),
         cost: task.settings.cost,
         threads: task.threads,
     };
@@ -285,7 +285,7 @@ fn front_lines(
     scenario: &Scenario,
     rows: &[PredictionRow],
 ) -> Result<Vec<String>> {
-    let layers = counter.model.layer_count();
+    let layers = counter.model().layer_count();
     let mut lines = vec![
         format!("predicted, modelled for {scenario}"),
         "exposure that is not known counts as the least that it can be".into(),
@@ -311,7 +311,7 @@ fn front_lines(
     let front = solver::front(&oracle, &request)?;
     // Nothing is attacked here: what closed forms do not tell is not known.
     let exposure = |placement: &Placement, least: f64| {
-        let closed = Closed::of(counter.model, placement, counter.target.output_mode);
+        let closed = Closed::of(counter.model(), placement, counter.target().output_mode);
         match closed {
             Some(closed) if closed.is_all => units::percent(closed.least),
             _ => format!("≥ {}, unknown", units::percent(least)),

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::circuit::compile::compile_placement;
+use crate::circuit::compile::PlacementCompiler;
 use crate::circuit::key_kind::key_parameters;
 use crate::circuit::program::Program;
 use crate::core::error::{Error, Result};
@@ -50,7 +50,7 @@ impl MemoryNeed {
     /// [`Error::Interrupted`] where `stop` says so. Placements that no parameter set can carry are passed
     /// over: their rows will tell.
     pub fn of(settings: &Settings, model: &Model, stop: &dyn Fn() -> bool) -> Result<Self> {
-        let target = settings.target()?;
+        let compiler = PlacementCompiler::new(model, settings.target()?);
         let output_mode = settings.output_mode();
         let bootstraps = |placement: &Placement| output_mode.bootstrap_count(model, placement);
         let own = model_bytes(model);
@@ -62,7 +62,7 @@ impl MemoryNeed {
             if stop() {
                 return Err(Error::Interrupted);
             }
-            if let Some(programs) = carried(compile_placement(model, placement, &target))? {
+            if let Some(programs) = carried(compiler.compile(placement))? {
                 need.worker = need.worker.max(own + peak_bytes(&programs));
                 if !settings.skip_party_memory {
                     need.parties = need.parties.max(3 * own + parties_bytes(&programs));

@@ -48,7 +48,7 @@ impl Calibration {
         let mut splits = BTreeMap::new();
         for row in rows.iter().filter(|row| row.status == Status::Ok.word()) {
             let placement: Placement = row.placement.parse()?;
-            placement.check_length(counter.model.layer_count(), &counter.model.name)?;
+            placement.check_length(counter.model().layer_count(), &counter.model().name)?;
             let Ok(done) = counter.count(&placement)? else {
                 continue;
             };

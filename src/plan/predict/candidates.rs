@@ -38,7 +38,7 @@ pub fn calibration_placements(
     let names = open.iter().flat_map(|candidate| &candidate.names);
     let mut wanted: BTreeMap<String, usize> =
         names.map(|name| (name.clone(), TIMES_MEASURED)).collect();
-    let layers = counter.model.layer_count();
+    let layers = counter.model().layer_count();
     let ends = [Party::Client, Party::Server].map(|party| Placement::uniform(party, layers));
     let mut chosen: Vec<Placement> = Vec::new();
     // Measuring nearly all would predict nothing.

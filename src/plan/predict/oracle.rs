@@ -10,7 +10,6 @@ use super::fit::{Fit, Work};
 use super::work::{Done, Figure, add_key, count};
 use crate::choose::scenario::{Measured, Scenario};
 use crate::choose::solver::{Cost, Oracle, SegmentCost};
-use crate::circuit::compile::compile_placement;
 use crate::circuit::key_kind::key_parameters;
 use crate::circuit::program::Program;
 use crate::core::error::{Error, Result};
@@ -54,7 +53,7 @@ impl<'a> FittedOracle<'a> {
 
     /// Prices each client layer as what everything at the client takes with it and without it.
     fn price_client(&mut self) {
-        let model = self.counter.model;
+        let model = self.counter.model();
         let layers = model.layer_count();
         let of = |placement: &Placement| self.count(placement, &[]);
         let nothing = of(&Placement::uniform(Party::Server, layers));
@@ -92,13 +91,8 @@ impl<'a> FittedOracle<'a> {
     }
 
     fn count(&self, placement: &Placement, programs: &[Arc<Program>]) -> Done {
-        let Counter {
-            model,
-            cost,
-            threads,
-            ..
-        } = self.counter;
-        count(model, placement, programs, cost, *threads)
+        let Counter { cost, threads, .. } = self.counter;
+        count(self.counter.model(), placement, programs, cost, *threads)
     }
 
     fn seconds(&self, done: &Done, counts: impl Fn(&Figure) -> bool) -> f64 {
@@ -125,9 +119,9 @@ impl<'a> FittedOracle<'a> {
 
     /// Returns the segment of a run of layers, compiled alone.
     fn compile(&self, layers: Range<usize>) -> Result<Option<SegmentCost>> {
-        let Counter { model, target, .. } = self.counter;
-        let placement = Placement::with_server(layers, model.layer_count());
-        let programs = match compile_placement(model, &placement, target) {
+        let compiler = &self.counter.compiler;
+        let placement = Placement::with_server(layers, compiler.model().layer_count());
+        let programs = match compiler.compile(&placement) {
             Ok(programs) => programs,
             Err(Error::Parameters(_)) => return Ok(None),
             Err(error) => return Err(error),
@@ -146,7 +140,7 @@ impl<'a> FittedOracle<'a> {
         let of = |figure: Figure| self.figure(done, figure);
         let at_rest: usize = sets.iter().map(key_bytes_at_rest).sum();
         let segments = placement.server_segments();
-        let Counter { model, target, .. } = self.counter;
+        let (model, target) = (self.counter.model(), self.counter.target());
         let solved = segments
             .iter()
             .map(|segment| solved_share(model, segment, target.output_mode));
@@ -200,7 +194,7 @@ fn is_of_segment(figure: &Figure) -> bool {
 
 impl Oracle for FittedOracle<'_> {
     fn layer_count(&self) -> usize {
-        self.counter.model.layer_count()
+        self.counter.model().layer_count()
     }
 
     fn fixed(&self) -> Cost {

@@ -16,13 +16,16 @@ use crate::record::exposure::closed::Closed;
 ///
 /// What compiling it gives; where no parameter set carries it, the row says so.
 pub fn predict(counter: &Counter<'_>, fit: &Fit, placement: &Placement) -> Result<PredictionRow> {
-    let model = counter.model;
-    let closed = Closed::of(model, placement, counter.target.output_mode);
+    let model = counter.model();
+    let closed = Closed::of(model, placement, counter.target().output_mode);
     let row = PredictionRow {
         model: model.name.clone(),
         placement: placement.to_string(),
         rounds: placement.server_segments().len(),
-        bootstrap_count: counter.target.output_mode.bootstrap_count(model, placement),
+        bootstrap_count: counter
+            .target()
+            .output_mode
+            .bootstrap_count(model, placement),
         client_weight_share: model.client_weight_share(placement),
         exposed_weight_share: closed
             .filter(|closed| closed.is_all)
