@@ -66,9 +66,10 @@ fn with_rows_of_which(known: fn(&str) -> bool) -> TemporaryFolder {
             let key_s = if keys > 0 { "0.6,0.6" } else { "," };
             let server = if rounds > 0 { "200000000" } else { "" };
             let (client_s, server_s) = (online * 0.1, online * 0.9);
-            let exposure = match known(placement) {
-                true => format!("{share},closed form"),
-                false => ",attack stopped".into(),
+            let exposure = if known(placement) {
+                format!("{share},closed form")
+            } else {
+                ",attack stopped".into()
             };
             format!(
                 "toy,{placement},ok,one CPU,set,1,1,{online},{client_s},0,0,{server_s},0,0,{key_s},\

@@ -177,9 +177,10 @@ fn lines_that_name(words: &[&str], may: impl Fn(&str) -> bool) -> (usize, Vec<St
     for (module, code) in Sources::read().iter() {
         for (line, number) in code.lines().zip(1..) {
             if words.iter().any(|word| line.contains(word)) {
-                match may(module) {
-                    true => right += 1,
-                    false => wrong.push(format!("src/{module}.rs:{number}: {}", line.trim())),
+                if may(module) {
+                    right += 1;
+                } else {
+                    wrong.push(format!("src/{module}.rs:{number}: {}", line.trim()));
                 }
             }
         }

@@ -50,9 +50,10 @@ impl Broken {
 impl Limits {
     /// Returns the exposure of a row that counts; `None` where it is not known.
     pub fn exposure(&self, row: &SplitRow) -> Option<f64> {
-        match self.counts_handed_over {
-            true => least_share(row),
-            false => share(row),
+        if self.counts_handed_over {
+            least_share(row)
+        } else {
+            share(row)
         }
     }
 
@@ -105,9 +106,10 @@ impl Limits {
             most.map(|most| format!("{party} memory at most {}", units::bytes(most)))
         };
         let exposure = self.max_exposure.map(|most| {
-            let unknown = match self.counts_handed_over {
-                true => " (unknown counted as the least that it can be)",
-                false => "",
+            let unknown = if self.counts_handed_over {
+                " (unknown counted as the least that it can be)"
+            } else {
+                ""
             };
             format!(
                 "exposure at most {}{unknown}",

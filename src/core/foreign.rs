@@ -19,9 +19,10 @@ pub fn shown(text: &str) -> Cow<'_, str> {
     }
     let mut shown = String::with_capacity(2 * text.len());
     for letter in text.chars() {
-        match is_hidden(letter) {
-            true => shown.extend(letter.escape_default()),
-            false => shown.push(letter),
+        if is_hidden(letter) {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
         }
     }
     Cow::Owned(shown)

@@ -88,9 +88,12 @@ impl Placement {
 
     /// Returns the placement with those layers alone on the server.
     pub fn with_server(layers: Range<usize>, layer_count: usize) -> Self {
-        let party = |layer| match layers.contains(&layer) {
-            true => Party::Server,
-            false => Party::Client,
+        let party = |layer| {
+            if layers.contains(&layer) {
+                Party::Server
+            } else {
+                Party::Client
+            }
         };
         Self((0..layer_count).map(party).collect())
     }

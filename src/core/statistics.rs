@@ -142,9 +142,10 @@ impl LogDifference {
             let parts = parts.map(|(share, mean)| share.powi(2) / (mean.n - 1) as f64);
             variance.powi(2) / parts.sum::<f64>()
         };
-        let freedom = match first.n == second.n || variance == 0.0 {
-            true => both,
-            false => welch(),
+        let freedom = if first.n == second.n || variance == 0.0 {
+            both
+        } else {
+            welch()
         };
         Some(Self {
             difference: second.mean - first.mean,
@@ -171,10 +172,12 @@ impl LogDifference {
     /// at most that.
     pub fn chance_beyond(&self, most: f64) -> f64 {
         let excess = self.difference.abs() - most;
-        match excess > 0.0 {
-            true if self.variance > 0.0 => t_tails(excess / self.variance.sqrt(), self.freedom),
-            true => 0.0,
-            false => 1.0,
+        if excess > 0.0 && self.variance > 0.0 {
+            t_tails(excess / self.variance.sqrt(), self.freedom)
+        } else if excess > 0.0 {
+            0.0
+        } else {
+            1.0
         }
     }
 }
@@ -265,9 +268,10 @@ pub fn rate_bounds(count: u64, n: u64) -> Option<Interval> {
 fn beta_quantile(value: f64, a: f64, b: f64) -> f64 {
     let halve = |(low, high): (f64, f64), _| {
         let middle = low + (high - low) / 2.0;
-        match incomplete_beta(middle, a, b) < value {
-            true => (middle, high),
-            false => (low, middle),
+        if incomplete_beta(middle, a, b) < value {
+            (middle, high)
+        } else {
+            (low, middle)
         }
     };
     (0..RATE_HALVINGS).fold((0.0, 1.0), halve).1
@@ -298,9 +302,12 @@ fn beta_fraction(x: f64, a: f64, b: f64) -> f64 {
             0 => m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)),
             _ => -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0)),
         };
-        let nonzero = |value: f64| match value.abs() < f64::MIN_POSITIVE {
-            true => f64::MIN_POSITIVE,
-            false => value,
+        let nonzero = |value: f64| {
+            if value.abs() < f64::MIN_POSITIVE {
+                f64::MIN_POSITIVE
+            } else {
+                value
+            }
         };
         lower = 1.0 / nonzero(1.0 + term * lower);
         upper = nonzero(1.0 + term / upper);

@@ -214,9 +214,10 @@ fn check_regular(path: &Path, metadata: &std::fs::Metadata) -> Result<()> {
     if metadata.is_file() {
         return Ok(());
     }
-    let reason = match metadata.is_dir() {
-        true => "is no regular file but a folder: name a file",
-        false => "is no regular file: save what it gives to a file first",
+    let reason = if metadata.is_dir() {
+        "is no regular file but a folder: name a file"
+    } else {
+        "is no regular file: save what it gives to a file first"
     };
     Err(Error::invalid(path.display().to_string(), reason))
 }

@@ -104,9 +104,10 @@ impl NewFolder {
 fn sync_all(folder: &Path) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        match path.is_dir() {
-            true => sync_all(&path)?,
-            false => sync(&path)?,
+        if path.is_dir() {
+            sync_all(&path)?;
+        } else {
+            sync(&path)?;
         }
     }
     sync(folder)

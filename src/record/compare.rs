@@ -288,9 +288,10 @@ impl Machine {
         let between = (of_second.mean - of_first.mean).abs();
         let variance = |pace: &LogMean| pace.variance / pace.n as f64;
         Some(Self {
-            change: match is_one_host {
-                true => within.max(between),
-                false => within,
+            change: if is_one_host {
+                within.max(between)
+            } else {
+                within
             },
             variance: variance(&of_first) + variance(&of_second),
         })

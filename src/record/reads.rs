@@ -78,23 +78,25 @@ impl Failure {
     /// was observed: then that rate.
     pub fn of(log2_computed: f64, failed: u64, of: u64) -> Self {
         let bound = rate_bounds(failed, of).map_or(0.0, |bounds| bounds.low);
-        match log2_computed < bound.log2() {
-            true => Self {
+        if log2_computed < bound.log2() {
+            Self {
                 log2_p: (failed as f64 / of as f64).log2(),
                 is_observed: true,
-            },
-            false => Self {
+            }
+        } else {
+            Self {
                 log2_p: log2_computed,
                 is_observed: false,
-            },
+            }
         }
     }
 
     /// Returns the word in tables.
     pub fn word(self) -> &'static str {
-        match self.is_observed {
-            true => "observed",
-            false => "computed",
+        if self.is_observed {
+            "observed"
+        } else {
+            "computed"
         }
     }
 }

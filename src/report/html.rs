@@ -81,12 +81,11 @@ fn base64(bytes: &[u8]) -> String {
         let byte = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
         let bits = byte(0) << 16 | byte(1) << 8 | byte(2);
         for place in 0..4 {
-            match place <= chunk.len() {
-                true => text.push(char::from(
-                    LETTERS[(bits >> (18 - 6 * place)) as usize & 63],
-                )),
-                false => text.push('='),
-            }
+            text.push(if place <= chunk.len() {
+                char::from(LETTERS[(bits >> (18 - 6 * place)) as usize & 63])
+            } else {
+                '='
+            });
         }
     }
     text

@@ -51,10 +51,12 @@ fn measured(rows: &[SplitRow], provenance: &Provenance) -> String {
         return "This folder holds no splits.".into();
     };
     let layers = first.placement.chars().count();
-    let all = match layers <= Placement::MOST_ENUMERATED_LAYERS {
-        true if rows.len() == 1 << layers => ", all that are possible",
-        true => &format!(" of {} possible", 1_u64 << layers),
-        false => "",
+    let all = if layers > Placement::MOST_ENUMERATED_LAYERS {
+        ""
+    } else if rows.len() == 1 << layers {
+        ", all that are possible"
+    } else {
+        &format!(" of {} possible", 1_u64 << layers)
     };
     let samples = match first.images * first.repeats {
         1 => "one inference (a single figure has no spread)".to_owned(),
@@ -69,9 +71,10 @@ fn measured(rows: &[SplitRow], provenance: &Provenance) -> String {
         builds => format!(", by {}", escape(&builds.join("; "))),
     };
     let is_warmed = |row: &SplitRow| !is_long(row.bootstrap_count.unwrap_or(0));
-    let warmed = match rows.iter().all(is_warmed) {
-        true => "after a warm-up",
-        false => "after a warm-up where they are short",
+    let warmed = if rows.iter().all(is_warmed) {
+        "after a warm-up"
+    } else {
+        "after a warm-up where they are short"
     };
     format!(
         "<b>{}</b> is a network of {}. This folder holds {}{all}, each measured over {samples} \
@@ -124,9 +127,10 @@ fn cards(rows: &[&SplitRow]) -> String {
         best.filter(|best| best.value(objective).is_some())
     };
     let compared = unlimited(rows.iter().copied(), Objective::Time).ranked;
-    let least_exposed = match compared.iter().all(|c| c.exposure.is_some()) {
-        true => "Least exposed, fastest of these",
-        false => "Least exposed of those known, fastest of these",
+    let least_exposed = if compared.iter().all(|c| c.exposure.is_some()) {
+        "Least exposed, fastest of these"
+    } else {
+        "Least exposed of those known, fastest of these"
     };
     let all_at = |other: char| {
         let mut ok = rows.iter().filter(|row| is_ok(row));

@@ -160,9 +160,10 @@ pub fn stay(job: &Job, listener: &mut (dyn Listener + Send)) -> Result<Ended> {
                 Error::Worker(reason)
             })?;
         }
-        match heard().stop() {
-            true => Err(Error::Interrupted),
-            false => Ok(()),
+        if heard().stop() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
         }
     };
     let measured = measure(job, &mut listen, &|event| match event {
@@ -175,9 +176,10 @@ pub fn stay(job: &Job, listener: &mut (dyn Listener + Send)) -> Result<Ended> {
         (None, Ok(finished)) => Ok(Ended::Finished(finished)),
         (None, Err(Error::Interrupted)) => Ok(Ended::Stopped),
         (None, Err(error)) => Ok(Ended::Broken {
-            status: match error.is_memory() {
-                true => Status::Oom,
-                false => Status::Failed,
+            status: if error.is_memory() {
+                Status::Oom
+            } else {
+                Status::Failed
             },
             reason: error.to_string(),
         }),

@@ -144,9 +144,12 @@ impl Files {
     /// Returns the request of a case with that many test images.
     pub fn request(&self, case: &Case, test_images: usize, out: &str) -> ImportRequest {
         let test = format!("test{test_images}");
-        let images = |set: &str| match case.is_colour {
-            true => self.path(&format!("{set}-cifar")),
-            false => self.path(&format!("{set}-images-idx3")),
+        let images = |set: &str| {
+            if case.is_colour {
+                self.path(&format!("{set}-cifar"))
+            } else {
+                self.path(&format!("{set}-images-idx3"))
+            }
         };
         let labels = |set: &str| {
             let path = self.path(&format!("{set}-labels-idx1"));

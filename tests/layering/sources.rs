@@ -79,9 +79,12 @@ fn paths(folder: &Path) -> Vec<PathBuf> {
 fn without_tests(code: &str) -> String {
     let tests = code.find("#[cfg(test)]\nmod tests").unwrap_or(code.len());
     let lines = code[..tests].lines();
-    let lines = lines.map(|line| match line.trim_start().starts_with("//") {
-        true => "",
-        false => line,
+    let lines = lines.map(|line| {
+        if line.trim_start().starts_with("//") {
+            ""
+        } else {
+            line
+        }
     });
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -126,12 +126,15 @@ impl<'a> Slots<'a> {
     /// Returns the LWE ciphertexts that a step reads, unpacked before; for its own use those that
     /// nothing reads after it.
     pub fn inputs(&mut self, step: &Step) -> Vec<Cow<'_, [Row<u64>]>> {
-        let inputs = step.inputs.iter().enumerate();
-        let taken = inputs.map(|(input, &slot)| match step.may_change(input) {
-            true => self.take(slot),
-            false => None,
-        });
-        let taken: Vec<Option<Ciphertexts<'a>>> = taken.collect();
+        let take = |(input, &slot)| {
+            if step.may_change(input) {
+                self.take(slot)
+            } else {
+                None
+            }
+        };
+        let taken: Vec<Option<Ciphertexts<'a>>> =
+            step.inputs.iter().enumerate().map(take).collect();
         let inputs = step.inputs.iter().zip(taken);
         let rows = inputs.map(|(&slot, taken)| match (taken, &self.values[slot]) {
             (Some(Ciphertexts::Lwe(rows)), _) => Cow::Owned(rows),

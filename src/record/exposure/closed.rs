@@ -42,12 +42,11 @@ impl Closed {
 /// Returns the share of all weights that closed forms solve in a server segment that ends that way.
 pub fn solved_share(model: &Model, segment: &Segment, output_mode: OutputMode) -> f64 {
     let count = |layers: &[Layer]| -> usize { layers.iter().map(|l| l.parameter_count).sum() };
-    match is_solvable(model, segment, output_mode) {
-        true => {
-            let solved = count(&model.layers[segment.layers.clone()]);
-            solved as f64 / count(&model.layers).max(1) as f64
-        }
-        false => 0.0,
+    if is_solvable(model, segment, output_mode) {
+        let solved = count(&model.layers[segment.layers.clone()]);
+        solved as f64 / count(&model.layers).max(1) as f64
+    } else {
+        0.0
     }
 }
 

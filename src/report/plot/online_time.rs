@@ -125,9 +125,10 @@ impl Axes {
                 units::seconds_tick,
             )
         });
-        let linear_title = match sheet.density.is_roomy() {
-            true => format!("online time by phase ({unit}), linear"),
-            false => format!("{unit}, linear"),
+        let linear_title = if sheet.density.is_roomy() {
+            format!("online time by phase ({unit}), linear")
+        } else {
+            format!("{unit}, linear")
         };
         Axes {
             linear,

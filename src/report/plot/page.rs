@@ -126,9 +126,10 @@ pub(crate) fn empty_page(heading: &Heading, rows: &[SplitRow], footnotes: &[Stri
     };
     let mut scene = Scene::new(PAGE_WIDTH, 240.0 + footnote_height(footnotes));
     bare.draw(&mut scene);
-    let words = match rows.iter().any(is_finished) {
-        true => "no finished splits with this figure",
-        false => "no finished splits",
+    let words = if rows.iter().any(is_finished) {
+        "no finished splits with this figure"
+    } else {
+        "no finished splits"
     };
     scene.text(Text::new(
         words,
