@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use super::limits;
 use super::scenario::{Modelled, Scenario};
 use crate::core::objective::Objective;
+use crate::core::pareto::lexicographic;
 use crate::record::exposure::least_share;
 use crate::record::row::{SplitRow, Status};
 
@@ -30,8 +31,8 @@ pub fn measured(row: &SplitRow, scenario: &Scenario) -> Option<Modelled> {
 pub fn positions<'a>(
     rows: impl IntoIterator<Item = &'a SplitRow>,
 ) -> HashMap<*const SplitRow, usize> {
-    let placed = rows.into_iter().enumerate();
-    placed
+    rows.into_iter()
+        .enumerate()
         .map(|(at, row)| (std::ptr::from_ref(row), at))
         .collect()
 }
@@ -51,8 +52,8 @@ impl Candidate<'_> {
 
     /// Returns the values of criteria; an unknown one is no number, which compares with none.
     pub fn point(&self, criteria: &[Objective]) -> Vec<f64> {
-        let values = criteria.iter().map(|&criterion| self.value(criterion));
-        values.map(|value| value.unwrap_or(f64::NAN)).collect()
+        let coordinate = |&criterion| self.value(criterion).unwrap_or(f64::NAN);
+        criteria.iter().map(coordinate).collect()
     }
 
     /// Returns which of two comes first by criteria; what is unknown comes last, and where exposure is
@@ -65,9 +66,6 @@ impl Candidate<'_> {
             }
             key
         };
-        let (key, others) = (key(self), key(other));
-        let mut orders = key.iter().zip(&others).map(|(a, b)| a.total_cmp(b));
-        let first = orders.find(|order| order.is_ne());
-        first.unwrap_or(Ordering::Equal)
+        lexicographic(&key(self), &key(other))
     }
 }

@@ -26,7 +26,7 @@ use std::rc::Rc;
 
 use crate::core::error::Result;
 use crate::core::objective::Objective;
-use crate::core::pareto::front_of;
+use crate::core::pareto::{front_of, lexicographic};
 use crate::core::placement::{Party, Placement};
 
 /// What a piece of a placement costs; nothing is negative.
@@ -129,16 +129,10 @@ pub fn front(oracle: &dyn Oracle, request: &FrontRequest) -> Result<Vec<Solution
         .filter(|solution| request.allows(&solution.cost))
         .collect();
     let point = |solution: &Solution| -> Vec<f64> {
-        let objectives = request.objectives.iter();
-        objectives.map(|&o| solution.cost.value(o)).collect()
+        let value = |&objective| solution.cost.value(objective);
+        request.objectives.iter().map(value).collect()
     };
-    ends.sort_by(|a, b| {
-        let (a, b) = (point(a), point(b));
-        let mut orders = a.iter().zip(&b).map(|(a, b)| a.total_cmp(b));
-        orders
-            .find(|order| order.is_ne())
-            .unwrap_or(std::cmp::Ordering::Equal)
-    });
+    ends.sort_by(|a, b| lexicographic(&point(a), &point(b)));
     ends.dedup_by(|b, a| point(a) == point(b));
     let points: Vec<Vec<f64>> = ends.iter().map(point).collect();
     let kept = front_of(&points);
@@ -224,8 +218,9 @@ impl Cost {
 
 impl FrontRequest {
     fn allows(&self, cost: &Cost) -> bool {
-        let mut limits = self.limits.iter();
-        limits.all(|&(objective, most)| cost.value(objective) <= most)
+        self.limits
+            .iter()
+            .all(|&(objective, most)| cost.value(objective) <= most)
     }
 
     /// Returns the objectives, and those that only have a limit.
@@ -295,8 +290,11 @@ impl Label {
 
 /// Returns the wanted keys that are not held, each once.
 fn missing_keys(held: &[usize], wanted: &[usize]) -> Vec<usize> {
-    let wanted = wanted.iter().copied();
-    let mut missing: Vec<usize> = wanted.filter(|key| !held.contains(key)).collect();
+    let mut missing: Vec<usize> = wanted
+        .iter()
+        .copied()
+        .filter(|key| !held.contains(key))
+        .collect();
     missing.sort_unstable();
     missing.dedup();
     missing
@@ -390,8 +388,9 @@ impl<'a> Paths<'a> {
                 cost = cost.plus(&self.oracle.key(key));
             }
         }
-        let mut counted = self.counted.iter();
-        counted.all(|&objective| cost.is_within(&other.cost, objective, self.factor))
+        self.counted
+            .iter()
+            .all(|&objective| cost.is_within(&other.cost, objective, self.factor))
     }
 
     fn ends(&self) -> impl Iterator<Item = usize> + '_ {

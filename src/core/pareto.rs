@@ -1,18 +1,32 @@
 //! Pareto fronts of points whose coordinates are all to be small.
 
+use std::cmp::Ordering;
+
 /// Returns whether a point is no larger than another in every coordinate and smaller in one. A
 /// coordinate that is not a number compares with none.
 pub fn dominates(left: &[f64], right: &[f64]) -> bool {
-    let mut pairs = left.iter().zip(right);
-    left != right && pairs.all(|(left, right)| left <= right)
+    left != right && left.iter().zip(right).all(|(left, right)| left <= right)
+}
+
+/// Returns which of two points comes first in lexicographic order, number by number as
+/// [`f64::total_cmp`] has it: `f64::NAN` comes last.
+pub fn lexicographic(left: &[f64], right: &[f64]) -> Ordering {
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| left.total_cmp(right))
+        .find(|order| order.is_ne())
+        .unwrap_or(Ordering::Equal)
 }
 
 /// Returns the indices of the points that no other one dominates, in their order. The coordinates,
 /// the same number for every point, may be infinite, or no number where they compare with none.
 pub fn front_of(points: &[impl AsRef<[f64]>]) -> Vec<usize> {
-    let dominators = dominators(points).into_iter().enumerate();
-    let front = dominators.filter(|(_, dominator)| dominator.is_none());
-    front.map(|(index, _)| index).collect()
+    dominators(points)
+        .into_iter()
+        .enumerate()
+        .filter(|(_, dominator)| dominator.is_none())
+        .map(|(index, _)| index)
+        .collect()
 }
 
 /// Returns for each point the index of the first in lexicographic order that dominates it, which is
@@ -23,17 +37,13 @@ pub fn front_of(points: &[impl AsRef<[f64]>]) -> Vec<usize> {
 pub fn dominators(points: &[impl AsRef<[f64]>]) -> Vec<Option<usize>> {
     let points: Vec<&[f64]> = points.iter().map(AsRef::as_ref).collect();
     let mut order: Vec<usize> = (0..points.len()).collect();
-    order.sort_by(|&left, &right| {
-        let pairs = points[left].iter().zip(points[right]);
-        let mut unequal = pairs.map(|(a, b)| a.total_cmp(b));
-        unequal
-            .find(|order| order.is_ne())
-            .unwrap_or(std::cmp::Ordering::Equal)
-    });
+    order.sort_by(|&left, &right| lexicographic(points[left], points[right]));
     let (mut front, mut found) = (Vec::new(), vec![None; points.len()]);
     for index in order {
-        let mut front_points = front.iter().copied();
-        found[index] = front_points.find(|&other| dominates(points[other], points[index]));
+        found[index] = front
+            .iter()
+            .copied()
+            .find(|&other| dominates(points[other], points[index]));
         if found[index].is_none() {
             front.push(index);
         }
@@ -54,8 +64,7 @@ mod tests {
             let points: Vec<[f64; 4]> = points.iter().map(|point| point.map(f64::from)).collect();
             let found = dominators(&points);
             for (index, dominator) in found.iter().enumerate() {
-                let mut all = points.iter();
-                let is_dominated = all.any(|other| dominates(other, &points[index]));
+                let is_dominated = points.iter().any(|other| dominates(other, &points[index]));
                 prop_assert_eq!(is_dominated, dominator.is_some());
                 if let Some(other) = *dominator {
                     prop_assert!(dominates(&points[other], &points[index]));
