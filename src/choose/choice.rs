@@ -72,8 +72,8 @@ impl Choice<'_> {
 
     /// Returns how many splits are left out because they give the whole model away.
     pub fn giving_all_away(&self) -> usize {
-        let rejected = self.rejected.iter();
-        rejected
+        self.rejected
+            .iter()
             .filter(|(_, reason)| *reason == Reason::GivesAllAway)
             .count()
     }

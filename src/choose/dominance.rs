@@ -46,8 +46,10 @@ pub fn by_host(rows: &[SplitRow]) -> Vec<Vec<&SplitRow>> {
         return vec![rows.iter().collect()];
     }
     let of_host = |host| rows.iter().filter(move |row| row.host.as_deref() == host);
-    let groups = hosts.into_iter().map(|host| of_host(host).collect());
-    groups.collect()
+    hosts
+        .into_iter()
+        .map(|host| of_host(host).collect())
+        .collect()
 }
 
 /// Returns the names of the criteria that decide on any of the fronts.
@@ -57,12 +59,8 @@ pub fn criteria(rows: &[SplitRow]) -> Vec<&'static str> {
         .map(|rows| unlimited(rows, Objective::Time))
         .collect();
     let most = choices.iter().max_by_key(|choice| choice.criteria.len());
-    let criteria = most.map(|choice| choice.criteria.as_slice());
-    let words = criteria
-        .unwrap_or_default()
-        .iter()
-        .map(|criterion| criterion.word());
-    words.collect()
+    let criteria = most.map_or(&[][..], |choice| &choice.criteria);
+    criteria.iter().map(|criterion| criterion.word()).collect()
 }
 
 /// Returns how each split stands.

@@ -68,8 +68,11 @@ impl Limits {
             .map(|most| memory(Limit::ServerMemory, "server", server_memory(row), most));
         let exposure = self.max_exposure.map(|most| self.over_exposed(row, most));
         let accuracy = self.min_accuracy.map(|least| inaccurate(row, least));
-        let broken = [client, server, exposure, accuracy].into_iter();
-        broken.flatten().flatten().collect()
+        [client, server, exposure, accuracy]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .collect()
     }
 
     /// Returns whether a row keeps the limits, were its unknown exposure the least that it can be.

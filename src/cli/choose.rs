@@ -158,8 +158,8 @@ fn recommendation(best: &Candidate<'_>, scenario: &Scenario) -> String {
 
 /// Returns the runners-up and the front.
 fn tables(choice: &Choice<'_>, priced: bool) -> Vec<String> {
-    let placements = choice.ranked.iter().map(|c| c.row.placement.len());
-    let width = placements.max().unwrap_or(0).max("runners-up".len() - 2);
+    let lengths = choice.ranked.iter().map(|c| c.row.placement.len());
+    let width = lengths.max().unwrap_or(0).max("runners-up".len() - 2);
     let mut lines = Vec::new();
     let mut table = |title: &str, candidates: Vec<&Candidate<'_>>| {
         if !candidates.is_empty() {
@@ -168,8 +168,10 @@ fn tables(choice: &Choice<'_>, priced: bool) -> Vec<String> {
         }
     };
     let front = |candidate: &&Candidate<'_>| {
-        let mut front = choice.front.iter();
-        front.any(|row| std::ptr::eq(*row, candidate.row))
+        choice
+            .front
+            .iter()
+            .any(|row| std::ptr::eq(*row, candidate.row))
     };
     let others = choice.ranked.iter().skip(1);
     table("best", choice.ranked.iter().take(1).collect());
@@ -200,8 +202,11 @@ fn reasons(choice: &Choice<'_>) -> Vec<String> {
         lines.push("not measured".into());
     }
     lines.extend(choice.unmeasured.iter().map(|row| {
-        let reason = row.reason.as_deref().map(|reason| format!(": {reason}"));
-        let reason = reason.unwrap_or_default();
+        let reason = row
+            .reason
+            .as_deref()
+            .map(|reason| format!(": {reason}"))
+            .unwrap_or_default();
         format!("  {:width$}  {}{reason}", row.placement, row.status)
     }));
     lines

@@ -55,8 +55,8 @@ pub fn run(arguments: &CompareArguments) -> Result<()> {
 }
 
 fn lines(comparison: &Comparison, first: &str, second: &str) -> Vec<String> {
-    let placements = comparison.splits.iter().map(|split| split.placement.len());
-    let width = placements.max().unwrap_or_default().max("placement".len());
+    let lengths = comparison.splits.iter().map(|split| split.placement.len());
+    let width = lengths.max().unwrap_or_default().max("placement".len());
     let mut lines = conditions(comparison, first, second);
     lines.push(format!(
         "{:width$}  visits  online  95 % interval   difference        client memory  server memory",
@@ -109,8 +109,11 @@ fn conditions(comparison: &Comparison, first: &str, second: &str) -> Vec<String>
 /// Counts the splits by what their samples tell.
 fn verdicts(comparison: &Comparison) -> String {
     let count = |verdict: Option<bool>| {
-        let splits = comparison.splits.iter();
-        splits.filter(|split| split.differs == verdict).count()
+        comparison
+            .splits
+            .iter()
+            .filter(|split| split.differs == verdict)
+            .count()
     };
     format!(
         "{} splits: {} no difference shown, {} different, {} with too few samples to tell",

@@ -120,8 +120,10 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
     let fit = calibration.fit();
     let predicted = task.candidates.iter().map(|placement| {
         let mut row = predict(&counter, &fit, placement)?;
-        let mut measured = task.measured.iter();
-        let of = measured.find(|of| of.placement == row.placement);
+        let of = task
+            .measured
+            .iter()
+            .find(|of| of.placement == row.placement);
         row.compare(&calibration, of);
         Ok(row)
     });
@@ -234,8 +236,9 @@ impl Task {
     /// Returns whether the folder holds times of a placement.
     fn is_measured(&self, placement: &Placement) -> bool {
         let name = placement.to_string();
-        let mut rows = self.measured.iter();
-        rows.any(|row| row.placement == name && dominance::is_ok(row))
+        self.measured
+            .iter()
+            .any(|row| row.placement == name && dominance::is_ok(row))
     }
 
     /// Runs some placements, or goes on with what an earlier run left of them.
@@ -339,8 +342,8 @@ fn front_lines(
 
 /// Returns predicted against measured online times, and the errors.
 fn comparison(rows: &[PredictionRow]) -> Vec<String> {
-    let widths = rows.iter().map(|row| row.placement.len());
-    let width = widths.max().unwrap_or(0).max("split".len());
+    let lengths = rows.iter().map(|row| row.placement.len());
+    let width = lengths.max().unwrap_or(0).max("split".len());
     let time = |seconds: Option<f64>| seconds.map_or("-".into(), units::seconds);
     let mut lines = vec![format!(
         "{:width$}  {:>9}  {:>9}  {:>8}  {}",

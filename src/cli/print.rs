@@ -9,8 +9,8 @@ use crate::core::foreign::shown;
 /// enough, `head` say, is no error.
 pub fn print(lines: impl IntoIterator<Item = String>) -> Result<()> {
     let mut stdout = io::BufWriter::new(io::stdout().lock());
-    let mut lines = lines.into_iter();
     let written = lines
+        .into_iter()
         .try_for_each(|line| writeln!(stdout, "{}", shown(&line)))
         .and_then(|()| stdout.flush());
     match written {

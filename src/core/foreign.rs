@@ -71,8 +71,11 @@ pub fn shortened(text: &str, most: usize) -> String {
     let end = most * 3 / 8;
     let begin = most.saturating_sub(end + 1);
     let letters = || text.chars();
-    let begin = letters().take(begin).chain(['…']);
-    begin.chain(letters().skip(count - end)).collect()
+    letters()
+        .take(begin)
+        .chain(['…'])
+        .chain(letters().skip(count - end))
+        .collect()
 }
 
 /// Returns a name out of a file as an error may tell it: in quotes, short and on one line.

@@ -83,19 +83,19 @@ impl<T: Element> LinearMap<T> {
     ///
     /// Panics without inputs.
     pub fn dense(weights: &[T], inputs: usize) -> Self {
-        let blocks = weights.chunks(DENSE_BLOCK_ROWS * inputs).enumerate();
-        let blocks = blocks.map(|(index, weights)| {
+        let block = |(index, weights): (usize, &[T])| {
             let first = (index * DENSE_BLOCK_ROWS) as u32;
             Block {
                 weights: weights.into(),
                 inputs: (0..inputs as u32).collect(),
                 outputs: (first..first + (weights.len() / inputs) as u32).collect(),
             }
-        });
+        };
+        let of_blocks = weights.chunks(DENSE_BLOCK_ROWS * inputs);
         Self {
             input_count: inputs,
             output_count: weights.len() / inputs,
-            blocks: blocks.collect(),
+            blocks: of_blocks.enumerate().map(block).collect(),
         }
     }
 
@@ -121,8 +121,9 @@ impl<T: Element> LinearMap<T> {
         assert_eq!(output.len(), self.output_count, "rows of the output");
         let columns = input.first().map_or(0, |row| row.len());
         let mut rows_of = |block: &Block<T>| -> Vec<Row<T>> {
-            let outputs = block.outputs.iter();
-            outputs
+            block
+                .outputs
+                .iter()
                 .map(|&index| std::mem::take(&mut output[index as usize]))
                 .collect()
         };
@@ -140,8 +141,10 @@ impl<T: Element> LinearMap<T> {
 
     /// Returns the multiplications of a weight with an input, padding included.
     pub fn multiplication_count(&self) -> usize {
-        let blocks = self.blocks.iter();
-        blocks.map(|b| b.inputs.len() * b.outputs.len()).sum()
+        self.blocks
+            .iter()
+            .map(|b| b.inputs.len() * b.outputs.len())
+            .sum()
     }
 
     /// Returns the squared Euclidean norm of the weights of each output.
@@ -150,8 +153,8 @@ impl<T: Element> LinearMap<T> {
         for block in &self.blocks {
             let rows = block.weights.chunks_exact(block.inputs.len());
             for (&output, row) in block.outputs.iter().zip(rows) {
-                let inside = block.inputs.iter().zip(row);
-                let inside = inside.filter(|(input, _)| **input != PADDING);
+                let pairs = block.inputs.iter().zip(row);
+                let inside = pairs.filter(|(input, _)| **input != PADDING);
                 norms[output as usize] = inside.map(|(_, w)| w.to_real().powi(2)).sum();
             }
         }

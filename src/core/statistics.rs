@@ -80,10 +80,10 @@ pub struct LogMean {
 
 /// Returns the mean of the logarithms of `values`; `None` where there are none, or one is not positive.
 pub fn log_mean(values: impl IntoIterator<Item = f64>) -> Option<LogMean> {
-    let logs = values
+    let logs: Vec<f64> = values
         .into_iter()
-        .map(|value| (value > 0.0).then(|| value.ln()));
-    let logs: Vec<f64> = logs.collect::<Option<_>>()?;
+        .map(|value| (value > 0.0).then(|| value.ln()))
+        .collect::<Option<_>>()?;
     let n = logs.len();
     let mean = logs.iter().sum::<f64>() / n as f64;
     let squares: f64 = logs.iter().map(|log| (log - mean).powi(2)).sum();
@@ -138,8 +138,8 @@ impl LogDifference {
         let variance = shares[0] + shares[1];
         let both = (first.n + second.n - 2) as f64;
         let welch = || {
-            let parts = shares.iter().zip([first, second]);
-            let parts = parts.map(|(share, mean)| share.powi(2) / (mean.n - 1) as f64);
+            let pairs = shares.iter().zip([first, second]);
+            let parts = pairs.map(|(share, mean)| share.powi(2) / (mean.n - 1) as f64);
             variance.powi(2) / parts.sum::<f64>()
         };
         let freedom = if first.n == second.n || variance == 0.0 {

@@ -41,8 +41,10 @@ fn has_more_values(bytes: &[u8], most: usize) -> bool {
 /// A sentence with the line.
 pub fn check_columns(bytes: &[u8]) -> Result<(), String> {
     let commas = |line: &[u8]| line.iter().filter(|&&byte| byte == b',').count();
-    let mut lines = bytes.split(|&byte| byte == b'\n');
-    match lines.position(|line| commas(line) >= MOST_COLUMNS) {
+    let too_wide = bytes
+        .split(|&byte| byte == b'\n')
+        .position(|line| commas(line) >= MOST_COLUMNS);
+    match too_wide {
         None => Ok(()),
         Some(line) => Err(format!(
             "line {}: has more than {MOST_COLUMNS} columns",

@@ -96,9 +96,10 @@ pub fn percents_apart(left: f64, right: f64) -> (String, String) {
         let word = |share: f64| format!("{} %", decimal(share * 100.0, decimals));
         (word(left), word(right))
     };
-    let mut all = (1..=MOST_DECIMALS_OF_PERCENT).map(words);
-    let apart = all.find(|(left, right)| left != right);
-    apart.unwrap_or_else(|| words(1))
+    (1..=MOST_DECIMALS_OF_PERCENT)
+        .map(words)
+        .find(|(left, right)| left != right)
+        .unwrap_or_else(|| words(1))
 }
 
 /// Returns `a`, `a and b`, or `a, b and c`.

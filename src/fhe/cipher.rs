@@ -54,8 +54,8 @@ pub fn encrypt(key: &SecretKey, phases: &[Vec<u64>]) -> SeededCiphertexts {
         parameters.glwe_noise(),
         &mut generator,
     );
-    let bodies = ciphertexts.into_container();
-    let bodies = bodies.chunks_exact(size).zip(phases);
+    let coefficients = ciphertexts.into_container();
+    let bodies = coefficients.chunks_exact(size).zip(phases);
     SeededCiphertexts {
         seed: seed.0,
         bodies: bodies
@@ -91,9 +91,11 @@ pub fn expand(parameters: &ParameterSet, seeded: &SeededCiphertexts) -> Vec<Row<
         &mut ciphertexts,
         &compressed,
     );
-    let coefficients = ciphertexts.into_container();
-    let ciphertexts = coefficients.chunks_exact(parameters.big_dimension() + size);
-    ciphertexts.map(Into::into).collect()
+    ciphertexts
+        .into_container()
+        .chunks_exact(parameters.big_dimension() + size)
+        .map(Into::into)
+        .collect()
 }
 
 /// Returns the coefficients followed by zeros up to `size` in all.

@@ -81,8 +81,9 @@ impl BatchGenerator {
             return Err(ForkError::ForkTooLarge);
         }
         let starts = (0..u128::from(count)).map(|index| first + index * bytes);
-        let children = starts.map(|start| Self::of(self.cipher.clone(), start, start + bytes));
-        let children = children.collect();
+        let children = starts
+            .map(|start| Self::of(self.cipher.clone(), start, start + bytes))
+            .collect();
         *self = Self::of(self.cipher.clone(), first + all, self.bound);
         Ok(children)
     }

@@ -199,9 +199,9 @@ impl BodyCounts {
 
 fn read_half(bytes: &[u8]) -> (u128, Vec<u64>) {
     let mut seed = [0; SEED_BYTES];
-    let (seed_bytes, bodies) = bytes.split_at(SEED_BYTES);
+    let (seed_bytes, body_bytes) = bytes.split_at(SEED_BYTES);
     seed.copy_from_slice(seed_bytes);
-    let bodies = bodies.as_chunks::<8>().0.iter();
+    let bodies = body_bytes.as_chunks::<8>().0.iter();
     (
         u128::from_le_bytes(seed),
         bodies.map(|&body| u64::from_le_bytes(body)).collect(),

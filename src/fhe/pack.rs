@@ -38,11 +38,10 @@ impl PackingDecomposition {
     pub fn candidates(parameters: &ParameterSet, count: usize) -> impl Iterator<Item = Self> {
         let parameters = *parameters;
         (1..=4).filter_map(move |levels| {
-            let bases = (4..=52 / levels).map(|base_log| Self { base_log, levels });
-            bases.min_by(|a, b| {
-                let variance = |of| noise::packing_variance(&parameters, of, count);
-                variance(a).total_cmp(&variance(b))
-            })
+            let variance = |of: &Self| noise::packing_variance(&parameters, of, count);
+            (4..=52 / levels)
+                .map(|base_log| Self { base_log, levels })
+                .min_by(|a, b| variance(a).total_cmp(&variance(b)))
         })
     }
 
@@ -169,8 +168,9 @@ impl PackingKey {
 
     /// Returns GLWE ciphertexts whose leading coefficients hide the phases of `rows`, N at a time.
     pub fn pack(&self, rows: &[Row<u64>]) -> Vec<Row<u64>> {
-        let groups = rows.chunks(self.parameters.literal().polynomial_size);
-        groups.map(|group| self.pack_group(group)).collect()
+        rows.chunks(self.parameters.literal().polynomial_size)
+            .map(|group| self.pack_group(group))
+            .collect()
     }
 
     /// Packs as Σ X^i · (body_i - Σ digit · key row): the inner sums are one matrix product of all

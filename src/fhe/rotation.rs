@@ -314,8 +314,12 @@ mod tests {
             switched,
         );
         let difference = |(a, b): (&u64, &u64)| (a.wrapping_sub(*b) as i64).unsigned_abs();
-        let differences = found.iter().zip(&expected).map(difference);
-        differences.max().expect("accumulators")
+        found
+            .iter()
+            .zip(&expected)
+            .map(difference)
+            .max()
+            .expect("accumulators")
     }
 
     /// Each of (k + 1)·levels·N products of a digit up to B/2 and half a turn has an error of

@@ -46,8 +46,7 @@ impl fmt::Display for Bound {
 pub fn together() -> Option<Allowance> {
     let wanted = RefreshKind::nothing().with_memory(MemoryRefreshKind::nothing().with_ram());
     let machine = System::new_with_specifics(wanted).ok()?.total_memory();
-    let group = of_this_process(ProcessRefreshKind::nothing(), Process::cgroup_limits);
-    let group = group.flatten();
+    let group = of_this_process(ProcessRefreshKind::nothing(), Process::cgroup_limits).flatten();
     Some(lesser(machine, group.map(|group| group.total_memory)))
 }
 

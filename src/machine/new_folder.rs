@@ -45,8 +45,7 @@ impl NewFolder {
             _ => Path::new("."),
         };
         let is_there = |folder: &&Path| folder.is_dir() && **folder != *Path::new("");
-        let beside = parent.ancestors().find(is_there);
-        let beside = beside.unwrap_or(Path::new("."));
+        let beside = parent.ancestors().find(is_there).unwrap_or(Path::new("."));
         remove_drafts(beside);
         let failed = |source| Error::Write {
             path: out.to_owned(),
@@ -182,8 +181,8 @@ mod tests {
 
     fn names(folder: &Path) -> Vec<String> {
         let entries = fs::read_dir(folder).expect("a folder");
-        let names = entries.map(|entry| entry.expect("an entry").file_name());
-        let mut names: Vec<String> = names
+        let mut names: Vec<String> = entries
+            .map(|entry| entry.expect("an entry").file_name())
             .map(|name| name.into_string().expect("text"))
             .collect();
         names.sort();

@@ -52,8 +52,8 @@ pub fn start(command: &mut Command) -> Result<Child> {
 pub fn out_of_memory(status: ExitStatus, stderr: &str) -> Option<String> {
     const KILLED: i32 = 9;
     let refusals = ["memory allocation of", "not enough memory for"];
-    let mut lines = stderr.lines().rev();
-    let refusal = lines.find(|line| refusals.iter().any(|words| line.contains(words)));
+    let is_refusal = |line: &&str| refusals.iter().any(|words| line.contains(words));
+    let refusal = stderr.lines().rev().find(is_refusal);
     let (words, allowance) = match refusal {
         Some(line) => {
             let line = line.trim_start_matches("splitbench: ");

@@ -73,8 +73,9 @@ pub fn publish(draft: NamedTempFile, path: &Path) -> Result<()> {
 
 /// Returns the folder of a file. A bare name has the parent "", which cannot be opened.
 fn folder_of(path: &Path) -> &Path {
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    folder.unwrap_or(Path::new("."))
+    path.parent()
+        .filter(|folder| *folder != Path::new(""))
+        .unwrap_or(Path::new("."))
 }
 
 fn cannot_write(path: &Path, source: std::io::Error) -> Error {

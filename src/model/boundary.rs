@@ -8,8 +8,12 @@ pub fn read_by<'a>(
     nodes: &Range<usize>,
     inputs: impl Fn(usize) -> &'a Vec<usize> + 'a,
 ) -> Vec<usize> {
-    let read = nodes.clone().flat_map(inputs).copied();
-    let mut values: Vec<usize> = read.filter(|&value| value <= nodes.start).collect();
+    let mut values: Vec<usize> = nodes
+        .clone()
+        .flat_map(inputs)
+        .copied()
+        .filter(|&value| value <= nodes.start)
+        .collect();
     values.sort_unstable();
     values.dedup();
     values
@@ -23,8 +27,7 @@ pub fn made_by<'a>(
     inputs: impl Fn(usize) -> &'a Vec<usize>,
 ) -> Vec<usize> {
     let is_read = |value: &usize| {
-        let mut later = nodes.end..count;
-        *value == count || later.any(|node| inputs(node).contains(value))
+        *value == count || (nodes.end..count).any(|node| inputs(node).contains(value))
     };
     (nodes.start + 1..=nodes.end).filter(is_read).collect()
 }

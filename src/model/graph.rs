@@ -139,12 +139,11 @@ impl Model {
     /// Returns how often activations change party: each value that a server segment reads from
     /// outside and each that is read outside of it. The server keeps nothing between segments.
     pub fn crossing_count(&self, placement: &Placement) -> usize {
-        let segments = placement.server_segments();
-        let crossings = segments.iter().map(|segment| {
+        let of_segment = |segment| {
             let nodes = self.nodes_of(segment);
             self.values_read(&nodes).len() + self.values_made(&nodes).len()
-        });
-        crossings.sum()
+        };
+        placement.server_segments().iter().map(of_segment).sum()
     }
 
     /// Returns the number of elements of a value.
@@ -210,17 +209,17 @@ impl Model {
 
     /// Returns the multiplications by weights of one inference.
     pub fn multiplication_count(&self) -> usize {
-        let linear = self.nodes.iter().filter_map(|node| match &node.operation {
+        let of_node = |node: &Node| match &node.operation {
             Operation::Linear(linear) => Some(linear.map.multiplication_count()),
             _ => None,
-        });
-        linear.sum()
+        };
+        self.nodes.iter().filter_map(of_node).sum()
     }
 
     /// Returns the bootstraps of a layer under encryption.
     pub fn layer_bootstrap_count(&self, layer: &Layer) -> usize {
-        let nodes = self.nodes[layer.nodes.clone()].iter();
-        nodes
+        self.nodes[layer.nodes.clone()]
+            .iter()
             .map(|node| node.operation.bootstrap_count(node.output_count()))
             .sum()
     }

@@ -109,16 +109,18 @@ impl Operation {
                 };
                 // The elements of a channel have one range.
                 let first = first();
-                let runs = first.chunk_by(|left, right| left == right);
-                runs.flat_map(|run| vec![of(run[0]); run.len()]).collect()
+                first
+                    .chunk_by(|left, right| left == right)
+                    .flat_map(|run| vec![of(run[0]); run.len()])
+                    .collect()
             }
             Self::MaxPool(pool) => {
                 let first = first();
-                let range = pool.windows.iter().map(|window| {
+                let of_window = |window: &Vec<u32>| {
                     let ends = window.iter().map(|&element| first[element as usize]);
                     widest(ends).unwrap_or((0.0, 0.0))
-                });
-                range.collect()
+                };
+                pool.windows.iter().map(of_window).collect()
             }
         }
     }
@@ -137,8 +139,9 @@ impl Operation {
 pub fn widest<T: PartialOrd>(ranges: impl IntoIterator<Item = (T, T)>) -> Option<(T, T)> {
     let smaller = |a: T, b: T| if b < a { b } else { a };
     let larger = |a: T, b: T| if b > a { b } else { a };
-    let ranges = ranges.into_iter();
-    ranges.reduce(|all, one| (smaller(all.0, one.0), larger(all.1, one.1)))
+    ranges
+        .into_iter()
+        .reduce(|all, one| (smaller(all.0, one.0), larger(all.1, one.1)))
 }
 
 impl Linear {
@@ -184,7 +187,8 @@ impl Linear {
 }
 
 fn add(left: &[Row<f32>], right: &[Row<f32>]) -> Vec<Row<f32>> {
-    let rows = left.iter().zip(right);
-    rows.map(|(left, right)| left.iter().zip(right).map(|(a, b)| a + b).collect())
+    left.iter()
+        .zip(right)
+        .map(|(left, right)| left.iter().zip(right).map(|(a, b)| a + b).collect())
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::graph::Model;
+use super::graph::{Layer, Model};
 
 /// A placeable layer in a few words.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,10 +21,10 @@ pub struct LayerOutline {
 impl Model {
     /// Returns the outline of each placeable layer.
     pub fn outline(&self) -> Vec<LayerOutline> {
-        let layers = self.layers.iter();
-        let outlines = layers.map(|layer| {
-            let values = self.values_read(&layer.nodes).into_iter();
-            let mut reads: Vec<Option<usize>> = values
+        let outline = |layer: &Layer| {
+            let mut reads: Vec<Option<usize>> = self
+                .values_read(&layer.nodes)
+                .into_iter()
                 .map(|value| Some(self.layer_of(value.checked_sub(1)?)))
                 .collect();
             // Several values of one block.
@@ -37,8 +37,8 @@ impl Model {
                 output_shape: layer.output_shape.clone(),
                 reads,
             }
-        });
-        outlines.collect()
+        };
+        self.layers.iter().map(outline).collect()
     }
 }
 

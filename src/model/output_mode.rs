@@ -41,11 +41,12 @@ impl OutputMode {
     /// Returns the bootstraps of each layer in one inference; none for layers on the client.
     pub fn layer_bootstrap_counts(&self, model: &Model, placement: &Placement) -> Vec<usize> {
         let layers = model.layers.iter().zip(placement.parties());
-        let own = layers.map(|(layer, party)| match party {
-            Party::Client => 0,
-            Party::Server => model.layer_bootstrap_count(layer),
-        });
-        let mut counts: Vec<usize> = own.collect();
+        let mut counts: Vec<usize> = layers
+            .map(|(layer, party)| match party {
+                Party::Client => 0,
+                Party::Server => model.layer_bootstrap_count(layer),
+            })
+            .collect();
         for segment in placement.server_segments() {
             for value in model.values_made(&model.nodes_of(&segment)) {
                 let elements = model.element_count(value);

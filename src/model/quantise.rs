@@ -132,8 +132,9 @@ pub fn quantise_map(
     let blocks = map.blocks.iter().zip(of_block).map(|(block, columns)| {
         let (weights, of_block) = done.entry(columns).or_insert_with(|| {
             let own = weight_scale.map(|scales| {
-                let outputs = block.outputs.iter();
-                outputs
+                block
+                    .outputs
+                    .iter()
                     .map(|&output| scales[output as usize])
                     .collect::<Vec<_>>()
             });
@@ -205,24 +206,30 @@ impl ColumnScales {
     fn of(map: &LinearMap<f32>, input_scales: &[f64]) -> Self {
         let mut known: HashMap<*const f32, Vec<usize>> = HashMap::new();
         let mut distinct: Vec<Vec<f64>> = Vec::new();
-        let of_block = map.blocks.iter().map(|block| {
-            let scale = |&input: &u32| input_scales.get(input as usize).copied().unwrap_or(0.0);
-            let columns: Vec<f64> = block.inputs.iter().map(scale).collect();
-            let agrees = |other: &Vec<f64>| {
-                let mut pairs = other.iter().zip(&columns);
-                pairs.all(|(a, b)| *a == 0.0 || *b == 0.0 || a == b)
-            };
-            let alike = known.entry(block.weights.as_ptr()).or_default();
-            if let Some(&found) = alike.iter().find(|&&index| agrees(&distinct[index])) {
-                let filled = distinct[found].iter_mut().zip(columns);
-                filled.for_each(|(known, scale)| *known = known.max(scale));
-                return found;
-            }
-            distinct.push(columns);
-            alike.push(distinct.len() - 1);
-            distinct.len() - 1
-        });
-        let of_block = of_block.collect();
+        let of_block = map
+            .blocks
+            .iter()
+            .map(|block| {
+                let scale = |&input: &u32| input_scales.get(input as usize).copied().unwrap_or(0.0);
+                let columns: Vec<f64> = block.inputs.iter().map(scale).collect();
+                let agrees = |other: &Vec<f64>| {
+                    other
+                        .iter()
+                        .zip(&columns)
+                        .all(|(a, b)| *a == 0.0 || *b == 0.0 || a == b)
+                };
+                let alike = known.entry(block.weights.as_ptr()).or_default();
+                if let Some(&found) = alike.iter().find(|&&index| agrees(&distinct[index])) {
+                    for (known, scale) in distinct[found].iter_mut().zip(columns) {
+                        *known = known.max(scale);
+                    }
+                    return found;
+                }
+                distinct.push(columns);
+                alike.push(distinct.len() - 1);
+                distinct.len() - 1
+            })
+            .collect();
         Self { of_block, distinct }
     }
 }
@@ -286,8 +293,10 @@ fn rounded_to(reals: &[f64], scale: f64) -> (Vec<i64>, bool) {
         .iter()
         .map(|real| (real / scale).round() as i64)
         .collect();
-    let errors = reals.iter().zip(&rounded);
-    let errors = errors.map(|(real, &n)| (real - n as f64 * scale).abs());
+    let errors = reals
+        .iter()
+        .zip(&rounded)
+        .map(|(real, &n)| (real - n as f64 * scale).abs());
     let exact = errors.fold(0.0, f64::max) <= EXACT_SHARE * scale;
     (rounded, exact && reals.iter().any(|real| *real != 0.0))
 }

@@ -54,8 +54,8 @@ impl Tensors {
                 let reason = "with those before it holds more numbers than the file";
                 Error::invalid(place(), reason)
             })?;
-            let numbers = slice.as_chunks::<4>().0.iter();
-            let numbers = numbers.map(|&value| f32::from_le_bytes(value));
+            let words = slice.as_chunks::<4>().0;
+            let numbers = words.iter().map(|&word| f32::from_le_bytes(word));
             let values = file::collected(&place(), numbers)?;
             if let Some(index) = values.iter().position(|value| !value.is_finite()) {
                 let reason = format!(
@@ -100,8 +100,10 @@ impl Tensors {
         let shape: Option<[usize; D]> = tensor.shape.as_slice().try_into().ok();
         shape
             .filter(|shape| {
-                let mut axes = shape.iter().zip(expected);
-                axes.all(|(&size, expected)| size > 0 && expected.is_none_or(|e| e == size))
+                shape
+                    .iter()
+                    .zip(expected)
+                    .all(|(&size, expected)| size > 0 && expected.is_none_or(|e| e == size))
             })
             .map(|shape| (tensor.values.as_slice(), shape))
             .ok_or_else(|| {

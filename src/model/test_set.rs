@@ -134,16 +134,12 @@ fn wide_labels(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
         return None;
     }
     if header.contains("'descr':'<u2'") && Some(data.len()) == count.checked_mul(2) {
-        let labels = data.as_chunks().0.iter();
-        return Some(
-            labels
-                .map(|&label| u16::from_le_bytes(label).into())
-                .collect(),
-        );
+        let read = |&label| u16::from_le_bytes(label).into();
+        return Some(data.as_chunks().0.iter().map(read).collect());
     }
     if header.contains("'descr':'<u4'") && Some(data.len()) == count.checked_mul(4) {
-        let labels = data.as_chunks().0.iter();
-        return Some(labels.map(|&label| u32::from_le_bytes(label)).collect());
+        let read = |&label| u32::from_le_bytes(label);
+        return Some(data.as_chunks().0.iter().map(read).collect());
     }
     None
 }

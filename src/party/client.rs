@@ -47,8 +47,9 @@ impl Client {
     pub fn of_nodes(model: &Model, placement: &Placement) -> Self {
         let layers = model.layers.iter().zip(placement.parties());
         let nodes = layers.flat_map(|(layer, party)| {
-            let nodes = model.nodes[layer.nodes.clone()].iter();
-            nodes.map(move |node| (*party == Party::Client).then(|| node.clone()))
+            model.nodes[layer.nodes.clone()]
+                .iter()
+                .map(move |node| (*party == Party::Client).then(|| node.clone()))
         });
         Self {
             input: model.input.clone(),
@@ -61,15 +62,17 @@ impl Client {
     /// Returns the client with a secret key for each parameter set of the server segments.
     pub fn with_keys(self, segments: Vec<(Interface, ParameterSet)>) -> Self {
         let mut keys: Vec<SecretKey> = Vec::new();
-        let segments = segments.into_iter().map(|(interface, parameters)| {
-            let known = keys.iter().position(|key| *key.parameters() == parameters);
-            let key = known.unwrap_or_else(|| {
-                keys.push(SecretKey::generate(parameters));
-                keys.len() - 1
-            });
-            ServerSegment { interface, key }
-        });
-        let segments = segments.collect();
+        let segments = segments
+            .into_iter()
+            .map(|(interface, parameters)| {
+                let known = keys.iter().position(|key| *key.parameters() == parameters);
+                let key = known.unwrap_or_else(|| {
+                    keys.push(SecretKey::generate(parameters));
+                    keys.len() - 1
+                });
+                ServerSegment { interface, key }
+            })
+            .collect();
         Self {
             segments,
             keys,
@@ -105,15 +108,17 @@ impl Client {
     }
 
     fn key(&self, parameters: &ParameterSet) -> Result<&SecretKey> {
-        let mut keys = self.keys.iter();
-        keys.find(|key| key.parameters() == parameters)
+        self.keys
+            .iter()
+            .find(|key| key.parameters() == parameters)
             .ok_or_else(|| Error::Message(format!("the client has no key for {parameters}")))
     }
 
     /// Returns the network's float input for an image of integers.
     pub fn read_image(&self, image: &[u8]) -> Vec<Row<f32>> {
-        let pixels = image.iter().enumerate();
-        pixels
+        image
+            .iter()
+            .enumerate()
             .map(|(element, &pixel)| vec![self.input.real(element, pixel)].into())
             .collect()
     }

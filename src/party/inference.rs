@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::circuit::program::Program;
 use crate::core::error::Result;
-use crate::core::placement::{Party, Placement};
+use crate::core::placement::{Party, Placement, Segment};
 use crate::model::Model;
 use crate::model::values::{Values, Wiring};
 use crate::party::client::Client;
@@ -22,13 +22,10 @@ pub struct Route {
 impl Route {
     /// Returns the route of a placement.
     pub fn of(model: &Model, placement: &Placement) -> Self {
-        let segments = placement.segments();
-        let segments = segments
-            .iter()
-            .map(|segment| (segment.party, model.nodes_of(segment)));
+        let of_segment = |segment: &Segment| (segment.party, model.nodes_of(segment));
         Self {
             wiring: Wiring::of(model),
-            segments: segments.collect(),
+            segments: placement.segments().iter().map(of_segment).collect(),
         }
     }
 }
@@ -174,23 +171,29 @@ pub fn serve(
             encodings.len()
         )));
     }
-    let received = uploads.iter().zip(encodings).map(|(message, upload)| {
-        timed(&mut times.deserialise_s, || {
-            wire::read_upload(message, &Expected::of_upload(upload))
+    let received = uploads
+        .iter()
+        .zip(encodings)
+        .map(|(message, upload)| {
+            timed(&mut times.deserialise_s, || {
+                wire::read_upload(message, &Expected::of_upload(upload))
+            })
         })
-    });
-    let received = received.collect::<Result<Vec<_>>>()?;
+        .collect::<Result<Vec<_>>>()?;
     let (answers, step_times) = timed(&mut times.server_compute_s, || {
         server.run(segment, &received, extent, advance)
     })?;
-    let downloads = answers.into_iter().zip(&program.interface.downloads);
-    let downloads = downloads.map(|(answer, download)| {
-        timed(&mut times.serialise_s, || {
-            wire::write_download(&answer, download.bytes)
+    let downloads = answers
+        .into_iter()
+        .zip(&program.interface.downloads)
+        .map(|(answer, download)| {
+            timed(&mut times.serialise_s, || {
+                wire::write_download(&answer, download.bytes)
+            })
         })
-    });
+        .collect();
     Ok(Served {
-        downloads: downloads.collect(),
+        downloads,
         step_times,
     })
 }
@@ -212,8 +215,10 @@ fn receive(
             encodings.len()
         )));
     }
-    let received = downloads.iter().zip(encodings).enumerate();
-    received
+    downloads
+        .iter()
+        .zip(encodings)
+        .enumerate()
         .map(|(index, (message, download))| {
             let expected = Expected::of_download(download, client.parameters(segment));
             let rows = timed(&mut times.deserialise_s, || {

@@ -253,14 +253,14 @@ impl Server {
     /// Brings the values that leave into the form that travels.
     fn answers(&self, program: &Program, slots: &mut Slots<'_>) -> Result<Answers> {
         let downloads = program.interface.downloads.iter();
-        let answers = downloads
+        downloads
             .zip(&program.download_slots)
             .map(|(download, &slot)| {
                 slots.read_back(slot)?;
                 let ciphertexts = slots.take(slot);
                 self.answer(download, &program.parameters, ciphertexts)
-            });
-        answers.collect()
+            })
+            .collect()
     }
 
     /// Brings a value's ciphertexts into the form that travels.
@@ -318,8 +318,9 @@ impl Server {
         packing: PackingDecomposition,
     ) -> Result<&PackingKey> {
         let missing = || Error::Message("the server has received no packing key".into());
-        let mut keys = self.packing_keys.iter();
-        keys.find(|key| key.serves(parameters, packing))
+        self.packing_keys
+            .iter()
+            .find(|key| key.serves(parameters, packing))
             .ok_or_else(missing)
     }
 }

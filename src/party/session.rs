@@ -198,28 +198,37 @@ impl Session {
     ) -> Result<Transcript> {
         let Interface { uploads, downloads } = &self.programs[segment].interface;
         let parameters = &self.programs[segment].parameters;
-        let sent = uploads.iter().zip(integers).enumerate();
-        let sent = sent.map(|(index, (upload, integers))| {
-            let ciphertexts = self.client.encrypt(segment, index, integers);
-            let message = wire::write_upload(&ciphertexts, upload.bytes);
-            wire::read_upload(&message, &Expected::of_upload(upload))
-        });
-        let sent = sent.collect::<Result<Vec<_>>>()?;
+        let sent = uploads
+            .iter()
+            .zip(integers)
+            .enumerate()
+            .map(|(index, (upload, integers))| {
+                let ciphertexts = self.client.encrypt(segment, index, integers);
+                let message = wire::write_upload(&ciphertexts, upload.bytes);
+                wire::read_upload(&message, &Expected::of_upload(upload))
+            })
+            .collect::<Result<Vec<_>>>()?;
         let expanded: Vec<_> = sent
             .iter()
             .map(|upload| cipher::expand(parameters, upload))
             .collect();
         let uploads = expanded.clone();
         let (whole, _) = self.server.observe(segment, uploads, before_look_up)?;
-        let received = whole.iter().zip(downloads).map(|(answer, download)| {
-            let message = wire::write_download(answer, download.bytes);
-            wire::read_download(&message, &Expected::of_download(download, parameters))
-        });
-        let received = received.collect::<Result<Answers>>()?;
-        let integers = received.iter().enumerate();
-        let integers = integers.map(|(index, rows)| self.client.decrypt(segment, index, rows));
+        let received = whole
+            .iter()
+            .zip(downloads)
+            .map(|(answer, download)| {
+                let message = wire::write_download(answer, download.bytes);
+                wire::read_download(&message, &Expected::of_download(download, parameters))
+            })
+            .collect::<Result<Answers>>()?;
+        let integers = received
+            .iter()
+            .enumerate()
+            .map(|(index, rows)| self.client.decrypt(segment, index, rows))
+            .collect();
         Ok(Transcript {
-            integers: integers.collect(),
+            integers,
             uploads: expanded,
             whole,
             received,
@@ -247,8 +256,8 @@ impl Session {
     ///
     /// [`crate::Error::Message`] where that segment's key is missing.
     pub fn activation_s(&self, count: usize) -> Result<Option<f64>> {
-        let mut programs = self.programs.iter().enumerate();
-        let Some((segment, program)) = programs.find(|(_, p)| p.bootstrap_count() > 0) else {
+        let looks_up = |(_, program): &(usize, &Arc<Program>)| program.bootstrap_count() > 0;
+        let Some((segment, program)) = self.programs.iter().enumerate().find(looks_up) else {
             return Ok(None);
         };
         let Program {

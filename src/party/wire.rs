@@ -164,8 +164,9 @@ fn check<'a>(
 /// Cuts a payload into its ciphertexts.
 fn read_ciphertexts<T: FromIterator<u64>>(payload: &[u8], expected: &Expected) -> Vec<T> {
     let mut rest = payload;
-    let sizes = expected.sizes.iter();
-    sizes
+    expected
+        .sizes
+        .iter()
         .map(|&size| {
             let (ciphertext, after) = rest.split_at(size * expected.bytes);
             rest = after;

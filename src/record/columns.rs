@@ -68,10 +68,12 @@ pub struct Column {
 
 /// Returns the columns of `splits.csv` in their order, then the exposure.
 pub fn columns() -> Vec<Column> {
-    let section = DOCUMENTED.split("\n## splits.csv\n").nth(1);
-    let section = section.and_then(|rest| rest.split("\n## ").next());
-    let lines = section.unwrap_or_default().lines();
-    let mut columns: Vec<Column> = lines.filter_map(documented).collect();
+    let section = DOCUMENTED
+        .split("\n## splits.csv\n")
+        .nth(1)
+        .and_then(|rest| rest.split("\n## ").next())
+        .unwrap_or_default();
+    let mut columns: Vec<Column> = section.lines().filter_map(documented).collect();
     columns.push(Column {
         name: EXPOSURE.into(),
         title: EXPOSURE.into(),

@@ -59,8 +59,8 @@ impl Measured {
     /// Returns the log mean of a split's visits, each the geometric mean of its images' online times.
     fn visits(&self, placement: &str) -> Option<LogMean> {
         let mut visits: BTreeMap<usize, Vec<f64>> = BTreeMap::new();
-        let samples = self.samples.iter();
-        for sample in samples.filter(|sample| sample.placement == placement) {
+        let is_of = |sample: &&SampleRow| sample.placement == placement;
+        for sample in self.samples.iter().filter(is_of) {
             visits
                 .entry(sample.repeat)
                 .or_default()
@@ -70,8 +70,10 @@ impl Measured {
     }
 
     fn calibrations(&self) -> impl Iterator<Item = f64> {
-        let times = self.samples.iter().filter_map(|row| row.calibration_s);
-        times.filter(|&seconds| seconds > 0.0)
+        self.samples
+            .iter()
+            .filter_map(|row| row.calibration_s)
+            .filter(|&seconds| seconds > 0.0)
     }
 
     fn hosts(&self) -> Vec<&str> {
@@ -83,13 +85,12 @@ impl Measured {
     fn subjects(&self) -> [(&'static str, Vec<&str>); 5] {
         let of_samples = self.samples.iter().map(|row| row.model.as_str());
         let of_splits = self.splits.iter().map(|row| row.model.as_str());
-        let of = |value: fn(&SplitRow) -> &str| {
-            let rows = self.splits.iter();
-            let rows = rows.filter(|row| row.online_s_median.is_some());
-            different(rows.map(value))
-        };
-        let digest = self.model_digest.as_deref();
-        let digest = digest.map(|digest| digest.get(..12).unwrap_or(digest));
+        let of =
+            |value: fn(&SplitRow) -> &str| different(measured(self).map(|(_, row)| value(row)));
+        let digest = self
+            .model_digest
+            .as_deref()
+            .map(|digest| digest.get(..12).unwrap_or(digest));
         [
             ("model", different(of_splits.chain(of_samples))),
             (
@@ -178,20 +179,20 @@ pub fn compare(first: &Measured, second: &Measured) -> Comparison {
         let (one, other) = (&row.parameter_set, &of_second[placement].parameter_set);
         (one != other).then(|| format!("parameters of {placement}: {one:?}, {other:?}"))
     }));
-    let means = common
+    let means: Vec<[Option<LogMean>; 2]> = common
         .iter()
-        .map(|(placement, _)| [first, second].map(|sweep| sweep.visits(placement)));
-    let means: Vec<[Option<LogMean>; 2]> = means.collect();
-    let differences = means
+        .map(|(placement, _)| [first, second].map(|sweep| sweep.visits(placement)))
+        .collect();
+    let differences: Vec<Option<LogDifference>> = means
         .iter()
-        .map(|[a, b]| LogDifference::of(a.as_ref()?, b.as_ref()?));
-    let differences: Vec<Option<LogDifference>> = differences.collect();
+        .map(|[a, b]| LogDifference::of(a.as_ref()?, b.as_ref()?))
+        .collect();
     let told = differences.iter().flatten();
     let allowed = machine.unwrap_or_default();
     let chances: Vec<f64> = told.map(|split| allowed.chance(split)).collect();
     let mut verdicts = unlikely(&chances, ERROR_RATE).into_iter();
-    let splits = common.iter().zip(&means).zip(&differences);
-    let splits = splits.map(|(((placement, row), means), difference)| {
+    let found = common.iter().zip(&means).zip(&differences);
+    let splits = found.map(|(((placement, row), means), difference)| {
         let ratio = |value: fn(&SplitRow) -> Option<u64>| {
             Some(value(of_second[placement])? as f64 / value(row)? as f64)
         };
@@ -213,11 +214,11 @@ pub fn compare(first: &Measured, second: &Measured) -> Comparison {
             server_memory_ratio: ratio(|row| row.server_peak_rss_bytes),
         }
     });
-    let splits = splits.collect();
-    let unmatched = of_first.keys().filter(|p| !of_second.contains_key(*p));
-    let unmatched = unmatched.chain(of_second.keys().filter(|p| !of_first.contains_key(*p)));
+    let only_first = of_first.keys().filter(|p| !of_second.contains_key(*p));
+    let only_second = of_second.keys().filter(|p| !of_first.contains_key(*p));
+    let unmatched = only_first.chain(only_second);
     Comparison {
-        splits,
+        splits: splits.collect(),
         unmatched: unmatched.map(|&placement| placement.to_owned()).collect(),
         machine,
         is_one_host,
@@ -236,8 +237,11 @@ impl Comparison {
     /// Returns the least share by which half of the splits would have to differ to be told; none where
     /// there are too few visits to tell of any.
     pub fn least_shown(&self) -> Option<f64> {
-        let told = self.splits.iter().filter_map(|split| split.difference);
-        let told: Vec<LogDifference> = told.collect();
+        let told: Vec<LogDifference> = self
+            .splits
+            .iter()
+            .filter_map(|split| split.difference)
+            .collect();
         let level = 1.0 - ERROR_RATE / told.len().max(1) as f64;
         let machine = self.machine.unwrap_or_default();
         let least = told.iter().map(|split| machine.least_shown(split, level));
@@ -259,9 +263,11 @@ fn differing(first: &Measured, second: &Measured) -> Vec<String> {
 
 /// Returns the splits with times, in the order of their table.
 fn measured(sweep: &Measured) -> impl Iterator<Item = (&str, &SplitRow)> {
-    let rows = sweep.splits.iter();
-    let rows = rows.filter(|row| row.online_s_median.is_some());
-    rows.map(|row| (row.placement.as_str(), row))
+    sweep
+        .splits
+        .iter()
+        .filter(|row| row.online_s_median.is_some())
+        .map(|row| (row.placement.as_str(), row))
 }
 
 /// What the machine did while both sweeps ran, in logarithms of times.

@@ -20,18 +20,14 @@ impl Pace {
             let calibrations = visit.end.calibration_s.into_iter().flatten();
             hosts.entry(host(visit)).or_default().extend(calibrations);
         }
-        let paces = hosts.into_iter();
-        Self(
-            paces
-                .filter_map(|(host, times)| Some((host, median(times)?)))
-                .collect(),
-        )
+        let pace = |(host, times): (String, Vec<f64>)| Some((host, median(times)?));
+        Self(hosts.into_iter().filter_map(pace).collect())
     }
 
     /// Returns by what share calibrations around the visits of a split strayed at most: from their
     /// host's pace, or within one visit. None where nothing is known.
     pub fn drift(&self, visits: &[Visited<'_>]) -> Option<f64> {
-        let drifts = visits.iter().filter_map(|visit| {
+        let of_visit = |visit: &Visited<'_>| {
             let [before, after] = visit.end.calibration_s?;
             let pace = self.0.get(&host(visit))?;
             let ratios = [before / pace, after / pace, after / before];
@@ -39,8 +35,8 @@ impl Pace {
                 .map(|ratio| (ratio - 1.0).abs())
                 .into_iter()
                 .reduce(f64::max)
-        });
-        drifts.reduce(f64::max)
+        };
+        visits.iter().filter_map(of_visit).reduce(f64::max)
     }
 }
 

@@ -114,12 +114,11 @@ impl Totals {
         let shares = |of: fn(&SegmentExposure) -> &Outcome| {
             [0, 1, 2].map(|mark| weighted(&weighty, |segment| of(segment).shares[mark]))
         };
-        let honest = weighty.iter().map(|segment| &segment.queries);
-        let malicious = honest.clone();
-        let honest = worst(honest.map(|queries| (queries.honest, queries.honest_are)));
-        let malicious = worst(malicious.map(|queries| (queries.malicious, queries.malicious_are)));
-        let floors = weighty.iter().map(|s| s.queries.information_floor);
-        let floors: Option<Vec<usize>> = floors.collect();
+        let queries = || weighty.iter().map(|segment| &segment.queries);
+        let honest = worst(queries().map(|queries| (queries.honest, queries.honest_are)));
+        let malicious = worst(queries().map(|queries| (queries.malicious, queries.malicious_are)));
+        let floors: Option<Vec<usize>> =
+            queries().map(|queries| queries.information_floor).collect();
         let recovered = weighted(&weighty, SegmentExposure::share);
         let server = if weighty.is_empty() {
             Some(0.0)
@@ -160,8 +159,11 @@ fn worst(counts: impl Iterator<Item = (Option<usize>, Bound)>) -> (Option<usize>
         return (None, Bound::Never);
     }
     let known = counts.iter().all(|(count, _)| count.is_some());
-    let worst = counts.into_iter().max().filter(|_| known);
-    worst.unwrap_or_default()
+    counts
+        .into_iter()
+        .max()
+        .filter(|_| known)
+        .unwrap_or_default()
 }
 
 /// Returns the mean of a share over segments, weighted by their weights; none where one is unknown.
@@ -195,8 +197,8 @@ impl SegmentExposure {
     /// were stopped.
     pub fn least_share(&self) -> f64 {
         let attacks = [&self.chosen, &self.mask];
-        let found = attacks.into_iter().flat_map(|of| [of.shares[2], of.found]);
-        let found = found.flatten().fold(0.0, f64::max);
+        let shares = attacks.into_iter().flat_map(|of| [of.shares[2], of.found]);
+        let found = shares.flatten().fold(0.0, f64::max);
         self.share().unwrap_or(0.0).max(found)
     }
 
@@ -217,18 +219,18 @@ impl SegmentExposure {
     /// Returns the segment's line of the table, without the names of split and layers.
     pub fn row(&self) -> ExposureRow {
         let queries = &self.queries;
-        let reasons = [
+        let outcomes = [
             ("chosen inputs", &self.chosen),
             ("masks", &self.mask),
             ("full masks", &self.mask_full),
         ];
-        let reasons = reasons.into_iter().filter_map(|(attack, outcome)| {
-            outcome
-                .reason
-                .as_ref()
-                .map(|reason| format!("{attack}: {reason}"))
-        });
-        let reasons: Vec<String> = reasons.collect();
+        let reasons: Vec<String> = outcomes
+            .into_iter()
+            .filter_map(|(attack, outcome)| {
+                let reason = outcome.reason.as_ref()?;
+                Some(format!("{attack}: {reason}"))
+            })
+            .collect();
         ExposureRow {
             kind: queries.kind.word().into(),
             weights: queries.weights,

@@ -85,8 +85,10 @@ impl<'a> Done<'a> {
         ends: impl IntoIterator<Item = &'a VisitEnd>,
         counts: impl Fn(Status) -> bool,
     ) -> Self {
-        let ends = ends.into_iter().map(|end| (&end.visit, end.status));
-        let last: HashMap<&Visit, Status> = ends.collect();
+        let last: HashMap<&Visit, Status> = ends
+            .into_iter()
+            .map(|end| (&end.visit, end.status))
+            .collect();
         let mut done = Self::default();
         for (visit, status) in last.into_iter().filter(|(_, status)| counts(*status)) {
             done.ended.insert(visit);

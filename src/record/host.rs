@@ -22,8 +22,10 @@ impl fmt::Display for Host {
 /// Returns a host's name as a part of a folder's name: `AMD EPYC, 2 threads` is
 /// `amd-epyc-2-threads`.
 pub fn folder_name(host: &str) -> String {
-    let words = host.split(|letter: char| !letter.is_ascii_alphanumeric());
-    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = host
+        .split(|letter: char| !letter.is_ascii_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .collect();
     words.join("-").to_ascii_lowercase()
 }
 

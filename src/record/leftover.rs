@@ -14,10 +14,10 @@ const SUFFIXES: [&str; 3] = ["", ".svg", ".png"];
 
 /// Returns whether a file's name is that of a draft.
 pub fn is_draft(name: &str) -> bool {
-    let mut stems = SUFFIXES
+    SUFFIXES
         .iter()
-        .filter_map(|suffix| name.strip_suffix(suffix));
-    stems.any(|stem| is_draft_of(PREFIX, stem))
+        .filter_map(|suffix| name.strip_suffix(suffix))
+        .any(|stem| is_draft_of(PREFIX, stem))
 }
 
 /// Removes the drafts in a results folder and in its folders of charts.

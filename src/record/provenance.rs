@@ -71,7 +71,9 @@ fn machine(machine: &Value) -> String {
 }
 
 fn build(environment: &Value) -> String {
-    let version = environment["splitbench_version"].as_str();
+    let version = environment["splitbench_version"]
+        .as_str()
+        .map(|version| format!("splitbench {version}"));
     let commit = environment["commit"].as_str().map(|commit| {
         let commit: String = commit.chars().take(COMMIT_LETTERS).collect();
         match environment["dirty"].as_bool() {
@@ -79,7 +81,6 @@ fn build(environment: &Value) -> String {
             _ => format!("commit {commit}"),
         }
     });
-    let version = version.map(|version| format!("splitbench {version}"));
     let parts = [version, commit];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }

@@ -22,8 +22,11 @@ impl Shard {
     pub fn take(self, placements: &[Placement]) -> Vec<Placement> {
         let mut sorted = placements.to_vec();
         sorted.sort_by_cached_key(Placement::to_string);
-        let taken = sorted.into_iter().skip(self.index - 1).step_by(self.count);
-        taken.collect()
+        sorted
+            .into_iter()
+            .skip(self.index - 1)
+            .step_by(self.count)
+            .collect()
     }
 
     /// Returns the name of the shard's results folder: `shard-1-of-3`.
@@ -58,8 +61,7 @@ impl FromStr for Shard {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let numbers = text.split_once('/');
-        let numbers = numbers.and_then(|(index, count)| {
+        let numbers = text.split_once('/').and_then(|(index, count)| {
             Some((index.parse::<usize>().ok()?, count.parse::<usize>().ok()?))
         });
         match numbers {
@@ -105,8 +107,12 @@ mod tests {
     fn every_third_of_the_sorted_placements_is_taken() {
         let mut placements: Vec<Placement> = Placement::all(3).collect();
         placements.reverse();
-        let taken = "2/3".parse::<Shard>().expect("a shard").take(&placements);
-        let taken: Vec<String> = taken.into_iter().map(String::from).collect();
+        let shard: Shard = "2/3".parse().expect("a shard");
+        let taken: Vec<String> = shard
+            .take(&placements)
+            .into_iter()
+            .map(String::from)
+            .collect();
         assert_eq!(taken, ["CCS", "SCC", "SSS"]);
     }
 

@@ -33,8 +33,11 @@ fn seen(rows: &[SplitRow]) -> String {
     if reads == 0 {
         return String::new();
     }
-    let observed = rows.iter().filter(|row| row.log2_p_fail_is == "observed");
-    let observed = match observed.count() {
+    let observed_count = rows
+        .iter()
+        .filter(|row| row.log2_p_fail_is == "observed")
+        .count();
+    let observed = match observed_count {
         0 => String::new(),
         count => format!(
             " For {}, that is more than was computed: the observed rate stands in the table.",

@@ -44,18 +44,23 @@ pub(crate) fn figures(contents: &Contents) -> Value {
 /// Returns what is known of each layer: all that `environment.json` tells; else name, operation
 /// and bootstraps from `layers.csv`, and null where no split ran the layer on the server.
 fn layer_outlines(contents: &Contents) -> Value {
-    let rows = contents.splits.iter();
-    let count = rows.map(|row| row.placement.chars().count()).max();
-    let count = count.unwrap_or(0);
-    let outline = &contents.environment["layers"];
-    let outline: Vec<LayerOutline> = serde_json::from_value(outline.clone()).unwrap_or_default();
-    if outline.len() == count {
-        let layers = outline.into_iter().enumerate();
+    let count = contents
+        .splits
+        .iter()
+        .map(|row| row.placement.chars().count())
+        .max()
+        .unwrap_or(0);
+    let told = contents.environment["layers"].clone();
+    let outlines: Vec<LayerOutline> = serde_json::from_value(told).unwrap_or_default();
+    if outlines.len() == count {
+        let layers = outlines.into_iter().enumerate();
         return layers.map(|(at, layer)| described(at, layer)).collect();
     }
     let layer = |index| {
-        let mut layers = contents.layers.iter();
-        let row = layers.find(|row| row.layer_index == index)?;
+        let row = contents
+            .layers
+            .iter()
+            .find(|row| row.layer_index == index)?;
         Some(json!({ "name": row.layer, "op": row.op, "bootstraps": row.bootstrap_count }))
     };
     (0..count).map(layer).collect()
@@ -106,8 +111,9 @@ mod tests {
     fn figures_are_those_of_the_rows() {
         let contents = contents(3);
         let figures = figures(&contents);
-        let names = figures["columns"].as_array().unwrap().iter();
-        let names: Vec<&str> = names
+        let columns = figures["columns"].as_array().unwrap();
+        let names: Vec<&str> = columns
+            .iter()
             .map(|column| column["name"].as_str().unwrap())
             .collect();
         let at = names

@@ -11,8 +11,8 @@ use crate::report::plot::fixture::sweep;
 pub(crate) fn contents(layers: u32) -> Contents {
     let mut splits = sweep(layers);
     splits.iter_mut().for_each(complete);
-    let ran = splits.iter().filter(|row| row.online_s_median.is_some());
-    let layers = ran.flat_map(layer_rows).collect();
+    let ran = |row: &&SplitRow| row.online_s_median.is_some();
+    let layers = splits.iter().filter(ran).flat_map(layer_rows).collect();
     Contents {
         splits,
         layers,

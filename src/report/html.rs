@@ -43,11 +43,10 @@ fn visible(value: &Value) -> Value {
     match value {
         Value::String(text) => shown(text).into(),
         Value::Array(list) => list.iter().map(visible).collect(),
-        Value::Object(fields) => {
-            let fields = fields.iter();
-            let shown = fields.map(|(name, value)| (shown(name).into_owned(), visible(value)));
-            shown.collect()
-        }
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (shown(name).into_owned(), visible(value)))
+            .collect(),
         other => other.clone(),
     }
 }

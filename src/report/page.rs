@@ -112,8 +112,8 @@ mod tests {
         let page = page(&contents(5));
         let markup = markup(&page);
         assert!(attributes(&markup, "src").is_empty());
-        let loads = attributes(&markup, "href").into_iter();
-        let loads: Vec<&str> = loads.filter(|to| !to.starts_with('#')).collect();
+        let links = attributes(&markup, "href").into_iter();
+        let loads: Vec<&str> = links.filter(|to| !to.starts_with('#')).collect();
         for to in &loads {
             let link = format!("<a href=\"{to}\"");
             assert!(markup.contains(&link) || *to == "data:,", "{to}");
@@ -145,8 +145,8 @@ mod tests {
         identifiers.sort_unstable();
         identifiers.dedup();
         assert_eq!(identifiers.len(), count);
-        let anchors = attributes(&markup, "href").into_iter();
-        let anchors = anchors.filter_map(|to| to.strip_prefix('#'));
+        let links = attributes(&markup, "href").into_iter();
+        let anchors = links.filter_map(|to| to.strip_prefix('#'));
         for name in anchors
             .chain(attributes(&markup, "for"))
             .chain(attributes(&markup, "aria-labelledby"))

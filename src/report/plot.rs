@@ -53,8 +53,8 @@ pub fn draw_results(rows: &[SplitRow], folder: &Path) -> Result<Vec<PathBuf>> {
     }
     let mut paths = Vec::new();
     for host in hosts {
-        let of_host = rows.iter().filter(|row| row.host.as_deref() == Some(host));
-        let of_host: Vec<SplitRow> = of_host.cloned().collect();
+        let is_of = |row: &&SplitRow| row.host.as_deref() == Some(host);
+        let of_host: Vec<SplitRow> = rows.iter().filter(is_of).cloned().collect();
         let subfolder = format!("{CHARTS_FOLDER}-{}", host::folder_name(host));
         paths.extend(draw_charts(&of_host, &folder.join(subfolder))?);
     }

@@ -95,19 +95,24 @@ fn not_ok(rows: &[SplitRow]) -> Option<String> {
     if by_status.is_empty() {
         return None;
     }
-    let words = by_status.iter();
-    let words = words.map(|(status, count)| format!("{} {count}", escape(status)));
+    let words: Vec<String> = by_status
+        .iter()
+        .map(|(status, count)| format!("{} {count}", escape(status)))
+        .collect();
     Some(format!(
         "Not every split ended well: {}. They are in the table with their reasons and take no part \
          in any comparison.",
-        words.collect::<Vec<_>>().join(", ")
+        words.join(", ")
     ))
 }
 
 /// Names the splits beside which the machine strayed.
 fn noisy(rows: &[SplitRow]) -> Option<String> {
-    let noisy = rows.iter().filter(|row| row.noisy == Some(true));
-    let names: Vec<String> = noisy.map(|row| escape(&row.placement)).collect();
+    let names: Vec<String> = rows
+        .iter()
+        .filter(|row| row.noisy == Some(true))
+        .map(|row| escape(&row.placement))
+        .collect();
     if names.is_empty() {
         return None;
     }
@@ -133,8 +138,10 @@ fn cards(rows: &[&SplitRow]) -> String {
         "Least exposed of those known, fastest of these"
     };
     let all_at = |other: char| {
-        let mut ok = rows.iter().filter(|row| is_ok(row));
-        ok.find(|row| !row.placement.contains(other)).copied()
+        rows.iter()
+            .filter(|row| is_ok(row))
+            .find(|row| !row.placement.contains(other))
+            .copied()
     };
     let row = |objective| best(objective).map(|best| best.row);
     let found = [
@@ -154,11 +161,11 @@ fn cards(rows: &[&SplitRow]) -> String {
             None => cards.push((title.to_owned(), row)),
         }
     }
-    let cards = cards.iter().map(|(title, row)| card(title, row));
-    match cards.collect::<String>() {
-        cards if cards.is_empty() => cards,
-        cards => format!("<ul class=\"cards\">\n{cards}</ul>\n"),
+    if cards.is_empty() {
+        return String::new();
     }
+    let items: String = cards.iter().map(|(title, row)| card(title, row)).collect();
+    format!("<ul class=\"cards\">\n{items}</ul>\n")
 }
 
 fn card(title: &str, row: &SplitRow) -> String {
@@ -183,14 +190,15 @@ fn card(title: &str, row: &SplitRow) -> String {
             .map(|share| format!("accuracy {} (simulated)", units::percent(share))),
         row.failure_words(),
     ];
-    let figures = figures.into_iter().flatten();
-    let figures: String = figures
+    let spans: String = figures
+        .into_iter()
+        .flatten()
         .map(|words| format!("<span>{}</span> ", escape(&unbroken(&words))))
         .collect();
     format!(
         "<li><h4>{title}</h4><b class=\"placement\">{}</b><p>{}</p></li>\n",
         escape(&row.placement),
-        figures.trim_end()
+        spans.trim_end()
     )
 }
 
@@ -223,8 +231,11 @@ fn unbroken(words: &str) -> String {
 fn undominated(rows: &[SplitRow]) -> String {
     let dominances = dominances(rows);
     let apart = [Dominance::NotCompared, Dominance::Reference];
-    let compared = rows.iter().zip(&dominances);
-    let compared: Vec<_> = compared.filter(|(_, at)| !apart.contains(at)).collect();
+    let compared: Vec<_> = rows
+        .iter()
+        .zip(&dominances)
+        .filter(|(_, at)| !apart.contains(at))
+        .collect();
     let front = compared.iter().filter(|(_, at)| **at == Dominance::Front);
     let unknown = compared
         .iter()

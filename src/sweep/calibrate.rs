@@ -70,10 +70,12 @@ pub fn client_s() -> Result<f64> {
     let session = Session::set_up(&model, &"CCCCS".parse()?, &target)?;
     let image = model.test.image(0);
     session.infer(image)?;
-    let seconds = (0..CLIENT_INFERENCES).map(|_| {
+    let phases_s = |_| {
         let times = session.infer(image)?.times;
         Ok(times.client_compute_s + times.encrypt_s + times.decrypt_s)
-    });
-    let seconds: Vec<f64> = seconds.collect::<Result<_>>()?;
+    };
+    let seconds: Vec<f64> = (0..CLIENT_INFERENCES)
+        .map(phases_s)
+        .collect::<Result<_>>()?;
     Ok(median(seconds).unwrap_or_default())
 }

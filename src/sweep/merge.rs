@@ -224,8 +224,8 @@ fn gather(parts: &[Part]) -> Result<HashMap<&Visit, Visited<'_>>> {
             }
         }
     }
-    let visits = found.into_iter();
-    Ok(visits
+    Ok(found
+        .into_iter()
         .map(|(visit, (visited, _))| (visit, visited))
         .collect())
 }
@@ -297,8 +297,9 @@ impl fmt::Display for Missing<'_> {
 /// Refuses visits on several hosts, whose times do not compare.
 fn check_one_host(parts: &[Part]) -> Result<()> {
     let mut ran = parts.iter().flat_map(|part| {
-        let environments = environments(&part.records).into_iter();
-        environments.map(|environment| (part.path.display(), environment.host()))
+        environments(&part.records)
+            .into_iter()
+            .map(|environment| (part.path.display(), environment.host()))
     });
     let Some((first_path, first)) = ran.next() else {
         return Ok(());
@@ -328,8 +329,7 @@ fn merged_records(settings: &Settings, visits: &HashMap<&Visit, Visited<'_>>) ->
     let mut records = vec![Record::Settings(settings.clone())];
     let mut environment: Option<&Environment> = None;
     let all = (0..settings.repeats).flat_map(|repeat| {
-        let placements = settings.placements.iter();
-        placements.map(move |placement| Visit {
+        settings.placements.iter().map(move |placement| Visit {
             placement: placement.clone(),
             repeat,
         })

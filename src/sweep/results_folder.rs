@@ -105,8 +105,10 @@ impl ResultsFolder {
             Resume::Retry => Done::to_retry(self.ends()),
             Resume::No | Resume::Continue => Done::of(self.ends()),
         };
-        let left = schedule(settings).enumerate();
-        left.filter(|(_, visit)| !done.covers(visit)).collect()
+        schedule(settings)
+            .enumerate()
+            .filter(|(_, visit)| !done.covers(visit))
+            .collect()
     }
 
     /// Takes back what opening the folder has written, where no split has begun; an empty one goes too.
@@ -184,12 +186,12 @@ fn check_unbegun(path: &Path, records: &[Record], settings: &Settings) -> Result
     let (done, placements) = (Done::of(ends(records)), &settings.placements);
     let over = placements
         .iter()
-        .filter(|p| done.is_over(p, settings.repeats));
+        .filter(|p| done.is_over(p, settings.repeats))
+        .count();
     Err(Error::Usage(format!(
-        "{} already holds this sweep, {} of {} splits done: add --resume to go \
+        "{} already holds this sweep, {over} of {} splits done: add --resume to go \
          on with it, or choose another folder with --out",
         path.display(),
-        over.count(),
         placements.len()
     )))
 }

@@ -68,8 +68,8 @@ pub fn composed_layers(model: &Model, programs: &[Arc<Program>]) -> Vec<(usize, 
             layers.entry(own).or_default().extend(others);
         }
     }
-    let composed = layers.into_iter();
-    composed
+    layers
+        .into_iter()
         .map(|(own, others)| (own, others.into_iter().collect()))
         .collect()
 }

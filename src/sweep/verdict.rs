@@ -13,8 +13,11 @@ use crate::record::row::Status;
 /// [`Error::SplitsFailed`], [`Error::Mismatch`].
 pub fn judge(tables: &Tables, folder: &Path) -> Result<()> {
     let count = |status: Status| {
-        let rows = tables.splits.iter();
-        rows.filter(|row| row.status == status.word()).count()
+        tables
+            .splits
+            .iter()
+            .filter(|row| row.status == status.word())
+            .count()
     };
     let (total, table) = (tables.splits.len(), folder.join(SPLITS));
     let mismatched = count(Status::Mismatch);

@@ -347,9 +347,10 @@ impl Judged {
         inference: &Inference,
         seed: NoiseSeed,
     ) -> SampleRow {
-        let mut exchanges = programs.iter().zip(&inference.exchanges);
-        let agrees =
-            exchanges.all(|(program, exchange)| within_error_model(program, exchange, seed));
+        let agrees = programs
+            .iter()
+            .zip(&inference.exchanges)
+            .all(|(program, exchange)| within_error_model(program, exchange, seed));
         let encrypted_label = label_of(inference.logits.iter().copied());
         let times = inference.times;
         SampleRow {

@@ -155,8 +155,10 @@ proptest! {
         let found: Vec<Vec<f64>> = found.iter().map(|s| values(&s.cost, &objectives)).collect();
         for point in exhaustive_front(&exhaustive(&table), &objectives) {
             let near = |other: &&Vec<f64>| {
-                let mut pairs = other.iter().zip(&point);
-                pairs.all(|(other, true_value)| *other <= true_value * (1.0 + tolerance) + 1e-9)
+                other
+                    .iter()
+                    .zip(&point)
+                    .all(|(other, true_value)| *other <= true_value * (1.0 + tolerance) + 1e-9)
             };
             prop_assert!(found.iter().any(|other| near(&other)), "{:?} near {:?}", found, point);
         }

@@ -72,11 +72,10 @@ impl<T: Sync> Shared<T> {
         [input_count, output_count]: [usize; 2],
         make: impl Fn(&T) -> Vec<f64> + Sync,
     ) -> LinearMap<f32> {
-        let made = self.recipes.par_iter().map(|recipe| {
-            let weights = make(recipe).into_iter();
-            weights.map(|weight| weight as f32).collect()
-        });
-        let made: Vec<Arc<[f32]>> = made.collect();
+        let narrowed =
+            |weights: Vec<f64>| weights.into_iter().map(|weight| weight as f32).collect();
+        let recipes = self.recipes.par_iter();
+        let made: Vec<Arc<[f32]>> = recipes.map(|recipe| narrowed(make(recipe))).collect();
         let blocks = blocks.into_iter().map(|(inputs, outputs, number)| Block {
             weights: Arc::clone(&made[number]),
             inputs,
@@ -121,28 +120,31 @@ impl LinearMap<f32> {
         assert_eq!(self.input_count, inner.output_count, "elements in between");
         let places = inner.locate_outputs();
         let mut shared = Shared::new();
-        let blocks = self.blocks.iter().map(|block| {
-            let mut columns = Columns::default();
-            let mut pattern = vec![address(block)];
-            // The inner row behind each input, with its columns of the outcome.
-            let mut taps: Vec<Option<(&[f32], Vec<u32>)>> = Vec::new();
-            for &middle in &block.inputs {
-                let Some(&(index, of_row)) = places.get(middle as usize) else {
-                    pattern.push(u64::MAX);
-                    taps.push(None);
-                    continue;
-                };
-                let inner = &inner.blocks[index as usize];
-                let placed = columns.of_all(&inner.inputs);
-                pattern.extend([address(inner), u64::from(of_row)]);
-                pattern.extend(placed.iter().map(|&column| u64::from(column)));
-                taps.push(Some((row(inner, of_row), placed)));
-            }
-            let inputs = columns.into_inputs();
-            let number = shared.number(pattern, (block, taps, inputs.len()));
-            (inputs, block.outputs.clone(), number)
-        });
-        let blocks = blocks.collect();
+        let blocks = self
+            .blocks
+            .iter()
+            .map(|block| {
+                let mut columns = Columns::default();
+                let mut pattern = vec![address(block)];
+                // The inner row behind each input, with its columns of the outcome.
+                let mut taps: Vec<Option<(&[f32], Vec<u32>)>> = Vec::new();
+                for &middle in &block.inputs {
+                    let Some(&(index, of_row)) = places.get(middle as usize) else {
+                        pattern.push(u64::MAX);
+                        taps.push(None);
+                        continue;
+                    };
+                    let inner = &inner.blocks[index as usize];
+                    let placed = columns.of_all(&inner.inputs);
+                    pattern.extend([address(inner), u64::from(of_row)]);
+                    pattern.extend(placed.iter().map(|&column| u64::from(column)));
+                    taps.push(Some((row(inner, of_row), placed)));
+                }
+                let inputs = columns.into_inputs();
+                let number = shared.number(pattern, (block, taps, inputs.len()));
+                (inputs, block.outputs.clone(), number)
+            })
+            .collect();
         let counts = [inner.input_count, self.output_count];
         shared.map(blocks, counts, |(block, taps, width)| {
             let mut weights = vec![0.0; block.outputs.len() * width];
@@ -208,26 +210,28 @@ impl LinearMap<f32> {
             outputs.push(output as u32);
         }
         let mut shared = Shared::new();
-        let blocks = together.into_iter().map(|((of_left, of_right), outputs)| {
-            let mut columns = Columns::default();
-            let blocks = [
-                &self.blocks[of_left as usize],
-                &other.blocks[of_right as usize],
-            ];
-            let placed = blocks.map(|block| columns.of_all(&block.inputs));
-            let rows = outputs.iter().map(|&output| {
-                let of_row = [left[output as usize].1, right[output as usize].1];
-                [0, 1].map(|side| (blocks[side], of_row[side]))
-            });
-            let rows: Vec<[(&Block<f32>, u32); 2]> = rows.collect();
-            let mut pattern: Vec<u64> = blocks.map(address).into();
-            pattern.extend(placed.iter().flatten().map(|&column| u64::from(column)));
-            pattern.extend(rows.iter().flatten().map(|&(_, row)| u64::from(row)));
-            let inputs = columns.into_inputs();
-            let number = shared.number(pattern, (rows, placed, inputs.len()));
-            (inputs, outputs, number)
-        });
-        let blocks = blocks.collect();
+        let blocks = together
+            .into_iter()
+            .map(|((of_left, of_right), outputs)| {
+                let mut columns = Columns::default();
+                let blocks = [
+                    &self.blocks[of_left as usize],
+                    &other.blocks[of_right as usize],
+                ];
+                let placed = blocks.map(|block| columns.of_all(&block.inputs));
+                let sides = |&output: &u32| {
+                    let of_row = [left[output as usize].1, right[output as usize].1];
+                    [0, 1].map(|side| (blocks[side], of_row[side]))
+                };
+                let rows: Vec<[(&Block<f32>, u32); 2]> = outputs.iter().map(sides).collect();
+                let mut pattern: Vec<u64> = blocks.map(address).into();
+                pattern.extend(placed.iter().flatten().map(|&column| u64::from(column)));
+                pattern.extend(rows.iter().flatten().map(|&(_, row)| u64::from(row)));
+                let inputs = columns.into_inputs();
+                let number = shared.number(pattern, (rows, placed, inputs.len()));
+                (inputs, outputs, number)
+            })
+            .collect();
         let counts = [self.input_count, self.output_count];
         shared.map(blocks, counts, |(rows, placed, width)| {
             let mut weights = vec![0.0; rows.len() * width];

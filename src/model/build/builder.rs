@@ -97,12 +97,10 @@ impl<'a> Builder<'a> {
         let channel_size = match (&built.operation, built.op) {
             (Operation::Linear(_) | Operation::MaxPool(_), _) => channel_size(&built.shape),
             // Weights that positions share on either side are quantised alike on both.
-            (Operation::Add(_), _) => {
-                let sizes = inputs
-                    .iter()
-                    .map(|&value| self.channel_size(value, &input.shape));
-                sizes.fold(1, least_common_multiple)
-            }
+            (Operation::Add(_), _) => inputs
+                .iter()
+                .map(|&value| self.channel_size(value, &input.shape))
+                .fold(1, least_common_multiple),
             _ => self.channel_size(input.index, &input.shape),
         };
         self.nodes.push(Node {

@@ -31,8 +31,7 @@ pub(super) fn build_average_pool(
     let range = match range {
         Some(name) => spread(&read_range(name, channels, tensors)?, map.output_count),
         None => {
-            let ranges = input_ranges.iter().copied();
-            let (low, high) = widest(ranges).unwrap_or((0.0, 0.0));
+            let (low, high) = widest(input_ranges.iter().copied()).unwrap_or((0.0, 0.0));
             // Where padding counts, a mean can come nearer to zero than any element.
             vec![(low.min(0.0), high.max(0.0)); map.output_count]
         }

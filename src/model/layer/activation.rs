@@ -18,8 +18,10 @@ impl Activation {
     /// Returns the float outputs.
     pub fn run_float(&self, input: &[Row<f32>]) -> Vec<Row<f32>> {
         let look = |&x: &f32| self.function.value(f64::from(x)) as f32;
-        let rows = input.par_iter();
-        rows.map(|row| row.iter().map(look).collect()).collect()
+        input
+            .par_iter()
+            .map(|row| row.iter().map(look).collect())
+            .collect()
     }
 
     /// Returns the server's integer output for the real input `x`.

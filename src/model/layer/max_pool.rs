@@ -27,9 +27,11 @@ impl MaxPool {
         let windows = (0..channels * position_count).map(|index| {
             let (channel, position) = (index / position_count, index % position_count);
             let place = [position / output[1], position % output[1]];
-            let taps = (0..kernel[0] * kernel[1]).map(|tap| [tap / kernel[1], tap % kernel[1]]);
-            let inside = taps.filter_map(|tap| window.element(size, place, tap));
-            let elements: Vec<u32> = inside.map(|e| (channel * area + e) as u32).collect();
+            let elements: Vec<u32> = (0..kernel[0] * kernel[1])
+                .map(|tap| [tap / kernel[1], tap % kernel[1]])
+                .filter_map(|tap| window.element(size, place, tap))
+                .map(|element| (channel * area + element) as u32)
+                .collect();
             (!elements.is_empty()).then_some(elements)
         });
         Some(Self {

@@ -136,12 +136,13 @@ impl<'a> Slots<'a> {
         let taken: Vec<Option<Ciphertexts<'a>>> =
             step.inputs.iter().enumerate().map(take).collect();
         let inputs = step.inputs.iter().zip(taken);
-        let rows = inputs.map(|(&slot, taken)| match (taken, &self.values[slot]) {
-            (Some(Ciphertexts::Lwe(rows)), _) => Cow::Owned(rows),
-            (None, Some(Ciphertexts::Lwe(rows))) => Cow::Borrowed(&rows[..]),
-            _ => unreachable!("a step reads values that are there, unpacked"),
-        });
-        rows.collect()
+        inputs
+            .map(|(&slot, taken)| match (taken, &self.values[slot]) {
+                (Some(Ciphertexts::Lwe(rows)), _) => Cow::Owned(rows),
+                (None, Some(Ciphertexts::Lwe(rows))) => Cow::Borrowed(&rows[..]),
+                _ => unreachable!("a step reads values that are there, unpacked"),
+            })
+            .collect()
     }
 
     /// Returns the bytes of all values in memory.
@@ -210,8 +211,9 @@ impl<'a> Slots<'a> {
                 && !self.program.steps[step].inputs.contains(slot)
         };
         let next_read = |slot: &usize| {
-            let mut later = self.program.steps[step..].iter();
-            later.position(|step| step.inputs.contains(slot))
+            self.program.steps[step..]
+                .iter()
+                .position(|step| step.inputs.contains(slot))
         };
         let waiting = (0..self.values.len()).filter(is_waiting);
         // A download that no step reads waits longest of all.

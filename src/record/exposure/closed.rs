@@ -22,15 +22,17 @@ impl Closed {
         let handed_over = model.client_weight_share(placement)?;
         let segments = placement.server_segments();
         let is_weighty = |segment: &&Segment| {
-            let mut layers = model.layers[segment.layers.clone()].iter();
-            layers.any(|layer| layer.parameter_count > 0)
+            let layers = &model.layers[segment.layers.clone()];
+            layers.iter().any(|layer| layer.parameter_count > 0)
         };
-        let mut weighty = segments.iter().filter(is_weighty);
-        let is_all = weighty.all(|segment| is_solvable(model, segment, output_mode));
-        let solved = segments
+        let is_all = segments
             .iter()
-            .map(|segment| solved_share(model, segment, output_mode));
-        let solved: f64 = solved.sum();
+            .filter(is_weighty)
+            .all(|segment| is_solvable(model, segment, output_mode));
+        let solved: f64 = segments
+            .iter()
+            .map(|segment| solved_share(model, segment, output_mode))
+            .sum();
         Some(Self {
             // Everything is exactly one, however its parts round.
             least: if is_all { 1.0 } else { handed_over + solved },
@@ -86,10 +88,14 @@ pub fn is_solvable(model: &Model, segment: &Segment, output_mode: OutputMode) ->
 /// network without any.
 pub fn client_bits_share(model: &Model, placement: &Placement) -> Option<f64> {
     let bits = |party: Option<Party>| -> usize {
-        let layers = model.layers.iter().zip(placement.parties());
-        let layers = layers.filter(|(_, of)| party.is_none_or(|party| party == **of));
-        let nodes = layers.flat_map(|(layer, _)| &model.nodes[layer.nodes.clone()]);
-        nodes.map(trained_bits).sum()
+        model
+            .layers
+            .iter()
+            .zip(placement.parties())
+            .filter(|(_, of)| party.is_none_or(|party| party == **of))
+            .flat_map(|(layer, _)| &model.nodes[layer.nodes.clone()])
+            .map(trained_bits)
+            .sum()
     };
     match bits(None) {
         0 => None,

@@ -31,11 +31,14 @@ impl Log {
     /// [`Error::Write`] where there is one already or it cannot be written.
     pub fn create(folder: &Path, settings: &Settings) -> Result<Self> {
         let path = folder.join(FILE_NAME);
-        let file = OpenOptions::new().append(true).create_new(true).open(&path);
-        let file = file.map_err(|source| Error::Write {
-            path: path.clone(),
-            source,
-        })?;
+        let file = OpenOptions::new()
+            .append(true)
+            .create_new(true)
+            .open(&path)
+            .map_err(|source| Error::Write {
+                path: path.clone(),
+                source,
+            })?;
         let mut log = Self::on(&path, file);
         log.append(&Record::Settings(settings.clone()))?;
         Ok(log)
@@ -89,17 +92,19 @@ impl<S: Storage> Log<S> {
     /// always, because a line behind half a line would be lost with it.
     pub fn append(&mut self, record: &Record) -> Result<()> {
         let line = line_of(record, &mut self.chain)?;
-        let written = if self.is_torn {
+        let synced = if self.is_torn {
             Err(io::Error::other("an earlier line could not be written"))
         } else {
-            let written = self.storage.write_all(line.as_bytes());
-            written.and_then(|()| self.storage.sync())
+            self.storage
+                .write_all(line.as_bytes())
+                .and_then(|()| self.storage.sync())
         };
-        let written = written.map_err(|source| Error::Write {
-            path: self.path.clone(),
-            source,
-        });
-        let written = written.and_then(|()| self.check_place());
+        let written = synced
+            .map_err(|source| Error::Write {
+                path: self.path.clone(),
+                source,
+            })
+            .and_then(|()| self.check_place());
         self.is_torn = written.is_err();
         written
     }

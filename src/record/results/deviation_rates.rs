@@ -14,8 +14,10 @@ impl DeviationRates {
     /// Returns the shares over some layers.
     pub fn of(layers: &[LayerDeviations]) -> Self {
         let total = |tally: fn(&LayerDeviations) -> Deviations| {
-            let tallies = layers.iter().map(tally);
-            tallies.fold(Deviations::default(), Deviations::plus)
+            layers
+                .iter()
+                .map(tally)
+                .fold(Deviations::default(), Deviations::plus)
         };
         let measured = total(|layer| layer.measured);
         Self {

@@ -7,15 +7,12 @@ use crate::record::exposure::closed::Closed;
 use crate::record::exposure::{Knowledge, Totals};
 use crate::record::finished::Finished;
 use crate::record::row::{ExposureRow, SplitRow};
+use crate::record::segment_exposure::SegmentExposure;
 
 impl Split<'_> {
     /// Returns the rows of a split's server segments, of what its first visit told.
     pub fn exposure_rows(&self, model: &Model, placement: &Placement) -> Vec<ExposureRow> {
-        let segments = self
-            .finished()
-            .into_iter()
-            .flat_map(|finished| &finished.learnt.exposure);
-        let rows = segments.enumerate().map(|(index, segment)| {
+        let row = |(index, segment): (usize, &SegmentExposure)| {
             let layers = &model.layers[segment.layers.0..segment.layers.1];
             let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
             ExposureRow {
@@ -26,8 +23,13 @@ impl Split<'_> {
                 environment: self.environment(),
                 ..segment.row()
             }
-        });
-        rows.collect()
+        };
+        self.finished()
+            .into_iter()
+            .flat_map(|finished| &finished.learnt.exposure)
+            .enumerate()
+            .map(row)
+            .collect()
     }
 }
 

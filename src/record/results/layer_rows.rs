@@ -19,11 +19,11 @@ impl Split<'_> {
         let layers = first.map_or(&[][..], |sample| &sample.layers);
         let rows = layers.iter().filter_map(|&(index, _)| {
             let seconds = self.samples().flat_map(|sample| {
-                let times = sample
+                sample
                     .layers
                     .iter()
-                    .filter(move |(layer, _)| *layer == index);
-                times.map(|&(_, seconds)| seconds)
+                    .filter(move |(layer, _)| *layer == index)
+                    .map(|&(_, seconds)| seconds)
             });
             let summary = summarise(seconds)?;
             let layer = &model.layers[index];
@@ -62,22 +62,21 @@ impl Split<'_> {
 
 /// Returns the names of the layers that are composed into a layer, in order.
 fn composed_of(finished: Option<&Finished>, layer: usize, model: &Model) -> String {
-    let composed = finished.into_iter().flat_map(|finished| &finished.composed);
-    let others = composed.filter(|(into, _)| *into == layer);
-    let names: Vec<&str> = others
-        .flat_map(|(_, others)| {
-            others
-                .iter()
-                .map(|&other| model.layers[other].name.as_str())
-        })
+    let names: Vec<&str> = finished
+        .into_iter()
+        .flat_map(|finished| &finished.composed)
+        .filter(|(into, _)| *into == layer)
+        .flat_map(|(_, others)| others)
+        .map(|&other| model.layers[other].name.as_str())
         .collect();
     names.join(" ")
 }
 
 /// Returns the live ciphertexts of a layer.
 fn live_of(finished: Option<&Finished>, layer: usize) -> Option<u64> {
-    let mut layers = finished?.live_ciphertexts.iter();
-    layers
+    finished?
+        .live_ciphertexts
+        .iter()
         .find(|(index, _)| *index == layer)
         .map(|&(_, bytes)| bytes)
 }

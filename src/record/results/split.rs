@@ -28,8 +28,12 @@ impl Split<'_> {
 
     /// Returns the status and the reason of the first visit that did not end well.
     pub fn status(&self) -> (Status, Option<&String>) {
-        let mut ends = self.visits.iter().map(|visit| visit.end);
-        match ends.find(|end| end.status != Status::Ok) {
+        let not_ok = self
+            .visits
+            .iter()
+            .map(|visit| visit.end)
+            .find(|end| end.status != Status::Ok);
+        match not_ok {
             Some(end) => (end.status, end.reason.as_ref()),
             None if self.visits.is_empty() => (Status::Skipped, None),
             None if self.visits.len() < self.settings.repeats => (Status::Partial, None),

@@ -198,8 +198,11 @@ fn interval_around(median: f64, visits: &[Vec<f64>]) -> Option<Interval> {
 }
 
 fn online_times(visit: &Visited<'_>) -> Vec<f64> {
-    let samples = visit.samples.iter();
-    samples.map(|sample| sample.row.online_s).collect()
+    visit
+        .samples
+        .iter()
+        .map(|sample| sample.row.online_s)
+        .collect()
 }
 
 /// Returns the word for how a split's memory was measured.

@@ -28,15 +28,18 @@ impl Split<'_> {
         self.visits.iter().flat_map(move |visit| {
             let environment = visit.environment.map(Environment::digest);
             let Visit { placement, repeat } = &visit.end.visit;
-            let stages = visit.end.stages.iter();
-            stages.map(move |(stage, seconds)| StageRow {
-                model: model.name.clone(),
-                placement: placement.to_string(),
-                repeat: *repeat,
-                stage: stage.to_string(),
-                seconds: *seconds,
-                environment: environment.clone(),
-            })
+            visit
+                .end
+                .stages
+                .iter()
+                .map(move |(stage, seconds)| StageRow {
+                    model: model.name.clone(),
+                    placement: placement.to_string(),
+                    repeat: *repeat,
+                    stage: stage.to_string(),
+                    seconds: *seconds,
+                    environment: environment.clone(),
+                })
         })
     }
 }

@@ -33,11 +33,12 @@ impl Table {
             .collect();
         let text = |(row, cells): (&&SplitRow, &Vec<Value>)| {
             let figures = cells.iter().zip(&units).zip(columns);
-            let texts = figures.map(|((cell, unit), column)| match least_exposure(row, column) {
-                Some(least) => format!("≥ {}, unknown", unit.text(&least.into())),
-                None => unit.text(cell),
-            });
-            texts.collect()
+            figures
+                .map(|((cell, unit), column)| match least_exposure(row, column) {
+                    Some(least) => format!("≥ {}, unknown", unit.text(&least.into())),
+                    None => unit.text(cell),
+                })
+                .collect()
         };
         Self {
             caption: String::new(),
@@ -56,8 +57,10 @@ impl Table {
 
     /// Returns all that the table says.
     pub fn texts(&self) -> impl Iterator<Item = &String> {
-        let cells = self.header.iter().chain(self.rows.iter().flatten());
-        cells.chain([&self.caption])
+        self.header
+            .iter()
+            .chain(self.rows.iter().flatten())
+            .chain([&self.caption])
     }
 }
 

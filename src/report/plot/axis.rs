@@ -230,9 +230,9 @@ fn fits(ticks: &[Tick], room: Room, place: impl Fn(f64) -> f64) -> bool {
 /// 1, 2 and 5 times powers of ten, rising, from ten ticks or fewer down to one.
 fn round_steps(span: f64) -> impl Iterator<Item = f64> {
     let exponent = span.log10().floor() as i32 - 1;
-    let steps = (exponent..exponent + 4)
-        .flat_map(|exponent| [1, 2, 5].map(|digit| digit_times_power(digit, exponent)));
-    steps.filter(move |step| span / step <= 10.0)
+    (exponent..exponent + 4)
+        .flat_map(|exponent| [1, 2, 5].map(|digit| digit_times_power(digit, exponent)))
+        .filter(move |step| span / step <= 10.0)
 }
 
 /// Divides for negative powers, so that 2e-1 is the number nearest to 0.2.
@@ -259,8 +259,8 @@ fn ticks_at_multiples(
         (low / step - 1e-9).ceil() as i64,
         (high / step + 1e-9).floor() as i64,
     );
-    let values = (first..=last).map(|count| count as f64 * step);
-    values
+    (first..=last)
+        .map(|count| count as f64 * step)
         .map(|value| Tick {
             value,
             label: label(step, value),
@@ -273,12 +273,12 @@ fn log_candidates(low: f64, high: f64, base: Base) -> Vec<Vec<f64>> {
     let powers = |root: f64, stride: usize, digits: &[i32]| -> Vec<f64> {
         let (first, last) = (low.log(root).floor() as i32, high.log(root).ceil() as i32);
         let exponents = (first..=last).filter(|exponent| exponent.rem_euclid(stride as i32) == 0);
-        let values = exponents.flat_map(|exponent| {
-            digits
-                .iter()
-                .map(move |&digit| f64::from(digit) * root.powi(exponent))
-        });
-        values
+        exponents
+            .flat_map(|exponent| {
+                digits
+                    .iter()
+                    .map(move |&digit| f64::from(digit) * root.powi(exponent))
+            })
             .filter(|value| (low..=high).contains(value))
             .collect()
     };

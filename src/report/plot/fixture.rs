@@ -87,11 +87,12 @@ pub(crate) fn sweep(layers: u32) -> Vec<SplitRow> {
             .map(|layer| if bits >> layer & 1 == 1 { 'S' } else { 'C' })
             .collect()
     };
-    let rows = (0..1 << layers).map(|bits: u32| match bits % 11 {
-        6 => row(&placement(bits), "failed"),
-        _ => finished(&placement(bits)),
-    });
-    rows.collect()
+    (0..1 << layers)
+        .map(|bits: u32| match bits % 11 {
+            6 => row(&placement(bits), "failed"),
+            _ => finished(&placement(bits)),
+        })
+        .collect()
 }
 
 /// Boundaries where `from` is followed by `to`; the input starts at the client.

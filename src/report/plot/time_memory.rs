@@ -55,8 +55,12 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
 
     let panel = panel_below(&heading);
     let (time, memory) = axes(&figures, &panel);
-    let drawn = listing.drawn.iter();
-    let most_layers = drawn.map(|row| server_layers(row)).max().unwrap_or(0);
+    let most_layers = listing
+        .drawn
+        .iter()
+        .map(|row| server_layers(row))
+        .max()
+        .unwrap_or(0);
     let points: Vec<Point> = listing
         .drawn
         .iter()
@@ -138,10 +142,12 @@ fn layer_colour(layers: usize, most: usize) -> RGBColor {
 /// The axis of time, and the axis of memory with its unit.
 fn axes(figures: &[(f64, f64)], panel: &Area) -> (Axis, (Axis, &'static str)) {
     let range = |values: &dyn Fn(&(f64, f64)) -> f64| {
-        let values = figures.iter().map(values);
-        values.fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
-            (low.min(value), high.max(value))
-        })
+        figures
+            .iter()
+            .map(values)
+            .fold((f64::INFINITY, 0.0_f64), |(low, high), value| {
+                (low.min(value), high.max(value))
+            })
     };
     let (fastest_s, slowest_s) = range(&|&(online_s, _)| online_s);
     let time = Axis::logarithmic(

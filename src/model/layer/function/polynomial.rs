@@ -12,8 +12,10 @@ pub struct Polynomial {
 impl Polynomial {
     /// Returns the value at `x`, by Horner's rule.
     pub fn value(&self, x: f64) -> f64 {
-        let terms = self.coefficients.iter().rev();
-        terms.fold(0.0, |sum, coefficient| sum * x + coefficient)
+        self.coefficients
+            .iter()
+            .rev()
+            .fold(0.0, |sum, coefficient| sum * x + coefficient)
     }
 
     /// Returns the name in lists: `square` for x².
