@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::core::error::{Error, Result};
 use crate::machine::file::{open_lock, sync};
+use crate::machine::whole_file::folder_of;
 
 /// What the names of drafts begin with.
 const PREFIX: &str = ".splitbench-";
@@ -40,10 +41,7 @@ impl NewFolder {
     ///
     /// [`Error::Write`] that names `out`.
     pub fn begin(out: &Path) -> Result<Self> {
-        let parent = match out.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
+        let parent = folder_of(out);
         let is_there = |folder: &&Path| folder.is_dir() && **folder != *Path::new("");
         let beside = parent.ancestors().find(is_there).unwrap_or(Path::new("."));
         remove_drafts(beside);

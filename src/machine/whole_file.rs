@@ -71,8 +71,9 @@ pub fn publish(draft: NamedTempFile, path: &Path) -> Result<()> {
     replace().map_err(|source| cannot_write(path, source))
 }
 
-/// Returns the folder of a file. A bare name has the parent "", which cannot be opened.
-fn folder_of(path: &Path) -> &Path {
+/// Returns the folder that a file or a folder lies in. A bare name has the parent "", which cannot be
+/// opened.
+pub(super) fn folder_of(path: &Path) -> &Path {
     path.parent()
         .filter(|folder| *folder != Path::new(""))
         .unwrap_or(Path::new("."))
