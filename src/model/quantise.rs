@@ -342,7 +342,7 @@ pub fn worst_case_range(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::layer::{AveragePool, Dense, conv2d::Window};
+    use crate::model::layer::{AveragePool, Dense};
     use proptest::prelude::*;
 
     fn dense(weights: Vec<f32>, inputs: usize) -> LinearMap<f32> {
@@ -367,15 +367,7 @@ mod tests {
 
     #[test]
     fn an_average_pool_is_ones_at_any_width() {
-        let pool = AveragePool {
-            kernel: [2, 2],
-            window: Window {
-                stride: [2, 2],
-                padding: [0; 4],
-            },
-            count_padding: true,
-            excess: [0, 0],
-        };
+        let pool = AveragePool::side_by_side([2, 2]);
         let QuantisedRows { map, scales, exact } = quantise_map(
             &pool.map(1, [2, 2], [1, 1]),
             WeightBits::plain(8),
@@ -390,15 +382,7 @@ mod tests {
 
     #[test]
     fn pooled_channels_of_different_scales_stay_apart() {
-        let pool = AveragePool {
-            kernel: [1, 2],
-            window: Window {
-                stride: [1, 2],
-                padding: [0; 4],
-            },
-            count_padding: true,
-            excess: [0, 0],
-        };
+        let pool = AveragePool::side_by_side([1, 2]);
         let QuantisedRows { map, scales, .. } = quantise_map(
             &pool.map(2, [1, 2], [1, 1]),
             WeightBits::plain(8),

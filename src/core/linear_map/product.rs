@@ -382,16 +382,7 @@ mod tests {
 
     #[test]
     fn a_dense_layer_behind_a_pool_is_dense() {
-        let pool = AveragePool {
-            kernel: [2, 2],
-            window: Window {
-                stride: [2, 2],
-                padding: [0; 4],
-            },
-            count_padding: true,
-            excess: [0, 0],
-        };
-        let pool = pool.map(1, [4, 4], [2, 2]);
+        let pool = AveragePool::side_by_side([2, 2]).map(1, [4, 4], [2, 2]);
         let dense = LinearMap::dense(&[1.0, 2.0, 3.0, 4.0, -1.0, 0.5, 0.0, 8.0], 4);
         let composed = dense.after(&pool);
         assert!(composed.is_dense() && composed.input_count == 16);

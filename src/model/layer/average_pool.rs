@@ -102,21 +102,29 @@ fn greatest_common_divisor(a: usize, b: usize) -> usize {
 }
 
 #[cfg(test)]
+impl AveragePool {
+    /// Returns the mean over windows of that size, side by side and without padding.
+    pub(crate) fn side_by_side(kernel: [usize; 2]) -> Self {
+        Self {
+            kernel,
+            window: Window {
+                stride: kernel,
+                padding: [0; 4],
+            },
+            count_padding: true,
+            excess: [0, 0],
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::core::linear_map::Row;
 
     #[test]
     fn means_over_two_by_two_windows() {
-        let pool = AveragePool {
-            kernel: [2, 2],
-            window: Window {
-                stride: [2, 2],
-                padding: [0; 4],
-            },
-            count_padding: true,
-            excess: [0, 0],
-        };
+        let pool = AveragePool::side_by_side([2, 2]);
         let image: Vec<Row<f32>> = (0..16).map(|value| vec![value as f32].into()).collect();
         let output = pool.map(1, [4, 4], [2, 2]).apply(&image);
         let output: Vec<f32> = output.iter().map(|row| row[0]).collect();
