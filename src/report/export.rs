@@ -144,18 +144,13 @@ fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Pro
 mod tests {
     use super::*;
     use crate::record::results;
-    use crate::report::fixture::contents;
+    use crate::report::fixture::{contents, write_tables};
 
     /// A folder of eight splits, one of which failed.
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
         let contents = contents(3);
-        let tables = results::Tables {
-            splits: contents.splits,
-            layers: contents.layers,
-            ..results::Tables::default()
-        };
-        tables.write(folder.path()).unwrap();
+        write_tables(&contents, folder.path());
         let path = folder.path().join(results::ENVIRONMENT);
         results::write_json(&path, &contents.environment).unwrap();
         folder

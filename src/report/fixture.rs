@@ -1,8 +1,11 @@
 //! Results folders of every size for the tests of the report, deterministic.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::contents::Contents;
+use crate::record::results;
 use crate::record::row::{LayerRow, SplitRow};
 use crate::report::plot::fixture::sweep;
 
@@ -30,6 +33,16 @@ pub(crate) fn contents(layers: u32) -> Contents {
             }],
         }),
     }
+}
+
+/// Writes the tables of a results folder, and no description.
+pub(crate) fn write_tables(contents: &Contents, folder: &Path) {
+    let tables = results::Tables {
+        splits: contents.splits.clone(),
+        layers: contents.layers.clone(),
+        ..results::Tables::default()
+    };
+    tables.write(folder).expect("a folder to write to");
 }
 
 /// Adds what the charts of the fixture have no need for.

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::core::foreign::{is_hidden, shown};
-    use crate::report::fixture::contents;
+    use crate::report::fixture::{contents, write_tables};
 
     /// What an element's start tag says, in the order of the page.
     fn attributes<'a>(page: &'a str, name: &str) -> Vec<&'a str> {
@@ -272,12 +272,7 @@ mod tests {
         let error = write(folder.path()).unwrap_err().to_string();
         assert!(error.contains("splits.csv"), "{error}");
         let contents = contents(3);
-        let tables = results::Tables {
-            splits: contents.splits,
-            layers: contents.layers,
-            ..results::Tables::default()
-        };
-        tables.write(folder.path()).unwrap();
+        write_tables(&contents, folder.path());
         let error = write(folder.path()).unwrap_err().to_string();
         assert!(error.contains("environment.json"), "{error}");
         results::write_json(
