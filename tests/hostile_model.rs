@@ -353,8 +353,14 @@ fn wrong_test_sets_with_the_right_checksums_are_named() {
     let labels = [
         (npy("|u1", "(359,)", 359, 0), "359 labels for 360 images"),
         (npy("|u1", "(360,)", 360, 200), "label 200 ; 10 classes"),
-        (npy("|u1", "(360, 1)", 360, 0), "no u8 array ; ndim 2"),
-        (npy("<i8", "(360,)", 8 * 360, 0), "no u8 array ; <i8"),
+        (
+            npy("|u1", "(360, 1)", 360, 0),
+            "no array of 360 u8, u16 or u32 labels ; ndim 2",
+        ),
+        (
+            npy("<i8", "(360,)", 8 * 360, 0),
+            "no array of 360 u8, u16 or u32 labels ; <i8",
+        ),
         (npy("|u1", "(1099511627776,)", 0, 0), "missing"),
     ];
     let images = images.into_iter().map(|case| (IMAGES, case));

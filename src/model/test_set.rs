@@ -30,7 +30,7 @@ impl TestSet {
         let bytes = source.read_checked(&raw.images, &raw.images_sha256)?;
         check_header(&bytes).map_err(|reason| Error::invalid(&place, reason))?;
         let images = ArrayViewD::<u8>::view_npy(&bytes)
-            .map_err(|error| Error::invalid(&place, no_array(&error)))?;
+            .map_err(|error| Error::invalid(&place, no_array("u8 array", &error)))?;
         let image_count = images.shape().first().copied().unwrap_or(0);
         if image_count == 0 || image_count.checked_mul(element_count) != Some(images.len()) {
             let reason = format!(
@@ -118,7 +118,10 @@ fn read_labels(bytes: &[u8], count: usize) -> std::result::Result<Vec<u32>, Stri
     check_header(bytes)?;
     match ArrayView1::<u8>::view_npy(bytes) {
         Ok(labels) => Ok(labels.iter().map(|&label| u32::from(label)).collect()),
-        Err(error) => wide_labels(bytes, count).ok_or_else(|| no_array(&error)),
+        Err(error) => wide_labels(bytes, count).ok_or_else(|| {
+            let wanted = format!("array of {count} u8, u16 or u32 labels");
+            no_array(&wanted, &error)
+        }),
     }
 }
 
@@ -167,10 +170,10 @@ fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
 }
 
 /// Returns the first line of why a file was refused; a syntax error goes on to quote all of it.
-fn no_array(error: &ViewNpyError) -> String {
+fn no_array(wanted: &str, error: &ViewNpyError) -> String {
     let error = error.to_string();
     let first_line = error.lines().next().unwrap_or_default();
-    format!("no u8 array in .npy format: {first_line}")
+    format!("no {wanted} in .npy format: {first_line}")
 }
 
 #[cfg(test)]
