@@ -17,6 +17,8 @@ mod draft;
 mod elementwise;
 mod expression;
 mod finish;
+#[cfg(test)]
+mod fixture;
 mod input;
 mod layout;
 mod linear;

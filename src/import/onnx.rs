@@ -5,6 +5,8 @@
 
 mod census;
 mod external;
+#[cfg(test)]
+pub(super) mod fixture;
 pub mod graph;
 pub mod node;
 pub mod schema;

@@ -64,3 +64,49 @@ pub(super) fn check_label_count(place: &str, count: usize, most: usize) -> Resul
     let reason = format!("has {count} labels for {most} images: give one label per image");
     Err(Error::invalid(place, reason))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_have_two_to_four_axes_and_pixels() {
+        let check = |shape: &[usize]| check_images_shape("images", shape, &|_, _| Ok(()));
+        for shape in [&[1, 784][..], &[10, 28, 28], &[MOST_IMAGES, 3, 2, 2]] {
+            assert!(check(shape).is_ok(), "{shape:?}");
+        }
+        for shape in [
+            &[10][..],
+            &[1, 1, 1, 1, 1],
+            &[0, 28],
+            &[10, 0],
+            &[MOST_IMAGES + 1, 1],
+        ] {
+            assert!(check(shape).is_err(), "{shape:?}");
+        }
+        let refuse = |place: &str, _: &[usize]| Err(Error::invalid(place, "does not fit"));
+        assert!(check_images_shape("images", &[10, 28, 28], &refuse).is_err());
+    }
+
+    #[test]
+    fn labels_are_one_number_per_image() {
+        for (shape, is_right) in [
+            (&[3][..], true),
+            (&[3, 1], true),
+            (&[3, 2], false),
+            (&[0], false),
+            (&[], false),
+            (&[4], false),
+        ] {
+            let checked = check_labels_shape("labels", shape, 3);
+            assert_eq!(checked.is_ok(), is_right, "{shape:?}");
+        }
+    }
+
+    #[test]
+    fn counts_that_overflow_are_none() {
+        assert_eq!(element_count(&[3, 4]), Some(12));
+        assert_eq!(element_count(&[]), Some(1));
+        assert_eq!(element_count(&[usize::MAX, 2]), None);
+    }
+}

@@ -349,3 +349,56 @@ pub fn bias_of(tensor: &Tensor, count: usize) -> Outcome<Vec<f32>> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn constant(values: &[f32]) -> Constant {
+        Constant::new(Tensor::floats(vec![values.len()], values.to_vec()))
+    }
+
+    #[test]
+    fn operators_with_a_constant_are_lines() {
+        for (operator, is_left, scale, offset) in [
+            ("Add", false, [1.0, 1.0], [2.0, -4.0]),
+            ("Sub", false, [1.0, 1.0], [-2.0, 4.0]),
+            ("Sub", true, [-1.0, -1.0], [2.0, -4.0]),
+            ("Mul", true, [2.0, -4.0], [0.0, 0.0]),
+            ("Div", false, [0.5, -0.25], [0.0, 0.0]),
+        ] {
+            let found = Affine::of_operator(operator, &constant(&[2.0, -4.0]), is_left).unwrap();
+            assert_eq!(
+                (&found.scale[..], &found.offset[..]),
+                (&scale[..], &offset[..]),
+                "{operator} {is_left}"
+            );
+        }
+        assert!(Affine::of_operator("Div", &constant(&[1.0, 0.0]), false).is_err());
+        assert!(Affine::of_operator("Div", &constant(&[1.0]), true).is_err());
+        assert!(Affine::of_operator("Add", &constant(&[]), false).is_err());
+        assert!(Affine::of_operator("Mul", &constant(&[f32::INFINITY]), false).is_err());
+    }
+
+    #[test]
+    fn diagonals_come_one_after_the_other() {
+        let diagonal = |scale: f32, offset: f32| Diagonal {
+            scale: vec![scale],
+            offset: vec![offset],
+        };
+        // 3·(2x + 1) - 1.
+        let found = diagonal(2.0, 1.0).then(&diagonal(3.0, -1.0));
+        assert_eq!(found, diagonal(6.0, 2.0));
+    }
+
+    #[test]
+    fn a_bias_is_a_number_each_or_one_for_all() {
+        let of = |shape: &[usize], values: &[f32]| {
+            bias_of(&Tensor::floats(shape.to_vec(), values.to_vec()), 2).ok()
+        };
+        assert_eq!(of(&[], &[3.0]), Some(vec![3.0, 3.0]));
+        assert_eq!(of(&[1, 2], &[3.0, 4.0]), Some(vec![3.0, 4.0]));
+        assert_eq!(of(&[2, 1], &[3.0, 4.0]), None);
+        assert_eq!(of(&[3], &[3.0, 4.0, 5.0]), None);
+    }
+}

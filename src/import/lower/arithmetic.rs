@@ -291,4 +291,44 @@ mod tests {
         assert_eq!(uniform(&constant(vec![2.0, 3.0])).unwrap(), None);
         assert!(uniform(&constant(vec![])).is_err());
     }
+
+    #[test]
+    fn two_shapes_spread_over_one() {
+        for (left, right, expected) in [
+            (&[2, 1][..], &[3][..], Some(vec![2, 3])),
+            (&[], &[4], Some(vec![4])),
+            (&[1, 5], &[4, 1], Some(vec![4, 5])),
+            (&[2], &[3], None),
+            (&[2, 3], &[2, 1, 2], None),
+        ] {
+            assert_eq!(
+                common_shape(left, right).ok(),
+                expected,
+                "{left:?} {right:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_axis_of_one_number_repeats_it() {
+        for (small, expected) in [
+            (&[2, 1][..], [0, 0, 0, 1, 1, 1]),
+            (&[3], [0, 1, 2, 0, 1, 2]),
+            (&[2, 3], [0, 1, 2, 3, 4, 5]),
+            (&[], [0; 6]),
+        ] {
+            let spread = Spread::new(small, &[2, 3]).unwrap();
+            let found: Vec<usize> = (0..6).map(|element| spread.index(element)).collect();
+            assert_eq!(found, expected, "{small:?}");
+        }
+        assert!(Spread::new(&[2, 3], &[3]).is_err() && Spread::new(&[2], &[3]).is_err());
+    }
+
+    #[test]
+    fn numbers_are_of_the_kind_that_is_asked_for() {
+        let infinite = Tensor::floats(vec![2], vec![1.0, f32::INFINITY]);
+        assert!(floats(&infinite).is_ok() && finite_floats(&infinite).is_err());
+        assert!(integers(&infinite).is_err());
+        assert_eq!(integers(&Tensor::integers(vec![1], vec![7])).unwrap(), [7]);
+    }
 }

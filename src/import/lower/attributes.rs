@@ -158,3 +158,24 @@ pub fn check(node: &Node) -> Outcome<()> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::onnx::fixture::{integers, node};
+
+    #[test]
+    fn what_is_not_known_of_an_operator_is_refused() {
+        let pads = integers("pads", &[0; 4]);
+        assert!(check(&node("Conv", &[pads.clone()])).is_ok());
+        assert!(check(&node("Relu", &[])).is_ok());
+        assert!(check(&node("Relu", &[pads.clone()])).is_err());
+        // Of an operator that is not read something else is said.
+        assert!(check(&node("Einsum", &[pads])).is_ok());
+        let mut relu = node("Relu", &[]);
+        relu.inputs.extend([None, None]);
+        assert!(check(&relu).is_ok());
+        relu.inputs.push(Some(0));
+        assert!(check(&relu).is_err());
+    }
+}

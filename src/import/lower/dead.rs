@@ -308,25 +308,9 @@ fn through(function: &Function, (low, high): Reach) -> Reach {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::lower::fixture::{conv, dense, draft, step};
     use crate::model::layer::function::{Clip, Quantise};
-    use ndarray::{Array1, array};
-
-    fn step(inputs: &[usize], shape: &[usize], operation: Operation) -> Step {
-        Step {
-            name: None,
-            inputs: inputs.to_vec(),
-            shape: shape.to_vec(),
-            stage: Stage::Operation(operation),
-        }
-    }
-
-    fn dense(weights: ndarray::Array2<f32>, bias: Array1<f32>) -> Operation {
-        Operation::Dense {
-            weights,
-            bias,
-            quantisation: None,
-        }
-    }
+    use ndarray::{Array1, Array4, array};
 
     fn sign() -> Operation {
         Operation::Activation(Function::Quantise(Quantise {
@@ -338,13 +322,13 @@ mod tests {
     }
 
     fn settled(middle: Operation, after: Operation) -> Vec<Step> {
-        let mut draft = NetworkDraft::new(&[2], 1000);
-        draft.steps = vec![
+        let steps = vec![
             step(&[0], &[2], sign()),
             step(&[1], &[2], middle),
             step(&[2], &[2], sign()),
             step(&[3], &[1], after),
         ];
+        let mut draft = draft(&[2], steps);
         settle(&mut draft);
         draft.steps
     }
@@ -371,8 +355,7 @@ mod tests {
         let relu = || Operation::Activation(Function::Relu);
         // Inputs of 1 to 2: the first sum lies between -1.1 and -0.1, its bias above zero.
         for after in [relu, sign] {
-            let mut draft = NetworkDraft::new(&[2], 1000);
-            draft.steps = vec![
+            let steps = vec![
                 step(&[0], &[2], clip(1.0, 2.0)),
                 step(
                     &[1],
@@ -382,6 +365,7 @@ mod tests {
                 step(&[2], &[2], after()),
                 step(&[3], &[1], dense(array![[5.0, 1.0]], array![0.25])),
             ];
+            let mut draft = draft(&[2], steps);
             settle(&mut draft);
             let Stage::Operation(Operation::Dense { weights, bias, .. }) = &draft.steps[1].stage
             else {
@@ -430,5 +414,70 @@ mod tests {
         let reach = sum(1.0, [(2.0, (-1.0, 3.0)), (0.0, ANYTHING)].into_iter());
         assert!((reach.0 + 1.0).abs() < 1e-4 && (reach.1 - 7.0).abs() < 1e-4);
         assert_eq!(sum(1.0, [(0.0, ANYTHING)].into_iter()), (1.0, 1.0));
+    }
+
+    /// Returns the weights and biases of a convolution of single elements, once what is constant in
+    /// its input is folded away.
+    fn folded(
+        weights: [[f32; 2]; 2],
+        padding: usize,
+        groups: usize,
+        inputs: &[Reach],
+    ) -> (Vec<f32>, Array1<f32>) {
+        let channels = 2 / groups;
+        let kernels = Array4::from_shape_fn((2, channels, 1, 1), |(output, channel, _, _)| {
+            weights[output][channel]
+        });
+        let mut step = step(
+            &[0],
+            &[2, 3, 3],
+            conv(kernels, array![0.5, 0.25], padding, groups),
+        );
+        fold_constants(&mut step, inputs);
+        let Stage::Operation(Operation::Conv2d { weights, bias, .. }) = step.stage else {
+            panic!("a convolution");
+        };
+        (weights.iter().copied().collect(), bias)
+    }
+
+    #[test]
+    fn a_constant_channel_goes_into_the_bias_unless_zeros_lie_around_it() {
+        let weights = [[3.0, 5.0], [7.0, 11.0]];
+        let inputs = [(2.0, 2.0), (0.0, 1.0)];
+        // 0.5 + 3·2 and 0.25 + 7·2.
+        let expected = (vec![0.0, 5.0, 0.0, 11.0], array![6.5, 14.25]);
+        assert_eq!(folded(weights, 0, 1, &inputs), expected);
+        let unchanged = (vec![3.0, 5.0, 7.0, 11.0], array![0.5, 0.25]);
+        assert_eq!(folded(weights, 1, 1, &inputs), unchanged);
+        // A channel of zeros is what lies around it.
+        let zero = [(0.0, 0.0), (0.0, 1.0)];
+        let expected = (vec![0.0, 5.0, 0.0, 11.0], array![0.5, 0.25]);
+        assert_eq!(folded(weights, 1, 1, &zero), expected);
+    }
+
+    #[test]
+    fn each_group_reads_channels_of_its_own() {
+        let inputs = [(0.0, 1.0), (2.0, 2.0)];
+        // The second output alone reads the constant channel: 0.25 + 7·2.
+        let expected = (vec![3.0, 0.0], array![0.5, 14.25]);
+        assert_eq!(folded([[3.0, 0.0], [7.0, 0.0]], 0, 2, &inputs), expected);
+    }
+
+    #[test]
+    fn padding_brings_zero_within_reach() {
+        let near = |(low, high): Reach, expected: Reach| {
+            (low - expected.0).abs() < 1e-4 && (high - expected.1).abs() < 1e-4
+        };
+        let inputs = [vec![(1.0, 2.0)]];
+        for (padding, expected) in [(0, (3.0, 6.0)), (1, (0.0, 6.0))] {
+            let kernel = Array4::from_elem((1, 1, 1, 1), 3.0);
+            let step = step(&[0], &[1, 3, 3], conv(kernel, array![0.0], padding, 1));
+            let found = reach(&step, &inputs, &[1, 3, 3])[0];
+            assert!(near(found, expected), "{padding}: {found:?}");
+        }
+        let flatten = step(&[0], &[4], Operation::Flatten);
+        let inputs = [vec![(0.0, 1.0), (2.0, 3.0)]];
+        let expected = [(0.0, 1.0), (0.0, 1.0), (2.0, 3.0), (2.0, 3.0)];
+        assert_eq!(reach(&flatten, &inputs, &[2, 1, 2]), expected);
     }
 }

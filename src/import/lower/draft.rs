@@ -341,3 +341,86 @@ fn scale_bias(bias: &mut Array1<f32>, change: &Diagonal) {
         *bias = *bias * scale + offset;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::array;
+
+    #[test]
+    fn a_change_of_outputs_keeps_quantised_weights_on_their_steps() {
+        let mut operation = Operation::Dense {
+            weights: array![[1.0, 2.0], [3.0, 4.0]],
+            bias: array![1.0, 1.0],
+            quantisation: Some(WeightQuantisation {
+                bits: 4,
+                scale: vec![0.5, 0.25],
+            }),
+        };
+        let change = Diagonal {
+            scale: vec![-2.0, 0.0],
+            offset: vec![1.0, 5.0],
+        };
+        assert!(scale_outputs(&mut operation, &change));
+        let Operation::Dense {
+            weights,
+            bias,
+            quantisation,
+        } = operation
+        else {
+            panic!("dense");
+        };
+        assert_eq!(weights, array![[-2.0, -4.0], [0.0, 0.0]]);
+        assert_eq!(bias, array![-1.0, 5.0]);
+        assert_eq!(quantisation.unwrap().scale, [1.0, 0.25]);
+        assert!(!scale_outputs(&mut Operation::Flatten, &change));
+    }
+
+    #[test]
+    fn a_function_becomes_a_layer_once() {
+        let mut draft = NetworkDraft::new(&[2], 1000);
+        let input = draft.output(0, &[2]);
+        assert_eq!(draft.materialise(&input).unwrap(), 0);
+        let sigmoid = input.with_function(Function::Sigmoid);
+        let twice = [(); 2].map(|()| draft.materialise(&sigmoid).unwrap());
+        assert_eq!((twice, draft.steps.len()), ([1, 1], 1));
+        // A line is linear: no look-up is needed.
+        let line = input.with_function(super::super::expression::line(2.0, 3.0));
+        assert_eq!(draft.materialise(&line).unwrap(), 2);
+        let Stage::Diagonal(found) = &draft.steps[1].stage else {
+            panic!("a diagonal");
+        };
+        let expected = Diagonal {
+            scale: vec![2.0, 2.0],
+            offset: vec![3.0, 3.0],
+        };
+        assert_eq!(*found, expected);
+    }
+
+    #[test]
+    fn inputs_without_three_axes_are_lists() {
+        for (shape, expected) in [
+            (&[4][..], &[4][..]),
+            (&[1, 28], &[28]),
+            (&[3, 2, 2], &[3, 2, 2]),
+            (&[2, 3, 4, 5], &[120]),
+        ] {
+            assert_eq!(NetworkDraft::new(shape, 0).input_shape, expected);
+        }
+    }
+
+    #[test]
+    fn numbers_beyond_the_budget_are_refused() {
+        let mut draft = NetworkDraft::new(&[2], 3);
+        assert!(draft.spend(2).is_ok() && draft.spend(2).is_err());
+        assert!(draft.spend(1).is_ok() && draft.spend(1).is_err());
+    }
+
+    #[test]
+    fn a_value_is_flattened_once() {
+        let mut draft = NetworkDraft::new(&[2, 3, 4], 0);
+        let twice = [(); 2].map(|()| draft.flatten(0).unwrap());
+        assert_eq!((twice, draft.shape(1)), ([1, 1], &[24][..]));
+        assert_eq!(draft.flatten(1).unwrap(), 1);
+    }
+}

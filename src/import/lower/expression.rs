@@ -216,4 +216,40 @@ mod tests {
         assert_eq!(back, Function::Identity);
         assert_eq!(as_line(&constant(3.0)), Some((0.0, 3.0)));
     }
+
+    #[test]
+    fn a_power_beyond_the_highest_stays_a_product() {
+        let power = |exponent: usize| {
+            (0..exponent).try_fold(constant(1.0), |result, _| {
+                product(&result, &Function::Identity)
+            })
+        };
+        let highest = power(HIGHEST_POWER).unwrap();
+        assert_eq!(coefficients(&highest).map(|of| of.len()), Some(17));
+        let beyond = power(HIGHEST_POWER + 1).unwrap();
+        assert_eq!(beyond, Function::Product(vec![highest, Function::Identity]));
+    }
+
+    #[test]
+    fn chains_are_flat_and_leave_out_what_does_nothing() {
+        let both = Function::Chain(vec![Function::Sigmoid, Function::Tanh]);
+        let found = chain(&Function::Sigmoid, Function::Tanh).unwrap();
+        assert_eq!(found, both);
+        assert_eq!(chain(&both, Function::Identity).unwrap(), both);
+        assert_eq!(
+            chain(&Function::Identity, Function::Sigmoid).unwrap(),
+            Function::Sigmoid
+        );
+        assert_eq!(size(&both), 3);
+        // A polynomial of three numbers, in a chain of two parts.
+        let square = polynomial(vec![0.0, 0.0, 1.0]);
+        assert_eq!(size(&Function::Chain(vec![Function::Tanh, square])), 6);
+    }
+
+    #[test]
+    fn sums_lose_powers_that_cancel() {
+        let found = sum(&line(2.0, 1.0), &line(-2.0, 3.0)).unwrap();
+        assert_eq!(found, constant(4.0));
+        assert_eq!(short(0.1), 0.1);
+    }
 }

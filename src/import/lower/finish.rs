@@ -231,3 +231,95 @@ fn is_finite(operation: &Operation) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::lower::fixture::{dense, step};
+    use crate::model::layer::Function;
+    use ndarray::array;
+
+    fn layer() -> Operation {
+        dense(array![[1.0]], array![0.0])
+    }
+
+    fn relu() -> Operation {
+        Operation::Activation(Function::Relu)
+    }
+
+    #[test]
+    fn a_block_lies_between_values_that_everything_passes() {
+        let steps = [
+            step(&[0], &[1], layer()),
+            step(&[1], &[1], relu()),
+            step(&[2], &[1], layer()),
+            step(&[3, 2], &[1], Operation::Add),
+            // The activation right after an addition belongs to its block.
+            step(&[4], &[1], relu()),
+            step(&[5], &[1], layer()),
+        ];
+        let blocks = blocks(&steps);
+        assert_eq!(blocks, [None, None, Some(1), Some(1), Some(1), None]);
+        let names = block_names(&steps, &blocks);
+        let names: Vec<_> = names.iter().flatten().map(String::as_str).collect();
+        assert_eq!(
+            names,
+            ["stem", "stem", "block1", "block1", "block1", "head"]
+        );
+    }
+
+    #[test]
+    fn the_longer_branch_of_a_block_comes_first() {
+        let steps = [
+            step(&[0], &[1], relu()),
+            // The short branch.
+            step(&[1], &[1], layer()),
+            step(&[1], &[1], layer()),
+            step(&[3], &[1], relu()),
+            step(&[2, 4], &[1], Operation::Add),
+        ];
+        let blocks = blocks(&steps);
+        assert_eq!(blocks, [None, Some(1), Some(1), Some(1), Some(1)]);
+        assert_eq!(order(&steps, &blocks), [0, 2, 3, 1, 4]);
+    }
+
+    #[test]
+    fn quantised_weights_have_the_bits_that_their_integers_take() {
+        for (weights, expected) in [
+            // -8 to 7, in steps of a half.
+            (array![[-4.0, 3.5]], 4),
+            (array![[4.0, 0.0]], 5),
+            (array![[0.0, -0.5]], 2),
+        ] {
+            let mut operation = Operation::Dense {
+                weights,
+                bias: array![0.0],
+                quantisation: Some(WeightQuantisation {
+                    bits: 8,
+                    scale: vec![0.5],
+                }),
+            };
+            count_bits(&mut operation);
+            let Operation::Dense { quantisation, .. } = operation else {
+                panic!("dense");
+            };
+            assert_eq!(quantisation.unwrap().bits, expected);
+        }
+    }
+
+    #[test]
+    fn weights_and_their_scales_are_finite() {
+        assert!(is_finite(&layer()));
+        assert!(!is_finite(&dense(array![[f32::NAN]], array![0.0])));
+        assert!(!is_finite(&dense(array![[1.0]], array![f32::INFINITY])));
+        let scaled = |scale: f32| Operation::Dense {
+            weights: array![[1.0]],
+            bias: array![0.0],
+            quantisation: Some(WeightQuantisation {
+                bits: 2,
+                scale: vec![scale],
+            }),
+        };
+        assert!(is_finite(&scaled(0.5)) && !is_finite(&scaled(0.0)));
+    }
+}

@@ -211,4 +211,23 @@ mod tests {
         assert!(layout.is_constant_within(0, 6) && !layout.is_constant_within(1, 6));
         assert_eq!((layout.index(0, 7), layout.index(2, 7)), (1, 1));
     }
+
+    #[test]
+    fn channels_that_are_last_come_first() {
+        // Two rows of three columns of two channels: the first channel has the even elements.
+        let first = AxisLayout::plain(&[2, 3, 2]).channels_first().unwrap();
+        assert_eq!(first.shape(), [2, 2, 3]);
+        let order = first.order().unwrap();
+        assert_eq!(order, [0, 2, 4, 6, 8, 10, 1, 3, 5, 7, 9, 11]);
+        assert!(AxisLayout::plain(&[2, 3]).channels_first().is_none());
+    }
+
+    #[test]
+    fn axes_of_one_element_move_nothing() {
+        let moved = AxisLayout::plain(&[4, 1, 3]).transpose(&[1, 0, 2]).unwrap();
+        assert_eq!((moved.shape(), moved.is_plain()), (vec![1, 4, 3], true));
+        let single = AxisLayout::plain(&[1, 1]);
+        assert_eq!((single.count(), single.order()), (1, None));
+        assert_eq!(single.reshape(&[]).unwrap().shape(), [0usize; 0]);
+    }
 }

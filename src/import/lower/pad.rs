@@ -194,3 +194,51 @@ fn least_of(function: &Function) -> f64 {
         _ => f64::NEG_INFINITY,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::lower::fixture::{draft, max_pool, step};
+    use crate::model::layer::function::Clip;
+
+    #[test]
+    fn functions_tell_the_least_that_they_make() {
+        let clip = Function::Clip(Clip {
+            low: -2.0,
+            high: 3.0,
+        });
+        let quantise = Function::Quantise(Quantise {
+            scale: 0.5,
+            low: -3,
+            high: 4,
+            bipolar: false,
+        });
+        for (function, expected) in [
+            (Function::Relu, 0.0),
+            (Function::Sigmoid, 0.0),
+            (Function::Tanh, -1.0),
+            (clip.clone(), -2.0),
+            (quantise, -1.5),
+            // The last of a chain has the last word.
+            (Function::Chain(vec![Function::Relu, clip]), -2.0),
+            (Function::Identity, f64::NEG_INFINITY),
+        ] {
+            assert_eq!(least_of(&function), expected, "{function:?}");
+        }
+    }
+
+    #[test]
+    fn a_max_pool_keeps_the_least_of_what_it_reads() {
+        let relu = Operation::Activation(Function::Relu);
+        let steps = vec![
+            step(&[0], &[1, 4, 4], relu),
+            step(&[1], &[1, 2, 2], max_pool()),
+        ];
+        let draft = draft(&[1, 4, 4], steps);
+        let pooled = draft.output(2, &[1, 2, 2]);
+        assert_eq!(least(&draft, &pooled), 0.0);
+        assert_eq!(least(&draft, &pooled.with_function(Function::Tanh)), -1.0);
+        let input = draft.output(0, &[1, 4, 4]);
+        assert_eq!(least(&draft, &input), f64::NEG_INFINITY);
+    }
+}

@@ -118,3 +118,57 @@ pub fn clip_range(
     }
     Ok((low, high))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::onnx::Tensor;
+    use crate::import::onnx::fixture::{integer, node, text};
+
+    fn number(value: f32) -> Constant {
+        Constant::new(Tensor::floats(vec![], vec![value]))
+    }
+
+    #[test]
+    fn bits_give_a_range_of_integers() {
+        let (unsigned, narrow) = (integer("signed", 0), integer("narrow", 1));
+        for (settings, expected) in [
+            (vec![], (-8, 7)),
+            (vec![narrow.clone()], (-7, 7)),
+            (vec![unsigned.clone()], (0, 15)),
+            (vec![unsigned, narrow], (0, 14)),
+        ] {
+            let range = quant_range(&node("Quant", &settings), 4.0).unwrap();
+            assert_eq!((range.low, range.high), expected, "{settings:?}");
+        }
+        for bits in [0.0, 2.5, 33.0, f64::NAN] {
+            assert!(quant_range(&node("Quant", &[]), bits).is_err(), "{bits}");
+        }
+        let floor = node("Quant", &[text("rounding_mode", "FLOOR")]);
+        assert!(quant_range(&floor, 4.0).is_err());
+    }
+
+    #[test]
+    fn a_clip_of_integers_leaves_a_part_of_them() {
+        let of = |low: Option<f32>, high: Option<f32>| {
+            let (low, high) = (low.map(number), high.map(number));
+            let range = IntegerRange::of_clip(low.as_ref(), high.as_ref(), (-8, 7));
+            range.ok().map(|range| (range.low, range.high))
+        };
+        assert_eq!(of(None, None), Some((-8, 7)));
+        assert_eq!(of(Some(-3.0), Some(100.0)), Some((-3, 7)));
+        assert_eq!(of(Some(5.0), Some(4.0)), None);
+        let pair = Constant::new(Tensor::integers(vec![2], vec![0, 1]));
+        assert!(IntegerRange::of_clip(Some(&pair), None, (-8, 7)).is_err());
+    }
+
+    #[test]
+    fn the_ends_of_a_clip_are_as_a_person_writes_them() {
+        let clip = node("Clip", &[]);
+        let of = |low: f32, high: f32| clip_range(&clip, Some(&number(low)), Some(&number(high)));
+        assert_eq!(of(0.1, 6.0).unwrap(), (0.1, 6.0));
+        assert!(of(6.0, 0.1).is_err());
+        let unbounded = (f64::NEG_INFINITY, f64::INFINITY);
+        assert_eq!(clip_range(&clip, None, None).unwrap(), unbounded);
+    }
+}

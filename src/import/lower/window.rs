@@ -164,6 +164,7 @@ pub fn are_all_but(channel: usize, axes: &[i64]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::import::onnx::fixture::{integer, integers, node, text};
 
     #[test]
     fn same_padding_puts_the_odd_row_after() {
@@ -185,5 +186,67 @@ mod tests {
         assert!(Axis::of([2, 4, 2], [0, 0], true).is_err());
         assert!(Axis::of([2, 3, 1], [0, 0], false).is_err());
         assert!(Axis::of([2, 3, 1], [0, 9], false).is_err());
+    }
+
+    #[test]
+    fn windows_follow_from_the_settings_of_a_node() {
+        let settings = [
+            integers("strides", &[2, 2]),
+            integers("pads", &[1, 1, 1, 1]),
+        ];
+        // Seven rows hold three windows of three, two apart; six columns hold two.
+        let windows = Windows::of(&node("Conv", &settings), [3, 3], [5, 4]).unwrap();
+        assert_eq!(windows.output, [3, 2]);
+        assert_eq!((windows.padding, windows.excess), ([1; 4], [0, 0]));
+        // One row and one column more than the four there are.
+        for (auto_pad, padding) in [("SAME_UPPER", [0, 0, 1, 1]), ("SAME_LOWER", [1, 1, 0, 0])] {
+            let node = node("Conv", &[text("auto_pad", auto_pad)]);
+            let windows = Windows::of(&node, [2, 2], [4, 4]).unwrap();
+            assert_eq!((windows.output, windows.padding), ([4, 4], padding));
+        }
+        let settings = [integers("strides", &[2, 2]), integer("ceil_mode", 1)];
+        let windows = Windows::of(&node("MaxPool", &settings), [2, 2], [5, 5]).unwrap();
+        assert_eq!((windows.output, windows.excess), ([3, 3], [1, 1]));
+        assert_eq!(windows.padding, [0, 0, 1, 1]);
+    }
+
+    #[test]
+    fn odd_settings_are_refused() {
+        for setting in [
+            integers("dilations", &[2, 2]),
+            integers("strides", &[0, 1]),
+            integers("strides", &[1, 1, 1]),
+            integers("pads", &[1, 1]),
+            integers("pads", &[0, 0, 0, -1]),
+            integers("pads", &[0, 0, 0, 1 << 17]),
+            text("auto_pad", "SAME"),
+        ] {
+            let refused = Windows::of(&node("Conv", &[setting.clone()]), [2, 2], [4, 4]);
+            assert!(refused.is_err(), "{setting:?}");
+        }
+        assert!(Windows::of(&node("Conv", &[]), [0, 2], [4, 4]).is_err());
+    }
+
+    #[test]
+    fn a_border_is_padding_unless_it_is_far_wider_than_the_kernel() {
+        let mut windows = Windows::of(&node("Conv", &[]), [1, 2], [4, 4]).unwrap();
+        windows.widen([2, 4, 0, 1], [1, 2]).unwrap();
+        assert_eq!(windows.padding, [2, 4, 0, 1]);
+        assert!(windows.widen([3, 0, 0, 0], [1, 2]).is_err());
+    }
+
+    #[test]
+    fn axes_of_an_image_may_be_counted_from_either_end() {
+        for (channel, axes, expected) in [
+            (1, &[2, 3][..], true),
+            (1, &[-1, -2], true),
+            (3, &[2, 1], true),
+            (3, &[2, 3], false),
+            (1, &[2], false),
+            (1, &[2, 3, 1], false),
+            (1, &[2, 9], false),
+        ] {
+            assert_eq!(are_all_but(channel, axes), expected, "{channel} {axes:?}");
+        }
     }
 }
