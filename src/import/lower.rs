@@ -18,7 +18,7 @@ mod elementwise;
 mod expression;
 mod finish;
 #[cfg(test)]
-mod fixture;
+pub(super) mod fixture;
 mod input;
 mod layout;
 mod linear;

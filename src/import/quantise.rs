@@ -5,6 +5,8 @@ pub mod bits;
 pub mod calibration;
 pub mod correction;
 pub mod draft;
+#[cfg(test)]
+mod fixture;
 pub mod images;
 pub mod loss;
 pub(super) mod noise;

@@ -175,3 +175,71 @@ fn mean(rows: &[Row<u64>]) -> f64 {
     let values = rows.iter().flatten().map(|&value| value as i64 as f64);
     values.sum::<f64>() / count.max(1) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::network::Operation as NetworkOperation;
+    use crate::import::quantise::calibration::RangeMethod;
+    use crate::import::quantise::fixture::{draft, images, layer, network, network_of, relu, same};
+
+    #[test]
+    fn means_are_of_signed_integers() {
+        let row = |values: &[i64]| -> Row<u64> { values.iter().map(|&v| v as u64).collect() };
+        assert_eq!(mean(&[row(&[-4, 2]), row(&[0, 6])]), 1.0);
+        assert_eq!(mean(&[]), 0.0);
+    }
+
+    #[test]
+    fn a_layer_behind_a_look_up_is_corrected_itself() {
+        let model = draft(network()).model;
+        let reads: Vec<bool> = (0..3).map(|value| reads_image(&model, value)).collect();
+        assert_eq!(reads, [true, true, false]);
+        // The first layer has nothing to correct, and an activation no bias.
+        let corrected: Vec<_> = (0..3).map(|node| corrected_node(&model, node)).collect();
+        assert_eq!(corrected, [None, None, Some(2)]);
+    }
+
+    #[test]
+    fn weights_that_come_as_integers_are_left_as_they_are() {
+        let mut model = draft(network()).model;
+        let Operation::Linear(linear) = &mut model.nodes[2].operation else {
+            panic!("a linear layer");
+        };
+        linear.weight_scale = Some(vec![0.5; 2]);
+        assert_eq!(corrected_node(&model, 2), None);
+    }
+
+    #[test]
+    fn a_sum_is_corrected_by_the_layer_that_it_alone_reads() {
+        let mut layers = vec![
+            same("front", 0),
+            relu("relu", 1),
+            same("mid", 2),
+            layer("sum", &[3, 2], NetworkOperation::Add),
+        ];
+        let model = draft(network_of(layers.clone())).model;
+        assert_eq!(corrected_node(&model, 3), Some(2));
+        layers.push(layer("other", &[4, 3], NetworkOperation::Add));
+        let model = draft(network_of(layers)).model;
+        assert_eq!(corrected_node(&model, 3), None);
+    }
+
+    #[test]
+    fn exact_weights_have_no_shift() {
+        let set = images();
+        let images = Images::all(&set);
+        let mut draft = draft(network());
+        let calibration = Calibration::measure(&draft.model, &images);
+        draft.set_ranges(&calibration);
+        // Integers of 0 to 3 are what the activation gives.
+        let of = |_: &str| Some(2);
+        draft.set_outputs(&calibration, RangeMethod::MinMax, of, 2);
+        correct(&mut draft, &images).unwrap();
+        let Operation::Linear(back) = &draft.model.nodes[2].operation else {
+            panic!("a linear layer");
+        };
+        let largest = back.correction.iter().fold(0.0, |m: f32, c| m.max(c.abs()));
+        assert!(largest < 1e-5, "{:?}", back.correction);
+    }
+}

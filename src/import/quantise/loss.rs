@@ -285,3 +285,104 @@ fn costliest_in_noise(model: &Model, program: &Program) -> Option<Costliest> {
         .filter(|layer| layer.errors.1 < with)
         .min_by(|a, b| a.errors.1.total_cmp(&b.errors.1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::quantise::fixture::{draft, network, network_of, relu, same};
+
+    fn output(scale: f64, low: i64, high: i64) -> QuantParams {
+        QuantParams { scale, low, high }
+    }
+
+    #[test]
+    fn an_activation_has_the_bits_that_hold_its_integers() {
+        for (low, high, expected) in [(0, 1, 1), (-1, 1, 2), (0, 15, 4), (-8, 7, 4), (0, 16, 5)] {
+            assert_eq!(bits_of(output(1.0, low, high)), expected, "{low} to {high}");
+        }
+    }
+
+    #[test]
+    fn finer_levels_cover_the_same_range() {
+        // Fifteen steps of 17 are 255 steps of 1.
+        let finer = finer_levels(output(17.0, 0, 15));
+        assert_eq!(finer, output(1.0, 0, 255));
+        let finer = finer_levels(output(17.0, -8, 7));
+        assert_eq!(finer, output(1.0, -136, 119));
+    }
+
+    #[test]
+    fn more_bits_of_one_activation_leave_those_of_the_others() {
+        let network = network_of(vec![
+            same("front", 0),
+            relu("relu1", 1),
+            same("mid1", 2),
+            relu("relu2", 3),
+            same("mid2", 4),
+            relu("relu3", 5),
+            same("back", 6),
+        ]);
+        let mut model = draft(network).model;
+        for (bits, expected) in [
+            ([3, 3, 2], "3,relu3=3"),
+            ([3, 3, 3], "3,relu3=4"),
+            // Nothing need be said of the usual bits.
+            ([4, 4, 2], "relu3=3"),
+        ] {
+            for (index, bits) in bits.into_iter().enumerate() {
+                let operation = &mut model.nodes[2 * index + 1].operation;
+                let Operation::Activation(activation) = operation else {
+                    panic!("an activation");
+                };
+                activation.output = output(1.0, 0, (1 << bits) - 1);
+            }
+            assert_eq!(more_bits(&model, &model.nodes[5]), expected, "{bits:?}");
+        }
+    }
+
+    #[test]
+    fn a_warning_says_what_to_change() {
+        let alone = warning("integers lose 2.0 points", None, "give more");
+        assert_eq!(
+            alone,
+            "integers lose 2.0 points, in no layer alone: give more"
+        );
+        let costliest = Costliest {
+            name: "relu".into(),
+            errors: (0.2, 0.05),
+            remedy: "give it more".into(),
+        };
+        assert_eq!(
+            warning("noise loses 2.0 points", Some(costliest), "no matter"),
+            "noise loses 2.0 points, most of it in layer \"relu\", without which the outputs' error \
+             would be 5.0 % of their deviation, not 20.0 %: give it more"
+        );
+    }
+
+    #[test]
+    fn the_largest_loss_is_of_integers_or_of_noise() {
+        let losses = |noisy: Option<f64>| Losses {
+            float: 1.0,
+            integers: 0.75,
+            noise: noisy.map(|noisy| Noise {
+                image_count: 4,
+                integers: 0.75,
+                noisy,
+                step_noise: Decision {
+                    share: 1.0,
+                    why: None,
+                },
+                reads: Reads::default(),
+            }),
+            warnings: Vec::new(),
+        };
+        assert_eq!(losses(None).largest(), 0.25);
+        assert_eq!(losses(Some(0.75)).largest(), 0.25);
+        assert_eq!(losses(Some(0.25)).largest(), 0.5);
+    }
+
+    #[test]
+    fn small_networks_are_judged_on_the_most_images() {
+        assert_eq!(judged(&draft(network()).model), MOST_JUDGED);
+    }
+}

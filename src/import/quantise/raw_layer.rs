@@ -191,3 +191,126 @@ fn one_each<T: Copy>(per_element: &[T], channels: usize) -> Vec<T> {
     let size = (per_element.len() / channels).max(1);
     per_element.iter().copied().step_by(size).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::quantise::fixture::{draft, layer, network, network_of, relu, same};
+    use crate::model::layer::function::Quantise;
+
+    /// Returns the float32 numbers of a tensor.
+    fn numbers(file: &TensorFile, name: &str) -> Vec<f32> {
+        let tensor = file.tensors.iter().find(|tensor| tensor.name == name);
+        let tensor = tensor.expect("a tensor of that name");
+        let count: usize = tensor.shape.iter().product();
+        let bytes = &file.bytes[tensor.offset..tensor.offset + 4 * count];
+        let number = |bytes: &[u8]| f32::from_le_bytes(bytes.try_into().expect("four bytes"));
+        bytes.chunks_exact(4).map(number).collect()
+    }
+
+    #[test]
+    fn a_layer_names_its_tensors_after_itself() {
+        let mut file = TensorFile::default();
+        let raw = raw_layer(&network(), 0, 8, None, &mut file);
+        assert_eq!((raw.name.as_str(), raw.input), ("front", None));
+        let offsets: Vec<(&str, usize)> = file
+            .tensors
+            .iter()
+            .map(|tensor| (tensor.name.as_str(), tensor.offset))
+            .collect();
+        let expected = [
+            ("front.weights", 0),
+            ("front.bias", 16),
+            ("front.range", 24),
+        ];
+        assert_eq!(offsets, expected);
+        assert_eq!(numbers(&file, "front.weights"), [1.0, 0.0, 0.0, 1.0]);
+        // Nothing is calibrated.
+        assert_eq!(numbers(&file, "front.range"), [0.0; 4]);
+    }
+
+    #[test]
+    fn what_is_settled_is_written() {
+        let mut settled = draft(network()).model.nodes[2].operation.clone();
+        let NodeOperation::Linear(linear) = &mut settled else {
+            panic!("a linear layer");
+        };
+        linear.range = vec![(-1.0, 2.0), (0.0, 3.0)];
+        let mut file = TensorFile::default();
+        let correction = |raw: RawLayer| match raw.operation {
+            RawOperation::Dense { correction, .. } => correction,
+            other => panic!("{other:?} is no dense layer"),
+        };
+        let raw = raw_layer(&network(), 2, 5, Some(&settled), &mut file);
+        assert_eq!(numbers(&file, "back.range"), [-1.0, 2.0, 0.0, 3.0]);
+        assert_eq!(correction(raw), None);
+        let NodeOperation::Linear(linear) = &mut settled else {
+            panic!("a linear layer");
+        };
+        linear.correction = vec![0.0, 0.5];
+        let mut file = TensorFile::default();
+        let raw = raw_layer(&network(), 2, 5, Some(&settled), &mut file);
+        assert_eq!(correction(raw).as_deref(), Some("back.correction"));
+        assert_eq!(numbers(&file, "back.correction"), [0.0, 0.5]);
+    }
+
+    #[test]
+    fn values_other_than_the_one_before_are_named() {
+        let network = network_of(vec![
+            same("front", 0),
+            relu("relu", 1),
+            same("mid", 2),
+            layer("sum", &[3, 2], Operation::Add),
+            same("side", 0),
+        ]);
+        let mut file = TensorFile::default();
+        let sum = raw_layer(&network, 3, 0, None, &mut file);
+        assert_eq!(sum.input, None);
+        let RawOperation::Add { other, .. } = sum.operation else {
+            panic!("a sum");
+        };
+        assert_eq!(other, "relu");
+        let side = raw_layer(&network, 4, 8, None, &mut file);
+        assert_eq!(side.input.as_deref(), Some("input"));
+    }
+
+    #[test]
+    fn own_integers_are_kept_on_their_own_bits_alone() {
+        let mut network = network();
+        let Operation::Dense { quantisation, .. } = &mut network.layers[2].operation else {
+            panic!("dense");
+        };
+        *quantisation = Some(WeightQuantisation {
+            bits: 4,
+            scale: vec![0.5, 0.25],
+        });
+        for (bits, expected) in [(4, Some("back.weight_scale")), (3, None)] {
+            let mut file = TensorFile::default();
+            let raw = raw_layer(&network, 2, bits, None, &mut file);
+            let RawOperation::Dense { weight_scale, .. } = raw.operation else {
+                panic!("dense");
+            };
+            assert_eq!(weight_scale.as_deref(), expected, "{bits}");
+        }
+    }
+
+    #[test]
+    fn an_activation_that_is_not_settled_has_its_own_integers_or_any() {
+        let quantise = Function::Quantise(Quantise {
+            scale: 0.5,
+            low: -3,
+            high: 4,
+            bipolar: false,
+        });
+        for (function, expected) in [(Function::Relu, (1.0, 0, 1)), (quantise, (0.5, -3, 4))] {
+            let RawQuantisation { scale, low, high } = settled_output(None, &function);
+            assert_eq!((scale, low, high), expected, "{function:?}");
+        }
+    }
+
+    #[test]
+    fn one_number_stands_for_each_channel() {
+        assert_eq!(one_each(&[1, 1, 2, 2], 2), [1, 2]);
+        assert_eq!(one_each(&[1, 2], 2), [1, 2]);
+    }
+}

@@ -166,3 +166,82 @@ fn per_channel(values: &[f64]) -> PerChannel {
         values => PerChannel::Each(values.to_vec()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::quantise::fixture::{images, network, request};
+
+    /// Returns the files of a network's folder, and what its `model.json` says.
+    fn written(network: Network) -> (BTreeMap<String, Vec<u8>>, serde_json::Value) {
+        let recipe = Recipe::new(&request(), network, &images());
+        let files = recipe.files(None, &images(), None, Some(0.123_456_78));
+        let files = files.expect("numbers that JSON holds");
+        let json = serde_json::from_slice(&files[MODEL]).expect("JSON");
+        (files, json)
+    }
+
+    #[test]
+    fn a_folder_says_where_it_comes_from_and_what_it_holds() {
+        let (files, json) = written(network());
+        let names: Vec<&str> = files.keys().map(String::as_str).collect();
+        let expected = [
+            "model.json",
+            "test-images.npy",
+            "test-labels.npy",
+            "weights.bin",
+        ];
+        assert_eq!(names, expected);
+        assert_eq!(json["name"], "digits");
+        assert_eq!(json["description"], "Imported from net.onnx.");
+        assert_eq!(json["weights"]["sha256"], hex_digest(&files[WEIGHTS]));
+        assert_eq!(json["input"]["scale"], 1.0);
+        assert_eq!(json["float_accuracy"], 0.123457);
+        let bits: Vec<_> = (0..3)
+            .map(|layer| &json["layers"][layer]["weight_bits"])
+            .collect();
+        // Eight where the input is read, and five behind a look-up.
+        assert_eq!(bits, [&8.into(), &serde_json::Value::Null, &5.into()]);
+    }
+
+    #[test]
+    fn calibration_images_have_files_of_their_own() {
+        let set = images();
+        let recipe = Recipe::new(&request(), network(), &set);
+        let calibration = Some((&set.images[..2], vec![1]));
+        let files = recipe.files(None, &set, calibration, None).expect("files");
+        let json: serde_json::Value = serde_json::from_slice(&files[MODEL]).expect("JSON");
+        assert_eq!(files.len(), 6);
+        for (part, file) in ["images", "labels"].into_iter().zip(CALIBRATION) {
+            assert_eq!(json["calibration"][part], file);
+        }
+        assert!(files[CALIBRATION[0]].ends_with(&[3, 0]) && files[CALIBRATION[1]].ends_with(&[1]));
+    }
+
+    #[test]
+    fn class_numbers_are_written_where_a_reader_would_take_others() {
+        for (classes, expected) in [
+            (None, serde_json::Value::Null),
+            (Some(vec![0, 1]), serde_json::Value::Null),
+            (Some(vec![-1, 1]), serde_json::json!([-1, 1])),
+            (Some(vec![1, 0]), serde_json::json!([1, 0])),
+        ] {
+            let network = Network {
+                classes: classes.clone(),
+                ..network()
+            };
+            assert_eq!(written(network).1["classes"], expected, "{classes:?}");
+        }
+    }
+
+    #[test]
+    fn equal_channels_are_written_as_one_number() {
+        assert!(matches!(per_channel(&[2.0, 2.0]), PerChannel::All(2.0)));
+        for differing in [&[2.0, 3.0][..], &[]] {
+            let PerChannel::Each(found) = per_channel(differing) else {
+                panic!("{differing:?} as one number");
+            };
+            assert_eq!(found, differing);
+        }
+    }
+}

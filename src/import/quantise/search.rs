@@ -195,3 +195,52 @@ fn share_equal(found: &[usize], wanted: &[usize]) -> f64 {
     let equal = found.iter().zip(wanted).filter(|(a, b)| a == b).count();
     equal as f64 / wanted.len().max(1) as f64
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::quantise::fixture::{draft, images, network, request};
+
+    #[test]
+    fn the_share_that_is_equal_counts_every_label() {
+        assert_eq!(share_equal(&[0, 1, 2, 2], &[0, 1, 1, 2]), 0.75);
+        assert_eq!(share_equal(&[], &[]), 0.0);
+    }
+
+    #[test]
+    fn true_labels_are_kept_before_the_float_network_s() {
+        let mut set = images();
+        assert_eq!(labels_of(&Images::all(&set), &[1; 4]), [0, 0, 1, 1]);
+        set.labels = None;
+        assert_eq!(labels_of(&Images::all(&set), &[1; 4]), [1; 4]);
+    }
+
+    /// Returns the trials of a network that tells all images apart, if it may lose that share of them.
+    fn searched(most_loss: f64) -> Result<Vec<Trial>> {
+        let set = images();
+        let images = Images::all(&set);
+        let mut draft = draft(network());
+        let calibration = Calibration::measure(&draft.model, &images);
+        draft.set_ranges(&calibration);
+        let request = ImportRequest {
+            most_loss,
+            ..request()
+        };
+        search(&mut draft, &calibration, &images, &request)
+    }
+
+    #[test]
+    fn the_search_ends_at_one_bit_where_that_tells_all_images_apart() {
+        let trials = searched(0.0).unwrap();
+        let bits: Vec<u32> = trials.iter().map(|trial| trial.bits[0].1).collect();
+        assert_eq!(bits, [8, 7, 6, 5, 4, 3, 2, 1]);
+        assert!(trials.iter().all(|trial| trial.kept));
+        assert!(trials.iter().all(|trial| trial.accuracy == 1.0));
+    }
+
+    #[test]
+    fn a_promise_that_the_most_bits_break_is_refused() {
+        let refused = searched(-0.5);
+        assert!(matches!(refused, Err(Error::Usage(_))), "{refused:?}");
+    }
+}
