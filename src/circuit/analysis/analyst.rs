@@ -226,6 +226,7 @@ impl Analyst<'_> {
         }
         if self.linear.get(index).is_some() && self.is_filled_answer(index) {
             let (slots, mut filling, ranges) = self.filling(index);
+            // `fill · widest end` is half a turn, at either side of zero.
             filling.fills = ranges
                 .chunks(filling.channel_size)
                 .map(|ranges| {
@@ -246,6 +247,7 @@ impl Analyst<'_> {
     fn download_value(&mut self, index: usize, value: DraftValue) {
         let ends = value.range.iter();
         let largest = ends.map(|(low, high)| low.abs().max(high.abs())).max();
+        // The client rounds: half a step around the largest integer decodes to it and must fit too.
         let most = HALF_TURN as f64 / (largest.unwrap_or(0).max(1) as f64 + 0.5);
         self.groups.limit(value.group, most);
         self.downloads.push((index, Answer::Natural(value)));

@@ -67,6 +67,7 @@ pub(super) fn covers(
             top,
             padding_bit: true,
         };
+        // Without one, a channel is symmetric about the centre of all, and needs both plateaus.
         cover.padding_bit = ends != plateaus || cover.whole_turn_reach() >= high - low;
         cover
     });

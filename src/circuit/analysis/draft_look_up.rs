@@ -27,6 +27,7 @@ impl DraftLookUp {
         let elements = gains.chunks(self.elements_per_table);
         let drafts = self.covers.iter().zip(filled).zip(elements).enumerate();
         let settled = drafts.map(|(channel, ((cover, filled), gains))| {
+            // `number = real / unit` and `real = scale · integer`; covers count in numbers.
             let Filled { scale, quantum } = filled;
             let scale = scale / self.units.get(channel).copied().unwrap_or(1.0);
             Channel {

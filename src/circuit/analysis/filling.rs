@@ -95,6 +95,10 @@ impl Filling {
     }
 
     /// Returns the weights for the steps of all groups, and what each channel has become.
+    ///
+    /// A weight w on an input of scale s and step d becomes the integer round(w · s · fill / d), so
+    /// that for the input's integer q, which is d · q on the grid, it adds fill · w · (s · q); a bias b
+    /// becomes b · fill, in whole quanta.
     pub fn settle(self, steps_of: &[i64]) -> (PlannedLinear, Vec<Filled>) {
         let steps: Vec<i64> = self.terms.iter().map(|term| steps_of[term.group]).collect();
         let aligned = self.terms.iter().all(|term| term.aligned);
@@ -149,7 +153,7 @@ impl Filling {
     }
 
     /// Returns a channel's fill, lowered to where the first term that has no error of its own
-    /// keeps none.
+    /// keeps none: for its natural scale s and step d, to m · d / s with m = ⌊fill · s / d⌋, or one.
     fn settled_fill(&self, channel: usize, steps: &[i64]) -> f64 {
         let fill = self.fills[channel];
         let first = channel * self.channel_size;
@@ -160,6 +164,7 @@ impl Filling {
             .filter(|(term, _)| term.natural[first].1);
         exact.next().map_or(fill, |(term, &step)| {
             let scale = term.natural[first].0;
+            // A whole number stays one where rounding has left it a hair below.
             let multiple = (fill * scale / step as f64 * (1.0 + 1e-12))
                 .floor()
                 .max(1.0);

@@ -2,6 +2,9 @@
 
 /// Squared Euclidean norms of the weights that carry noise to an element: the factors on the
 /// variance of independent noise, exact also where a source reaches it by several ways.
+///
+/// Each is ‖w‖² = Σ w_e² over elements e of sources, where w_e is the sum, over all ways from e, of
+/// the products of their weights; the element's noise has the variance Σ ‖w‖² · (input variance).
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Gain {
     /// On uploads.

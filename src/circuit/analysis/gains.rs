@@ -78,6 +78,10 @@ fn element_count(analysis: &Analysis, slot: usize) -> usize {
     }
 }
 
+/// Returns the gain of an element of a slot.
+///
+/// Weights are pulled back from slot to slot, the last first: all that read a slot lie behind it, so
+/// that the weights of all ways have met before they are squared.
 fn gain(
     analysis: &Analysis,
     places: &BTreeMap<usize, Vec<Vec<(u32, u32)>>>,
@@ -129,7 +133,7 @@ fn merge(weights: &mut Vec<(u32, f64)>) {
     });
 }
 
-/// Adds the weights on a term's input, given weights on its output.
+/// Adds the weights on a term's input, given weights on its output: `w_input = Σ w_output · weight`.
 fn pull_back(
     term: &Term,
     places: &[(u32, u32)],

@@ -86,14 +86,16 @@ impl Groups {
         let bounds: Vec<(f64, bool)> = bounds.collect();
         let bound_mosts = bounds.iter().map(|(most, _)| *most);
         let most = bound_mosts.fold(HALF_TURN as f64, f64::min);
-        // Where a single bound must be a whole multiple, the step divides it; several cannot all be
-        // met, but by steps so small that their factors hardly err.
+        // Where a single bound must be a whole multiple, the step is the largest that divides it,
+        // `bound / ⌈bound / most⌉`; several cannot all be met, but by steps so small that their factors
+        // hardly err.
         let mut multiples = bounds.iter().filter(|(_, divides)| *divides);
         let step = match (multiples.next(), multiples.next()) {
             (None, _) => most,
             (Some((bound, _)), None) => bound / (bound / most).ceil(),
             (Some(_), Some(_)) => most / LEAST_FACTOR,
         };
+        // Even, because tables count in halves of an output step.
         let step = (step as i64) & !1;
         settled[root] = Some(step);
         step

@@ -93,7 +93,8 @@ impl PlannedLookUp {
         counts.sum()
     }
 
-    /// Replaces integers of the grid by their activations, on the grid.
+    /// Replaces integers of the grid by their activations, on the grid:
+    /// `output = output_step · quantised(scale · integer)`.
     fn run(&self, rows: &mut [Row<u64>]) {
         rows.par_iter_mut().enumerate().for_each(|(element, row)| {
             let scale = self.channels[element / self.elements_per_table].scale;

@@ -111,6 +111,9 @@ impl Analyst<'_> {
 
     /// Looks up for each group of bits whether all are set; a group that lacks some of `together`
     /// is filled up with set ones.
+    ///
+    /// `Σ bits - Σ negated bits + bias` counts the literals that hold: a negated bit that is not set
+    /// counts as one, and so does each literal that the group lacks. All hold from `together` on.
     fn conjoin(
         &mut self,
         node: usize,
@@ -154,7 +157,7 @@ impl Analyst<'_> {
 /// Returns the function that is one from `threshold` on and zero below.
 fn step_at(threshold: f64) -> Activation {
     Activation {
-        // Rounded to whole numbers, a half up, and clipped.
+        // x + 1/2 - threshold, rounded to whole numbers, a half up, and clipped.
         function: Function::Polynomial(Polynomial {
             coefficients: vec![0.5 - threshold, 1.0],
         }),

@@ -76,7 +76,8 @@ impl Analyst<'_> {
     }
 
     /// Makes a value whose channels all lie on one scale, a sum that further weights read say: all its
-    /// operands are brought to that, and `correction` is added, in reals.
+    /// operands are brought to that, and `correction` is added, in reals. The scale makes the widest end
+    /// of all ranges [`SUM_INTEGER`].
     pub(super) fn on_one_scale(&mut self, value: usize, correction: &[f32]) -> DraftValue {
         let (slots, mut filling, mut ranges) = self.filling(value);
         let biases = filling.bias.iter_mut().zip(&mut ranges);
@@ -146,7 +147,8 @@ impl Analyst<'_> {
     }
 }
 
-/// Returns the smallest and largest real value of each output over all integers of the input.
+/// Returns the smallest and largest real value of each output over all integers of the input: its bias
+/// and, for each weight w on an element of scale s, the least and the most of w · s · integer.
 fn real_worst_range(map: &LinearMap<f32>, input: &DraftValue, bias: &[f64]) -> Vec<(f64, f64)> {
     let mut ranges: Vec<(f64, f64)> = bias.iter().map(|&bias| (bias, bias)).collect();
     for block in &map.blocks {
@@ -221,7 +223,8 @@ fn most_scales(
 }
 
 /// Coarsens rows whose weights are so small against their range or bias that those would become
-/// huge integers, and gives rows of zeros a scale.
+/// huge integers, and gives rows of zeros a scale. No scale is less than the larger of the two over
+/// `most_integer`.
 fn coarsen(
     rows: &mut QuantisedRows,
     weights: &Weights,

@@ -133,6 +133,7 @@ impl Analyst<'_> {
         };
         let counted: Vec<(f64, f64)> = ranges.iter().enumerate().map(in_units).collect();
         let (covers, centre) = covers(&counted, channel_size, activation);
+        // `fill · reach` is half a turn, with the reach in reals.
         filling.fills = covers
             .iter()
             .enumerate()

@@ -9,6 +9,9 @@ use crate::model::quantise::QuantParams;
 
 impl Analyst<'_> {
     /// Looks up a value as it is; each channel has a scale of its own.
+    ///
+    /// One activation serves all channels, of `number = real / unit`, where a channel's unit is the
+    /// widest end of its range: numbers lie between -1 and 1.
     pub(super) fn protect(&mut self, value: usize) -> DraftValue {
         let node = value - 1;
         let (slots, filling, ranges) = self.filling(value);
