@@ -1,5 +1,8 @@
 //! Walks over a segment: uploads, nodes in order, downloads.
 
+#[cfg(test)]
+pub(super) mod fixture;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -251,5 +254,89 @@ impl Analyst<'_> {
         let most = HALF_TURN as f64 / (largest.unwrap_or(0).max(1) as f64 + 0.5);
         self.groups.limit(value.group, most);
         self.downloads.push((index, Answer::Natural(value)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::fixture::{input, network, relu, walked};
+    use super::*;
+    use crate::core::placement::Party;
+    use crate::model::layer::{Add, Linear, MaxPool};
+
+    /// Returns how the second layer's input is uploaded where it starts a segment.
+    fn uploaded(first: Operation, second: Operation) -> (f64, i64, i64) {
+        let model = network(input(1, 3), vec![(vec![0], first), (vec![1], second)]);
+        let segment = Segment {
+            party: Party::Server,
+            layers: 1..2,
+        };
+        let analysis = analyse(&model, &segment).expect("fits");
+        let upload = &analysis.uploads[0].quantisation;
+        (upload.scales[0], upload.low, upload.high)
+    }
+
+    #[test]
+    fn uploads_have_eight_bits_of_the_widened_range_unless_a_pool_compares_them() {
+        let linear = || {
+            Operation::Linear(Linear {
+                range: vec![(-1.0, 3.0)],
+                ..fixture::linear(&[&[1.0]], &[0.0])
+            })
+        };
+        let relu = || Operation::Activation(relu(0.25, 15));
+        let pool = || {
+            let windows = vec![vec![0]];
+            Operation::MaxPool(MaxPool { windows })
+        };
+        // -2 to 4, with a sign.
+        assert_eq!(uploaded(linear(), relu()), (4.0 / 127.0, -127, 127));
+        // 0 to 3 of the image, widened to 3.75 but not below zero.
+        assert_eq!(uploaded(relu(), linear()), (3.75 / 255.0, 0, 255));
+        assert_eq!(uploaded(relu(), pool()), (0.25, 0, 15));
+        let image = network(input(1, 3), vec![(vec![0], linear())]);
+        let own = &walked(&image, 0).uploads[0].1;
+        assert_eq!((own.scales[0], own.low, own.high), (1.0, 0, 3));
+    }
+
+    #[test]
+    fn the_largest_answer_and_half_a_step_fit_half_a_turn() {
+        let relu = Operation::Activation(relu(1.0, 3));
+        let model = network(input(1, 3), vec![(vec![0], relu)]);
+        let analysis = analyse(&model, &Segment::whole(1)).expect("fits");
+        // 2^32 / 3.5 is 1,227,133,513.1.
+        assert_eq!(analysis.downloads[0].step, 1_227_133_512);
+    }
+
+    #[test]
+    fn a_linear_layer_is_part_of_its_look_up_unless_others_read_it() {
+        let relu = || (vec![1], Operation::Activation(relu(1.0, 3)));
+        let linear = || (vec![0], fixture::identity(1));
+        let nodes_of = |operations: Vec<(Vec<usize>, Operation)>| -> Vec<usize> {
+            let model = network(input(1, 3), operations);
+            let segment = Segment::whole(model.layer_count());
+            let analysis = analyse(&model, &segment).expect("fits");
+            analysis.steps.iter().map(|step| step.node).collect()
+        };
+        assert_eq!(nodes_of(vec![linear(), relu()]), [0, 1]);
+        let range = vec![(0.0, 6.0)];
+        let add = (vec![1, 2], Operation::Add(Add { range }));
+        // Made, then in front of the look-up as it is, and once more in the sum.
+        assert_eq!(nodes_of(vec![linear(), relu(), add]), [0, 1, 1, 2]);
+    }
+
+    #[test]
+    fn a_step_names_the_layers_that_are_composed_into_it() {
+        let linear = |weight: f32| fixture::dense(&[&[weight]], &[1.0]);
+        let model = network(
+            input(1, 3),
+            vec![(vec![0], linear(2.0)), (vec![1], linear(3.0))],
+        );
+        let analysis = analyse(&model, &Segment::whole(2)).expect("fits");
+        assert_eq!(analysis.steps.len(), 1);
+        assert_eq!(
+            (analysis.steps[0].node, &analysis.steps[0].composed[..]),
+            (1, &[0][..])
+        );
     }
 }

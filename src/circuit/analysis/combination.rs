@@ -390,3 +390,6 @@ impl Weights {
         Some(scales)
     }
 }
+
+#[cfg(test)]
+mod tests;

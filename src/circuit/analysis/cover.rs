@@ -137,9 +137,11 @@ pub(super) fn step_width(cover: &Cover, activation: &Activation) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit::analysis::analyst::fixture::relu;
     use crate::model::layer::Function;
     use crate::model::layer::function::Quantise;
     use crate::model::quantise::QuantParams;
+    use proptest::prelude::*;
 
     #[test]
     fn a_sign_is_one_jump_however_far_it_goes() {
@@ -169,5 +171,60 @@ mod tests {
             step_width(cover, &activation)
         });
         assert_eq!(widths, [8.0, 8.0]);
+    }
+
+    #[test]
+    fn a_relu_needs_half_a_turn_from_each_end_to_the_plateau_opposite() {
+        // Rounded to steps of 0.5, the first begins at 0.25 and the last, of eight, at 3.75. A sample
+        // is 1/256 wide.
+        let relu = relu(0.5, 8);
+        let (found, centre) = covers(&[(-2.0, 6.0)], 1, &relu);
+        let [cover] = found[..] else {
+            panic!("one channel");
+        };
+        assert_eq!((cover.low, cover.high, centre), (-2.0, 6.0, 8));
+        assert_eq!((cover.foot, cover.top), (0.25 - 1.0 / 256.0, 3.75));
+        assert!(!cover.padding_bit);
+        // From -2 to 3.75 and from 0.25 less a sample to 6.
+        assert_eq!(cover.reach(), 5.75 + 1.0 / 256.0);
+        // Seven steps lie between the first jump and the last.
+        assert_eq!(step_width(&cover, &relu), (3.5 + 1.0 / 256.0) / 7.0);
+    }
+
+    #[test]
+    fn a_channel_without_both_plateaus_keeps_its_range_in_half_a_turn() {
+        let relu = relu(0.5, 8);
+        let (found, centre) = covers(&[(-2.0, 6.0), (-1.0, -0.9)], 1, &relu);
+        let silent = found[1];
+        // An eighth of the widest channel's width, of which nothing is active.
+        assert_eq!((silent.low, silent.high, silent.reach()), (-1.0, 0.0, 1.0));
+        assert!(silent.padding_bit);
+        assert_eq!(step_width(&silent, &relu), f64::INFINITY);
+        assert_eq!(centre, 8, "the centre is that of all channels");
+        // Elements of a channel share its range; a lone point gets a sixteenth of a step.
+        let ends = |ranges: &[(f64, f64)]| {
+            let cover = covers(ranges, ranges.len(), &relu).0[0];
+            (cover.low, cover.high)
+        };
+        assert_eq!(ends(&[(-2.0, 1.0), (0.0, 6.0)]), (-2.0, 6.0));
+        assert_eq!(ends(&[(3.0, 3.0)]), (3.0, 3.0 + 0.5 / 16.0));
+    }
+
+    proptest! {
+        #[test]
+        fn plateaus_are_constant_and_half_a_turn_reaches_from_each_to_the_end_opposite(
+            low in -8.0f64..8.0, width in 0.0f64..16.0, scale in 0.1f64..2.0, high in 1i64..16,
+            share in 0.0f64..1.0,
+        ) {
+            let relu = relu(scale, high);
+            let cover = covers(&[(low, low + width)], 1, &relu).0[0];
+            let on_foot = (cover.low + (cover.foot - cover.low) * share).min(cover.foot);
+            prop_assert_eq!(relu.quantised(on_foot), relu.quantised(cover.low));
+            let on_top = (cover.high - (cover.high - cover.top) * share).max(cover.top);
+            prop_assert_eq!(relu.quantised(on_top), relu.quantised(cover.high));
+            let reach = cover.reach() + 1e-9;
+            prop_assert!(cover.top - cover.low <= reach && cover.high - cover.foot <= reach);
+            prop_assert!(reach <= cover.high - cover.low + 2e-9);
+        }
     }
 }

@@ -60,3 +60,71 @@ impl DraftLookUp {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::analysis::analyst::fixture::relu;
+
+    /// Returns the settled look-up of two elements of one channel that is filled at 0.5 a grid integer.
+    fn settled(units: Vec<f64>) -> PlannedLookUp {
+        let cover = Cover {
+            low: -1.0,
+            high: 3.0,
+            foot: 0.0,
+            top: 2.0,
+            padding_bit: true,
+        };
+        let draft = DraftLookUp {
+            name: "relu".into(),
+            purpose: Purpose::Activation,
+            activation: relu(1.0, 4),
+            units,
+            log2_p_leave: None,
+            elements_per_table: 2,
+            centre: 0,
+            covers: vec![cover],
+        };
+        let filled = Filled {
+            scale: 0.5,
+            quantum: 4,
+        };
+        let gain = |fresh, look_up, steps| Gain {
+            fresh,
+            look_up,
+            steps,
+        };
+        draft.settle(
+            vec![filled],
+            vec![gain(1.0, 5.0, 7.0), gain(2.0, 3.0, 8.0)],
+            6,
+        )
+    }
+
+    #[test]
+    fn a_channel_lies_on_the_grid_by_its_scale() {
+        let look_up = settled(Vec::new());
+        let channel = look_up.channels[0];
+        assert_eq!(
+            (channel.scale, channel.quantum, look_up.output_step),
+            (0.5, 4, 6)
+        );
+        assert_eq!((channel.low, channel.high), (-2.0, 6.0));
+        assert_eq!((channel.foot, channel.top), (0.0, 4.0));
+        // From 0 to 2 the first step begins and the last ends: one step is two wide, four integers.
+        assert_eq!(channel.step_width, 4.0);
+        let worst = channel.worst_gain;
+        assert_eq!((worst.fresh, worst.look_up, worst.steps), (2.0, 5.0, 8.0));
+    }
+
+    #[test]
+    fn a_unit_makes_the_scale_that_of_numbers_in_it() {
+        // Two reals are one number: a grid integer is half a real, a quarter of a number.
+        let channel = settled(vec![2.0]).channels[0];
+        assert_eq!(
+            (channel.scale, channel.low, channel.high),
+            (0.25, -4.0, 12.0)
+        );
+        assert_eq!(channel.step_width, 8.0);
+    }
+}

@@ -172,3 +172,153 @@ impl Filling {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::linear_map::Row;
+    use proptest::prelude::*;
+
+    /// Returns an input as it is, whose natural integers have those scales.
+    fn term(group: usize, natural: &[(f64, bool)]) -> FillingTerm {
+        FillingTerm {
+            group,
+            input_scales: natural.iter().map(|&(scale, _)| scale).collect(),
+            map: None,
+            natural: natural.to_vec(),
+            aligned: true,
+        }
+    }
+
+    /// Returns channels of one element each that are filled with so many integers.
+    fn filling(terms: Vec<FillingTerm>, fills: Vec<f64>) -> Filling {
+        Filling {
+            terms,
+            bias: vec![0.0; fills.len()],
+            geometry: Geometry::Other,
+            channel_size: 1,
+            base: None,
+            fills,
+        }
+    }
+
+    const ROUNDED: [(f64, bool); 3] = [(0.5, false), (2.0, false), (1.0, false)];
+    const EXACT: [(f64, bool); 3] = [(0.5, true), (2.0, true), (f64::INFINITY, false)];
+
+    #[test]
+    fn rounded_weights_keep_their_bits_at_the_median_and_exact_ones_a_least_factor() {
+        let mosts = |of_terms: &[&[(f64, bool)]], base| -> Vec<(f64, bool)> {
+            let terms = of_terms.iter().map(|natural| term(0, natural)).collect();
+            let filling = Filling {
+                base,
+                ..filling(terms, vec![100.0; 3])
+            };
+            let limits = filling.limits();
+            assert!(limits.iter().all(|limit| limit.base == base));
+            limits
+                .iter()
+                .map(|limit| (limit.most, limit.divides))
+                .collect()
+        };
+        // Fill times scale: 50, 200 and 100; of exact ones the smallest of 50 and 200.
+        assert_eq!(mosts(&[&ROUNDED], None), [(100.0, false)]);
+        assert_eq!(mosts(&[&EXACT], None), [(50.0, false)]);
+        assert_eq!(
+            mosts(&[&EXACT, &ROUNDED], None),
+            [(50.0 / 4.0, false), (100.0, false)]
+        );
+        assert_eq!(mosts(&[&EXACT, &EXACT], None), [(50.0 / 32.0, false); 2]);
+        // Another base does not give way.
+        assert_eq!(
+            mosts(&[&EXACT, &ROUNDED], Some(7)),
+            [(50.0, true), (100.0, false)]
+        );
+        let zeros = [(f64::INFINITY, false); 3];
+        assert_eq!(mosts(&[&zeros], None), [(f64::INFINITY, false)]);
+    }
+
+    #[test]
+    fn a_channel_is_filled_by_a_whole_factor_on_an_exact_input() {
+        let settled = |fill, base| {
+            let filling = Filling {
+                base,
+                ..filling(vec![term(0, &[(0.5, true)])], vec![fill])
+            };
+            let (linear, filled) = filling.settle(&[128, 1024]);
+            let [Term::Scale(factors)] = &linear.terms[..] else {
+                panic!("an input as it is has factors");
+            };
+            (factors[0], 1.0 / filled[0].scale, filled[0].quantum)
+        };
+        // 1000 · 0.5 / 128 is 3.9: three times 128 / 0.5.
+        assert_eq!(settled(1000.0, None), (3, 768.0, 128));
+        assert_eq!(settled(768.0, None), (3, 768.0, 128));
+        assert_eq!(settled(100.0, None), (1, 256.0, 128), "once at least");
+        // A base of 1,024 keeps its fill.
+        assert_eq!(settled(0.5, Some(1)), (2, 512.0, 128));
+    }
+
+    #[test]
+    fn a_bias_is_in_whole_steps_where_that_hardly_errs() {
+        let settled = |step: i64, aligned| {
+            let weights = FillingTerm {
+                map: Some(LinearMap::dense(&[1.0], 1)),
+                aligned,
+                ..term(0, &[(1.0, false)])
+            };
+            let filling = Filling {
+                bias: vec![1.0],
+                ..filling(vec![weights], vec![3.25 * step as f64])
+            };
+            let (linear, filled) = filling.settle(&[step]);
+            (filled[0].quantum, linear.bias[0])
+        };
+        // A quarter of a step is 2^18 and 2^20; 2^19 are allowed.
+        assert_eq!(settled(1 << 20, true), (1 << 20, 3 << 20));
+        assert_eq!(settled(1 << 22, true), (1, 13 << 20));
+        assert_eq!(settled(1 << 20, false), (1, 13 << 18), "no whole steps");
+    }
+
+    #[test]
+    fn inputs_of_different_steps_leave_no_quantum() {
+        let terms = || vec![term(0, &[(1.0, true)]), term(1, &[(1.0, true)])];
+        let quantum = |steps: [i64; 2]| filling(terms(), vec![4096.0]).settle(&steps).1[0].quantum;
+        assert_eq!((quantum([64, 64]), quantum([64, 32])), (64, 1));
+    }
+
+    proptest! {
+        #[test]
+        fn weights_stand_for_their_reals_within_half_a_step_each(
+            weights in prop::collection::vec(-3.0f32..3.0, 6),
+            input_scales in prop::collection::vec(0.1f64..2.0, 3),
+            integers in prop::array::uniform3(-20i64..20),
+            bias in prop::collection::vec(-2.0f64..2.0, 2),
+            fills in prop::collection::vec(1e3f64..1e6, 2),
+            half_step in 1i64..32,
+        ) {
+            let step = 2 * half_step;
+            let map = LinearMap::dense(&weights, 3);
+            let reals: Vec<f64> = integers.iter().zip(&input_scales).map(|(&n, s)| n as f64 * s).collect();
+            let expected = map.apply_to(&reals);
+            let term = FillingTerm {
+                group: 0,
+                input_scales,
+                map: Some(map),
+                natural: vec![(1.0, false); 2],
+                aligned: true,
+            };
+            let filling = Filling { bias: bias.clone(), ..filling(vec![term], fills) };
+            let (linear, filled) = filling.settle(&[step]);
+            let rows: Vec<Row<u64>> = integers.iter().map(|&n| [(n * step) as u64].into()).collect();
+            let inputs: i64 = integers.iter().map(|n| n.abs()).sum();
+            let found = linear.run_clear(&[&rows]);
+            for (index, (row, filled)) in found.iter().zip(&filled).enumerate() {
+                let integer = row[0] as i64;
+                prop_assert_eq!(integer % filled.quantum, 0);
+                let error = integer as f64 * filled.scale - (expected[index] + bias[index]);
+                let units = (inputs * step + filled.quantum) as f64 / 2.0;
+                prop_assert!(error.abs() <= units * filled.scale + 1e-9, "{} units of {}", error, units);
+            }
+        }
+    }
+}

@@ -157,3 +157,86 @@ fn pull_back(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::analysis::analyst::fixture::{analysis, looked_up, matrix, sum};
+    use crate::core::linear_map::LinearMap;
+    use proptest::prelude::*;
+
+    fn fresh(fresh: f64) -> Gain {
+        Gain {
+            fresh,
+            ..Gain::default()
+        }
+    }
+
+    #[test]
+    fn a_gain_is_the_square_of_the_weights() {
+        let step = |term| analysis(&[2], vec![(vec![0], sum(vec![term], 1))]);
+        assert_eq!(gains(&step(matrix(&[3, -4], 2)), 1), [fresh(25.0)]);
+        assert_eq!(gains(&step(Term::Scale(vec![-3])), 1), [fresh(9.0)]);
+        assert_eq!(gains(&step(matrix(&[3, -4], 2)), 0), [fresh(1.0); 2]);
+        let mut padded = LinearMap::dense(&[3, 5], 2);
+        padded.blocks[0].inputs[1] = PADDING;
+        assert_eq!(gains(&step(Term::Matrix(padded)), 1), [fresh(9.0)]);
+    }
+
+    #[test]
+    fn ways_from_one_source_add_up_before_they_are_squared() {
+        // (x + y) - x is y.
+        let first = sum(vec![matrix(&[1, 1, 1, 0], 2)], 2);
+        let second = sum(vec![matrix(&[1, -1], 2)], 1);
+        let in_a_row = analysis(&[2], vec![(vec![0], first), (vec![1], second)]);
+        assert_eq!(gains(&in_a_row, 2), [fresh(1.0)]);
+        // Two terms on one source: 3x - x; on two sources they are independent.
+        let terms = || vec![Term::Scale(vec![3]), Term::Scale(vec![-1])];
+        let same = analysis(&[1], vec![(vec![0, 0], sum(terms(), 1))]);
+        assert_eq!(gains(&same, 1), [fresh(4.0)]);
+        let apart = analysis(&[1, 1], vec![(vec![0, 1], sum(terms(), 1))]);
+        assert_eq!(gains(&apart, 2), [fresh(10.0)]);
+    }
+
+    #[test]
+    fn look_ups_are_sources_whose_steps_count() {
+        let looked_up = PlannedAction::LookUp(looked_up(2, 8));
+        let terms = vec![matrix(&[1, 2], 2), matrix(&[3, 0], 2)];
+        let steps = vec![(vec![0], looked_up), (vec![1, 0], sum(terms, 1))];
+        let analysis = analysis(&[2], steps);
+        let source = Gain {
+            fresh: 0.0,
+            look_up: 1.0,
+            steps: 64.0,
+        };
+        assert_eq!(gains(&analysis, 1), [source; 2]);
+        let both = Gain {
+            fresh: 9.0,
+            look_up: 5.0,
+            steps: 5.0 * 64.0,
+        };
+        assert_eq!(gains(&analysis, 2), [both]);
+        let behind = |slot| analysis.look_ups_behind(slot).count();
+        assert_eq!([behind(0), behind(1), behind(2)], [0, 0, 1]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_matrix_carries_its_squared_norms_and_a_factor_its_square(
+            weights in prop::collection::vec(-99i64..100, 6), factors in prop::array::uniform2(-9i64..10),
+        ) {
+            let Term::Matrix(map) = matrix(&weights, 3) else {
+                unreachable!("a matrix");
+            };
+            let norms = map.squared_norms();
+            let first = sum(vec![Term::Matrix(map)], 2);
+            let second = sum(vec![Term::Scale(factors.to_vec())], 2);
+            let analysis = analysis(&[3], vec![(vec![0], first), (vec![1], second)]);
+            for (element, norm) in norms.into_iter().enumerate() {
+                prop_assert_eq!(gains(&analysis, 1)[element], fresh(norm));
+                let square = (factors[element] as f64).powi(2);
+                prop_assert_eq!(gains(&analysis, 2)[element], fresh(norm * square));
+            }
+        }
+    }
+}

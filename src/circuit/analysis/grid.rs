@@ -16,3 +16,14 @@ pub(super) fn widen((low, high): (f32, f32)) -> (f64, f64) {
     let margin = RANGE_MARGIN * f64::from(high - low);
     (f64::from(low) - margin, f64::from(high) + margin)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_widened_by_a_quarter_of_their_width_at_either_end() {
+        assert_eq!(widen((-1.0, 3.0)), (-2.0, 4.0));
+        assert_eq!(widen((2.0, 2.0)), (2.0, 2.0));
+    }
+}

@@ -105,6 +105,7 @@ impl Groups {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn a_bound_may_refer_to_an_earlier_group() {
@@ -120,5 +121,86 @@ mod tests {
         // A pool of the value has its step.
         groups.join(value, pool);
         assert_eq!(groups.steps(), [512, 1024, 512]);
+    }
+
+    /// Returns the step of the last of so many groups under limits: group, base, most, divides.
+    fn last_step(count: usize, limits: &[(usize, Option<usize>, f64, bool)]) -> i64 {
+        let mut groups = Groups::default();
+        for _ in 0..count {
+            groups.add();
+        }
+        let limits = limits.iter();
+        groups.limit_all(limits.map(|&(group, base, most, divides)| Limit {
+            group,
+            base,
+            most,
+            divides,
+        }));
+        groups.steps()[count - 1]
+    }
+
+    #[test]
+    fn steps_are_the_largest_even_ones_within_all_bounds() {
+        let on_grid = |mosts: &[f64]| {
+            let limits: Vec<_> = mosts.iter().map(|&most| (0, None, most, false)).collect();
+            last_step(1, &limits)
+        };
+        assert_eq!(on_grid(&[]), HALF_TURN);
+        assert_eq!(on_grid(&[1e12]), HALF_TURN);
+        assert_eq!(on_grid(&[100.0, 7.9, 8.5]), 6);
+        assert_eq!(on_grid(&[1.9]), 0, "nothing even is left");
+    }
+
+    #[test]
+    fn a_step_divides_one_bound_and_is_a_64th_of_what_several_leave() {
+        let base = (0, None, 1024.0, false);
+        let dividing = |share| (1, Some(0), share, true);
+        // 768 itself; with at most 200, the fourth part of 768.
+        assert_eq!(last_step(2, &[base, dividing(0.75)]), 768);
+        let narrow = (1, None, 200.0, false);
+        assert_eq!(last_step(2, &[base, dividing(0.75), narrow]), 192);
+        // Two bounds, of 768 and 512: a 64th of the smaller.
+        assert_eq!(last_step(2, &[base, dividing(0.75), dividing(0.5)]), 8);
+    }
+
+    #[test]
+    fn joined_groups_keep_to_the_bounds_of_all() {
+        let mut groups = Groups::default();
+        let [first, second, third] = [(); 3].map(|()| groups.add());
+        groups.limit(first, 64.0);
+        groups.limit(third, 100.0);
+        groups.join(first, second);
+        groups.join(third, first);
+        assert_eq!(groups.steps(), [64, 64, 64]);
+    }
+
+    #[test]
+    fn a_step_in_proportion_to_itself_is_none() {
+        assert_eq!(last_step(1, &[(0, Some(0), 0.5, false)]), 0);
+        let circle = [(0, Some(1), 0.5, false), (1, Some(0), 2.0, false)];
+        assert_eq!(last_step(2, &circle), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn no_step_exceeds_a_bound(
+            limits in prop::collection::vec(
+                (0usize..4, prop::option::of(0usize..4), 0.1f64..1e4, any::<bool>()), 0..8,
+            ),
+        ) {
+            let mut groups = Groups::default();
+            for _ in 0..4 {
+                groups.add();
+            }
+            groups.limit_all(limits.iter().map(|&(group, base, most, divides)| Limit {
+                group, base, most, divides,
+            }));
+            let steps = groups.steps();
+            prop_assert!(steps.iter().all(|step| step % 2 == 0 && (0..=HALF_TURN).contains(step)));
+            for (group, base, most, _) in limits {
+                let of_base = base.map_or(1.0, |base| steps[base] as f64);
+                prop_assert!(steps[group] as f64 <= most * of_base * (1.0 + 1e-12));
+            }
+        }
     }
 }

@@ -190,7 +190,13 @@ fn add_scaled(sum: &mut [Row<u64>], input: &[Row<u64>], factors: &[i64]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::circuit::analysis::analyse;
+    use crate::circuit::analysis::analyst::fixture::{
+        self, analysis, answers, identity, input, looked_up, network, relu, rows, sum,
+    };
+    use crate::core::placement::Segment;
     use crate::model::layer::Geometry;
+    use crate::model::layer::Operation;
 
     #[test]
     fn terms_of_a_linear_step_add_up() {
@@ -225,5 +231,62 @@ mod tests {
         assert_eq!(owned[0].as_ptr(), place);
         assert_eq!(step.in_place(|_| true), Some(1));
         assert_eq!(step.in_place(|input| input == 0), None);
+    }
+
+    #[test]
+    fn integers_outside_of_what_a_channel_is_made_for_are_counted() {
+        // From -10 to 10, and one for its rounding.
+        let look_up = looked_up(2, 2);
+        let rows = rows(&[vec![-12, 11], vec![-11, 12], vec![0, 13]]);
+        assert_eq!(look_up.overflow_count(&rows), 3);
+    }
+
+    #[test]
+    fn a_look_up_gives_multiples_of_its_step() {
+        let mut rows = rows(&[vec![-3, 4], vec![7, 99]]);
+        looked_up(2, 6).run(&mut rows);
+        let expected = fixture::rows(&[vec![0, 24], vec![42, 60]]);
+        assert_eq!(rows, expected, "relu up to 10, times 6");
+    }
+
+    #[test]
+    fn downloads_are_rounded_to_the_nearest_integer() {
+        let column = |values: &[i64]| rows(&[values.to_vec()]);
+        let found = divided(&column(&[5, 6, 7, -5, -6, -7]), 4);
+        assert_eq!(found, column(&[1, 2, 2, -1, -2, -2]));
+        assert_eq!(multiplied(&column(&[5, -6]), 4), column(&[20, -24]));
+    }
+
+    #[test]
+    fn who_looks_before_a_look_up_sees_its_layer_and_may_change_its_integers() {
+        let nodes = vec![
+            (vec![0], identity(2)),
+            (vec![1], Operation::Activation(relu(1.0, 3))),
+        ];
+        let model = network(input(2, 3), nodes);
+        let analysis = analyse(&model, &Segment::whole(2)).expect("fits");
+        let uploads = [rows(&[vec![1, 2]])];
+        let mut seen = Vec::new();
+        let outputs = analysis.run(&uploads, &mut |node, look_up, rows| {
+            seen.push((node, look_up.name.clone()));
+            rows[0].fill(0);
+        });
+        // The weights in front belong to the linear layer.
+        assert_eq!(seen, [(0, "layer1".to_owned())]);
+        assert_eq!(outputs, [rows(&[vec![0, 2]])]);
+        assert_eq!(answers(&analysis, &[vec![1, 2]]), [[1, 2]]);
+    }
+
+    #[test]
+    fn a_slot_is_read_until_its_last_reader_and_a_download_reads_to_the_end() {
+        let copy = || sum(vec![Term::Scale(vec![1])], 1);
+        let steps = vec![(vec![0], copy()), (vec![1], copy()), (vec![1], copy())];
+        let analysis = analysis(&[1], steps);
+        let read = |slot| [0, 1, 2].map(|step| analysis.is_read_after(slot, step));
+        assert_eq!(read(0), [false; 3]);
+        assert_eq!(read(1), [true, true, false]);
+        let model = network(input(1, 1), vec![(vec![0], identity(1))]);
+        let analysis = analyse(&model, &Segment::whole(1)).expect("fits");
+        assert!(analysis.is_read_after(1, 0));
     }
 }

@@ -168,3 +168,65 @@ fn step_at(threshold: f64) -> Activation {
         },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::analysis::analyst::fixture::{
+        all_inputs, answers, identity, input, network,
+    };
+    use crate::circuit::analysis::{Analysis, NoiseBound, analyse_to_end};
+    use crate::core::placement::Segment;
+    use crate::model::answer::Answer;
+    use crate::model::output_mode::OutputMode;
+    use rand::{Rng, SeedableRng};
+    use rand_chacha::ChaCha8Rng;
+
+    #[test]
+    fn a_step_is_one_from_its_threshold_on() {
+        for threshold in [-0.5, 0.0, 2.5] {
+            let step = step_at(threshold);
+            let found =
+                [-9.0, -0.01, 0.0, 0.01, 9.0].map(|beyond| step.quantised(threshold + beyond));
+            assert_eq!(found, [0, 0, 1, 1, 1], "{threshold}");
+        }
+    }
+
+    /// Returns the analysis of the largest of so many logits, which the client uploads.
+    fn labelled(classes: usize, max: u32) -> Analysis {
+        let model = network(input(classes, max), vec![(vec![0], identity(classes))]);
+        let mode = OutputMode {
+            answer: Answer::Label,
+            ..OutputMode::default()
+        };
+        let noise = NoiseBound::default();
+        analyse_to_end(&model, &Segment::whole(1), mode, 8, noise).expect("fits")
+    }
+
+    fn check(analysis: &Analysis, inputs: &[Vec<i64>]) {
+        for (logits, answer) in inputs.iter().zip(answers(analysis, inputs)) {
+            let largest = logits.iter().max();
+            let first = logits.iter().position(|logit| Some(logit) == largest);
+            let expected = (0..logits.len()).map(|class| i64::from(Some(class) == first));
+            assert_eq!(answer, expected.collect::<Vec<_>>(), "{logits:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_the_largest_logits_wins() {
+        let analysis = labelled(3, 3);
+        check(&analysis, &all_inputs(3, 3));
+        assert_eq!(analysis.look_up_count(), 3 + 3);
+    }
+
+    #[test]
+    fn comparisons_beyond_those_of_one_look_up_are_conjoined_in_rounds() {
+        // Eleven comparisons of each of twelve classes: six and five, and both together.
+        let analysis = labelled(12, 4);
+        let mut random = ChaCha8Rng::seed_from_u64(1);
+        let mut logits = || (0..12).map(|_| random.random_range(0..=4)).collect();
+        let inputs: Vec<Vec<i64>> = (0..200).map(|_| logits()).collect();
+        check(&analysis, &inputs);
+        assert_eq!(analysis.look_up_count(), 66 + 12 * 2 + 12);
+    }
+}

@@ -275,3 +275,169 @@ fn narrow(ranges: &mut [(i64, i64)], scales: &[f64], calibrated: &[(f32, f32)]) 
         *range = (low.min(high), high);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::analysis::analyse;
+    use crate::circuit::analysis::analyst::fixture::{
+        self, all_inputs, answers, dense, network, value, walked,
+    };
+    use crate::core::placement::Segment;
+    use crate::model::layer::Geometry;
+    use proptest::prelude::*;
+
+    /// Returns dense weights of eight bits, of rows of that many inputs.
+    fn weights(rows: &[f32], inputs: usize) -> Weights {
+        Weights {
+            map: LinearMap::dense(rows, inputs),
+            geometry: Geometry::Dense,
+            bits: 8,
+            scale: None,
+        }
+    }
+
+    #[test]
+    fn the_worst_range_takes_for_each_weight_the_end_that_it_likes() {
+        let input = value(&[0.5, 1.0], &[(0, 3), (-1, 2)]);
+        let map = LinearMap::dense(&[1.0, -2.0], 2);
+        // 1 + (0 to 1.5) + (-4 to 2).
+        assert_eq!(real_worst_range(&map, &input, &[1.0]), [(-3.0, 4.5)]);
+        let mut padded = map;
+        padded.blocks[0].inputs[0] = PADDING;
+        assert_eq!(real_worst_range(&padded, &input, &[1.0]), [(-3.0, 3.0)]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_integers_leave_the_worst_range(
+            rows in prop::collection::vec(-3.0f32..3.0, 6), bias in prop::array::uniform2(-2.0f64..2.0),
+            shares in prop::array::uniform3(0i64..=4),
+        ) {
+            let input = value(&[0.5, 1.0, 0.25], &[(-8, 8), (0, 12), (4, 4)]);
+            let map = LinearMap::dense(&rows, 3);
+            let pick = input.range.iter().zip(&input.scales).zip(shares);
+            let reals: Vec<f64> = pick
+                .map(|(((low, high), scale), share)| (low + (high - low) * share / 4) as f64 * scale)
+                .collect();
+            let ranges = real_worst_range(&map, &input, &bias);
+            for ((sum, bias), (low, high)) in map.apply_to(&reals).iter().zip(bias).zip(ranges) {
+                let real = sum + bias;
+                prop_assert!(low - 1e-9 <= real && real <= high + 1e-9, "{} to {}: {}", low, high, real);
+            }
+        }
+
+        #[test]
+        fn natural_integers_stand_for_reals_within_half_a_unit_for_each_weight(
+            rows in prop::array::uniform4(-3.0f32..3.0), bias in prop::array::uniform2(-2.0f32..2.0),
+        ) {
+            let linear = dense(&[&rows[..2], &rows[2..]], &bias);
+            let model = network(fixture::input(2, 3), vec![(vec![0], linear)]);
+            let analysis = analyse(&model, &Segment::whole(1)).expect("fits");
+            let map = LinearMap::dense(&rows, 2);
+            let inputs = all_inputs(2, 3);
+            for (input, answer) in inputs.iter().zip(answers(&analysis, &inputs)) {
+                let sums = map.apply_to(&[input[0] as f64, input[1] as f64]);
+                // Each weight and the bias are off by half a unit at most.
+                let units = (input[0] + input[1] + 1) as f64 / 2.0;
+                for (element, integer) in answer.into_iter().enumerate() {
+                    let download = &analysis.downloads[0];
+                    let (scale, (low, high)) = (download.scales[element], download.range[element]);
+                    prop_assert!((low..=high).contains(&integer), "{} to {}: {}", low, high, integer);
+                    let error = integer as f64 * scale - (sums[element] + f64::from(bias[element]));
+                    prop_assert!(error.abs() <= units * scale * (1.0 + 1e-6), "{} of {}", error, scale);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn rounding_errs_by_a_share_of_the_range_at_the_most_scale() {
+        let input = value(&[1.0, 1.0], &[(0, 6), (-4, 4)]);
+        let map = LinearMap::dense(&[1.0; 4], 2);
+        let scales = most_scales(&map, &input, &[(-1.0, 1.0), (2.0, 2.0)], 0.25);
+        // A scale of s errs by s · √((3² + 4²) / 12), which is to be a quarter of two.
+        let error = scales[0] * (25.0_f64 / 12.0).sqrt();
+        assert!((error - 0.5).abs() < 1e-12, "{error}");
+        assert_eq!(scales[1], f64::INFINITY);
+    }
+
+    #[test]
+    fn calibration_narrows_worst_cases_to_what_it_saw_and_a_margin() {
+        let cases = [
+            // Widened by a quarter, -2 to 4.
+            ((-100, 100), 0.5, (-1.0, 3.0), (-4, 8)),
+            ((-100, 100), 0.3, (-1.0, 3.0), (-7, 14)),
+            ((0, 5), 0.5, (-1.0, 3.0), (0, 5)),
+            // What calibration never saw keeps one point.
+            ((10, 20), 1.0, (0.0, 1.0), (2, 2)),
+        ];
+        for (worst, scale, calibrated, expected) in cases {
+            let mut range = [worst];
+            narrow(&mut range, &[scale], &[calibrated]);
+            assert_eq!(range, [expected], "{worst:?} at {scale}");
+        }
+    }
+
+    #[test]
+    fn rows_are_coarsened_until_range_and_bias_are_small_integers() {
+        let weights = weights(&[0.0, 0.0, 10.0, -3.0], 2);
+        let input = value(&[1.0, 1.0], &[(0, 2), (0, 2)]);
+        let calibrated = [(0.0, 0.0), (-3.0, 1.0)];
+        let coarsened = |most_integer| {
+            let mut rows = quantise(&weights, &input, &calibrated, true);
+            let bias = [2.0, 512.0];
+            coarsen(
+                &mut rows,
+                &weights,
+                &input,
+                &calibrated,
+                &bias,
+                most_integer,
+            );
+            let integers = rows.map.blocks[0].weights.iter();
+            (rows.scales, integers.map(|&w| w as i64).collect::<Vec<_>>())
+        };
+        // The bias of 512 becomes 1,024, and that of the row of zeros does so anyway.
+        let (scales, integers) = coarsened(1024.0);
+        assert_eq!(scales, [2.0 / 1024.0, 0.5]);
+        assert_eq!(integers, [0, 0, 20, -6]);
+        let (scales, integers) = coarsened(1e9);
+        assert_eq!(scales, [2.0 / 1024.0, 10.0 / 127.0], "fine enough as it is");
+        assert_eq!(integers, [0, 0, 127, -38]);
+    }
+
+    #[test]
+    fn outputs_that_share_their_weights_share_the_widest_scale() {
+        let mut weights = weights(&[1.0], 1);
+        let mut second = weights.map.blocks[0].clone();
+        second.outputs = vec![1];
+        weights.map.blocks.push(second);
+        weights.map.output_count = 2;
+        let input = value(&[1.0], &[(0, 2)]);
+        let calibrated = [(0.0, 1.0); 2];
+        let mut rows = quantise(&weights, &input, &calibrated, true);
+        coarsen(
+            &mut rows,
+            &weights,
+            &input,
+            &calibrated,
+            &[100.0, 800.0],
+            100.0,
+        );
+        assert_eq!(rows.scales, [8.0, 8.0]);
+    }
+
+    #[test]
+    fn the_widest_end_of_a_sum_is_its_largest_integer() {
+        let linear = dense(&[&[1.0, 1.0], &[2.0, -1.0]], &[0.0, 0.0]);
+        let model = network(fixture::input(2, 3), vec![(vec![0], linear)]);
+        let value = walked(&model, 0).on_one_scale(1, &[0.5, 0.0]);
+        // Worst cases of 0 to 6 and -3 to 6, a sixteenth of their widths at either end, and the
+        // correction: -0.375 to 6.875 and -3.5625 to 6.5625.
+        let scale = 6.875 / 16384.0;
+        assert_eq!(value.scales, [scale, scale]);
+        assert_eq!(value.range, [(-894, 16384), (-8490, 15640)]);
+        assert!(value.fresh && !value.aligned);
+    }
+}

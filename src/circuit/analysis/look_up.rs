@@ -170,3 +170,78 @@ impl Analyst<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::analysis::analyse;
+    use crate::circuit::analysis::analyst::fixture::{
+        answers, input, linear, network, relu, walked,
+    };
+    use crate::core::placement::Segment;
+    use crate::model::layer::{Linear, Operation};
+    use crate::model::{Input, Model};
+
+    #[test]
+    fn ranges_are_the_calibrated_ones_widened_but_hardly_wider_than_the_worst_case() {
+        let linear = Operation::Linear(Linear {
+            range: vec![(0.0, 2.0), (-100.0, 100.0)],
+            ..linear(&[&[1.0, 1.0], &[2.0, -1.0]], &[0.0, 0.0])
+        });
+        let model = network(input(2, 3), vec![(vec![0], linear)]);
+        let (slots, filling, ranges) = walked(&model, 0).filling(1);
+        // Worst cases of 0 to 6 and -3 to 6, and a sixteenth of their widths at either end.
+        assert_eq!(ranges, [(-0.375, 2.5), (-3.5625, 6.5625)]);
+        assert_eq!((slots, filling.terms.len()), (vec![0], 1));
+        assert!(filling.terms[0].map.is_some());
+    }
+
+    /// Returns a ReLU of integers i that stand for 2i - 1.
+    fn relu_of_odd_numbers() -> Model {
+        let input = Input {
+            scale: vec![2.0; 2],
+            offset: vec![-1.0; 2],
+            ..input(2, 3)
+        };
+        network(input, vec![(vec![0], Operation::Activation(relu(1.0, 3)))])
+    }
+
+    #[test]
+    fn a_value_taken_as_it_is_keeps_its_own_range() {
+        let model = relu_of_odd_numbers();
+        let (_, filling, ranges) = walked(&model, 0).filling(0);
+        assert_eq!(ranges, [(-1.0, 5.0); 2]);
+        assert_eq!(filling.bias, [-1.0, -1.0]);
+        assert!(filling.terms[0].map.is_none());
+    }
+
+    #[test]
+    fn channels_fill_half_a_turn_and_read_their_function() {
+        let model = relu_of_odd_numbers();
+        let value = &walked(&model, 1).values[&1];
+        assert_eq!(
+            (&value.scales[..], &value.range[..]),
+            (&[1.0; 2][..], &[(0, 3); 2][..])
+        );
+        assert!(!value.fresh && value.aligned);
+        let analysis = analyse(&model, &Segment::whole(1)).expect("fits");
+        let look_up = analysis.look_ups().next().expect("one");
+        assert_eq!(look_up.channels.len(), 2);
+        for channel in &look_up.channels {
+            // The turn holds it without a padding bit: the plateau at zero is the longer.
+            assert!(!channel.padding_bit);
+            let reach = (channel.high - channel.foot).max(channel.top - channel.low);
+            assert!((reach / HALF_TURN as f64 - 1.0).abs() < 1e-6, "{channel:?}");
+            assert!(
+                (channel.low * channel.scale + 1.0).abs() < 1e-6,
+                "{channel:?}"
+            );
+        }
+        let inputs: Vec<Vec<i64>> = (0..4).map(|integer| vec![integer, 3 - integer]).collect();
+        assert_eq!(
+            answers(&analysis, &inputs),
+            [[0, 3], [1, 3], [3, 1], [3, 0]],
+            "relu of -1, 1, 3 and 5 up to 3"
+        );
+    }
+}

@@ -106,3 +106,22 @@ impl Analysis {
         self.look_ups().map(|look_up| look_up.gains.len()).sum()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::analysis::analyst::fixture::{analysis, looked_up};
+
+    #[test]
+    fn look_ups_are_counted_by_element_and_named_once() {
+        let named = |name: &str, count| PlannedLookUp {
+            name: name.into(),
+            ..looked_up(count, 2)
+        };
+        let look_ups = [named("pool", 4), named("pool", 2), named("relu", 3)];
+        let steps = look_ups.map(|look_up| (vec![0], PlannedAction::LookUp(look_up)));
+        let analysis = analysis(&[4], steps.into());
+        assert_eq!(analysis.look_up_names(), "pool, relu");
+        assert_eq!(analysis.look_up_count(), 4 + 2 + 3);
+    }
+}

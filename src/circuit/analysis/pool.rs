@@ -181,3 +181,84 @@ fn select(
         blocks: blocks.collect(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::analysis::analyse;
+    use crate::circuit::analysis::analyst::fixture::{
+        all_inputs, answers, input, network, rows, value, walked,
+    };
+    use crate::core::placement::Segment;
+    use crate::model::Model;
+    use crate::model::layer::Operation;
+
+    #[test]
+    fn the_larger_of_each_pair_is_in_its_difference() {
+        let value = value(&[0.5; 3], &[(0, 3); 3]);
+        let filling = differences(&value, &[[2, 0], [0, 1]]);
+        let [term] = &filling.terms[..] else {
+            panic!("one term");
+        };
+        let map = term.map.as_ref().expect("weights");
+        assert_eq!(map.apply_to(&[1.0, 10.0, 100.0]), [99.0, -9.0]);
+        assert_eq!(term.natural, [(0.5, true); 2]);
+        assert_eq!((filling.channel_size, filling.bias), (2, vec![0.0; 2]));
+    }
+
+    #[test]
+    fn elements_are_copied_and_padding_is_zero() {
+        let map = select([2, PADDING, 0].into_iter(), 3, 3);
+        let copied = map.apply(&rows(&[vec![10, 20, 30]]));
+        assert_eq!(copied, rows(&[vec![30, 0, 10]]));
+    }
+
+    fn pool() -> Model {
+        let windows = vec![vec![0, 1, 2, 3], vec![1, 3], vec![2]];
+        let pool = Operation::MaxPool(MaxPool { windows });
+        network(input(4, 2), vec![(vec![0], pool)])
+    }
+
+    #[test]
+    fn a_pool_is_the_largest_of_each_window() {
+        let analysis = analyse(&pool(), &Segment::whole(1)).expect("fits");
+        let inputs = all_inputs(4, 2);
+        for (input, answer) in inputs.iter().zip(answers(&analysis, &inputs)) {
+            let largest = input[0].max(input[1]).max(input[2]).max(input[3]);
+            assert_eq!(
+                answer,
+                [largest, input[1].max(input[3]), input[2]],
+                "{input:?}"
+            );
+        }
+        assert_eq!(analysis.look_up_count(), 4, "one for each comparison");
+    }
+
+    #[test]
+    fn each_round_has_room_for_the_deviations_of_those_before() {
+        let model = pool();
+        let analyst = walked(&model, 1);
+        let most = |rounds| 2 + analyst.noise.overshoot(rounds, 2);
+        assert!(most(1) > 2);
+        assert_eq!(analyst.values[&1].range, [(0, most(2)); 3]);
+        let analysis = analyse(&model, &Segment::whole(1)).expect("fits");
+        let rounds: Vec<(f64, f64, Option<f64>)> = analysis
+            .look_ups()
+            .map(|look_up| {
+                let channel = &look_up.channels[0];
+                let real = |integer: f64| (integer * channel.scale * 1e6).round() / 1e6;
+                (real(channel.low), real(channel.high), look_up.log2_p_leave)
+            })
+            .collect();
+        // No noise has touched what the first compares; the second reads what the first has made.
+        let reach = most(1) as f64;
+        let log2_p_fail = analyst.noise.log2_p_fail_lookup;
+        assert_eq!(
+            rounds,
+            [
+                (-2.0, 2.0, Some(f64::NEG_INFINITY)),
+                (-reach, reach, Some(log2_p_fail))
+            ]
+        );
+    }
+}

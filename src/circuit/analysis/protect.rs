@@ -40,3 +40,41 @@ impl Analyst<'_> {
         self.look_up(wanted, slots, filling, &ranges)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::circuit::analysis::analyst::fixture::{input, linear, network, walked};
+    use crate::model::Model;
+    use crate::model::layer::{Linear, Operation};
+
+    /// Returns a layer of one input from 0 to 3, with the calibrated range of each output.
+    fn layer(rows: &[&[f32]], range: &[(f32, f32)]) -> Model {
+        let linear = Operation::Linear(Linear {
+            range: range.to_vec(),
+            ..linear(rows, &vec![0.0; rows.len()])
+        });
+        network(input(1, 3), vec![(vec![0], linear)])
+    }
+
+    #[test]
+    fn each_channel_counts_in_its_own_widest_end() {
+        let wide = (-100.0, 100.0);
+        let model = layer(&[&[1.0], &[-2.0], &[0.0]], &[wide, wide, (0.0, 0.0)]);
+        let value = walked(&model, 0).protect(1);
+        // Worst cases of 0 to 3 and -6 to 0, and a sixteenth at either end; nothing counts in ones.
+        let units = [3.1875, 6.375, 1.0];
+        assert_eq!(value.scales, units.map(|unit| 1.0 / 127.0 * unit));
+        assert_eq!(value.range, [(-127, 127); 3]);
+    }
+
+    #[test]
+    fn answers_without_negative_numbers_use_all_bits_from_zero_on() {
+        // Widened by a quarter, 0.75 to 2.25.
+        let model = layer(&[&[1.0]], &[(1.0, 2.0)]);
+        let mut analyst = walked(&model, 0);
+        analyst.protect_bits = 4;
+        let value = analyst.protect(1);
+        assert_eq!(value.scales, [1.0 / 15.0 * 2.25]);
+        assert_eq!(value.range, [(0, 15)]);
+    }
+}

@@ -154,3 +154,52 @@ fn filled_download(
         aligned: quantum > 1,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::circuit::analysis::analyst::fixture::{analysis, dense, input, network, walked};
+
+    #[test]
+    fn filled_answers_are_decoded_by_their_quantum_or_finely() {
+        let analysis = analysis(&[4], Vec::new());
+        let ranges = [(-1.0, 2.0), (0.0, 3.0), (-0.5, 0.5), (0.0, 1.0)];
+        let download = |quantum| {
+            let channels = [0.25, 0.15].map(|scale| Filled { scale, quantum });
+            filled_download(&analysis, 1, 0, &ranges, &channels)
+        };
+        let whole = download(2);
+        assert!(whole.aligned);
+        assert_eq!((whole.step, whole.gains.len()), (2, 4));
+        assert_eq!(whole.scales, [0.5, 0.5, 0.3, 0.3]);
+        // Rounded outwards.
+        assert_eq!(whole.range, [(-2, 4), (0, 6), (-2, 2), (0, 4)]);
+        let fine = download(1);
+        assert!(!fine.aligned);
+        assert_eq!((fine.step, fine.scales[0]), (4096, 1024.0));
+        assert_eq!(fine.range[0], (-1, 1));
+    }
+
+    #[test]
+    fn a_segment_without_a_step_is_refused_by_its_first_layer() {
+        let model = network(input(1, 1), vec![(vec![0], dense(&[&[1.0]], &[0.0]))]);
+        let mut analyst = walked(&model, 1);
+        analyst.groups.limit(0, 1.0);
+        let error = analyst.finish().expect_err("no even step").to_string();
+        assert!(error.contains("from layer \"layer0\" on"), "{error}");
+    }
+
+    #[test]
+    fn biases_are_in_steps_of_their_source() {
+        let model = network(input(1, 3), vec![(vec![0], dense(&[&[2.0]], &[6.0]))]);
+        let mut analyst = walked(&model, 1);
+        analyst.groups.limit(0, 10.0);
+        let analysis = analyst.finish().expect("fits");
+        assert_eq!(analysis.uploads[0].step, 10);
+        let PlannedAction::Linear(linear) = &analysis.steps[0].action else {
+            panic!("a linear step");
+        };
+        // The weight is the integer 127, so that the bias is three times that, in steps.
+        assert_eq!(linear.bias, [3 * 127 * 10]);
+    }
+}

@@ -69,6 +69,7 @@ impl NoiseBound {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use rand::SeedableRng;
     use rand_chacha::ChaCha8Rng;
     use rand_distr::{Distribution, StandardNormal};
@@ -128,6 +129,20 @@ mod tests {
         let allowed = f64::from(trees) * bound.log2_p_fail_lookup.exp2();
         for (round, passed) in passed.into_iter().enumerate() {
             assert!(f64::from(passed) <= allowed, "round {round}: {passed}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn an_overshoot_grows_with_rounds_and_noise_up_to_what_the_rounds_can_add(
+            rounds in 0u32..8, width in 1i64..256, step_noise in 0.0f64..2.0, more in 1.0f64..4.0,
+        ) {
+            let bound = NoiseBound { step_noise, ..NoiseBound::default() };
+            let noisier = NoiseBound { step_noise: step_noise * more, ..bound };
+            let overshoot = bound.overshoot(rounds, width);
+            prop_assert!((0..=i64::from(rounds) * width).contains(&overshoot));
+            prop_assert!(overshoot <= bound.overshoot(rounds + 1, width));
+            prop_assert!(overshoot <= noisier.overshoot(rounds, width));
         }
     }
 }
