@@ -12,7 +12,7 @@ use splitbench::cli::progress::tell;
 use splitbench::oracle::agreement::within_error_model;
 use splitbench::party::session::Session;
 use splitbench::record::settings::Settings;
-use splitbench::sweep::settings::Overrides;
+use splitbench::sweep::Overrides;
 
 fn main() {
     let mut criterion = Criterion::default()

@@ -1,7 +1,8 @@
 //! From a server segment to what the server runs: integers, parameters, look-up tables, layouts.
 //!
-//! Nothing here encrypts, or runs a network on images. The entry point is
-//! [`compile::compile_placement`]; what it makes is a [`program::Program`].
+//! Nothing here encrypts, or runs a network on images. The entry points are
+//! [`compile::compile_placement`] and, for several placements, [`compile::PlacementCompiler`]; what they make is
+//! a [`program::Program`].
 
 pub mod analysis;
 pub mod compile;

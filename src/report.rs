@@ -1,6 +1,6 @@
 //! What people read of a results folder: charts, `report.html`, tables for papers.
 //!
-//! It reads the folder's tables and runs nothing. The entry points are [`write`], for the page,
+//! It reads the folder's tables and runs nothing. The entry points are [`write()`], for the page,
 //! [`plot::draw_results`] and [`export`].
 
 mod contents;

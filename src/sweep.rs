@@ -24,7 +24,7 @@ pub mod watch;
 pub mod worker;
 
 pub use observer::Observer;
+pub use overrides::Overrides;
 pub use results_folder::{LOCK, ResultsFolder, Resume};
 pub use rounds::{Isolation, run};
 pub use schedule::schedule;
-pub use verdict::judge;

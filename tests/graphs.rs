@@ -6,14 +6,14 @@
 
 #[path = "graphs/audit.rs"]
 mod audit;
-#[path = "graphs/endings.rs"]
-mod endings;
 #[path = "graphs/naive.rs"]
 mod naive;
 #[path = "graphs/network.rs"]
 mod network;
 #[path = "graphs/noisy.rs"]
 mod noisy;
+#[path = "graphs/output_modes.rs"]
+mod output_modes;
 #[path = "graphs/recipe.rs"]
 mod recipe;
 #[path = "graphs/residual.rs"]

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use splitbench::core::digest::hex_digest;
 use splitbench::model::Model;
 use splitbench::record::settings::Settings;
-use splitbench::sweep::settings::Overrides;
+use splitbench::sweep::Overrides;
 use tempfile::TempDir;
 
 /// A copy of digits-mlp to break.

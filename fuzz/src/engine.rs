@@ -20,7 +20,7 @@ use splitbench::party::seeded_key::SeededKey;
 use splitbench::party::server::{Extent, Server};
 use splitbench::record::settings::Settings;
 use splitbench::record::step_noise::StepNoise;
-use splitbench::sweep::settings::Overrides;
+use splitbench::sweep::Overrides;
 
 use super::{Folder, mlp, read};
 

@@ -54,17 +54,28 @@ pub fn compile_placement(
 pub struct PlacementCompiler<'a> {
     model: &'a Model,
     target: Target,
-    selector: Selector,
+    sets: Sets,
+}
+
+/// Where the sets of segments come from.
+enum Sets {
+    Fixed(ParameterSet),
+    Chosen(Selector),
 }
 
 impl<'a> PlacementCompiler<'a> {
     /// Returns one that has found nothing yet.
     pub fn new(model: &'a Model, target: Target) -> Self {
-        let selector = Selector::default();
+        let sets = match target.parameters {
+            Choice::Fixed(parameters) => Sets::Fixed(parameters),
+            Choice::Cheapest(_, cost) => {
+                Sets::Chosen(Selector::new(target.log2_p_fail_lookup, cost))
+            }
+        };
         Self {
             model,
             target,
-            selector,
+            sets,
         }
     }
 
@@ -92,9 +103,9 @@ impl<'a> PlacementCompiler<'a> {
         let mut analyses = parts()
             .map(|part| analyse(part, MOST_PROTECT_BITS))
             .collect::<Result<Vec<Analysis>>>()?;
-        let sets = match target.parameters {
-            Choice::Fixed(parameters) => vec![parameters; analyses.len()],
-            Choice::Cheapest(_, cost) => {
+        let sets = match &self.sets {
+            Sets::Fixed(parameters) => vec![*parameters; analyses.len()],
+            Sets::Chosen(selector) => {
                 let wanted: Vec<Wanted<'_>> = parts()
                     .zip(&analyses)
                     .filter_map(|((segment, target), analysis)| {
@@ -105,8 +116,7 @@ impl<'a> PlacementCompiler<'a> {
                         })
                     })
                     .collect();
-                self.selector
-                    .select_all(&wanted, target.log2_p_fail_lookup, &cost)?
+                selector.select_all(&wanted)?
             }
         };
         for ((analysis, parameters), part) in analyses.iter_mut().zip(&sets).zip(parts()) {

@@ -65,7 +65,7 @@ const DIMENSIONS: (usize, usize, usize) = (600, 1200, 8);
 const SHARED_SET_SURCHARGE: f64 = 0.05;
 
 /// What a segment's set is chosen by.
-pub struct Wanted<'a> {
+pub(super) struct Wanted<'a> {
     pub layers: Range<usize>,
     pub analysis: &'a Analysis,
     pub precision: Precision,
@@ -73,38 +73,38 @@ pub struct Wanted<'a> {
 
 /// Chooses sets for the segments of one model that is compiled for one target, and each segment's once,
 /// whichever placements it stands in.
-#[derive(Default)]
-pub struct Selector {
+pub(super) struct Selector {
+    log2_p_fail_lookup: f64,
+    cost: CostModel,
     /// By a segment's first layer and the one behind its last.
     found: Mutex<BTreeMap<(usize, usize), ParameterSet>>,
 }
 
 impl Selector {
+    /// Returns one that has found nothing yet.
+    pub fn new(log2_p_fail_lookup: f64, cost: CostModel) -> Self {
+        Self {
+            log2_p_fail_lookup,
+            cost,
+            found: Mutex::default(),
+        }
+    }
+
     /// Returns a set for each segment of a placement, each as precise as it says: one for all that have
     /// look-ups where that costs hardly more, else the cheapest for each.
     ///
     /// # Errors
     ///
     /// As [`select`].
-    pub fn select_all(
-        &self,
-        segments: &[Wanted<'_>],
-        log2_p_fail_lookup: f64,
-        cost: &CostModel,
-    ) -> Result<Vec<ParameterSet>> {
+    pub fn select_all(&self, segments: &[Wanted<'_>]) -> Result<Vec<ParameterSet>> {
         let sets = segments
             .iter()
-            .map(|segment| self.select(segment, log2_p_fail_lookup, cost))
+            .map(|segment| self.select(segment))
             .collect::<Result<_>>()?;
-        Ok(share(segments, sets, log2_p_fail_lookup, cost))
+        Ok(share(segments, sets, self.log2_p_fail_lookup, &self.cost))
     }
 
-    fn select(
-        &self,
-        segment: &Wanted<'_>,
-        log2_p_fail_lookup: f64,
-        cost: &CostModel,
-    ) -> Result<ParameterSet> {
+    fn select(&self, segment: &Wanted<'_>) -> Result<ParameterSet> {
         let key = (segment.layers.start, segment.layers.end);
         let found = || self.found.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(set) = found().get(&key) {
@@ -115,7 +115,7 @@ impl Selector {
             precision,
             ..
         } = *segment;
-        let set = select(analysis, log2_p_fail_lookup, precision, cost)?;
+        let set = select(analysis, self.log2_p_fail_lookup, precision, &self.cost)?;
         found().insert(key, set);
         Ok(set)
     }
@@ -408,8 +408,8 @@ mod tests {
                     precision,
                 })
                 .collect();
-            let selector = Selector::default();
-            let choose = || selector.select_all(&segments, -64.0, &CostModel::default());
+            let selector = Selector::new(-64.0, CostModel::default());
+            let choose = || selector.select_all(&segments);
             let found = choose().expect("found");
             assert_eq!(choose().expect("found before"), found);
             found

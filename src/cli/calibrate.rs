@@ -8,8 +8,8 @@ use super::print::print;
 use crate::core::error::Result;
 use crate::core::units;
 use crate::fhe::parameters::ParameterSet;
+use crate::machine::whole_file::write_json;
 use crate::record::cost_model::Figures;
-use crate::record::results::write_json;
 use crate::sweep::calibrate::{calibrate, client_s};
 
 /// What a person says of a calibration.

@@ -8,7 +8,7 @@ use crate::model::answer::Answer;
 use crate::model::protection::Protection;
 use crate::record::download::Download;
 use crate::record::step_noise::StepNoise;
-use crate::sweep::settings::Overrides;
+use crate::sweep::Overrides;
 
 /// What decides how a placement is encrypted.
 #[derive(Debug, Clone, Args)]

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::print::print;
 use crate::core::error::Result;
-use crate::record::results::write_whole;
+use crate::machine::whole_file::write_whole;
 use crate::report::export::{Format, TableRequest, export};
 
 /// What a person says of a table.

@@ -10,7 +10,7 @@ use crate::core::error::Result;
 use crate::core::placement::Placement;
 use crate::model::{Granularity, Model};
 use crate::record::settings::Settings;
-use crate::sweep::settings::Overrides;
+use crate::sweep::Overrides;
 
 /// What a person says of a split.
 #[derive(Debug, Args)]

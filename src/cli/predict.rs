@@ -21,6 +21,7 @@ use crate::core::error::{Error, Result};
 use crate::core::objective::Objective;
 use crate::core::placement::Placement;
 use crate::core::units;
+use crate::machine::whole_file::write_json;
 use crate::model::{Granularity, Model};
 use crate::plan::budget::promising;
 use crate::plan::memory_need::MemoryNeed;
@@ -33,12 +34,12 @@ use crate::plan::predict::{
 use crate::plan::projection::project;
 use crate::record::exposure::closed::Closed;
 use crate::record::log::{self, Record};
-use crate::record::results::{LAYERS, read_csv, read_splits, write_csv, write_json};
+use crate::record::results::{LAYERS, read_csv, read_splits, write_csv};
 use crate::record::row::{LayerRow, SplitRow};
 use crate::record::settings::Settings;
 use crate::record::step_noise::StepNoise;
 use crate::report::plot::hosts;
-use crate::sweep::settings::Overrides;
+use crate::sweep::Overrides;
 use crate::sweep::watch::Limits;
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};
 

@@ -20,7 +20,7 @@ use crate::plan::memory_need::MemoryNeed;
 use crate::plan::projection::{Projection, project};
 use crate::record::order::Order;
 use crate::record::settings::Settings;
-use crate::sweep::settings::Overrides;
+use crate::sweep::Overrides;
 use crate::sweep::watch::Limits;
 use crate::sweep::{self, Isolation, ResultsFolder, Resume};
 

@@ -1,4 +1,4 @@
-//! The words that a person types for a choice, each with a line of help.
+//! The words that a person types for a choice, most with a line of help.
 
 use clap::ValueEnum;
 use clap::builder::PossibleValue;
@@ -15,7 +15,7 @@ use crate::report::export::Format;
 
 /// Gives each value of a type its word and its help.
 macro_rules! words {
-    ($name:ident { $($value:ident $word:literal $help:literal)* }) => {
+    ($name:ident { $($value:ident $word:literal $($help:literal)?)* }) => {
         impl ValueEnum for $name {
             fn value_variants<'a>() -> &'a [Self] {
                 &[$(Self::$value),*]
@@ -23,7 +23,7 @@ macro_rules! words {
 
             fn to_possible_value(&self) -> Option<PossibleValue> {
                 Some(match self {
-                    $(Self::$value => PossibleValue::new($word).help($help),)*
+                    $(Self::$value => PossibleValue::new($word)$(.help($help))?,)*
                 })
             }
         }
@@ -31,8 +31,8 @@ macro_rules! words {
 }
 
 words!(Party {
-    Client "client" "The client"
-    Server "server" "The server"
+    Client "client"
+    Server "server"
 });
 
 words!(Objective {
@@ -73,9 +73,9 @@ words!(Order {
 });
 
 words!(Format {
-    Latex "latex" "For papers"
-    Markdown "markdown" "For pages"
-    Csv "csv" "For other programs"
+    Latex "latex"
+    Markdown "markdown"
+    Csv "csv"
 });
 
 words!(RangeMethod {
@@ -83,3 +83,35 @@ words!(RangeMethod {
     MinMax "min-max" "From the least to the greatest value that was seen"
     Percentile "percentile" "All but one in ten thousand values at either end"
 });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words<T: ValueEnum>() -> Vec<String> {
+        let values = T::value_variants().iter();
+        let names = values.filter_map(ValueEnum::to_possible_value);
+        names.map(|value| value.get_name().to_owned()).collect()
+    }
+
+    /// Returns the values as files hold them.
+    fn written<T: ValueEnum + serde::Serialize>() -> Vec<String> {
+        let values = T::value_variants().iter();
+        let json = values.map(|value| serde_json::to_string(value).expect("a word"));
+        json.map(|word| word.trim_matches('"').replace('_', "-"))
+            .collect()
+    }
+
+    #[test]
+    fn what_a_person_types_is_what_files_hold() {
+        assert_eq!(words::<Granularity>(), written::<Granularity>());
+        assert_eq!(words::<Answer>(), written::<Answer>());
+        assert_eq!(words::<Protection>(), written::<Protection>());
+        assert_eq!(words::<Download>(), written::<Download>());
+        assert_eq!(words::<Order>(), written::<Order>());
+        assert_eq!(words::<RangeMethod>(), written::<RangeMethod>());
+        for value in Answer::value_variants() {
+            assert!(words::<Answer>().contains(&value.word().to_owned()));
+        }
+    }
+}

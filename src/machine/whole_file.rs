@@ -1,6 +1,5 @@
 //! Files that are written whole or not at all.
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
@@ -16,13 +15,21 @@ use crate::machine::file;
 ///
 /// [`Error::Write`].
 pub fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
-    match serde_json::to_vec_pretty(value) {
-        Ok(mut json) => {
-            json.push(b'\n');
-            write_whole(path, &json)
-        }
+    match pretty_json(value) {
+        Ok(json) => write_whole(path, &json),
         Err(error) => Err(cannot_write(path, error.into())),
     }
+}
+
+/// Returns a value as the lines of a JSON file.
+///
+/// # Errors
+///
+/// What serialising it meets.
+pub fn pretty_json(value: &impl Serialize) -> serde_json::Result<Vec<u8>> {
+    let mut json = serde_json::to_vec_pretty(value)?;
+    json.push(b'\n');
+    Ok(json)
 }
 
 /// Replaces a file in one step: a reader sees the old one or the new one.
@@ -38,7 +45,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     publish(draft, path)
 }
 
-/// Returns an empty file in the same folder, for [`publish`]; it is gone if it is dropped.
+/// Returns an empty file in the same folder, readable by whom the umask lets, for [`publish`]; it is gone
+/// if it is dropped.
 ///
 /// # Errors
 ///
@@ -46,6 +54,8 @@ pub fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn draft_beside(path: &Path, suffix: &str) -> Result<NamedTempFile> {
     let mut builder = tempfile::Builder::new();
     builder.suffix(suffix);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
     builder
         .tempfile_in(folder_of(path))
         .map_err(|source| cannot_write(path, source))
@@ -58,12 +68,6 @@ pub fn draft_beside(path: &Path, suffix: &str) -> Result<NamedTempFile> {
 /// [`Error::Write`]; the old file then still stands.
 pub fn publish(draft: NamedTempFile, path: &Path) -> Result<()> {
     let replace = || -> std::io::Result<()> {
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let readable = fs::Permissions::from_mode(0o644);
-            draft.as_file().set_permissions(readable)?;
-        }
         draft.as_file().sync_all()?;
         draft.persist(path)?;
         file::sync(folder_of(path))

@@ -28,7 +28,7 @@ impl TestSet {
         let element_count: usize = input.shape.iter().product();
         let place = source.place(&raw.images);
         let bytes = source.read_checked(&raw.images, &raw.images_sha256)?;
-        check_header(&bytes).map_err(|reason| Error::invalid(&place, reason))?;
+        check_header("u8 array", &bytes).map_err(|reason| Error::invalid(&place, reason))?;
         let images = ArrayViewD::<u8>::view_npy(&bytes)
             .map_err(|error| Error::invalid(&place, no_array("u8 array", &error)))?;
         let image_count = images.shape().first().copied().unwrap_or(0);
@@ -115,13 +115,11 @@ impl TestSet {
 
 /// Returns the labels of an array of u8, u16 or u32; wide ones only where there are `count` of them.
 fn read_labels(bytes: &[u8], count: usize) -> std::result::Result<Vec<u32>, String> {
-    check_header(bytes)?;
+    let wanted = format!("array of {count} u8, u16 or u32 labels");
+    check_header(&wanted, bytes)?;
     match ArrayView1::<u8>::view_npy(bytes) {
         Ok(labels) => Ok(labels.iter().map(|&label| u32::from(label)).collect()),
-        Err(error) => wide_labels(bytes, count).ok_or_else(|| {
-            let wanted = format!("array of {count} u8, u16 or u32 labels");
-            no_array(&wanted, &error)
-        }),
+        Err(error) => wide_labels(bytes, count).ok_or_else(|| no_array(&wanted, &error)),
     }
 }
 
@@ -149,7 +147,7 @@ fn wide_labels(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
 
 /// Refuses a header that opens more brackets than one of a plain array does: each takes a parser some
 /// of its stack.
-fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
+fn check_header(wanted: &str, bytes: &[u8]) -> std::result::Result<(), String> {
     const MOST_BRACKETS: usize = 8;
     let (length, rest) = match bytes {
         [_, _, _, _, _, _, 1, _, low, high, rest @ ..] => {
@@ -165,7 +163,7 @@ fn check_header(bytes: &[u8]) -> std::result::Result<(), String> {
     if brackets <= MOST_BRACKETS {
         Ok(())
     } else {
-        Err("no u8 array in .npy format: its header is nested".into())
+        Err(format!("no {wanted} in .npy format: its header is nested"))
     }
 }
 

@@ -248,7 +248,7 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::sweep::settings::Overrides;
+    use crate::sweep::Overrides;
 
     #[test]
     fn all_processes_count_together_and_each_for_itself() {

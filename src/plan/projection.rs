@@ -127,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::plan::remaining::Remaining;
-    use crate::sweep::settings::Overrides;
+    use crate::sweep::Overrides;
 
     /// A sweep: the model, the rounds, the seconds of keys and of a look-up, and what each visit took.
     type Recorded = (&'static str, usize, Speed, &'static [(&'static str, f64)]);

@@ -18,5 +18,3 @@ pub use names::{CHARTS, ENVIRONMENT, EXPOSURE, LAYERS, REPORT, SAMPLES, SPLITS, 
 pub use splits::read_splits;
 pub use table::{read_csv, read_table, write_csv};
 pub use tables::Tables;
-
-pub use crate::machine::whole_file::{write_json, write_whole};

@@ -143,6 +143,7 @@ fn caption(rows: &[SplitRow], shown: &[&SplitRow], front: bool, provenance: &Pro
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::whole_file;
     use crate::record::results;
     use crate::report::fixture::{contents, write_tables};
 
@@ -152,7 +153,7 @@ mod tests {
         let contents = contents(3);
         write_tables(&contents, folder.path());
         let path = folder.path().join(results::ENVIRONMENT);
-        results::write_json(&path, &contents.environment).unwrap();
+        whole_file::write_json(&path, &contents.environment).unwrap();
         folder
     }
 

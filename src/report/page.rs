@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use super::contents::Contents;
 use super::{environment, failures, figures, html, summary};
 use crate::core::error::Result;
-use crate::record::results::{self, write_whole};
+use crate::machine::whole_file::write_whole;
+use crate::record::results;
 use crate::record::row::SplitRow;
 
 const TEMPLATE: &str = include_str!("../../assets/report/report.html");
@@ -77,6 +78,7 @@ mod tests {
 
     use super::*;
     use crate::core::foreign::{is_hidden, shown};
+    use crate::machine::whole_file;
     use crate::report::fixture::{contents, write_tables};
 
     /// What an element's start tag says, in the order of the page.
@@ -275,7 +277,7 @@ mod tests {
         write_tables(&contents, folder.path());
         let error = write(folder.path()).unwrap_err().to_string();
         assert!(error.contains("environment.json"), "{error}");
-        results::write_json(
+        whole_file::write_json(
             &folder.path().join("environment.json"),
             &contents.environment,
         )

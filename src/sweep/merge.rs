@@ -14,6 +14,7 @@ use crate::core::error::{Error, Result};
 use crate::core::placement::Placement;
 use crate::machine::file;
 use crate::machine::new_folder::NewFolder;
+use crate::machine::whole_file;
 use crate::model::Model;
 use crate::record::environment::Environment;
 use crate::record::history::{Done, Visited, environments, visited};
@@ -25,7 +26,7 @@ use crate::record::visit::Visit;
 use crate::report;
 use crate::report::plot::draw_results;
 use crate::sweep::results_folder::LOCK;
-use crate::sweep::verdict::judge;
+use crate::sweep::verdict::verdict;
 
 /// Missing placements that an error names.
 const MOST_NAMED: usize = 12;
@@ -74,7 +75,7 @@ pub fn merge(request: &MergeRequest, tell: &dyn Fn(&str)) -> Result<Tables> {
     let tables = Tables::derive(&settings, &model, &records);
     let description = Description::of(&settings, &model, environments(&records));
     write(&request.out, &description, &records, &tables)?;
-    judge(&tables, &request.out)?;
+    verdict(&tables, &request.out)?;
     Ok(tables)
 }
 
@@ -361,8 +362,8 @@ fn write(
 
     let mut log = Log::on(out, Vec::new());
     records.iter().try_for_each(|record| log.append(record))?;
-    results::write_whole(&folder.join(log::FILE_NAME), &log.into_storage())?;
-    results::write_json(&folder.join(results::ENVIRONMENT), description)?;
+    whole_file::write_whole(&folder.join(log::FILE_NAME), &log.into_storage())?;
+    whole_file::write_json(&folder.join(results::ENVIRONMENT), description)?;
     tables.write(folder)?;
     draw_results(&tables.splits, folder)?;
     report::write(folder)?;

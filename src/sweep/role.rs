@@ -301,7 +301,7 @@ fn read_frames(input: &mut impl Read) -> Result<Vec<Vec<u8>>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::settings::Overrides;
+    use crate::sweep::Overrides;
 
     #[test]
     fn a_job_is_short_however_many_splits_there_are() {

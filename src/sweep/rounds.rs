@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use crate::core::error::{Error, Result};
 use crate::core::statistics::median;
+use crate::machine::whole_file;
 use crate::model::Model;
 use crate::record::environment::Environment;
 use crate::record::finished::{Finished, Sample};
@@ -22,7 +23,7 @@ use crate::sweep::advance::Advance;
 use crate::sweep::observer::Observer;
 use crate::sweep::reference::Reference;
 use crate::sweep::results_folder::ResultsFolder;
-use crate::sweep::verdict::judge;
+use crate::sweep::verdict::verdict;
 use crate::sweep::watch::{Ended, Limits, Listener, stay, watch};
 use crate::sweep::worker::Job;
 
@@ -81,7 +82,7 @@ pub fn run(
         folder.append(Record::Environment(Environment::probe()))?;
     }
     let description = Description::of(settings, model, environments(folder.records()));
-    results::write_json(&folder.path().join(results::ENVIRONMENT), &description)?;
+    whole_file::write_json(&folder.path().join(results::ENVIRONMENT), &description)?;
     let outcome = make_visits(settings, left, isolation, observer, &mut folder);
     // Tables go to the log that they derive from, or nowhere.
     folder.check_place()?;
@@ -90,7 +91,7 @@ pub fn run(
     draw_results(&tables.splits, folder.path())?;
     report::write(folder.path())?;
     outcome?;
-    judge(&tables, folder.path())?;
+    verdict(&tables, folder.path())?;
     Ok(tables)
 }
 

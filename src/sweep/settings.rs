@@ -2,10 +2,8 @@
 
 use std::collections::HashSet;
 
-pub use super::overrides::Overrides;
-pub use super::split_file::{AllWord, Placements, SplitFile};
-
-use super::split_file::auto;
+use super::overrides::Overrides;
+use super::split_file::{AllWord, Placements, SplitFile, auto};
 use crate::circuit::analysis::DEFAULT_STEP_NOISE;
 use crate::circuit::compile::{Choice, Target};
 use crate::circuit::select::Precision;
@@ -44,7 +42,7 @@ impl Settings {
         let path = overrides.model.as_ref().unwrap_or(&file.model);
         let granularity = overrides.granularity.unwrap_or(file.granularity);
         let model = Model::load(path)?.with_granularity(granularity);
-        let mut settings = Self::joined(overrides, file, &model)?;
+        let mut settings = Self::joined(overrides, file, step_noise, &model)?;
         if let Some(budget_s) = settings.budget_s {
             settings.spend(budget_s, &model)?;
         }
@@ -65,7 +63,12 @@ impl Settings {
 
     /// Joins split file and command line, unchecked; without placements where a budget is to choose them,
     /// by settings that are then known, and with the usual step noise where it is to be found.
-    fn joined(overrides: Overrides, file: SplitFile, model: &Model) -> Result<Self> {
+    fn joined(
+        overrides: Overrides,
+        file: SplitFile,
+        step_noise: StepNoise,
+        model: &Model,
+    ) -> Result<Self> {
         let placements = match (overrides.placements.is_empty(), file.placements) {
             _ if overrides.budget_s.is_some() => Vec::new(),
             (false, _) => overrides.placements,
@@ -88,7 +91,7 @@ impl Settings {
             order: overrides.order.unwrap_or(file.order),
             seed: overrides.seed.unwrap_or(file.seed),
             parameters: overrides.parameters.unwrap_or(file.parameters),
-            step_noise: match overrides.step_noise.unwrap_or(file.step_noise) {
+            step_noise: match step_noise {
                 StepNoise::Share(share) => share,
                 StepNoise::Auto => DEFAULT_STEP_NOISE,
             },

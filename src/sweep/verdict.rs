@@ -11,7 +11,7 @@ use crate::record::row::Status;
 /// # Errors
 ///
 /// [`Error::SplitsFailed`], [`Error::Mismatch`].
-pub fn judge(tables: &Tables, folder: &Path) -> Result<()> {
+pub fn verdict(tables: &Tables, folder: &Path) -> Result<()> {
     let count = |status: Status| {
         tables
             .splits

@@ -153,8 +153,14 @@ pub fn measure(
     begin(Stage::Accuracy);
     let set_up = session.set_up;
     let programs = session.into_programs();
-    let images: Vec<usize> = (0..settings.accuracy_image_count(&model)).collect();
-    let accuracy = Accuracy::of(&model, placement, &programs, &images, settings.seed);
+    let accuracy_images: Vec<usize> = (0..settings.accuracy_image_count(&model)).collect();
+    let accuracy = Accuracy::of(
+        &model,
+        placement,
+        &programs,
+        &accuracy_images,
+        settings.seed,
+    );
     begin(Stage::PartyMemory);
     let roles = party_memory(settings, placement)?;
     let first = FirstVisit {
@@ -196,7 +202,7 @@ fn infer_images(
     let Visit { placement, repeat } = &job.visit;
     let mut first = None;
     let hear_advance = |advance| hear(Event::Advance(advance));
-    for image in 0..job.settings.images {
+    for (image, &clear_label) in clear_labels.iter().enumerate() {
         let watch = Watch::of(model, session.programs(), &hear_advance);
         let advance = |node, count| watch.advance(node, count);
         let inference = session.infer_telling(model.test.image(image), &advance)?;
@@ -204,7 +210,7 @@ fn infer_images(
         let sample = Judged {
             repeat: *repeat,
             image,
-            clear_label: clear_labels[image],
+            clear_label,
         };
         let row = sample.row(model, placement, session.programs(), &inference, seed);
         report(Event::Sample(Box::new(Sample {

@@ -29,9 +29,10 @@ pub fn of_functions(code: &str) -> Vec<(&str, usize)> {
 /// Returns the name of the function that a line begins.
 fn name_of(line: &str) -> Option<&str> {
     let (before, after) = line.split_once("fn ")?;
-    let is_declared = before
-        .split_whitespace()
-        .all(|word| word.starts_with("pub") || matches!(word, "const" | "unsafe" | "in" | "async"));
+    let is_declared = before.split_whitespace().all(|word| {
+        let is_path = word.starts_with("crate") && word.ends_with(')');
+        word.starts_with("pub") || is_path || matches!(word, "const" | "unsafe" | "async")
+    });
     let end = after.find(|c: char| !c.is_alphanumeric() && c != '_')?;
     (is_declared && end > 0 && !line.trim_end().ends_with(';')).then_some(&after[..end])
 }

@@ -140,6 +140,10 @@ fn expand(base: &str, path: &str, found: &mut Vec<String>) {
     let end = path.find(|c: char| !c.is_alphanumeric() && c != '_');
     let (name, rest) = path.split_at(end.unwrap_or(path.len()));
     if name.is_empty() {
+        // `a::*` is all of a.
+        if path.starts_with('*') && !base.is_empty() {
+            found.push(base.to_owned());
+        }
         return;
     }
     let below = match base {

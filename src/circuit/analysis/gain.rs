@@ -1,4 +1,4 @@
-//! How much of the sources' noise reaches an element of a value.
+//! How much of the sources' noise reaches an element of a value: the figures.
 
 /// Squared Euclidean norms of the weights that carry noise to an element: the factors on the
 /// variance of independent noise, exact also where a source reaches it by several ways.

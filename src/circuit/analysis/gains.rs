@@ -1,4 +1,4 @@
-//! How much of the sources' noise reaches each element of a value.
+//! How much of the sources' noise reaches each element of a value: carried through the steps.
 
 use std::collections::BTreeMap;
 

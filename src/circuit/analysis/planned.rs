@@ -1,4 +1,4 @@
-//! A server segment in integers: what is uploaded, the steps, what is downloaded.
+//! What an analysis ends as, a server segment in integers: what is uploaded, the steps, what is downloaded.
 
 use std::ops::Range;
 

@@ -36,7 +36,7 @@ fn weights_owner(initialiser: &str) -> Option<String> {
     const ENDINGS: [&str; 5] = [".weight", ".kernel", "/kernel", "_weight", "_w"];
     let end = ENDINGS
         .iter()
-        .find_map(|output_mode| initialiser.strip_suffix(output_mode));
+        .find_map(|ending| initialiser.strip_suffix(ending));
     end.map(str::to_owned)
 }
 

@@ -221,7 +221,11 @@ mod tests {
             integers("pads", &[0, 0, 0, 1 << 17]),
             text("auto_pad", "SAME"),
         ] {
-            let refused = Windows::of(&node("Conv", &[setting.clone()]), [2, 2], [4, 4]);
+            let refused = Windows::of(
+                &node("Conv", std::slice::from_ref(&setting)),
+                [2, 2],
+                [4, 4],
+            );
             assert!(refused.is_err(), "{setting:?}");
         }
         assert!(Windows::of(&node("Conv", &[]), [0, 2], [4, 4]).is_err());

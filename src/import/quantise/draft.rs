@@ -29,7 +29,7 @@ impl ModelDraft {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] where a layer does not fit this program's limits.
+    /// [`Error::Invalid`](crate::Error::Invalid) where a layer does not fit this program's limits.
     pub fn new(
         request: &ImportRequest,
         network: Network,
@@ -135,7 +135,7 @@ impl ModelDraft {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a number that JSON does not hold.
+    /// [`Error::Invalid`](crate::Error::Invalid) for a number that JSON does not hold.
     pub fn files(
         &self,
         test: &FittedSet,

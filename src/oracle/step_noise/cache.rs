@@ -9,7 +9,7 @@ use super::shares::SHARES;
 use crate::core::error::Result;
 use crate::core::text::from_json;
 use crate::machine::file::{self, MOST_TEXT_BYTES};
-use crate::machine::whole_file::write_json;
+use crate::machine::whole_file::{pretty_json, write_json};
 
 /// The file in the model's folder.
 const CACHE: &str = "step-noise.json";
@@ -75,14 +75,10 @@ impl Cache {
 
     /// Returns the file's name and what it would hold; none where nothing was found.
     pub fn file(&self) -> Option<(String, Vec<u8>)> {
-        let json = self.to_json().ok().filter(|_| !self.known.is_empty());
+        let json = pretty_json(&self.known)
+            .ok()
+            .filter(|_| !self.known.is_empty());
         Some((CACHE.to_owned(), json?))
-    }
-
-    fn to_json(&self) -> std::io::Result<Vec<u8>> {
-        let mut json = serde_json::to_vec_pretty(&self.known)?;
-        json.push(b'\n');
-        Ok(json)
     }
 }
 

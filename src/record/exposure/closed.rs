@@ -54,7 +54,7 @@ pub fn solved_share(model: &Model, segment: &Segment, output_mode: OutputMode) -
 
 /// Returns whether a few chosen inputs solve a segment: it is linear, or one linear layer behind one
 /// activation of what is uploaded, and nothing is looked up before its answers leave. Of these
-/// [`super::queries::Kind::is_solvable`] is true too; of several linear layers behind an activation it
+/// [`crate::record::segment_exposure::Kind::is_solvable`] is true too; of several linear layers behind an activation it
 /// may be, where their map is not too large to find.
 pub fn is_solvable(model: &Model, segment: &Segment, output_mode: OutputMode) -> bool {
     let nodes = model.nodes_of(segment);

@@ -36,7 +36,7 @@ const BOTH: OutputMode = OutputMode {
     protect: Protection::Bootstrap,
 };
 
-fn ended(output_mode: OutputMode) -> Target {
+fn with_mode(output_mode: OutputMode) -> Target {
     Target {
         output_mode,
         ..target(fast())
@@ -110,7 +110,7 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_whatever_the_ending() {
     let mut failures = Vec::new();
     for (model, placement) in models_and_placements() {
         for output_mode in [LABEL, PROTECTED] {
-            let programs = compile_placement(&model, &placement, &ended(output_mode)).unwrap();
+            let programs = compile_placement(&model, &placement, &with_mode(output_mode)).unwrap();
             for (segment, program) in programs.iter().enumerate() {
                 let clear = run_in_the_clear(program);
                 if run_trivially(program, &clear.uploaded) != clear.downloaded {
@@ -129,7 +129,7 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_whatever_the_ending() {
 fn look_ups_are_counted_before_they_are_compiled() {
     for (model, placement) in models_and_placements() {
         for output_mode in [OutputMode::default(), LABEL, PROTECTED, BOTH] {
-            let programs = compile_placement(&model, &placement, &ended(output_mode)).unwrap();
+            let programs = compile_placement(&model, &placement, &with_mode(output_mode)).unwrap();
             let found: usize = programs.iter().map(|p| p.bootstrap_count()).sum();
             let counted = output_mode.bootstrap_count(&model, &placement);
             assert_eq!(found, counted, "{} {placement} {output_mode:?}", model.name);
@@ -151,7 +151,7 @@ fn protected_answers_come_straight_from_look_ups() {
     let mut unprotected = 0;
     for (model, placement) in models_and_placements() {
         let compile =
-            |output_mode| compile_placement(&model, &placement, &ended(output_mode)).unwrap();
+            |output_mode| compile_placement(&model, &placement, &with_mode(output_mode)).unwrap();
         for program in compile(PROTECTED).iter().chain(&compile(BOTH)) {
             assert!(ends_in_look_ups(program), "{} {placement}", model.name);
         }
@@ -171,7 +171,7 @@ fn protection_costs_little_accuracy_and_labels_hardly_any() {
     for text in ["SSS", "CCS", "SCS"] {
         let placement = placement(text);
         let accuracy = |output_mode| {
-            let programs = compile_placement(&model, &placement, &ended(output_mode)).unwrap();
+            let programs = compile_placement(&model, &placement, &with_mode(output_mode)).unwrap();
             let simulation = simulate(&model, &placement, &programs, &images, Some(NoiseSeed(1)));
             assert_eq!(
                 simulation.all_reads().reads.out_of_range,
@@ -224,7 +224,7 @@ proptest! {
         let inputs = columns(std::slice::from_ref(&uploads));
         let found = &analysis.run(&inputs, &mut |_, _, _| {})[0];
         prop_assert_eq!(&column(found, 0), &expected);
-        let program = &compile_placement(&model, &placement("S"), &ended(LABEL)).unwrap()[0];
+        let program = &compile_placement(&model, &placement("S"), &with_mode(LABEL)).unwrap()[0];
         let run = program.run_clear(&inputs, None);
         prop_assert_eq!(&column(&run.outputs[0], 0), &expected);
         prop_assert_eq!(run.range_overflow_count(), 0);
@@ -234,7 +234,7 @@ proptest! {
 #[test]
 fn ties_go_to_the_first_on_trivial_ciphertexts() {
     let model = identity(11, 3);
-    let programs = compile_placement(&model, &placement("S"), &ended(LABEL)).unwrap();
+    let programs = compile_placement(&model, &placement("S"), &with_mode(LABEL)).unwrap();
     for logits in [
         [2; 11],
         [0, 3, 1, 3, 3, 0, 0, 0, 0, 0, 3],
@@ -261,7 +261,7 @@ fn labels_under_real_keys_are_the_clear_ones_within_the_stated_precision() {
     const MAX: u32 = 15;
     let mut model = identity(3, MAX);
     model.input.max = MAX;
-    let session = Session::set_up(&model, &placement("S"), &ended(LABEL)).unwrap();
+    let session = Session::set_up(&model, &placement("S"), &with_mode(LABEL)).unwrap();
     let program = &session.programs()[0];
     assert!(
         resolution(program) < 1.0 / f64::from(MAX),
@@ -300,7 +300,7 @@ fn protected_answers_agree_under_real_keys_plain_and_packed() {
         let placement = placement("CCS");
         let target = Target {
             download,
-            ..ended(PROTECTED)
+            ..with_mode(PROTECTED)
         };
         let session = Session::set_up(&model, &placement, &target).unwrap();
         let inference = session.infer(model.test.image(3)).unwrap();
