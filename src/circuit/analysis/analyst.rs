@@ -63,22 +63,7 @@ pub fn analyse_to_end(
     noise: NoiseBound,
 ) -> Result<Analysis> {
     let nodes = model.nodes_of(segment);
-    let mut analyst = Analyst {
-        model,
-        linear: Linearised::of(model, &nodes)?,
-        output_mode,
-        protect_bits,
-        noise,
-        nodes: nodes.clone(),
-        uploads: Vec::new(),
-        steps: Vec::new(),
-        downloads: Vec::new(),
-        values: BTreeMap::new(),
-        groups: Groups::default(),
-    };
-    for value in model.values_read(&nodes) {
-        analyst.upload(value);
-    }
+    let mut analyst = Analyst::of_uploads(model, &nodes, output_mode, protect_bits, noise)?;
     for node in nodes.clone() {
         analyst.node(node);
     }
@@ -86,6 +71,35 @@ pub fn analyse_to_end(
         analyst.download(value);
     }
     analyst.finish()
+}
+
+impl<'a> Analyst<'a> {
+    /// Returns one that has walked over the uploads of some nodes, and none of these.
+    fn of_uploads(
+        model: &'a Model,
+        nodes: &Range<usize>,
+        output_mode: OutputMode,
+        protect_bits: u32,
+        noise: NoiseBound,
+    ) -> Result<Self> {
+        let mut analyst = Self {
+            model,
+            linear: Linearised::of(model, nodes)?,
+            output_mode,
+            protect_bits,
+            noise,
+            nodes: nodes.clone(),
+            uploads: Vec::new(),
+            steps: Vec::new(),
+            downloads: Vec::new(),
+            values: BTreeMap::new(),
+            groups: Groups::default(),
+        };
+        for value in model.values_read(nodes) {
+            analyst.upload(value);
+        }
+        Ok(analyst)
+    }
 }
 
 impl Analyst<'_> {

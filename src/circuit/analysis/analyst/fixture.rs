@@ -1,6 +1,5 @@
 //! Small networks and analyses made by hand, for the tests of the files around.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::LazyLock;
 
@@ -107,22 +106,9 @@ pub(in crate::circuit::analysis) fn relu(scale: f64, high: i64) -> Activation {
 /// Returns the analyst of a whole network, after its uploads and so many of its nodes.
 pub(in crate::circuit::analysis) fn walked(model: &Model, count: usize) -> Analyst<'_> {
     let nodes = 0..model.nodes.len();
-    let mut analyst = Analyst {
-        model,
-        linear: Linearised::of(model, &nodes).expect("small"),
-        output_mode: OutputMode::default(),
-        protect_bits: MOST_PROTECT_BITS,
-        noise: NoiseBound::default(),
-        nodes: nodes.clone(),
-        uploads: Vec::new(),
-        steps: Vec::new(),
-        downloads: Vec::new(),
-        values: BTreeMap::new(),
-        groups: Groups::default(),
-    };
-    for value in model.values_read(&nodes) {
-        analyst.upload(value);
-    }
+    let (mode, noise) = (OutputMode::default(), NoiseBound::default());
+    let analyst = Analyst::of_uploads(model, &nodes, mode, MOST_PROTECT_BITS, noise);
+    let mut analyst = analyst.expect("small");
     for node in 0..count {
         analyst.node(node);
     }
