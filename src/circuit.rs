@@ -13,4 +13,5 @@ pub mod interface;
 pub mod key_kind;
 pub mod packing;
 pub mod program;
+pub mod schedule;
 pub mod select;

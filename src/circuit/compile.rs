@@ -9,7 +9,6 @@ mod compiler;
 mod download;
 mod look_up;
 mod packed;
-mod slots;
 mod target;
 mod upload;
 

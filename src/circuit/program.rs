@@ -16,6 +16,7 @@ use rayon::prelude::*;
 use crate::circuit::analysis::{PlannedLinear, Purpose};
 use crate::circuit::interface::{DownloadEncoding, Interface};
 use crate::circuit::packing::Packing;
+use crate::circuit::schedule::{self, LiveValues};
 use crate::core::linear_map::Row;
 use crate::core::torus::{TURN, torus};
 use crate::fhe::parameters::ParameterSet;
@@ -33,7 +34,6 @@ pub struct Program {
     pub interface: Interface,
     /// Grid integers of each upload's integer 1.
     pub upload_steps: Vec<i64>,
-    /// Slot i is upload i, and slot `uploads + i` the output of step i.
     pub steps: Vec<Step>,
     /// Slots of the downloads.
     pub download_slots: Vec<usize>,
@@ -46,18 +46,7 @@ pub struct Program {
 }
 
 /// A step of a program.
-#[derive(Debug, Clone)]
-pub struct Step {
-    /// Index of the node in the model.
-    pub node: usize,
-    /// Linear nodes before it that are composed into its weights.
-    pub composed: Vec<usize>,
-    /// Slots that it reads.
-    pub inputs: Vec<usize>,
-    /// Those of them that no later step and no download reads.
-    pub last_reads: Vec<usize>,
-    pub action: Action,
-}
+pub type Step = schedule::Step<Action>;
 
 impl Step {
     /// Returns which of its inputs its output takes the place of in memory, where it does.
@@ -212,7 +201,7 @@ impl Program {
         before_look_up: &mut BeforeLookUp<'_>,
     ) -> ClearRun {
         assert_eq!(uploads.len(), self.upload_steps.len(), "uploads");
-        let mut slots = self.grid(uploads);
+        let mut values = LiveValues::of_uploads(self.grid(uploads));
         let mut reads = Vec::new();
         let mut misread_columns = Vec::new();
         let mut note = |node, of_step: ColumnReads| {
@@ -221,31 +210,21 @@ impl Program {
         };
         for (index, step) in self.steps.iter().enumerate() {
             let output = match &step.action {
-                Action::Linear(linear) => {
-                    let inputs: Vec<&[Row<u64>]> = step
-                        .inputs
-                        .iter()
-                        .map(|&input| slots[input].as_slice())
-                        .collect();
-                    linear.weights.run_clear(&inputs)
-                }
+                Action::Linear(linear) => linear.weights.run_clear(&values.read_by(step)),
                 Action::LookUp(look_up) => {
-                    let mut rows = std::mem::take(&mut slots[step.inputs[0]]);
+                    let mut rows = values.take(step.inputs[0]);
                     before_look_up(look_up, &rows);
                     let noise = noise.map(|seed| (seed, index));
                     note(look_up.node, look_up.run_clear(&mut rows, noise));
                     rows
                 }
             };
-            for &slot in &step.last_reads {
-                slots[slot] = Vec::new();
-            }
-            slots.push(output);
+            values.end_step(step, output);
         }
         let mut outputs = Vec::new();
         for (index, &slot) in self.download_slots.iter().enumerate() {
             let download = &self.interface.downloads[index];
-            let mut rows = slots[slot].clone();
+            let mut rows = values.get(slot).clone();
             let noise = noise.map(|seed| (seed, self.steps.len() + index));
             note(download.value - 1, self.decode(download, &mut rows, noise));
             outputs.push(rows);
@@ -332,22 +311,27 @@ impl Program {
     /// Returns the most bytes of ciphertexts that the server holds at once, where none wait in files.
     pub fn most_ciphertext_bytes(&self) -> u64 {
         let uploads = self.interface.uploads.iter().map(|upload| &upload.layout);
-        let mut elements: Vec<usize> = uploads.clone().map(|layout| layout.places.len()).collect();
         let packed = uploads.map(|layout| self.parameters.glwe_bytes(layout.lengths.len()));
-        let mut live: Vec<u64> = packed.collect();
+        let mut bytes = LiveValues::of_uploads(packed);
         let mut most = 0;
         for step in &self.steps {
             for &slot in step.inputs.iter().filter(|_| !step.is_packed()) {
-                live[slot] = self.parameters.lwe_bytes(elements[slot]);
+                bytes.put(slot, self.parameters.lwe_bytes(self.element_count(slot)));
             }
-            most = most.max(live.iter().sum::<u64>() + step.further_bytes(&self.parameters));
-            for &slot in &step.last_reads {
-                live[slot] = 0;
-            }
-            live.push(step.output_bytes(&self.parameters));
-            elements.push(step.element_count());
+            let there: u64 = bytes.iter().map(|(_, bytes)| bytes).sum();
+            most = most.max(there + step.further_bytes(&self.parameters));
+            bytes.end_step(step, step.output_bytes(&self.parameters));
         }
         most
+    }
+
+    /// Returns the elements of what stands in a slot.
+    fn element_count(&self, slot: usize) -> usize {
+        let uploads = &self.interface.uploads;
+        match slot.checked_sub(uploads.len()) {
+            None => uploads[slot].layout.places.len(),
+            Some(step) => self.steps[step].element_count(),
+        }
     }
 
     /// Returns the look-ups of one inference.

@@ -475,6 +475,7 @@ mod tests {
                     node: index,
                     composed: Vec::new(),
                     inputs: vec![index],
+                    last_reads: vec![index],
                     action: PlannedAction::LookUp(look_up),
                 }
             });

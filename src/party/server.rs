@@ -232,16 +232,13 @@ impl Server {
                 }
                 (Action::LookUp(_), _) => unreachable!("look-ups are prepared with tables"),
             };
-            slots.push(output);
             times.push(StepTime {
                 node: step.node,
                 seconds: start.elapsed().as_secs_f64(),
                 live_bytes,
                 spill,
             });
-            for &slot in &step.last_reads {
-                slots.take(slot);
-            }
+            slots.end_step(step, output);
         }
         let answers = self.answers(program, &mut slots)?;
         if let Some(last) = times.last_mut() {
@@ -268,11 +265,8 @@ impl Server {
         &self,
         download: &DownloadEncoding,
         parameters: &ParameterSet,
-        ciphertexts: Option<Ciphertexts<'_>>,
+        ciphertexts: Ciphertexts<'_>,
     ) -> Result<Vec<Row<u64>>> {
-        let Some(ciphertexts) = ciphertexts else {
-            unreachable!("a download's slot is kept to the end");
-        };
         let zeros = match &download.flooding {
             Some(flooding) => Some((self.zeros(parameters)?, flooding.std)),
             None => None,
@@ -338,9 +332,9 @@ fn run_packed<'a>(
     linear: &'a LinearStep,
     weights: &PackedWeights,
     program: &Program,
-    ciphertexts: Option<Ciphertexts<'_>>,
+    ciphertexts: Ciphertexts<'_>,
 ) -> Ciphertexts<'a> {
-    let (Some(Ciphertexts::Packed(input, _)), Some(Packing { outputs, .. })) =
+    let (Ciphertexts::Packed(input, _), Some(Packing { outputs, .. })) =
         (ciphertexts, &linear.packing)
     else {
         unreachable!("only steps that read an upload alone are packed");
@@ -364,8 +358,8 @@ fn run_linear(linear: &LinearStep, inputs: Vec<Cow<'_, [Row<u64>]>>, unit: u64) 
 }
 
 /// Returns what a look-up reads: what the step before it made, with the offsets of its tables added.
-fn shifted(look_up: &LookUpStep, ciphertexts: Option<Ciphertexts<'_>>) -> Vec<Row<u64>> {
-    let Some(Ciphertexts::Lwe(mut rows)) = ciphertexts else {
+fn shifted(look_up: &LookUpStep, ciphertexts: Ciphertexts<'_>) -> Vec<Row<u64>> {
+    let Ciphertexts::Lwe(mut rows) = ciphertexts else {
         unreachable!("a look-up reads what the step before it made");
     };
     for (element, row) in rows.iter_mut().enumerate() {

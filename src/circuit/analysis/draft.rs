@@ -32,3 +32,13 @@ pub(super) enum Answer {
         ranges: Vec<(f64, f64)>,
     },
 }
+
+impl Answer {
+    /// Returns the slot of the value.
+    pub fn slot(&self) -> usize {
+        match self {
+            Self::Natural(natural) => natural.slot,
+            Self::Filled { slot, .. } => *slot,
+        }
+    }
+}

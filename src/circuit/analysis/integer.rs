@@ -7,6 +7,7 @@ use rayon::prelude::*;
 
 use super::planned::{Analysis, PlannedAction, PlannedLinear, Term};
 use super::planned_look_up::PlannedLookUp;
+use crate::circuit::schedule::LiveValues;
 use crate::core::linear_map::{LinearMap, Row};
 
 /// Sees and may change the output of a linear step in front of a look-up: the index of its node,
@@ -27,45 +28,25 @@ impl Analysis {
     ) -> Vec<Vec<Row<u64>>> {
         assert_eq!(uploads.len(), self.uploads.len(), "uploads");
         let on_grid = self.uploads.iter().zip(uploads);
-        let mut slots: Vec<Vec<Row<u64>>> = on_grid
-            .map(|(upload, rows)| multiplied(rows, upload.step))
-            .collect();
-        for (index, step) in self.steps.iter().enumerate() {
+        let mut values =
+            LiveValues::of_uploads(on_grid.map(|(upload, rows)| multiplied(rows, upload.step)));
+        for step in &self.steps {
             let output = match &step.action {
-                PlannedAction::Linear(linear) => {
-                    let inputs: Vec<&[Row<u64>]> = step
-                        .inputs
-                        .iter()
-                        .map(|&input| slots[input].as_slice())
-                        .collect();
-                    linear.run_clear(&inputs)
-                }
+                PlannedAction::Linear(linear) => linear.run_clear(&values.read_by(step)),
                 PlannedAction::LookUp(look_up) => {
-                    let mut rows = std::mem::take(&mut slots[step.inputs[0]]);
+                    let mut rows = values.take(step.inputs[0]);
                     let filled_by = step.inputs[0] - self.uploads.len();
                     before_look_up(self.steps[filled_by].node, look_up, &mut rows);
                     look_up.run(&mut rows);
                     rows
                 }
             };
-            for &slot in &step.inputs {
-                if !self.is_read_after(slot, index) {
-                    slots[slot] = Vec::new();
-                }
-            }
-            slots.push(output);
+            values.end_step(step, output);
         }
         let downloads = self.downloads.iter();
         downloads
-            .map(|download| divided(&slots[download.slot], download.step))
+            .map(|download| divided(values.get(download.slot), download.step))
             .collect()
-    }
-
-    /// Returns whether a step behind `step`, or a download, reads a slot.
-    pub fn is_read_after(&self, slot: usize, step: usize) -> bool {
-        let later = &self.steps[step + 1..];
-        self.downloads.iter().any(|download| download.slot == slot)
-            || later.iter().any(|step| step.inputs.contains(&slot))
     }
 }
 
@@ -108,8 +89,8 @@ impl PlannedLookUp {
 
 impl PlannedLinear {
     /// Runs the step on integers of the grid, each column one input.
-    pub fn run_clear(&self, inputs: &[&[Row<u64>]]) -> Vec<Row<u64>> {
-        let inputs = inputs.iter().map(|&input| Cow::Borrowed(input));
+    pub fn run_clear(&self, inputs: &[impl AsRef<[Row<u64>]>]) -> Vec<Row<u64>> {
+        let inputs = inputs.iter().map(|input| Cow::Borrowed(input.as_ref()));
         let mut output = self.apply(inputs.collect());
         for (row, &bias) in output.iter_mut().zip(&self.bias) {
             for value in row.iter_mut() {
@@ -192,7 +173,7 @@ mod tests {
     use super::*;
     use crate::circuit::analysis::analyse;
     use crate::circuit::analysis::analyst::fixture::{
-        self, analysis, answers, identity, input, looked_up, network, relu, rows, sum,
+        self, answers, identity, input, looked_up, network, relu, rows,
     };
     use crate::core::placement::Segment;
     use crate::model::layer::Geometry;
@@ -275,18 +256,5 @@ mod tests {
         assert_eq!(seen, [(0, "layer1".to_owned())]);
         assert_eq!(outputs, [rows(&[vec![0, 2]])]);
         assert_eq!(answers(&analysis, &[vec![1, 2]]), [[1, 2]]);
-    }
-
-    #[test]
-    fn a_slot_is_read_until_its_last_reader_and_a_download_reads_to_the_end() {
-        let copy = || sum(vec![Term::Scale(vec![1])], 1);
-        let steps = vec![(vec![0], copy()), (vec![1], copy()), (vec![1], copy())];
-        let analysis = analysis(&[1], steps);
-        let read = |slot| [0, 1, 2].map(|step| analysis.is_read_after(slot, step));
-        assert_eq!(read(0), [false; 3]);
-        assert_eq!(read(1), [true, true, false]);
-        let model = network(input(1, 1), vec![(vec![0], identity(1))]);
-        let analysis = analyse(&model, &Segment::whole(1)).expect("fits");
-        assert!(analysis.is_read_after(1, 0));
     }
 }

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::gain::Gain;
 use super::planned_look_up::PlannedLookUp;
+use crate::circuit::schedule::Step;
 use crate::core::linear_map::LinearMap;
 use crate::model::layer::Geometry;
 use crate::model::quantise::Quantisation;
@@ -14,7 +15,6 @@ pub struct Analysis {
     /// Indices of its nodes in the model.
     pub nodes: Range<usize>,
     pub uploads: Vec<PlannedUpload>,
-    /// Slot i is upload i, and slot `uploads + i` the output of step i.
     pub steps: Vec<PlannedStep>,
     pub downloads: Vec<PlannedDownload>,
 }
@@ -30,16 +30,7 @@ pub struct PlannedUpload {
 }
 
 /// One step of the server.
-#[derive(Debug, Clone)]
-pub struct PlannedStep {
-    /// Index of the node in the model.
-    pub node: usize,
-    /// Linear nodes before it that are composed into its weights.
-    pub composed: Vec<usize>,
-    /// Slots that it reads: one for each term, or that of the look-up.
-    pub inputs: Vec<usize>,
-    pub action: PlannedAction,
-}
+pub type PlannedStep = Step<PlannedAction>;
 
 /// What a step does.
 #[derive(Debug, Clone)]

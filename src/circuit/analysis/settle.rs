@@ -10,6 +10,7 @@ use super::grid::HALF_TURN;
 use super::planned::{
     Analysis, PlannedAction, PlannedDownload, PlannedLinear, PlannedStep, PlannedUpload,
 };
+use crate::circuit::schedule::last_reads;
 use crate::core::error::{Error, Result};
 
 /// The channels of weights that fill half a turn, by slot.
@@ -34,7 +35,10 @@ impl Analyst<'_> {
             downloads: Vec::new(),
         };
         let mut filled = FilledSlots::new();
-        for (node, inputs, draft) in self.steps {
+        let inputs = self.steps.iter().map(|(_, inputs, _)| inputs);
+        let downloads = self.downloads.iter().map(|(_, answer)| answer.slot());
+        let last_reads = last_reads(inputs, downloads);
+        for ((node, inputs, draft), last_reads) in self.steps.into_iter().zip(last_reads) {
             let action = settled_action(draft, &inputs, &analysis, &steps_of, &mut filled);
             let made = self.linear.get(node + 1);
             let composed = match &action {
@@ -45,6 +49,7 @@ impl Analyst<'_> {
                 node,
                 composed: composed.into_iter().flatten().collect(),
                 inputs,
+                last_reads,
                 action,
             });
         }

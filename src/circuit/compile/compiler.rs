@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::slots::last_reads;
 use crate::circuit::analysis::{Analysis, PlannedAction, PlannedLookUp, PlannedUpload};
 use crate::circuit::encoding::{SourceNoise, even_unit};
 use crate::circuit::interface::{Interface, UploadEncoding};
 use crate::circuit::packing::{PackedLayout, Packing};
-use crate::circuit::program::{Action, LinearStep, Program, Step};
+use crate::circuit::program::{Action, LinearStep, Program};
 use crate::core::error::{Error, Result};
 use crate::core::statistics::log2_union;
 use crate::fhe::parameters::ParameterSet;
@@ -66,13 +65,7 @@ impl Compiler<'_> {
                     Action::LookUp(self.look_up(planned.node, look_up, deviation, unit))
                 }
             };
-            steps.push(Step {
-                node: planned.node,
-                composed: planned.composed.clone(),
-                inputs: planned.inputs.clone(),
-                last_reads: last_reads(analysis, index),
-                action,
-            });
+            steps.push(planned.with_action(action));
         }
         Ok(Program {
             nodes: analysis.nodes.clone(),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::compiler::Compiler;
-use super::slots::reader_count;
 use crate::circuit::analysis::{PlannedAction, PlannedLinear, Term};
 use crate::circuit::packing::{PackedLayout, Packing, most_rows_per_product, pack};
 use crate::core::linear_map::LinearMap;
@@ -34,7 +33,7 @@ impl Compiler<'_> {
                     return None;
                 };
                 let is_upload = slot < self.analysis.uploads.len();
-                if !is_upload || reader_count(self.analysis, slot) > 1 {
+                if !is_upload || self.reader_count(slot) > 1 {
                     return None;
                 }
                 let packed = self.pack_step(index, map, geometry)?;
@@ -65,11 +64,22 @@ impl Compiler<'_> {
         pack(map, geometry, self.polynomial_size(), rows)
     }
 
+    /// Returns how many steps and downloads read a slot.
+    fn reader_count(&self, slot: usize) -> usize {
+        let steps = self.analysis.steps.iter().flat_map(|step| &step.inputs);
+        let downloads = self
+            .analysis
+            .downloads
+            .iter()
+            .map(|download| &download.slot);
+        steps.chain(downloads).filter(|read| **read == slot).count()
+    }
+
     /// Returns whether a step's output is downloaded and read by no other step.
     pub(super) fn is_answer(&self, step: usize) -> bool {
         let slot = self.analysis.uploads.len() + step;
         let downloaded = self.analysis.downloads.iter().any(|d| d.slot == slot);
-        downloaded && reader_count(self.analysis, slot) == 1
+        downloaded && self.reader_count(slot) == 1
     }
 
     /// Returns how many outputs of a dense layer should share a product so that upload and packed

@@ -8,6 +8,7 @@ use rayon::prelude::*;
 use crate::circuit::interface::UploadEncoding;
 use crate::circuit::packing::Place;
 use crate::circuit::program::{Program, Step};
+use crate::circuit::schedule::LiveValues;
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::Row;
 use crate::fhe::packed::extract;
@@ -26,10 +27,6 @@ pub enum Ciphertexts<'a> {
 }
 
 impl Ciphertexts<'_> {
-    fn is_spilled(&self) -> bool {
-        matches!(self, Self::Spilled(_))
-    }
-
     /// Returns the bytes in memory.
     fn bytes(&self) -> u64 {
         match self {
@@ -54,12 +51,20 @@ impl Ciphertexts<'_> {
             Self::Spilled(_) => unreachable!("what waits in a file is read back first"),
         }
     }
+
+    /// Returns the LWE ciphertexts of an unpacked value in memory.
+    fn as_lwe(&self) -> &[Row<u64>] {
+        match self {
+            Self::Lwe(rows) => rows,
+            Self::Packed(..) | Self::Spilled(_) => unreachable!("a step's inputs are unpacked"),
+        }
+    }
 }
 
 /// The values by slot: uploads, then the outputs of steps.
 pub struct Slots<'a> {
     program: &'a Program,
-    values: Vec<Option<Ciphertexts<'a>>>,
+    values: LiveValues<Ciphertexts<'a>>,
     /// Bytes in memory above which values that wait spill to files.
     limit: Option<u64>,
     spill: Spill,
@@ -70,24 +75,24 @@ impl<'a> Slots<'a> {
     pub fn new(program: &'a Program, uploads: Vec<Vec<Row<u64>>>, limit: Option<u64>) -> Self {
         let encodings = program.interface.uploads.iter();
         let packed = |(rows, encoding): (_, &'a UploadEncoding)| {
-            Some(Ciphertexts::Packed(rows, &encoding.layout.places))
+            Ciphertexts::Packed(rows, &encoding.layout.places)
         };
         Self {
             program,
-            values: uploads.into_iter().zip(encodings).map(packed).collect(),
+            values: LiveValues::of_uploads(uploads.into_iter().zip(encodings).map(packed)),
             limit,
             spill: Spill::default(),
         }
     }
 
     /// Takes a value out.
-    pub fn take(&mut self, slot: usize) -> Option<Ciphertexts<'a>> {
-        self.values[slot].take()
+    pub fn take(&mut self, slot: usize) -> Ciphertexts<'a> {
+        self.values.take(slot)
     }
 
-    /// Adds the output of the next step.
-    pub fn push(&mut self, output: Ciphertexts<'a>) {
-        self.values.push(Some(output));
+    /// Adds the output of the next step, and drops what nothing reads any more.
+    pub fn end_step(&mut self, step: &Step, output: Ciphertexts<'a>) {
+        self.values.end_step(step, output);
     }
 
     /// Brings a value into memory as LWE ciphertexts, where it is not.
@@ -97,10 +102,8 @@ impl<'a> Slots<'a> {
     /// [`Error::Read`].
     pub fn unpack(&mut self, slot: usize) -> Result<()> {
         self.read_back(slot)?;
-        if let Some(ciphertexts) = self.values[slot].take() {
-            let rows = ciphertexts.into_lwe(&self.program.parameters);
-            self.values[slot] = Some(Ciphertexts::Lwe(rows));
-        }
+        let rows = self.take(slot).into_lwe(&self.program.parameters);
+        self.values.put(slot, Ciphertexts::Lwe(rows));
         Ok(())
     }
 
@@ -110,44 +113,40 @@ impl<'a> Slots<'a> {
     ///
     /// [`Error::Read`].
     pub fn read_back(&mut self, slot: usize) -> Result<()> {
-        let value = &mut self.values[slot];
-        if let Some(Ciphertexts::Spilled(spilled)) = value.take_if(|value| value.is_spilled()) {
-            let start = Instant::now();
-            let rows = spilled.read().map_err(|source| Error::Read {
-                path: std::env::temp_dir(),
-                source,
-            })?;
-            self.spill.seconds += start.elapsed().as_secs_f64();
-            *value = Some(Ciphertexts::Lwe(rows));
-        }
+        let in_memory = match self.take(slot) {
+            Ciphertexts::Spilled(spilled) => {
+                let start = Instant::now();
+                let rows = spilled.read().map_err(|source| Error::Read {
+                    path: std::env::temp_dir(),
+                    source,
+                })?;
+                self.spill.seconds += start.elapsed().as_secs_f64();
+                Ciphertexts::Lwe(rows)
+            }
+            ciphertexts => ciphertexts,
+        };
+        self.values.put(slot, in_memory);
         Ok(())
     }
 
     /// Returns the LWE ciphertexts that a step reads, unpacked before; for its own use those that
     /// nothing reads after it.
     pub fn inputs(&mut self, step: &Step) -> Vec<Cow<'_, [Row<u64>]>> {
-        let take = |(input, &slot)| {
-            if step.may_change(input) {
-                self.take(slot)
-            } else {
-                None
-            }
-        };
+        let take = |(input, &slot)| step.may_change(input).then(|| self.take(slot));
         let taken: Vec<Option<Ciphertexts<'a>>> =
             step.inputs.iter().enumerate().map(take).collect();
         let inputs = step.inputs.iter().zip(taken);
         inputs
-            .map(|(&slot, taken)| match (taken, &self.values[slot]) {
-                (Some(Ciphertexts::Lwe(rows)), _) => Cow::Owned(rows),
-                (None, Some(Ciphertexts::Lwe(rows))) => Cow::Borrowed(&rows[..]),
-                _ => unreachable!("a step reads values that are there, unpacked"),
+            .map(|(&slot, taken)| match taken {
+                Some(own) => Cow::Owned(own.into_lwe(&self.program.parameters)),
+                None => Cow::Borrowed(self.values.get(slot).as_lwe()),
             })
             .collect()
     }
 
     /// Returns the bytes of all values in memory.
     pub fn live_bytes(&self) -> u64 {
-        self.values.iter().flatten().map(Ciphertexts::bytes).sum()
+        self.values.iter().map(|(_, value)| value.bytes()).sum()
     }
 
     /// Returns what waiting in files has cost since it was asked last.
@@ -176,16 +175,17 @@ impl<'a> Slots<'a> {
     }
 
     fn spill(&mut self, slot: usize) -> Result<()> {
-        if let Some(Ciphertexts::Lwe(rows)) = self.values[slot].take() {
-            let start = Instant::now();
-            let spilled = Spilled::write(rows).map_err(|source| Error::Write {
-                path: std::env::temp_dir(),
-                source,
-            })?;
-            self.spill.bytes += spilled.bytes();
-            self.spill.seconds += start.elapsed().as_secs_f64();
-            self.values[slot] = Some(Ciphertexts::Spilled(spilled));
-        }
+        let Ciphertexts::Lwe(rows) = self.take(slot) else {
+            unreachable!("only LWE ciphertexts wait in files");
+        };
+        let start = Instant::now();
+        let spilled = Spilled::write(rows).map_err(|source| Error::Write {
+            path: std::env::temp_dir(),
+            source,
+        })?;
+        self.spill.bytes += spilled.bytes();
+        self.spill.seconds += start.elapsed().as_secs_f64();
+        self.values.put(slot, Ciphertexts::Spilled(spilled));
         Ok(())
     }
 
@@ -194,28 +194,28 @@ impl<'a> Slots<'a> {
     fn coming_bytes(&self, step: usize) -> u64 {
         let step = &self.program.steps[step];
         let parameters = &self.program.parameters;
-        let read = step.inputs.iter().map(|&slot| match &self.values[slot] {
-            Some(Ciphertexts::Spilled(spilled)) => spilled.bytes(),
-            Some(Ciphertexts::Packed(_, places)) if !step.is_packed() => {
+        let read = step.inputs.iter().map(|&slot| match self.values.get(slot) {
+            Ciphertexts::Spilled(spilled) => spilled.bytes(),
+            Ciphertexts::Packed(_, places) if !step.is_packed() => {
                 parameters.lwe_bytes(places.len())
             }
-            _ => 0,
+            Ciphertexts::Packed(..) | Ciphertexts::Lwe(_) => 0,
         });
         read.sum::<u64>() + step.further_bytes(parameters)
     }
 
     /// Returns the value in memory that a step does not read and that waits longest.
     fn longest_waiting(&self, step: usize) -> Option<usize> {
-        let is_waiting = |slot: &usize| {
-            matches!(self.values[*slot], Some(Ciphertexts::Lwe(_)))
-                && !self.program.steps[step].inputs.contains(slot)
+        let waiting = |(slot, value): (usize, &Ciphertexts<'_>)| {
+            let is_read = self.program.steps[step].inputs.contains(&slot);
+            (matches!(value, Ciphertexts::Lwe(_)) && !is_read).then_some(slot)
         };
         let next_read = |slot: &usize| {
             self.program.steps[step..]
                 .iter()
                 .position(|step| step.inputs.contains(slot))
         };
-        let waiting = (0..self.values.len()).filter(is_waiting);
+        let waiting = self.values.iter().filter_map(waiting);
         // A download that no step reads waits longest of all.
         waiting.max_by_key(|slot| next_read(slot).unwrap_or(usize::MAX))
     }

@@ -7,6 +7,7 @@ use super::super::gain::Gain;
 use super::super::planned::{PlannedAction, PlannedLinear, PlannedStep, PlannedUpload, Term};
 use super::super::planned_look_up::{Channel, PlannedLookUp, Purpose};
 use super::*;
+use crate::circuit::schedule::last_reads;
 use crate::core::linear_map::{LinearMap, Row};
 use crate::model::layer::{Activation, Function, Geometry, Linear};
 use crate::model::{Input, Node};
@@ -144,15 +145,17 @@ pub(in crate::circuit::analysis) fn analysis(
         quantisation: Quantisation::uniform(integers, count),
         step: 1,
     });
-    let steps = steps.into_iter().enumerate();
+    let last_reads = last_reads(steps.iter().map(|(inputs, _)| inputs), std::iter::empty());
+    let steps = steps.into_iter().zip(last_reads).enumerate();
     Analysis {
         nodes: 0..steps.len(),
         uploads: uploads.collect(),
         steps: steps
-            .map(|(node, (inputs, action))| PlannedStep {
+            .map(|(node, ((inputs, action), last_reads))| PlannedStep {
                 node,
                 composed: Vec::new(),
                 inputs,
+                last_reads,
                 action,
             })
             .collect(),
