@@ -8,6 +8,7 @@ pub mod boundary;
 pub mod build;
 pub mod format;
 mod graph;
+mod index;
 mod input;
 pub mod layer;
 pub mod outline;
@@ -22,5 +23,6 @@ mod test_set;
 pub mod values;
 
 pub use graph::{Granularity, Layer, Model, Node};
+pub use index::{NodeId, ValueId};
 pub use input::Input;
 pub use test_set::TestSet;

@@ -21,8 +21,8 @@ use splitbench::core::placement::{Party, Placement};
 use splitbench::import::network::Tail;
 use splitbench::import::quantise::images::{Images, float_labels, integer_labels, real_rows};
 use splitbench::import::{ImportRequest, Imported, import};
-use splitbench::model::Model;
 use splitbench::model::layer::Operation;
+use splitbench::model::{Model, ValueId};
 use splitbench::oracle::agreement::within_error_model;
 use splitbench::oracle::simulation::{arg_max, simulate, simulate_on};
 use splitbench::party::session::Session;
@@ -36,7 +36,7 @@ fn float_logits(model: &Model, pixels: &[u8]) -> Vec<Vec<f32>> {
     let images = Images {
         pixels,
         labels: None,
-        element_count: model.element_count(0),
+        element_count: model.element_count(ValueId::INPUT),
     };
     let mut logits: Vec<Vec<f32>> = Vec::new();
     for portion in images.portions() {
@@ -130,7 +130,7 @@ fn networks_with_integers_of_their_own_keep_their_labels() {
         let images = Images {
             pixels: &pixels,
             labels: None,
-            element_count: model.element_count(0),
+            element_count: model.element_count(ValueId::INPUT),
         };
         let integer = integer_labels(model, &images, 0.5).unwrap();
         let float = float_labels(model, &images);
@@ -173,7 +173,7 @@ fn noise_carries_no_value_of_mnist_8_out_of_range() {
     assert_eq!(simulation.all_reads().inferences, REFERENCES as u64);
     for (node, reads) in &simulation.reads {
         let found = (reads.out_of_range, reads.misread);
-        assert_eq!(found, (0, 0), "{}", model.nodes[*node].name);
+        assert_eq!(found, (0, 0), "{}", model.node(*node).name);
     }
 }
 

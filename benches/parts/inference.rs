@@ -11,7 +11,7 @@ use splitbench::core::placement::Placement;
 use splitbench::core::statistics::median;
 use splitbench::model::layer::{Dense, Geometry, Linear, Operation};
 use splitbench::model::output_mode::OutputMode;
-use splitbench::model::{Input, Model, Node};
+use splitbench::model::{Input, Model, Node, ValueId};
 use splitbench::party::inference::{Exchange, Inference};
 use splitbench::party::session::Session;
 use splitbench::record::cost_model::CostModel;
@@ -89,7 +89,7 @@ fn dense_model() -> Result<Model> {
     let linear = linear(dense.map(), Geometry::Dense, 8);
     let node = Node {
         name: "dense".into(),
-        inputs: vec![0],
+        inputs: vec![ValueId::INPUT],
         shape: vec![OUTPUTS],
         channel_size: 1,
         block: None,

@@ -15,7 +15,7 @@ use splitbench::machine::memory::PeakMemory;
 use splitbench::model::layer::{Activation, Conv2d, Function, Geometry, Image, Operation, Window};
 use splitbench::model::output_mode::OutputMode;
 use splitbench::model::quantise::QuantParams;
-use splitbench::model::{Model, Node};
+use splitbench::model::{Model, Node, ValueId};
 use splitbench::oracle::agreement::within_error_model;
 use splitbench::party::session::Session;
 use splitbench::record::download::Download;
@@ -139,7 +139,7 @@ fn stack(depth: usize) -> Result<Model> {
         let top = calibrate(&mut conv, &activation);
         let relu = Node {
             name: format!("relu{index}"),
-            inputs: vec![2 * index + 1],
+            inputs: vec![ValueId::new(2 * index + 1)],
             op: "relu",
             parameter_count: 0,
             operation: Operation::Activation(Activation {
@@ -182,7 +182,7 @@ fn convolution(index: usize, generator: &mut ChaCha8Rng) -> Node {
     });
     Node {
         name: format!("conv{index}"),
-        inputs: vec![2 * index],
+        inputs: vec![ValueId::new(2 * index)],
         shape: shape(),
         channel_size: SIZE[0] * SIZE[1],
         block: None,

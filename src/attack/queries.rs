@@ -14,7 +14,7 @@ use crate::attack::capacity::{Capacity, look_up_repeats};
 use crate::attack::plan::{MOST_PLANNING, plan, plan_cost};
 use crate::circuit::analysis::{Purpose, UPLOAD_BITS};
 use crate::circuit::program::{Action, Program};
-use crate::model::{Model, Node};
+use crate::model::{Model, Node, NodeId, ValueId};
 use crate::record::exposure::closed::trained_bits;
 use crate::record::segment_exposure::{Bound, Kind, Outcome, Queries};
 
@@ -152,7 +152,7 @@ fn shows_masks(program: &Program) -> bool {
 
 /// Returns the bits of a node's trained numbers as the segment computes with them.
 fn computed_bits(node: &Node, program: &Program) -> usize {
-    let is_upload = |value: &usize| {
+    let is_upload = |value: &ValueId| {
         let mut uploads = program.interface.uploads.iter();
         uploads.any(|upload| upload.value == *value)
     };
@@ -166,17 +166,17 @@ fn computed_bits(node: &Node, program: &Program) -> usize {
 /// Returns the bits that one answer can hold: log2 of the integers in each element's range, or of the
 /// classes where a label is all that returns.
 fn answer_bits(program: &Program) -> f64 {
-    let tells_label = |value: usize| {
+    let tells_label = |node: NodeId| {
         program
             .look_ups()
-            .any(|look_up| look_up.purpose == Purpose::Conjunction && look_up.node + 1 == value)
+            .any(|look_up| look_up.purpose == Purpose::Conjunction && look_up.node == node)
     };
     program
         .interface
         .downloads
         .iter()
         .map(|download| {
-            if tells_label(download.value) {
+            if tells_label(download.node) {
                 (download.scales.len() as f64).log2()
             } else {
                 download

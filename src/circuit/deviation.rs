@@ -67,12 +67,13 @@ mod tests {
     use super::*;
     use crate::circuit::analysis::Purpose;
     use crate::circuit::program::Table;
+    use crate::model::NodeId;
 
     /// Cells 0..8 read 0, 0, 1, 1, 2, 2, 3, 3 on the first half turn.
     fn staircase(sigma: f64) -> LookUpStep {
         LookUpStep {
             purpose: Purpose::Activation,
-            node: 0,
+            node: NodeId::new(0),
             tables: vec![Table {
                 values: (0..8).map(|cell| 2 * (cell / 2)).collect(),
                 offset: 0,

@@ -4,6 +4,7 @@ use crate::circuit::packing::{PackedLayout, Packing};
 use crate::fhe::pack::PackingDecomposition;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::quantise::Quantisation;
+use crate::model::{NodeId, ValueId};
 
 /// The part of a program that the client knows.
 #[derive(Debug, Clone)]
@@ -17,8 +18,7 @@ pub struct Interface {
 /// How the client encodes a value.
 #[derive(Debug, Clone)]
 pub struct UploadEncoding {
-    /// The value in the model.
-    pub value: usize,
+    pub value: ValueId,
     /// Where the elements lie in the ciphertexts.
     pub layout: PackedLayout,
     pub quantisation: Quantisation,
@@ -31,8 +31,8 @@ pub struct UploadEncoding {
 /// How the client decodes a value.
 #[derive(Debug, Clone)]
 pub struct DownloadEncoding {
-    /// The value in the model.
-    pub value: usize,
+    /// The node whose value it is.
+    pub node: NodeId,
     /// `real = scale · integer`, one per element.
     pub scales: Vec<f64>,
     /// Phase of the integer 1.

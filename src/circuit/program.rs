@@ -20,6 +20,7 @@ use crate::circuit::schedule::{self, LiveValues};
 use crate::core::linear_map::Row;
 use crate::core::torus::{TURN, torus};
 use crate::fhe::parameters::ParameterSet;
+use crate::model::NodeId;
 use crate::record::reads::{ColumnReads, Reads};
 
 /// A compiled server segment.
@@ -119,8 +120,7 @@ pub struct LinearStep {
 #[derive(Debug, Clone)]
 pub struct LookUpStep {
     pub purpose: Purpose,
-    /// Index of the node in the model.
-    pub node: usize,
+    pub node: NodeId,
     /// One per channel.
     pub tables: Vec<Table>,
     /// Elements per channel; element i uses table i / this.
@@ -162,8 +162,8 @@ pub struct NoiseSeed(pub u64);
 pub struct ClearRun {
     /// Per download: integers in two's complement, as the client would decode them.
     pub outputs: Vec<Vec<Row<u64>>>,
-    /// Of each look-up step and then of each download, by index of the node.
-    pub reads: Vec<(usize, Reads)>,
+    /// Of each look-up step and then of each download, by node.
+    pub reads: Vec<(NodeId, Reads)>,
     /// Columns in which a value was misread, in order.
     pub misread_columns: Vec<usize>,
 }
@@ -226,7 +226,7 @@ impl Program {
             let download = &self.interface.downloads[index];
             let mut rows = values.get(slot).clone();
             let noise = noise.map(|seed| (seed, self.steps.len() + index));
-            note(download.value - 1, self.decode(download, &mut rows, noise));
+            note(download.node, self.decode(download, &mut rows, noise));
             outputs.push(rows);
         }
         misread_columns.sort_unstable();
@@ -431,7 +431,7 @@ mod tests {
     fn tables_are_negacyclic() {
         let step = LookUpStep {
             purpose: Purpose::Activation,
-            node: 0,
+            node: NodeId::new(0),
             tables: Vec::new(),
             elements_per_table: 1,
             sigma: Vec::new(),

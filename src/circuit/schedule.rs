@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 
+use crate::model::NodeId;
+
 /// A step of a segment; what it does is an `A`.
 #[derive(Debug, Clone)]
 pub struct Step<A> {
-    /// Index of the node in the model.
-    pub node: usize,
+    pub node: NodeId,
     /// Linear nodes before it that are composed into its weights.
-    pub composed: Vec<usize>,
+    pub composed: Vec<NodeId>,
     /// Slots that it reads: one for each term, or that of the look-up.
     pub inputs: Vec<usize>,
     /// Those of them that no later step and no download reads.
@@ -122,7 +123,7 @@ mod tests {
         let last_reads = last_reads(inputs.iter(), downloads.iter().copied());
         let steps = inputs.iter().zip(last_reads).enumerate();
         let step = |(node, (inputs, last_reads)): (usize, (&Vec<usize>, _))| Step {
-            node,
+            node: NodeId::new(node),
             composed: Vec::new(),
             inputs: inputs.clone(),
             last_reads,

@@ -331,9 +331,9 @@ mod tests {
         Channel, Gain, HALF_TURN, PlannedAction, PlannedLookUp, PlannedStep, Purpose, analyse,
     };
     use crate::core::placement::Placement;
-    use crate::model::Model;
     use crate::model::layer::{Activation, Function};
     use crate::model::quantise::QuantParams;
+    use crate::model::{Model, NodeId};
     use proptest::prelude::*;
     use std::path::Path;
 
@@ -472,7 +472,7 @@ mod tests {
                     log2_p_leave: None,
                 };
                 PlannedStep {
-                    node: index,
+                    node: NodeId::new(index),
                     composed: Vec::new(),
                     inputs: vec![index],
                     last_reads: vec![index],

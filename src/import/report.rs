@@ -15,8 +15,8 @@ use crate::circuit::program::Program;
 use crate::core::error::Result;
 use crate::core::placement::{Party, Placement};
 use crate::core::units;
-use crate::model::Model;
 use crate::model::layer::Operation;
+use crate::model::{Model, NodeId};
 use crate::oracle::step_noise::finder::Decision;
 use crate::plan::memory_need::peak_bytes;
 use crate::record::cost_model::CostModel;
@@ -147,17 +147,17 @@ fn layer_lines(model: &Model, analysis: &Analysis) -> Vec<String> {
         "{:>5}  {:name_width$}  {:12}  {:>14}  {:>10}  {:>12}  {:>10}",
         "layer", "name", "operation", "output", "parameters", "integers", "bootstraps"
     )];
-    for (index, node) in model.nodes.iter().enumerate() {
+    for (id, node) in model.nodes_by_id() {
         let shape: Vec<String> = node.shape.iter().map(ToString::to_string).collect();
         lines.push(
             format!(
                 "{:>5}  {:name_width$}  {:12}  {:>14}  {:>10}  {:>12}  {:>10}",
-                model.layer_of(index) + 1,
+                model.layer_of(id) + 1,
                 node.name,
                 node.op,
                 shape.join("x"),
                 node.parameter_count,
-                integers(index, model, analysis),
+                integers(id, model, analysis),
                 node.operation.bootstrap_count(node.output_count()),
             )
             .trim_end()
@@ -168,14 +168,14 @@ fn layer_lines(model: &Model, analysis: &Analysis) -> Vec<String> {
 }
 
 /// Returns the integers that an activation gives, or the largest weight of a linear layer.
-fn integers(node: usize, model: &Model, analysis: &Analysis) -> String {
-    match &model.nodes[node].operation {
+fn integers(node: NodeId, model: &Model, analysis: &Analysis) -> String {
+    match &model.node(node).operation {
         Operation::Activation(activation) => {
             format!("{}..={}", activation.output.low, activation.output.high)
         }
         Operation::Linear(_) => {
             let weights = term_of(node, model, analysis).and_then(largest_weight);
-            let into = || composed_into(node, analysis).map(|into| &model.nodes[into].name);
+            let into = || composed_into(node, analysis).map(|into| &model.node(into).name);
             match (weights, into()) {
                 (Some(largest), _) => format!("weights {largest}"),
                 (None, Some(name)) => format!("composed into {name}"),
@@ -187,8 +187,8 @@ fn integers(node: usize, model: &Model, analysis: &Analysis) -> String {
 }
 
 /// Returns the weights of a linear node: its own step's, or its part of a sum's.
-fn term_of<'a>(node: usize, model: &Model, analysis: &'a Analysis) -> Option<&'a Term> {
-    let terms = |node: usize| {
+fn term_of<'a>(node: NodeId, model: &Model, analysis: &'a Analysis) -> Option<&'a Term> {
+    let terms = |node: NodeId| {
         let mut steps = analysis.steps.iter().filter(move |step| step.node == node);
         steps.find_map(|step| match &step.action {
             PlannedAction::Linear(linear) => Some(&linear.terms),
@@ -198,17 +198,20 @@ fn term_of<'a>(node: usize, model: &Model, analysis: &'a Analysis) -> Option<&'a
     if let Some(own) = terms(node) {
         return own.first();
     }
-    let nodes = model.nodes.iter().enumerate();
-    let mut sums = nodes.filter(|(_, reader)| reader.inputs.contains(&(node + 1)));
+    let nodes = model.nodes_by_id();
+    let mut sums = nodes.filter(|(_, reader)| reader.inputs.contains(&node.value()));
     let (sum, reader) = sums.next()?;
-    let place = reader.inputs.iter().position(|&input| input == node + 1)?;
+    let place = reader
+        .inputs
+        .iter()
+        .position(|&input| input == node.value())?;
     let terms = terms(sum)?;
     let apart = matches!(reader.operation, Operation::Add(_)) && terms.len() == reader.inputs.len();
     terms.get(place).filter(|_| apart)
 }
 
 /// Returns the node whose weights a linear node is composed into.
-fn composed_into(node: usize, analysis: &Analysis) -> Option<usize> {
+fn composed_into(node: NodeId, analysis: &Analysis) -> Option<NodeId> {
     analysis
         .steps
         .iter()

@@ -1,13 +1,14 @@
 //! A trained network: its operations, its placeable layers, its quantisation and its test images.
 //!
-//! *Values* are what operations read and make: value 0 is the network's input, value i + 1 the
-//! output of node i. Nodes are in an order in which every value is made before it is read.
+//! *Values* are what operations read and make: the network's input, and the output of each node.
+//! Nodes are in an order in which every value is made before it is read.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
 use super::boundary;
+use super::index::{NodeId, ValueId};
 use super::input::Input;
 use super::layer::{Activation, Operation};
 use super::test_set::TestSet;
@@ -43,7 +44,7 @@ pub struct Model {
 pub struct Node {
     pub name: String,
     /// Values that it reads.
-    pub inputs: Vec<usize>,
+    pub inputs: Vec<ValueId>,
     /// Of its output.
     pub shape: Vec<usize>,
     /// Elements of an output channel, which lie together.
@@ -121,19 +122,40 @@ impl Model {
         start..layers.last().map_or(start, |layer| layer.nodes.end)
     }
 
+    /// Returns a node.
+    pub fn node(&self, node: NodeId) -> &Node {
+        &self.nodes[node.index()]
+    }
+
+    /// Returns the nodes with their ids, in order.
+    pub fn nodes_by_id(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        NodeId::all(0..self.nodes.len()).zip(&self.nodes)
+    }
+
+    /// Returns the node that makes the network's output.
+    pub fn last(&self) -> NodeId {
+        NodeId::new(self.nodes.len() - 1)
+    }
+
+    /// Returns the network's output.
+    pub fn output(&self) -> ValueId {
+        self.last().value()
+    }
+
     /// Returns the layer that a node belongs to.
-    pub fn layer_of(&self, node: usize) -> usize {
-        self.layers.partition_point(|layer| layer.nodes.end <= node)
+    pub fn layer_of(&self, node: NodeId) -> usize {
+        self.layers
+            .partition_point(|layer| layer.nodes.end <= node.index())
     }
 
     /// Returns the values that nodes read and others make, in order.
-    pub fn values_read(&self, nodes: &Range<usize>) -> Vec<usize> {
-        boundary::read_by(nodes, |node| &self.nodes[node].inputs)
+    pub fn values_read(&self, nodes: &Range<usize>) -> Vec<ValueId> {
+        boundary::read_by(nodes, |node| &self.node(node).inputs)
     }
 
-    /// Returns the values that nodes make and others read, in order; the network's output is read.
-    pub fn values_made(&self, nodes: &Range<usize>) -> Vec<usize> {
-        boundary::made_by(nodes, self.nodes.len(), |node| &self.nodes[node].inputs)
+    /// Returns those of the nodes whose values others read, in order; the network's output is read.
+    pub fn nodes_read_outside(&self, nodes: &Range<usize>) -> Vec<NodeId> {
+        boundary::made_by(nodes, self.nodes.len(), |node| &self.node(node).inputs)
     }
 
     /// Returns how often activations change party: each value that a server segment reads from
@@ -141,38 +163,38 @@ impl Model {
     pub fn crossing_count(&self, placement: &Placement) -> usize {
         let of_segment = |segment| {
             let nodes = self.nodes_of(segment);
-            self.values_read(&nodes).len() + self.values_made(&nodes).len()
+            self.values_read(&nodes).len() + self.nodes_read_outside(&nodes).len()
         };
         placement.server_segments().iter().map(of_segment).sum()
     }
 
     /// Returns the number of elements of a value.
-    pub fn element_count(&self, value: usize) -> usize {
-        match value {
-            0 => self.input.shape.iter().product(),
-            node => self.nodes[node - 1].output_count(),
+    pub fn element_count(&self, value: ValueId) -> usize {
+        match value.producer() {
+            None => self.input.shape.iter().product(),
+            Some(node) => self.node(node).output_count(),
         }
     }
 
     /// Returns the elements of a channel of a value.
-    pub fn channel_size(&self, value: usize) -> usize {
-        match value {
-            0 => channel_size(&self.input.shape),
-            node => self.nodes[node - 1].channel_size,
+    pub fn channel_size(&self, value: ValueId) -> usize {
+        match value.producer() {
+            None => channel_size(&self.input.shape),
+            Some(node) => self.node(node).channel_size,
         }
     }
 
     /// Returns the smallest and largest value of each element over the calibration data.
-    pub fn range(&self, value: usize) -> Vec<(f32, f32)> {
-        match value.checked_sub(1).map(|index| &self.nodes[index]) {
+    pub fn range(&self, value: ValueId) -> Vec<(f32, f32)> {
+        match value.producer().map(|node| self.node(node)) {
             None => self.input.range(),
             Some(node) => node.operation.range_after(|| self.range(node.inputs[0])),
         }
     }
 
     /// Returns the activation that made a value, max pools in between aside.
-    pub fn activation_behind(&self, value: usize) -> Option<&Activation> {
-        let node = &self.nodes[value.checked_sub(1)?];
+    pub fn activation_behind(&self, value: ValueId) -> Option<&Activation> {
+        let node = self.node(value.producer()?);
         match &node.operation {
             Operation::Activation(activation) => Some(activation),
             Operation::MaxPool(_) => self.activation_behind(node.inputs[0]),

@@ -25,7 +25,7 @@ impl Model {
             let mut reads: Vec<Option<usize>> = self
                 .values_read(&layer.nodes)
                 .into_iter()
-                .map(|value| Some(self.layer_of(value.checked_sub(1)?)))
+                .map(|value| Some(self.layer_of(value.producer()?)))
                 .collect();
             // Several values of one block.
             reads.dedup();

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::core::placement::{Party, Placement};
 use crate::model::answer::{Answer, label_look_up_count};
 use crate::model::graph::Model;
+use crate::model::index::NodeId;
 use crate::model::layer::Operation;
 use crate::model::protection::Protection;
 
@@ -26,14 +27,14 @@ pub enum Added {
 }
 
 impl OutputMode {
-    /// Returns what is looked up before a value leaves a server segment, if anything is.
-    pub fn added(&self, model: &Model, value: usize) -> Option<Added> {
-        let is_output = value == model.nodes.len();
-        if is_output && self.answer == Answer::Label && model.element_count(value) > 1 {
+    /// Returns what is looked up before a node's value leaves a server segment, if anything is.
+    pub fn added(&self, model: &Model, node: NodeId) -> Option<Added> {
+        let value = node.value();
+        let is_label = value == model.output() && self.answer == Answer::Label;
+        if is_label && model.element_count(value) > 1 {
             return Some(Added::Label);
         }
-        let node = value.checked_sub(1)?;
-        let is_looked_up = matches!(model.nodes[node].operation, Operation::Activation(_));
+        let is_looked_up = matches!(model.node(node).operation, Operation::Activation(_));
         let is_protected = self.protect == Protection::Bootstrap && !is_looked_up;
         is_protected.then_some(Added::Identity)
     }
@@ -48,9 +49,9 @@ impl OutputMode {
             })
             .collect();
         for segment in placement.server_segments() {
-            for value in model.values_made(&model.nodes_of(&segment)) {
-                let elements = model.element_count(value);
-                counts[model.layer_of(value - 1)] += match self.added(model, value) {
+            for node in model.nodes_read_outside(&model.nodes_of(&segment)) {
+                let elements = model.element_count(node.value());
+                counts[model.layer_of(node)] += match self.added(model, node) {
                     None => 0,
                     Some(Added::Label) => label_look_up_count(elements),
                     Some(Added::Identity) => elements,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::circuit::program::{NoiseSeed, Program};
 use crate::core::placement::Placement;
-use crate::model::Model;
+use crate::model::{Model, NodeId};
 use crate::oracle::simulation::simulate;
 use crate::record::deviations::Deviations;
 use crate::record::reads::{Reads, SimulatedReads};
@@ -25,11 +25,11 @@ pub struct Accuracy {
     /// What was read over all noise seeds.
     pub noisy_reads: SimulatedReads,
     /// The same of each look-up step on the server and each download, by node index.
-    pub step_reads: Vec<(usize, Reads)>,
+    pub step_reads: Vec<(NodeId, Reads)>,
     /// Share of answers that do not mark exactly one class, where they are labels.
     pub no_label_share: f64,
     /// Predicted, of each look-up step on the server, by node index.
-    pub deviations: Vec<(usize, Deviations)>,
+    pub deviations: Vec<(NodeId, Deviations)>,
 }
 
 impl Accuracy {
@@ -49,14 +49,17 @@ impl Accuracy {
         });
         let mut sums = (0.0, 0.0);
         let mut noisy_reads = SimulatedReads::default();
-        let mut step_reads: Vec<(usize, Reads)> = Vec::new();
+        let mut step_reads: Vec<(NodeId, Reads)> = Vec::new();
         for simulation in noisy {
             sums.0 += simulation.accuracy(model, images);
             sums.1 += simulation.no_label_count() as f64 / images.len() as f64;
             noisy_reads = noisy_reads.plus(simulation.all_reads());
-            step_reads.resize(simulation.reads.len(), Default::default());
-            for (sum, (node, reads)) in step_reads.iter_mut().zip(simulation.reads) {
-                *sum = (node, sum.1.plus(reads));
+            if step_reads.is_empty() {
+                step_reads = simulation.reads;
+                continue;
+            }
+            for (sum, (_, reads)) in step_reads.iter_mut().zip(simulation.reads) {
+                sum.1 = sum.1.plus(reads);
             }
         }
         Self {

@@ -86,7 +86,7 @@ fn failures(model: &Model, programs: &[Arc<Program>], accuracy: &Accuracy) -> Ve
         .iter()
         .filter(|(_, reads)| reads.out_of_range > 0 || reads.misread > 0);
     lines.extend(left.map(|&(node, reads)| {
-        let name = &model.nodes[node].name;
+        let name = &model.node(node).name;
         let (out_of_range, misread) = (reads.out_of_range, reads.misread);
         let count = reads.count;
         format!("  {name:10}  {out_of_range} out of range and {misread} misread, of {count}")
@@ -120,7 +120,7 @@ fn explain_program(
     }
     let quantile = noise::two_sided_quantile(program.log2_p_fail_lookup.unwrap_or(-64.0));
     for step in program.look_ups() {
-        let mut name = model.nodes[step.node].name.as_str();
+        let mut name = model.node(step.node).name.as_str();
         if let Some(purpose) = purpose(step) {
             lines.push(format!("  {name:10} {purpose}"));
             name = "";

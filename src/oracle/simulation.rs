@@ -10,8 +10,8 @@ use rayon::prelude::*;
 use crate::circuit::program::{LookUpStep, NoiseSeed, Program};
 use crate::core::linear_map::Row;
 use crate::core::placement::{Party, Placement};
-use crate::model::Model;
 use crate::model::values::{Values, Wiring};
+use crate::model::{Model, NodeId, ValueId};
 use crate::record::deviations::Deviations;
 use crate::record::reads::{Reads, SimulatedReads};
 
@@ -28,12 +28,12 @@ pub struct Simulation {
     pub logits: Vec<Row<f32>>,
     /// What look-ups and decryptions read, over all images: of each look-up step on the server and
     /// each download of a segment, by node index.
-    pub reads: Vec<(usize, Reads)>,
+    pub reads: Vec<(NodeId, Reads)>,
     /// Images in whose inference a value was misread.
     pub misread_inferences: u64,
-    /// Predicted step deviations of each look-up step on the server, by node index, over the first
+    /// Predicted step deviations of each look-up step on the server, by node, over the first
     /// images; only in a simulation without noise.
-    pub deviations: Vec<(usize, Deviations)>,
+    pub deviations: Vec<(NodeId, Deviations)>,
 }
 
 /// Runs the images of a model's test set through a placement.
@@ -63,7 +63,7 @@ pub fn simulate(
 fn pixels(model: &Model, images: &[usize]) -> Vec<Row<f32>> {
     let pixel =
         |image: &usize, element| model.input.real(element, model.test.image(*image)[element]);
-    (0..model.element_count(0))
+    (0..model.element_count(ValueId::INPUT))
         .map(|element| images.iter().map(|image| pixel(image, element)).collect())
         .collect()
 }
@@ -126,18 +126,18 @@ impl Run {
         let mut simulation = Simulation::default();
         let wiring = Wiring::of(model);
         let mut values = Values::default();
-        values.insert(0, input);
+        values.insert(ValueId::INPUT, input);
         let mut misread_columns = BTreeSet::new();
         let mut programs = programs.iter().enumerate();
         for segment in placement.segments() {
             let nodes = model.nodes_of(&segment);
             match segment.party {
                 Party::Client => {
-                    for node in nodes.clone() {
-                        let operands = values.of(&model.nodes[node].inputs);
-                        let value = model.nodes[node].operation.run_float(&operands);
-                        values.insert(node + 1, value);
-                        values.forget(&wiring, node + 1);
+                    for id in NodeId::all(nodes.clone()) {
+                        let node = model.node(id);
+                        let value = node.operation.run_float(&values.of(&node.inputs));
+                        values.insert(id.value(), value);
+                        values.forget(&wiring, id.index() + 1);
                     }
                 }
                 Party::Server => {
@@ -186,7 +186,7 @@ impl Run {
                     .map(|&integer| (integer as i64 as f64 * scale) as f32)
                     .collect()
             });
-            values.insert(download.value, reals.collect());
+            values.insert(download.node.value(), reals.collect());
         }
         run.misread_columns
     }

@@ -12,7 +12,7 @@ use crate::fhe::keys::SecretKey;
 use crate::fhe::parameters::ParameterSet;
 use crate::fhe::zero::public_zeros;
 use crate::model::values::Values;
-use crate::model::{Input, Model, Node};
+use crate::model::{Input, Model, Node, NodeId};
 use crate::party::seeded_key::SeededKey;
 
 /// The party that owns the data.
@@ -128,9 +128,9 @@ impl Client {
     /// # Panics
     ///
     /// Panics where the node is the server's.
-    pub fn run_node(&self, node: usize, values: &Values) -> Vec<Row<f32>> {
-        let Some(node) = &self.nodes[node] else {
-            panic!("node {node} is the server's");
+    pub fn run_node(&self, node: NodeId, values: &Values) -> Vec<Row<f32>> {
+        let Some(node) = &self.nodes[node.index()] else {
+            panic!("node {} is the server's", node.index());
         };
         node.operation.run_float(&values.of(&node.inputs))
     }

@@ -6,8 +6,8 @@ use std::time::Instant;
 use crate::circuit::program::Program;
 use crate::core::error::Result;
 use crate::core::placement::{Party, Placement, Segment};
-use crate::model::Model;
 use crate::model::values::{Values, Wiring};
+use crate::model::{Model, NodeId, ValueId};
 use crate::party::client::Client;
 use crate::party::server::{Extent, OnLookUps, Server, StepTime};
 use crate::party::wire::{self, Expected};
@@ -83,14 +83,14 @@ pub fn infer(
     let times = &mut inference.times;
     let mut values = Values::default();
     let input = timed(&mut times.client_compute_s, || client.read_image(image));
-    values.insert(0, input);
+    values.insert(ValueId::INPUT, input);
     for (party, nodes) in &route.segments {
         match party {
             Party::Client => timed(&mut times.client_compute_s, || {
-                for node in nodes.clone() {
+                for node in NodeId::all(nodes.clone()) {
                     let value = client.run_node(node, &values);
-                    values.insert(node + 1, value);
-                    values.forget(&route.wiring, node + 1);
+                    values.insert(node.value(), value);
+                    values.forget(&route.wiring, node.index() + 1);
                 }
             }),
             // client → wire → server → wire → client
@@ -230,7 +230,7 @@ fn receive(
             let value = timed(&mut times.decrypt_s, || {
                 client.dequantise(segment, index, &integers)
             });
-            values.insert(download.value, value);
+            values.insert(download.node.value(), value);
             Ok(integers)
         })
         .collect()

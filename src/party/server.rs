@@ -22,6 +22,7 @@ use crate::fhe::pack::{PackingDecomposition, PackingKey, SeededPackingKey};
 use crate::fhe::packed::PackedWeights;
 use crate::fhe::parameters::ParameterSet;
 use crate::fhe::zero::PublicZeros;
+use crate::model::NodeId;
 use crate::party::wire::{self, Expected};
 use crate::record::spill::Spill;
 use slots::{Ciphertexts, Slots};
@@ -56,8 +57,8 @@ enum Prepared {
 /// about to read.
 pub type BeforeLookUp<'a> = dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()> + 'a;
 
-/// Hears the index of a look-up's node and how many more of its elements are done.
-pub type OnLookUps<'a> = dyn Fn(usize, usize) + Sync + 'a;
+/// Hears a look-up's node and how many more of its elements are done.
+pub type OnLookUps<'a> = dyn Fn(NodeId, usize) + Sync + 'a;
 
 /// How much of a segment is run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,8 +85,7 @@ pub type Answers = Vec<Vec<Row<u64>>>;
 /// Seconds that the server spent in a step.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct StepTime {
-    /// Index of the node in the model.
-    pub node: usize,
+    pub node: NodeId,
     pub seconds: f64,
     /// Bytes of all ciphertexts in memory during the step, its inputs and output among them.
     pub live_bytes: u64,

@@ -8,7 +8,7 @@ use crate::choose::solver::{Cost, Oracle, SegmentCost};
 use crate::core::error::Result;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::layer::Operation;
-use crate::model::{Model, boundary};
+use crate::model::{Model, NodeId, ValueId, boundary};
 use crate::record::cost_model::CostModel;
 
 /// Core-seconds of a float multiplication at the client.
@@ -45,8 +45,8 @@ pub struct Stack {
 /// A node by its shape.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Shape {
-    /// Value 0 is the network's input, value i + 1 what node i makes.
-    pub inputs: Vec<usize>,
+    /// Values that it reads.
+    pub inputs: Vec<ValueId>,
     /// Elements of its output.
     pub elements: usize,
     /// Trained numbers.
@@ -86,16 +86,16 @@ impl Stack {
             look_ups: node.operation.bootstrap_count(node.output_count()),
         });
         Self {
-            input: model.element_count(0),
+            input: model.element_count(ValueId::INPUT),
             nodes: nodes.collect(),
             layers: model.layers.iter().map(|l| l.nodes.clone()).collect(),
         }
     }
 
-    fn elements(&self, value: usize) -> usize {
-        match value {
-            0 => self.input,
-            node => self.nodes[node - 1].elements,
+    fn elements(&self, value: ValueId) -> usize {
+        match value.producer() {
+            None => self.input,
+            Some(node) => self.nodes[node.index()].elements,
         }
     }
 
@@ -184,11 +184,12 @@ impl Oracle for ShapeOracle<'_> {
         let Stack { layers: all, .. } = self.stack;
         let exposure = self.solved.map_or(0.0, |solved| solved(layers.clone()));
         let nodes = all[layers.start].start..all[layers.end - 1].end;
-        let inputs = |node: usize| &self.stack.nodes[node].inputs;
+        let inputs = |node: NodeId| &self.stack.nodes[node.index()].inputs;
         let size = self.parameters.literal().polynomial_size;
         let read = boundary::read_by(&nodes, inputs);
-        let made = boundary::made_by(&nodes, self.stack.nodes.len(), inputs);
-        let elements = |values: &[usize]| -> usize {
+        let made = boundary::made_by(&nodes, self.stack.nodes.len(), inputs).into_iter();
+        let made: Vec<ValueId> = made.map(NodeId::value).collect();
+        let elements = |values: &[ValueId]| -> usize {
             values.iter().map(|&value| self.stack.elements(value)).sum()
         };
         let ciphertexts: usize = read
@@ -205,9 +206,9 @@ impl Oracle for ShapeOracle<'_> {
         let server_s = look_ups as f64 * self.look_up_s + coefficients * COEFFICIENT_S / self.cores;
         let encrypt_s = ciphertexts as f64 * ENCRYPT_S;
         let decrypt_s = answer as f64 * DECRYPT_S;
-        let widest = nodes.map(|node| {
+        let widest = NodeId::all(nodes).map(|node| {
             let read: usize = elements(inputs(node));
-            read + self.stack.nodes[node].elements
+            read + self.stack.nodes[node.index()].elements
         });
         let working = 8 * self.parameters.big_size() * widest.max().unwrap_or(0);
         let messages = (upload_bytes + download_bytes) as f64;

@@ -5,14 +5,14 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::NodeId;
 use crate::record::deviations::Deviations;
 use crate::record::segment_exposure::SegmentExposure;
 
 /// Deviations of one look-up step.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct LookUpAudit {
-    /// Index of the node in the model.
-    pub node: usize,
+    pub node: NodeId,
     /// For the inputs that were measured.
     pub predicted: Deviations,
     pub measured: Deviations,

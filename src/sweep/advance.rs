@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::circuit::program::Program;
-use crate::model::Model;
+use crate::model::{Model, NodeId};
 
 /// Time between reports; inferences that end before the first stay silent.
 const PERIOD: Duration = Duration::from_secs(2);
@@ -42,7 +42,7 @@ pub type Hear<'a> = dyn Fn(Advance) + Sync + 'a;
 /// Counts the look-ups of one inference, and tells of them now and then.
 pub struct Watch<'a> {
     hear: &'a Hear<'a>,
-    layers: BTreeMap<usize, Layer>,
+    layers: BTreeMap<NodeId, Layer>,
     total: usize,
     done: AtomicUsize,
     start: Instant,
@@ -61,11 +61,11 @@ impl<'a> Watch<'a> {
     /// Starts to watch an inference by these programs.
     pub fn of(model: &Model, programs: &[Arc<Program>], hear: &'a Hear<'a>) -> Self {
         let look_ups = programs.iter().flat_map(|program| program.look_ups());
-        let mut layers: BTreeMap<usize, Layer> = BTreeMap::new();
+        let mut layers: BTreeMap<NodeId, Layer> = BTreeMap::new();
         for step in look_ups {
             // A label has many look-ups for one node.
             let layer = layers.entry(step.node).or_insert_with(|| Layer {
-                name: model.nodes[step.node].name.clone(),
+                name: model.node(step.node).name.clone(),
                 channels: step.tables.len(),
                 total: 0,
                 done: AtomicUsize::new(0),
@@ -84,7 +84,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Counts look-ups of a node; with the first call, of none or more, its time begins.
-    pub fn advance(&self, node: usize, count: usize) {
+    pub fn advance(&self, node: NodeId, count: usize) {
         let Some(layer) = self.layers.get(&node) else {
             return;
         };

@@ -199,7 +199,7 @@ impl Settings {
                 "the noise of a look-up must be a positive share of a step, for instance 0.5";
             return Err(Error::Usage(reason.into()));
         }
-        if self.answer == Answer::Label && model.element_count(model.nodes.len()) < 2 {
+        if self.answer == Answer::Label && model.element_count(model.output()) < 2 {
             return Err(Error::Usage(format!(
                 "{} has a single output, and a label is compared among several: leave the answer at \
                  logits",

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::circuit::program::Program;
-use crate::model::Model;
+use crate::model::{Model, NodeId};
 use crate::oracle::accuracy::Accuracy;
 use crate::party::server::StepTime;
 use crate::record::deviations::Deviations;
@@ -18,7 +18,7 @@ pub fn layer_deviations(
     learnt: &Learnt,
 ) -> Vec<LayerDeviations> {
     let mut deviations: BTreeMap<usize, LayerDeviations> = BTreeMap::new();
-    let mut of_layer = |node: usize, predicted: Deviations, measured: Deviations| {
+    let mut of_layer = |node: NodeId, predicted: Deviations, measured: Deviations| {
         let layer = model.layer_of(node);
         let tally = deviations.entry(layer).or_insert(LayerDeviations {
             layer,

@@ -387,5 +387,5 @@ impl Judged {
 /// Returns whether the server returns the label alone.
 fn answers_label(model: &Model, placement: &Placement, settings: &Settings) -> bool {
     let is_last_served = placement.parties().last() == Some(&Party::Server);
-    is_last_served && settings.output_mode().added(model, model.nodes.len()) == Some(Added::Label)
+    is_last_served && settings.output_mode().added(model, model.last()) == Some(Added::Label)
 }

@@ -6,10 +6,10 @@ use rand_chacha::ChaCha8Rng;
 use splitbench::circuit::analysis::analyse;
 use splitbench::core::linear_map::Row;
 use splitbench::core::placement::{Party, Placement};
-use splitbench::model::Model;
 use splitbench::model::layer::function::{Clip, LeakyRelu};
 use splitbench::model::layer::{Conv2d, Function, Operation, Window};
 use splitbench::model::values::{Values, Wiring};
+use splitbench::model::{Model, NodeId, ValueId};
 use splitbench::oracle::simulation::arg_max;
 
 use super::network::{Builder, Kernel, Precision, SAME, real_rows};
@@ -37,14 +37,14 @@ const LEAST_AGREEMENT: f64 = 0.97;
 fn integers(model: &Model, placement: &Placement, images: &[Row<u64>]) -> Vec<Row<f32>> {
     let wiring = Wiring::of(model);
     let mut values = Values::default();
-    values.insert(0, real_rows(&model.input, images));
+    values.insert(ValueId::INPUT, real_rows(&model.input, images));
     for segment in placement.segments() {
         let nodes = model.nodes_of(&segment);
         if segment.party == Party::Client {
-            for node in nodes {
-                let operands = values.of(&model.nodes[node].inputs);
-                let output = model.nodes[node].operation.run_float(&operands);
-                values.insert(node + 1, output);
+            for id in NodeId::all(nodes) {
+                let node = model.node(id);
+                let output = node.operation.run_float(&values.of(&node.inputs));
+                values.insert(id.value(), output);
             }
             continue;
         }
@@ -67,7 +67,7 @@ fn integers(model: &Model, placement: &Placement, images: &[Row<u64>]) -> Vec<Ro
                 integers.map(|integer| (integer * scale) as f32).collect()
             };
             let reals = rows.iter().zip(&download.scales).map(real).collect();
-            values.insert(download.value, reals);
+            values.insert(download.node.value(), reals);
         }
     }
     values.into_output(&wiring)

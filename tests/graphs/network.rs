@@ -11,7 +11,7 @@ use splitbench::model::layer::{
     Operation, Window,
 };
 use splitbench::model::quantise::QuantParams;
-use splitbench::model::{Input, Model, Node};
+use splitbench::model::{Input, Model, Node, ValueId};
 
 const MAX_POOL: [usize; 2] = [2, 2];
 
@@ -131,7 +131,10 @@ impl Builder {
         match node.operation {
             Operation::Activation(_) | Operation::MaxPool(_) => 0,
             Operation::Linear(_) | Operation::Add(_) => {
-                let depths = node.inputs.iter().map(|&input| self.linear_depth(input));
+                let depths = node
+                    .inputs
+                    .iter()
+                    .map(|&input| self.linear_depth(input.index()));
                 1 + depths.max().unwrap_or(0)
             }
         }
@@ -151,7 +154,7 @@ impl Builder {
             let operands: Vec<&[Row<f32>]> = node
                 .inputs
                 .iter()
-                .map(|&input| values[input].as_slice())
+                .map(|input| values[input.index()].as_slice())
                 .collect();
             let mut output = node.operation.run_float(&operands);
             let together = match node.operation {
@@ -407,7 +410,7 @@ impl Builder {
         }
         self.nodes.push(Node {
             name: format!("{op}{}", self.nodes.len()),
-            inputs,
+            inputs: inputs.into_iter().map(ValueId::new).collect(),
             shape,
             channel_size,
             block: None,

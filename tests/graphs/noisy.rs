@@ -10,7 +10,7 @@ use splitbench::core::placement::{Party, Placement};
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::model::layer::{Activation, Function, MaxPool, Operation, Window};
 use splitbench::model::quantise::QuantParams;
-use splitbench::model::{Input, Model, Node};
+use splitbench::model::{Input, Model, Node, ValueId};
 use splitbench::oracle::simulation::simulate;
 use splitbench::record::cost_model::CostModel;
 use splitbench::record::reads::Reads;
@@ -40,7 +40,7 @@ fn pooled() -> Model {
     };
     let node = |name: &str, op, index, shape: [usize; 3], operation| Node {
         name: name.into(),
-        inputs: vec![index],
+        inputs: vec![ValueId::new(index)],
         shape: shape.to_vec(),
         channel_size: shape[1] * shape[2],
         block: None,

@@ -12,7 +12,7 @@ use splitbench::model::answer::Answer;
 use splitbench::model::layer::{Dense, Geometry, Linear, Operation};
 use splitbench::model::output_mode::OutputMode;
 use splitbench::model::protection::Protection;
-use splitbench::model::{Granularity, Input, Model, Node};
+use splitbench::model::{Granularity, Input, Model, Node, ValueId};
 use splitbench::oracle::agreement::within_error_model;
 use splitbench::oracle::simulation::{arg_max, simulate};
 use splitbench::party::inference::Exchange;
@@ -79,7 +79,7 @@ fn identity(classes: usize, max: u32) -> Model {
     };
     let node = Node {
         name: "logits".into(),
-        inputs: vec![0],
+        inputs: vec![ValueId::INPUT],
         shape: vec![classes],
         channel_size: 1,
         block: None,

@@ -6,8 +6,8 @@ use splitbench::circuit::analysis::{Analysis, Channel, HALF_TURN, PlannedAction,
 use splitbench::circuit::compile::compile;
 use splitbench::circuit::program::{Action, Program};
 use splitbench::fhe::parameters::ParameterSet;
-use splitbench::model::Model;
 use splitbench::model::layer::{Function, Operation};
+use splitbench::model::{Model, NodeId};
 
 use super::naive::{self, Integers};
 use super::network::{Builder, Precision, SAME};
@@ -69,8 +69,8 @@ fn check_reach(analysis: &Analysis) -> Result<(), TestCaseError> {
         let largest = ends.max().unwrap_or(0) as f64;
         prop_assert!(
             (largest - 1.0) * download.step as f64 <= half_turn,
-            "value {}",
-            download.value
+            "{:?}",
+            download.node
         );
     }
     Ok(())
@@ -87,8 +87,8 @@ fn reach(channel: &Channel) -> f64 {
 }
 
 /// Returns the calibrated range of each element of a node, widened; none where a node has none.
-fn calibrated(model: &Model, node: usize) -> Option<Vec<(f64, f64)>> {
-    let range = match &model.nodes[node].operation {
+fn calibrated(model: &Model, node: NodeId) -> Option<Vec<(f64, f64)>> {
+    let range = match &model.node(node).operation {
         Operation::Linear(linear) => &linear.range,
         Operation::Add(add) => &add.range,
         Operation::Activation(_) | Operation::MaxPool(_) => return None,
@@ -139,7 +139,7 @@ fn check_download_ranges(
 ) -> Result<(), TestCaseError> {
     let integers = naive::downloads(analysis, slots);
     for (download, integers) in analysis.downloads.iter().zip(integers) {
-        let seen = calibrated(model, download.value - 1);
+        let seen = calibrated(model, download.node);
         for (element, integer) in integers.into_iter().enumerate() {
             let (low, high) = download.range[element];
             if (low..=high).contains(&integer) {
@@ -151,11 +151,7 @@ fn check_download_ranges(
                 !(low..=high).contains(&(integer as f64 * scale))
             });
             let range = download.range[element];
-            prop_assert!(
-                unseen,
-                "value {}: {integer} leaves {range:?}",
-                download.value
-            );
+            prop_assert!(unseen, "{:?}: {integer} leaves {range:?}", download.node);
         }
     }
     Ok(())

@@ -15,10 +15,10 @@ use super::spread::NoiseBound;
 use super::value::DraftValue;
 use crate::core::error::Result;
 use crate::core::placement::Segment;
-use crate::model::Model;
 use crate::model::layer::Operation;
 use crate::model::output_mode::{Added, OutputMode};
 use crate::model::quantise::{QuantParams, Quantisation};
+use crate::model::{Model, NodeId, ValueId};
 
 /// A segment being analysed.
 pub(super) struct Analyst<'a> {
@@ -29,11 +29,10 @@ pub(super) struct Analyst<'a> {
     pub protect_bits: u32,
     pub noise: NoiseBound,
     pub nodes: Range<usize>,
-    pub uploads: Vec<(usize, Quantisation, usize)>,
-    pub steps: Vec<(usize, Vec<usize>, DraftStep)>,
-    pub downloads: Vec<(usize, Answer)>,
-    /// By value of the model.
-    pub values: BTreeMap<usize, DraftValue>,
+    pub uploads: Vec<(ValueId, Quantisation, usize)>,
+    pub steps: Vec<(NodeId, Vec<usize>, DraftStep)>,
+    pub downloads: Vec<(NodeId, Answer)>,
+    pub values: BTreeMap<ValueId, DraftValue>,
     pub groups: Groups,
 }
 
@@ -64,11 +63,11 @@ pub fn analyse_to_end(
 ) -> Result<Analysis> {
     let nodes = model.nodes_of(segment);
     let mut analyst = Analyst::of_uploads(model, &nodes, output_mode, protect_bits, noise)?;
-    for node in nodes.clone() {
+    for node in NodeId::all(nodes.clone()) {
         analyst.node(node);
     }
-    for value in model.values_made(&nodes) {
-        analyst.download(value);
+    for node in model.nodes_read_outside(&nodes) {
+        analyst.download(node);
     }
     analyst.finish()
 }
@@ -108,7 +107,7 @@ impl Analyst<'_> {
         self.uploads.len() + self.steps.len()
     }
 
-    fn upload(&mut self, value: usize) {
+    fn upload(&mut self, value: ValueId) {
         let quantisation = self.upload_quantisation(value);
         let group = self.groups.add();
         let count = self.model.element_count(value);
@@ -129,9 +128,9 @@ impl Analyst<'_> {
 
     /// Returns how the client quantises a value: the image by its own integers, what it has
     /// quantised itself or a pool is to compare by those integers, all else by eight bits.
-    fn upload_quantisation(&self, value: usize) -> Quantisation {
+    fn upload_quantisation(&self, value: ValueId) -> Quantisation {
         let count = self.model.element_count(value);
-        if value == 0 {
+        if value == ValueId::INPUT {
             let input = &self.model.input;
             return Quantisation {
                 scales: input.scale.clone(),
@@ -167,7 +166,8 @@ impl Analyst<'_> {
     }
 
     /// Returns whether a combination is only ever part of the weights that fill a look-up or an answer.
-    pub(super) fn is_absorbed(&self, value: usize) -> bool {
+    pub(super) fn is_absorbed(&self, node: NodeId) -> bool {
+        let value = node.value();
         let nodes = self.model.nodes[self.nodes.clone()].iter();
         let mut others = nodes.filter(|node| {
             let reads = node.inputs.contains(&value);
@@ -182,14 +182,15 @@ impl Analyst<'_> {
             _ => false,
         };
         let read_on = self.linear.reader_count(value) > 0;
-        let answered = self.model.values_made(&self.nodes).contains(&value);
-        self.is_filled_answer(value) || only_looked_up && !read_on && !answered
+        let answered = self.model.nodes_read_outside(&self.nodes).contains(&node);
+        self.is_filled_answer(node) || only_looked_up && !read_on && !answered
     }
 
     /// Returns whether a combination is an answer that nothing of the segment reads, and whose
     /// channels are filled one by one. Weights on uploads alone are exact as they are, and stay so
     /// where they are not looked up before they leave.
-    fn is_filled_answer(&self, value: usize) -> bool {
+    fn is_filled_answer(&self, node: NodeId) -> bool {
+        let value = node.value();
         let mut nodes = self.model.nodes[self.nodes.clone()].iter();
         let looked_up = nodes.any(|reader| {
             let is_linear = matches!(reader.operation, Operation::Linear(_) | Operation::Add(_));
@@ -199,50 +200,50 @@ impl Analyst<'_> {
             return false;
         }
         let exact = self.linear.is_fresh(value) && self.linear.weights_on_source(value).is_some();
-        !exact || self.output_mode.added(self.model, value).is_some()
+        !exact || self.output_mode.added(self.model, node).is_some()
     }
 
-    fn node(&mut self, index: usize) {
+    fn node(&mut self, node: NodeId) {
         let model = self.model;
-        let node = &model.nodes[index];
-        let value = match &node.operation {
+        let value = match &model.node(node).operation {
             Operation::Linear(_) | Operation::Add(_) => {
-                if self.linear.get(index + 1).is_none() || self.is_absorbed(index + 1) {
+                if self.linear.get(node.value()).is_none() || self.is_absorbed(node) {
                     return;
                 }
-                let alone = self.linear.weights_on_source(index + 1);
+                let alone = self.linear.weights_on_source(node.value());
                 match alone.map(|(source, weights)| (source, weights.clone())) {
-                    Some((source, weights)) => self.natural(index + 1, source, &weights),
-                    None => self.on_one_scale(index + 1, &[]),
+                    Some((source, weights)) => self.natural(node, source, &weights),
+                    None => self.on_one_scale(node, &[]),
                 }
             }
-            Operation::Activation(activation) => self.activation(index, activation),
-            Operation::MaxPool(pool) => self.max_pool(index, pool),
+            Operation::Activation(activation) => self.activation(node, activation),
+            Operation::MaxPool(pool) => self.max_pool(node, pool),
         };
-        self.values.insert(index + 1, value);
+        self.values.insert(node.value(), value);
     }
 
     /// Adds a step and returns its slot.
-    pub(super) fn push(&mut self, node: usize, inputs: Vec<usize>, draft: DraftStep) -> usize {
+    pub(super) fn push(&mut self, node: NodeId, inputs: Vec<usize>, draft: DraftStep) -> usize {
         self.steps.push((node, inputs, draft));
         self.next_slot() - 1
     }
 
-    /// Takes note of a value that the client gets, which must fit half a turn at either side.
-    fn download(&mut self, index: usize) {
-        match self.output_mode.added(self.model, index) {
+    /// Takes note of a node whose value the client gets, which must fit half a turn at either side.
+    fn download(&mut self, node: NodeId) {
+        match self.output_mode.added(self.model, node) {
             None => {}
             Some(Added::Label) => {
-                let label = self.label(index);
-                return self.download_value(index, label);
+                let label = self.label(node);
+                return self.download_value(node, label);
             }
             Some(Added::Identity) => {
-                let protected = self.protect(index);
-                return self.download_value(index, protected);
+                let protected = self.protect(node);
+                return self.download_value(node, protected);
             }
         }
-        if self.linear.get(index).is_some() && self.is_filled_answer(index) {
-            let (slots, mut filling, ranges) = self.filling(index);
+        let value = node.value();
+        if self.linear.get(value).is_some() && self.is_filled_answer(node) {
+            let (slots, mut filling, ranges) = self.filling(value);
             // `fill · widest end` is half a turn, at either side of zero.
             filling.fills = ranges
                 .chunks(filling.channel_size)
@@ -252,22 +253,21 @@ impl Analyst<'_> {
                 })
                 .collect();
             self.groups.limit_all(filling.limits());
-            let slot = self.push(index - 1, slots, DraftStep::Filling(filling));
-            self.downloads
-                .push((index, Answer::Filled { slot, ranges }));
+            let slot = self.push(node, slots, DraftStep::Filling(filling));
+            self.downloads.push((node, Answer::Filled { slot, ranges }));
             return;
         }
-        let value = self.values[&index].clone();
-        self.download_value(index, value);
+        let value = self.values[&value].clone();
+        self.download_value(node, value);
     }
 
-    fn download_value(&mut self, index: usize, value: DraftValue) {
+    fn download_value(&mut self, node: NodeId, value: DraftValue) {
         let ends = value.range.iter();
         let largest = ends.map(|(low, high)| low.abs().max(high.abs())).max();
         // The client rounds: half a step around the largest integer decodes to it and must fit too.
         let most = HALF_TURN as f64 / (largest.unwrap_or(0).max(1) as f64 + 0.5);
         self.groups.limit(value.group, most);
-        self.downloads.push((index, Answer::Natural(value)));
+        self.downloads.push((node, Answer::Natural(value)));
     }
 }
 
@@ -326,17 +326,18 @@ mod tests {
     fn a_linear_layer_is_part_of_its_look_up_unless_others_read_it() {
         let relu = || (vec![1], Operation::Activation(relu(1.0, 3)));
         let linear = || (vec![0], fixture::identity(1));
-        let nodes_of = |operations: Vec<(Vec<usize>, Operation)>| -> Vec<usize> {
+        let nodes_of = |operations: Vec<(Vec<usize>, Operation)>| -> Vec<NodeId> {
             let model = network(input(1, 3), operations);
             let segment = Segment::whole(model.layer_count());
             let analysis = analyse(&model, &segment).expect("fits");
             analysis.steps.iter().map(|step| step.node).collect()
         };
-        assert_eq!(nodes_of(vec![linear(), relu()]), [0, 1]);
+        assert_eq!(nodes_of(vec![linear(), relu()]), [0, 1].map(NodeId::new));
         let range = vec![(0.0, 6.0)];
         let add = (vec![1, 2], Operation::Add(Add { range }));
         // Made, then in front of the look-up as it is, and once more in the sum.
-        assert_eq!(nodes_of(vec![linear(), relu(), add]), [0, 1, 1, 2]);
+        let made = nodes_of(vec![linear(), relu(), add]);
+        assert_eq!(made, [0, 1, 1, 2].map(NodeId::new));
     }
 
     #[test]
@@ -348,9 +349,8 @@ mod tests {
         );
         let analysis = analyse(&model, &Segment::whole(2)).expect("fits");
         assert_eq!(analysis.steps.len(), 1);
-        assert_eq!(
-            (analysis.steps[0].node, &analysis.steps[0].composed[..]),
-            (1, &[0][..])
-        );
+        let step = &analysis.steps[0];
+        assert_eq!(step.node, NodeId::new(1));
+        assert_eq!(step.composed, [NodeId::new(0)]);
     }
 }

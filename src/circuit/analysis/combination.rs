@@ -12,9 +12,9 @@ use std::ops::Range;
 
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::LinearMap;
-use crate::model::Model;
 use crate::model::layer::{Geometry, Linear, Operation};
 use crate::model::quantise::{WeightBits, quantise_map};
+use crate::model::{Model, NodeId, ValueId};
 
 /// Multiplications of a composed map that are few beside everything else that a server does: a third
 /// of a second of a core.
@@ -37,13 +37,13 @@ pub(super) struct Combination {
     /// Per element, corrections included.
     pub bias: Vec<f64>,
     /// The other nodes that are composed into it.
-    pub composed: BTreeSet<usize>,
+    pub composed: BTreeSet<NodeId>,
 }
 
 /// A value that a combination reads.
 #[derive(Debug, Clone)]
 pub(super) struct Operand {
-    pub value: usize,
+    pub value: ValueId,
     /// None for the value as it is.
     pub weights: Option<Weights>,
 }
@@ -64,9 +64,8 @@ pub(super) struct Linearised<'a> {
     model: &'a Model,
     nodes: Range<usize>,
     /// Values that are made whatever the combinations are, and those that a combination keeps.
-    wanted: BTreeSet<usize>,
-    /// By value.
-    combinations: BTreeMap<usize, Combination>,
+    wanted: BTreeSet<ValueId>,
+    combinations: BTreeMap<ValueId, Combination>,
 }
 
 impl<'a> Linearised<'a> {
@@ -76,22 +75,24 @@ impl<'a> Linearised<'a> {
     ///
     /// [`Error::Parameters`] where layers in a row are too large to be composed.
     pub fn of(model: &'a Model, nodes: &Range<usize>) -> Result<Self> {
+        let leaving = model.nodes_read_outside(nodes).into_iter();
         let mut all = Self {
             model,
             nodes: nodes.clone(),
-            wanted: model.values_made(nodes).into_iter().collect(),
+            wanted: leaving.map(NodeId::value).collect(),
             combinations: BTreeMap::new(),
         };
-        let is_linear = |node: &usize| {
-            let operation = &model.nodes[*node].operation;
+        let is_linear = |node: &NodeId| {
+            let operation = &model.node(*node).operation;
             matches!(operation, Operation::Linear(_) | Operation::Add(_))
         };
+        let nodes = NodeId::all(nodes.clone());
         for node in nodes.clone().filter(|node| !is_linear(node)) {
-            all.wanted.extend(&model.nodes[node].inputs);
+            all.wanted.extend(&model.node(node).inputs);
         }
-        for node in nodes.clone().filter(is_linear) {
+        for node in nodes.filter(is_linear) {
             let combination = all.combine(node)?;
-            all.combinations.insert(node + 1, combination);
+            all.combinations.insert(node.value(), combination);
         }
         let wanted = &all.wanted;
         all.combinations.retain(|value, _| wanted.contains(value));
@@ -99,18 +100,18 @@ impl<'a> Linearised<'a> {
     }
 
     /// Returns a value as a combination, where it is made as one.
-    pub fn get(&self, value: usize) -> Option<&Combination> {
+    pub fn get(&self, value: ValueId) -> Option<&Combination> {
         self.combinations.get(&value)
     }
 
     /// Returns the bias of a value that is made.
-    pub fn bias(&self, value: usize) -> Vec<f64> {
+    pub fn bias(&self, value: ValueId) -> Vec<f64> {
         self.combinations[&value].bias.clone()
     }
 
     /// Returns the weights that make a value and the value that they read, where they are all that
     /// makes it and that value is no combination.
-    pub fn weights_on_source(&self, value: usize) -> Option<(usize, &Weights)> {
+    pub fn weights_on_source(&self, value: ValueId) -> Option<(ValueId, &Weights)> {
         match self.combinations.get(&value)?.terms.as_slice() {
             [
                 Operand {
@@ -123,31 +124,31 @@ impl<'a> Linearised<'a> {
     }
 
     /// Returns how many combinations read a value.
-    pub fn reader_count(&self, value: usize) -> usize {
+    pub fn reader_count(&self, value: ValueId) -> usize {
         let terms = self.combinations.values().flat_map(|made| &made.terms);
         terms.filter(|term| term.value == value).count()
     }
 
     /// Returns whether a value is linear in uploads.
-    pub fn is_fresh(&self, value: usize) -> bool {
+    pub fn is_fresh(&self, value: ValueId) -> bool {
         match self.combinations.get(&value) {
             Some(made) => made.terms.iter().all(|term| self.is_fresh(term.value)),
             // Values of other segments are uploaded.
             None => !value
-                .checked_sub(1)
-                .is_some_and(|node| self.nodes.contains(&node)),
+                .producer()
+                .is_some_and(|node| self.nodes.contains(&node.index())),
         }
     }
 
-    fn combine(&mut self, node: usize) -> Result<Combination> {
+    fn combine(&mut self, node: NodeId) -> Result<Combination> {
         let model = self.model;
-        let inputs = &model.nodes[node].inputs;
+        let inputs = &model.node(node).inputs;
         let mut made = Combination {
             terms: Vec::new(),
-            bias: vec![0.0; model.element_count(node + 1)],
+            bias: vec![0.0; model.element_count(node.value())],
             composed: BTreeSet::new(),
         };
-        match &model.nodes[node].operation {
+        match &model.node(node).operation {
             Operation::Linear(linear) => {
                 // The correction is for inputs that look-ups have rounded.
                 let corrected = !self.is_fresh(inputs[0]);
@@ -180,8 +181,8 @@ impl<'a> Linearised<'a> {
     fn weigh(
         &mut self,
         made: &mut Combination,
-        node: usize,
-        value: usize,
+        node: NodeId,
+        value: ValueId,
         weights: Weights,
     ) -> Result<()> {
         if !self.composes(node, value, &weights)? {
@@ -198,7 +199,7 @@ impl<'a> Linearised<'a> {
             .iter_mut()
             .zip(bias)
             .for_each(|(sum, b)| *sum += b);
-        made.composed.insert(value - 1);
+        made.composed.extend(value.producer());
         made.composed.extend(inner.composed);
         for term in inner.terms {
             let weights = match &term.weights {
@@ -211,7 +212,7 @@ impl<'a> Linearised<'a> {
     }
 
     /// Adds a value: what it is made of, where nothing else wants it, or itself.
-    fn sum(&mut self, made: &mut Combination, value: usize) {
+    fn sum(&mut self, made: &mut Combination, value: ValueId) {
         let inner = self.combinations.get(&value);
         let Some(inner) = inner.filter(|_| !self.wanted.contains(&value)) else {
             self.wanted.insert(value);
@@ -221,7 +222,7 @@ impl<'a> Linearised<'a> {
         let inner = inner.clone();
         let sums = made.bias.iter_mut().zip(inner.bias);
         sums.for_each(|(sum, bias)| *sum += bias);
-        made.composed.insert(value - 1);
+        made.composed.extend(value.producer());
         made.composed.extend(inner.composed);
         for term in inner.terms {
             made.add(term);
@@ -234,7 +235,7 @@ impl<'a> Linearised<'a> {
     /// [`FEW`], or [`MOST_GROWTH`] times those, where the factors would be rounded; and up to
     /// [`MOST`] where otherwise too many factors would follow each other. A value that is made for
     /// others too costs nothing as a factor.
-    fn composes(&self, node: usize, value: usize, weights: &Weights) -> Result<bool> {
+    fn composes(&self, node: NodeId, value: ValueId, weights: &Weights) -> Result<bool> {
         let Some(inner) = self.combinations.get(&value) else {
             return Ok(false);
         };
@@ -263,14 +264,14 @@ impl<'a> Linearised<'a> {
             return Err(Error::Parameters(format!(
                 "layer {:?} and the linear layers before it make a map of more than {MOST} weights: \
                  place some of them on the client",
-                self.model.nodes[node].name
+                self.model.node(node).name
             )));
         }
         Ok(count <= most)
     }
 
     /// Returns the matrices between a value and the nearest look-ups or uploads, in integers.
-    fn factor_count(&self, value: usize) -> usize {
+    fn factor_count(&self, value: ValueId) -> usize {
         let made = self.combinations.get(&value);
         let terms = made.into_iter().flat_map(|made| &made.terms);
         let counts =

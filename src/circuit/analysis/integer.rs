@@ -9,10 +9,11 @@ use super::planned::{Analysis, PlannedAction, PlannedLinear, Term};
 use super::planned_look_up::PlannedLookUp;
 use crate::circuit::schedule::LiveValues;
 use crate::core::linear_map::{LinearMap, Row};
+use crate::model::NodeId;
 
-/// Sees and may change the output of a linear step in front of a look-up: the index of its node,
+/// Sees and may change the output of a linear step in front of a look-up: its node,
 /// the look-up, and the integers.
-pub type BeforeLookUp<'a> = dyn FnMut(usize, &PlannedLookUp, &mut [Row<u64>]) + 'a;
+pub type BeforeLookUp<'a> = dyn FnMut(NodeId, &PlannedLookUp, &mut [Row<u64>]) + 'a;
 
 impl Analysis {
     /// Runs the segment on its uploads' integers, each column one input, and returns the integers
@@ -253,7 +254,7 @@ mod tests {
             rows[0].fill(0);
         });
         // The weights in front belong to the linear layer.
-        assert_eq!(seen, [(0, "layer1".to_owned())]);
+        assert_eq!(seen, [(NodeId::new(0), "layer1".to_owned())]);
         assert_eq!(outputs, [rows(&[vec![0, 2]])]);
         assert_eq!(answers(&analysis, &[vec![1, 2]]), [[1, 2]]);
     }

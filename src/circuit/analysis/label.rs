@@ -14,6 +14,7 @@ use super::planned_look_up::Purpose;
 use super::pool::{differences, exact_filling};
 use super::value::DraftValue;
 use crate::core::linear_map::{Block, LinearMap};
+use crate::model::NodeId;
 use crate::model::answer::conjunction;
 use crate::model::layer::{Activation, Function, function::Polynomial};
 use crate::model::quantise::QuantParams;
@@ -26,10 +27,9 @@ struct Literal {
 }
 
 impl Analyst<'_> {
-    /// Looks up which element of a value is the largest: one for it, zero for all others.
-    pub(super) fn label(&mut self, value: usize) -> DraftValue {
-        let node = value - 1;
-        let logits = self.comparable(value);
+    /// Looks up which element of a node's value is the largest: one for it, zero for all others.
+    pub(super) fn label(&mut self, node: NodeId) -> DraftValue {
+        let logits = self.comparable(node);
         let classes = logits.scales.len() as u32;
         let pairs: Vec<[u32; 2]> = (0..classes)
             .flat_map(|i| (i + 1..classes).map(move |j| [i, j]))
@@ -66,19 +66,19 @@ impl Analyst<'_> {
     }
 
     /// Returns logits on one scale, shifted to where rounding them to that leaves their means.
-    fn comparable(&mut self, value: usize) -> DraftValue {
+    fn comparable(&mut self, node: NodeId) -> DraftValue {
         let is_uniform = |list: &[f64]| list.iter().all(|&one| one == list[0]);
-        let known = self.values.get(&value);
+        let known = self.values.get(&node.value());
         match known.filter(|known| is_uniform(&known.scales) && is_uniform(&known.offsets)) {
             Some(known) => known.clone(),
             // As that of a layer, the correction is for inputs that look-ups have rounded.
-            None if self.linear.is_fresh(value) => self.on_one_scale(value, &[]),
-            None => self.on_one_scale(value, &self.model.label_correction),
+            None if self.linear.is_fresh(node.value()) => self.on_one_scale(node, &[]),
+            None => self.on_one_scale(node, &self.model.label_correction),
         }
     }
 
     /// Looks up for each pair whether the first is as large as the second.
-    fn compare_all(&mut self, node: usize, logits: &DraftValue, pairs: &[[u32; 2]]) -> DraftValue {
+    fn compare_all(&mut self, node: NodeId, logits: &DraftValue, pairs: &[[u32; 2]]) -> DraftValue {
         let scale = logits.scales[0];
         let real = |integer: i64| integer as f64 * scale;
         let range = pairs.iter().map(|[first, second]| {
@@ -91,7 +91,7 @@ impl Analyst<'_> {
         // Halfway between equal logits and those that differ by one.
         let activation = step_at(-scale / 2.0);
         let wanted = Wanted {
-            name: format!("{}: comparisons", self.model.nodes[node].name),
+            name: format!("{}: comparisons", self.model.node(node).name),
             node,
             at: node,
             activation: &activation,
@@ -116,7 +116,7 @@ impl Analyst<'_> {
     /// counts as one, and so does each literal that the group lacks. All hold from `together` on.
     fn conjoin(
         &mut self,
-        node: usize,
+        node: NodeId,
         bits: &DraftValue,
         groups: &[&[Literal]],
         together: usize,
@@ -140,7 +140,7 @@ impl Analyst<'_> {
         });
         let activation = step_at(together as f64 - 0.5);
         let wanted = Wanted {
-            name: format!("{}: label", self.model.nodes[node].name),
+            name: format!("{}: label", self.model.node(node).name),
             node,
             at: node,
             activation: &activation,

@@ -12,6 +12,7 @@ use super::planned::Term;
 use super::value::DraftValue;
 use crate::core::linear_map::{LinearMap, PADDING};
 use crate::model::quantise::{QuantisedRows, WeightBits, fill_map, quantise_map, worst_case_range};
+use crate::model::{NodeId, ValueId};
 
 /// The integer that the widest end of a sum gets where further weights read it.
 const SUM_INTEGER: f64 = 16384.0;
@@ -29,7 +30,13 @@ const MOST_ROW_ERROR: f64 = 1.0 / 64.0;
 
 impl Analyst<'_> {
     /// Quantises weights on one source whose outputs are read as they are.
-    pub(super) fn natural(&mut self, value: usize, source: usize, weights: &Weights) -> DraftValue {
+    pub(super) fn natural(
+        &mut self,
+        node: NodeId,
+        source: ValueId,
+        weights: &Weights,
+    ) -> DraftValue {
+        let value = node.value();
         let input = self.values[&source].clone();
         let mut bias = self.linear.bias(value);
         let plain = bias.iter().all(|&bias| bias == 0.0)
@@ -63,7 +70,7 @@ impl Analyst<'_> {
             geometry: weights.geometry,
             group: input.group,
         };
-        let slot = self.push(value - 1, vec![input.slot], draft);
+        let slot = self.push(node, vec![input.slot], draft);
         DraftValue {
             slot,
             group: input.group,
@@ -78,8 +85,8 @@ impl Analyst<'_> {
     /// Makes a value whose channels all lie on one scale, a sum that further weights read say: all its
     /// operands are brought to that, and `correction` is added, in reals. The scale makes the widest end
     /// of all ranges [`SUM_INTEGER`].
-    pub(super) fn on_one_scale(&mut self, value: usize, correction: &[f32]) -> DraftValue {
-        let (slots, mut filling, mut ranges) = self.filling(value);
+    pub(super) fn on_one_scale(&mut self, node: NodeId, correction: &[f32]) -> DraftValue {
+        let (slots, mut filling, mut ranges) = self.filling(node.value());
         let biases = filling.bias.iter_mut().zip(&mut ranges);
         for ((bias, (low, high)), &correction) in biases.zip(correction) {
             let correction = f64::from(correction);
@@ -97,14 +104,14 @@ impl Analyst<'_> {
         let range = ranges
             .iter()
             .map(|(low, high)| ((low / scale).floor() as i64, (high / scale).ceil() as i64));
-        let slot = self.push(value - 1, slots, DraftStep::Filling(filling));
+        let slot = self.push(node, slots, DraftStep::Filling(filling));
         DraftValue {
             slot,
             group,
             offsets: vec![0.0; ranges.len()],
             scales: vec![scale; ranges.len()],
             range: range.collect(),
-            fresh: self.linear.is_fresh(value),
+            fresh: self.linear.is_fresh(node.value()),
             aligned: false,
         }
     }
@@ -432,7 +439,7 @@ mod tests {
     fn the_widest_end_of_a_sum_is_its_largest_integer() {
         let linear = dense(&[&[1.0, 1.0], &[2.0, -1.0]], &[0.0, 0.0]);
         let model = network(fixture::input(2, 3), vec![(vec![0], linear)]);
-        let value = walked(&model, 0).on_one_scale(1, &[0.5, 0.0]);
+        let value = walked(&model, 0).on_one_scale(NodeId::new(0), &[0.5, 0.0]);
         // Worst cases of 0 to 6 and -3 to 6, a sixteenth of their widths at either end, and the
         // correction: -0.375 to 6.875 and -3.5625 to 6.5625.
         let scale = 6.875 / 16384.0;

@@ -10,15 +10,16 @@ use super::grid::{HALF_TURN, widen};
 use super::planned_look_up::Purpose;
 use super::value::DraftValue;
 use crate::model::layer::{Activation, Geometry};
+use crate::model::{NodeId, ValueId};
 
 /// Slack of a worst-case range for the rounding of the final weights.
 const ROUNDING_SLACK: f64 = 1.0 / 16.0;
 /// What is to be looked up.
 pub(super) struct Wanted<'a> {
     pub name: String,
-    pub node: usize,
+    pub node: NodeId,
     /// The node that the weights in front belong to.
-    pub at: usize,
+    pub at: NodeId,
     pub activation: &'a Activation,
     pub purpose: Purpose,
     /// Per channel: the real number that the activation counts as one; none where it counts reals.
@@ -29,14 +30,14 @@ pub(super) struct Wanted<'a> {
 
 impl Analyst<'_> {
     /// Looks up an activation.
-    pub(super) fn activation(&mut self, node: usize, activation: &Activation) -> DraftValue {
-        let input = self.model.nodes[node].inputs[0];
+    pub(super) fn activation(&mut self, node: NodeId, activation: &Activation) -> DraftValue {
+        let input = self.model.node(node).inputs[0];
         let (slots, filling, ranges) = self.filling(input);
         let absorbed = input
-            .checked_sub(1)
-            .filter(|_| self.linear.get(input).is_some() && self.is_absorbed(input));
+            .producer()
+            .filter(|&before| self.linear.get(input).is_some() && self.is_absorbed(before));
         let wanted = Wanted {
-            name: self.model.nodes[node].name.clone(),
+            name: self.model.node(node).name.clone(),
             node,
             at: absorbed.unwrap_or(node),
             activation,
@@ -50,7 +51,7 @@ impl Analyst<'_> {
     /// Returns the weights that make a value, without fills: the slots that they read, and the real
     /// range of each element. A combination is made anew from what it reads, anything else, and what
     /// others read too, is taken as it is.
-    pub(super) fn filling(&self, value: usize) -> (Vec<usize>, Filling, Vec<(f64, f64)>) {
+    pub(super) fn filling(&self, value: ValueId) -> (Vec<usize>, Filling, Vec<(f64, f64)>) {
         let is_at_hand = self.values.contains_key(&value);
         let made = self.linear.get(value).filter(|_| !is_at_hand);
         let itself = [Operand {
@@ -189,7 +190,7 @@ mod tests {
             ..linear(&[&[1.0, 1.0], &[2.0, -1.0]], &[0.0, 0.0])
         });
         let model = network(input(2, 3), vec![(vec![0], linear)]);
-        let (slots, filling, ranges) = walked(&model, 0).filling(1);
+        let (slots, filling, ranges) = walked(&model, 0).filling(ValueId::new(1));
         // Worst cases of 0 to 6 and -3 to 6, and a sixteenth of their widths at either end.
         assert_eq!(ranges, [(-0.375, 2.5), (-3.5625, 6.5625)]);
         assert_eq!((slots, filling.terms.len()), (vec![0], 1));
@@ -209,7 +210,7 @@ mod tests {
     #[test]
     fn a_value_taken_as_it_is_keeps_its_own_range() {
         let model = relu_of_odd_numbers();
-        let (_, filling, ranges) = walked(&model, 0).filling(0);
+        let (_, filling, ranges) = walked(&model, 0).filling(ValueId::INPUT);
         assert_eq!(ranges, [(-1.0, 5.0); 2]);
         assert_eq!(filling.bias, [-1.0, -1.0]);
         assert!(filling.terms[0].map.is_none());
@@ -218,7 +219,7 @@ mod tests {
     #[test]
     fn channels_fill_half_a_turn_and_read_their_function() {
         let model = relu_of_odd_numbers();
-        let value = &walked(&model, 1).values[&1];
+        let value = &walked(&model, 1).values[&ValueId::new(1)];
         assert_eq!(
             (&value.scales[..], &value.range[..]),
             (&[1.0; 2][..], &[(0, 3); 2][..])

@@ -8,6 +8,7 @@ use crate::circuit::schedule::Step;
 use crate::core::linear_map::LinearMap;
 use crate::model::layer::Geometry;
 use crate::model::quantise::Quantisation;
+use crate::model::{NodeId, ValueId};
 
 /// A server segment in integers.
 #[derive(Debug, Clone)]
@@ -22,8 +23,7 @@ pub struct Analysis {
 /// A value that the client sends.
 #[derive(Debug, Clone)]
 pub struct PlannedUpload {
-    /// The value in the model.
-    pub value: usize,
+    pub value: ValueId,
     pub quantisation: Quantisation,
     /// Grid integers of the integer 1.
     pub step: i64,
@@ -59,8 +59,8 @@ pub enum Term {
 /// A value that the client gets.
 #[derive(Debug, Clone)]
 pub struct PlannedDownload {
-    /// The value in the model.
-    pub value: usize,
+    /// The node whose value it is.
+    pub node: NodeId,
     pub slot: usize,
     /// Grid integers of the integer 1 that the client decodes.
     pub step: i64,

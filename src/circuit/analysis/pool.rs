@@ -10,13 +10,14 @@ use super::planned::Term;
 use super::planned_look_up::Purpose;
 use super::value::DraftValue;
 use crate::core::linear_map::{Block, LinearMap, PADDING};
+use crate::model::NodeId;
 use crate::model::layer::{Activation, Function, Geometry, MaxPool};
 use crate::model::quantise::QuantParams;
 
 impl Analyst<'_> {
     /// Pools a value whose elements are all on one scale.
-    pub(super) fn max_pool(&mut self, node: usize, pool: &MaxPool) -> DraftValue {
-        let mut value = self.values[&self.model.nodes[node].inputs[0]].clone();
+    pub(super) fn max_pool(&mut self, node: NodeId, pool: &MaxPool) -> DraftValue {
+        let mut value = self.values[&self.model.node(node).inputs[0]].clone();
         let mut windows = pool.windows.clone();
         let (low, high) = value.range[0];
         for rounds in 1.. {
@@ -35,7 +36,7 @@ impl Analyst<'_> {
     /// that differ by `width` at most where none deviates.
     fn compare(
         &mut self,
-        node: usize,
+        node: NodeId,
         value: DraftValue,
         windows: &mut [Vec<u32>],
         width: i64,
@@ -93,7 +94,7 @@ impl Analyst<'_> {
     /// Looks up by how much the first of each pair exceeds the second, up to `width`, or else zero.
     fn larger(
         &mut self,
-        node: usize,
+        node: NodeId,
         value: &DraftValue,
         pairs: &[[u32; 2]],
         width: i64,
@@ -110,7 +111,7 @@ impl Analyst<'_> {
         let reach = (high - low) as f64 * scale;
         let ranges = vec![(-reach, reach); pairs.len()];
         let wanted = Wanted {
-            name: self.model.nodes[node].name.clone(),
+            name: self.model.node(node).name.clone(),
             node,
             at: node,
             activation: &activation,
@@ -190,8 +191,8 @@ mod tests {
         all_inputs, answers, input, network, rows, value, walked,
     };
     use crate::core::placement::Segment;
-    use crate::model::Model;
     use crate::model::layer::Operation;
+    use crate::model::{Model, ValueId};
 
     #[test]
     fn the_larger_of_each_pair_is_in_its_difference() {
@@ -240,7 +241,7 @@ mod tests {
         let analyst = walked(&model, 1);
         let most = |rounds| 2 + analyst.noise.overshoot(rounds, 2);
         assert!(most(1) > 2);
-        assert_eq!(analyst.values[&1].range, [(0, most(2)); 3]);
+        assert_eq!(analyst.values[&ValueId::new(1)].range, [(0, most(2)); 3]);
         let analysis = analyse(&model, &Segment::whole(1)).expect("fits");
         let rounds: Vec<(f64, f64, Option<f64>)> = analysis
             .look_ups()

@@ -4,17 +4,17 @@ use super::analyst::Analyst;
 use super::look_up::Wanted;
 use super::planned_look_up::Purpose;
 use super::value::DraftValue;
+use crate::model::NodeId;
 use crate::model::layer::{Activation, Function};
 use crate::model::quantise::QuantParams;
 
 impl Analyst<'_> {
-    /// Looks up a value as it is; each channel has a scale of its own.
+    /// Looks up a node's value as it is; each channel has a scale of its own.
     ///
     /// One activation serves all channels, of `number = real / unit`, where a channel's unit is the
     /// widest end of its range: numbers lie between -1 and 1.
-    pub(super) fn protect(&mut self, value: usize) -> DraftValue {
-        let node = value - 1;
-        let (slots, filling, ranges) = self.filling(value);
+    pub(super) fn protect(&mut self, node: NodeId) -> DraftValue {
+        let (slots, filling, ranges) = self.filling(node.value());
         let unit = |ranges: &[(f64, f64)]| {
             let ends = ranges.iter().map(|(low, high)| low.abs().max(high.abs()));
             let reach = ends.fold(0.0, f64::max);
@@ -29,7 +29,7 @@ impl Analyst<'_> {
             output: QuantParams::covering(lowest, 1.0, self.protect_bits),
         };
         let wanted = Wanted {
-            name: format!("{}: protection", self.model.nodes[node].name),
+            name: format!("{}: protection", self.model.node(node).name),
             node,
             at: node,
             activation: &activation,
@@ -44,8 +44,8 @@ impl Analyst<'_> {
 #[cfg(test)]
 mod tests {
     use crate::circuit::analysis::analyst::fixture::{input, linear, network, walked};
-    use crate::model::Model;
     use crate::model::layer::{Linear, Operation};
+    use crate::model::{Model, NodeId};
 
     /// Returns a layer of one input from 0 to 3, with the calibrated range of each output.
     fn layer(rows: &[&[f32]], range: &[(f32, f32)]) -> Model {
@@ -60,7 +60,7 @@ mod tests {
     fn each_channel_counts_in_its_own_widest_end() {
         let wide = (-100.0, 100.0);
         let model = layer(&[&[1.0], &[-2.0], &[0.0]], &[wide, wide, (0.0, 0.0)]);
-        let value = walked(&model, 0).protect(1);
+        let value = walked(&model, 0).protect(NodeId::new(0));
         // Worst cases of 0 to 3 and -6 to 0, and a sixteenth at either end; nothing counts in ones.
         let units = [3.1875, 6.375, 1.0];
         assert_eq!(value.scales, units.map(|unit| 1.0 / 127.0 * unit));
@@ -73,7 +73,7 @@ mod tests {
         let model = layer(&[&[1.0]], &[(1.0, 2.0)]);
         let mut analyst = walked(&model, 0);
         analyst.protect_bits = 4;
-        let value = analyst.protect(1);
+        let value = analyst.protect(NodeId::new(0));
         assert_eq!(value.scales, [1.0 / 15.0 * 2.25]);
         assert_eq!(value.range, [(0, 15)]);
     }

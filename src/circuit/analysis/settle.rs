@@ -12,6 +12,7 @@ use super::planned::{
 };
 use crate::circuit::schedule::last_reads;
 use crate::core::error::{Error, Result};
+use crate::model::NodeId;
 
 /// The channels of weights that fill half a turn, by slot.
 type FilledSlots = BTreeMap<usize, Vec<Filled>>;
@@ -40,7 +41,7 @@ impl Analyst<'_> {
         let last_reads = last_reads(inputs, downloads);
         for ((node, inputs, draft), last_reads) in self.steps.into_iter().zip(last_reads) {
             let action = settled_action(draft, &inputs, &analysis, &steps_of, &mut filled);
-            let made = self.linear.get(node + 1);
+            let made = self.linear.get(node.value());
             let composed = match &action {
                 PlannedAction::Linear(_) => made.map(|made| made.composed.iter().copied()),
                 PlannedAction::LookUp(_) => None,
@@ -53,8 +54,8 @@ impl Analyst<'_> {
                 action,
             });
         }
-        for (value, answer) in self.downloads {
-            let download = settled_download(value, answer, &analysis, &steps_of, &filled);
+        for (node, answer) in self.downloads {
+            let download = settled_download(node, answer, &analysis, &steps_of, &filled);
             analysis.downloads.push(download);
         }
         Ok(analysis)
@@ -105,7 +106,7 @@ fn settled_action(
 }
 
 fn settled_download(
-    value: usize,
+    node: NodeId,
     answer: Answer,
     analysis: &Analysis,
     steps_of: &[i64],
@@ -113,7 +114,7 @@ fn settled_download(
 ) -> PlannedDownload {
     match answer {
         Answer::Natural(natural) => PlannedDownload {
-            value,
+            node,
             slot: natural.slot,
             step: steps_of[natural.group],
             gains: gains(analysis, natural.slot),
@@ -122,7 +123,7 @@ fn settled_download(
             aligned: natural.aligned,
         },
         Answer::Filled { slot, ranges } => {
-            filled_download(analysis, value, slot, &ranges, &filled[&slot])
+            filled_download(analysis, node, slot, &ranges, &filled[&slot])
         }
     }
 }
@@ -130,7 +131,7 @@ fn settled_download(
 /// Returns the download of weights that fill half a turn.
 fn filled_download(
     analysis: &Analysis,
-    value: usize,
+    node: NodeId,
     slot: usize,
     ranges: &[(f64, f64)],
     channels: &[Filled],
@@ -150,7 +151,7 @@ fn filled_download(
         .zip(&scales)
         .map(|((low, high), scale)| ((low / scale).floor() as i64, (high / scale).ceil() as i64));
     PlannedDownload {
-        value,
+        node,
         slot,
         step,
         range: range.collect(),
@@ -171,7 +172,7 @@ mod tests {
         let ranges = [(-1.0, 2.0), (0.0, 3.0), (-0.5, 0.5), (0.0, 1.0)];
         let download = |quantum| {
             let channels = [0.25, 0.15].map(|scale| Filled { scale, quantum });
-            filled_download(&analysis, 1, 0, &ranges, &channels)
+            filled_download(&analysis, NodeId::new(0), 0, &ranges, &channels)
         };
         let whole = download(2);
         assert!(whole.aligned);

@@ -54,7 +54,7 @@ impl Compiler<'_> {
                 .push(noise::log2_two_sided_tail(room / sigma));
         }
         DownloadEncoding {
-            value: planned.value,
+            node: planned.node,
             noise_std: sigma.iter().map(|sigma| sigma / share).collect(),
             scales: planned.scales.clone(),
             range: planned.range.clone(),

@@ -5,6 +5,7 @@ use crate::circuit::analysis::PlannedLookUp;
 use crate::circuit::program::LookUpStep;
 use crate::core::torus::TURN;
 use crate::fhe::noise;
+use crate::model::NodeId;
 
 impl Compiler<'_> {
     /// Returns the variance of a step deviation of the look-ups that reach what stands in a slot, in
@@ -29,7 +30,7 @@ impl Compiler<'_> {
     /// make together.
     pub(super) fn look_up(
         &mut self,
-        node: usize,
+        node: NodeId,
         look_up: &PlannedLookUp,
         deviation: Option<f64>,
         unit: u64,

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::images::{Images, real_rows};
 use crate::core::linear_map::Row;
-use crate::model::Model;
 use crate::model::layer::{Activation, Operation, widest};
 use crate::model::quantise::QuantParams;
 use crate::model::values::{Values, Wiring};
+use crate::model::{Model, NodeId, ValueId};
 
 /// How the range of a quantised activation is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,35 +59,35 @@ impl Calibration {
         let mut measured: Vec<Measured> = vec![Measured::default(); model.nodes.len()];
         let count = images.count() as f64;
         observe(model, images, &mut |node, rows| {
-            measured[node].widen(rows, model.nodes[node].channel_size, count);
+            measured[node.index()].widen(rows, model.node(node).channel_size, count);
         });
         for (measured, node) in measured.iter_mut().zip(&model.nodes) {
             let is_activation = matches!(node.operation, Operation::Activation(_));
             measured.histogram = Histogram::empty(&measured.ranges, is_activation);
         }
         observe(model, images, &mut |node, rows| {
-            measured[node].histogram.add(rows);
+            measured[node.index()].histogram.add(rows);
         });
         Self(measured)
     }
 
     /// Returns what was seen of a node.
-    pub fn of(&self, node: usize) -> &Measured {
-        &self.0[node]
+    pub fn of(&self, node: NodeId) -> &Measured {
+        &self.0[node.index()]
     }
 }
 
 /// Shows each node's float output on each portion of the images.
-pub fn observe(model: &Model, images: &Images, see: &mut dyn FnMut(usize, &[Row<f32>])) {
+pub fn observe(model: &Model, images: &Images, see: &mut dyn FnMut(NodeId, &[Row<f32>])) {
     let wiring = Wiring::of(model);
     for portion in images.portions() {
         let mut values = Values::default();
-        values.insert(0, real_rows(model, portion));
-        for (index, node) in model.nodes.iter().enumerate() {
+        values.insert(ValueId::INPUT, real_rows(model, portion));
+        for (id, node) in model.nodes_by_id() {
             let rows = node.operation.run_float(&values.of(&node.inputs));
-            see(index, &rows);
-            values.insert(index + 1, rows);
-            values.forget(&wiring, index + 1);
+            see(id, &rows);
+            values.insert(id.value(), rows);
+            values.forget(&wiring, id.index() + 1);
         }
     }
 }

@@ -11,8 +11,8 @@ use super::images::{Images, analyse_all, analyse_all_to_labels, float_outputs, i
 use crate::circuit::analysis::Purpose;
 use crate::core::error::Result;
 use crate::core::linear_map::Row;
-use crate::model::Model;
 use crate::model::layer::Operation;
+use crate::model::{Model, NodeId, ValueId};
 
 /// Images that means are taken over.
 const MOST_IMAGES: usize = 500;
@@ -22,7 +22,7 @@ const FEWEST_IMAGES: usize = 20;
 
 /// A shift of a node's channels, in reals.
 struct Shift {
-    node: usize,
+    node: NodeId,
     per_channel: Vec<f64>,
 }
 
@@ -37,7 +37,7 @@ pub fn correct(draft: &mut ModelDraft, images: &Images) -> Result<()> {
     let float = Calibration::measure(&draft.model, &images);
     let shifts = find_shifts(&draft.model, &float, &images)?;
     for Shift { node, per_channel } in shifts {
-        let node = &mut draft.model.nodes[node];
+        let node = &mut draft.model.nodes[node.index()];
         if let Operation::Linear(linear) = &mut node.operation {
             let size = linear.correction.len() / per_channel.len();
             for (element, correction) in linear.correction.iter_mut().enumerate() {
@@ -72,7 +72,7 @@ fn find_shifts(model: &Model, float: &Calibration, images: &Images) -> Result<Ve
         });
     });
     // The logits stand in front of no activation.
-    let last = model.nodes.len() - 1;
+    let last = model.last();
     if let Some(corrected) = corrected_node(model, last) {
         let found = outputs[0]
             .iter()
@@ -94,7 +94,7 @@ fn find_shifts(model: &Model, float: &Calibration, images: &Images) -> Result<Ve
 /// otherwise than those of the logits that leave, whose corrections are not theirs. Where the server
 /// cannot tell labels, or compares too many, nothing is corrected.
 pub fn correct_labels(model: &mut Model, images: &Images) {
-    let outputs = model.element_count(model.nodes.len());
+    let outputs = model.element_count(model.output());
     let pairs = outputs * outputs.saturating_sub(1) / 2;
     let count = MOST_COMPARISONS / pairs.max(1);
     if !model.is_classifier() || pairs == 0 || count < FEWEST_IMAGES {
@@ -129,25 +129,23 @@ pub fn correct_labels(model: &mut Model, images: &Images) {
 
 /// Returns the layer whose bias makes up for the shift of a node's output: itself, or an operand
 /// of a sum. Weights that come as integers are not touched.
-fn corrected_node(model: &Model, node: usize) -> Option<usize> {
-    match &model.nodes[node].operation {
+fn corrected_node(model: &Model, id: NodeId) -> Option<NodeId> {
+    let node = model.node(id);
+    match &node.operation {
         Operation::Linear(linear) => {
-            let trained = model.nodes[node].parameter_count > 0;
-            let rounded = !reads_image(model, model.nodes[node].inputs[0]);
-            (trained && rounded && linear.weight_scale.is_none()).then_some(node)
+            let trained = node.parameter_count > 0;
+            let rounded = !reads_image(model, node.inputs[0]);
+            (trained && rounded && linear.weight_scale.is_none()).then_some(id)
         }
         Operation::Add(_) => {
-            let before = model.nodes[node]
-                .inputs
-                .iter()
-                .filter_map(|operand| operand.checked_sub(1));
+            let before = node.inputs.iter().filter_map(|operand| operand.producer());
             // What others read too has a shift of its own.
-            let is_read_once = |before: &usize| {
+            let is_read_once = |before: &NodeId| {
                 let readers = model.nodes.iter().flat_map(|node| &node.inputs);
-                readers.filter(|&&value| value == before + 1).count() == 1
+                readers.filter(|&&value| value == before.value()).count() == 1
             };
             let mut linear = before.filter(|before| {
-                let is_linear = matches!(model.nodes[*before].operation, Operation::Linear(_));
+                let is_linear = matches!(model.node(*before).operation, Operation::Linear(_));
                 is_linear && is_read_once(before)
             });
             linear.find_map(|before| corrected_node(model, before))
@@ -158,8 +156,8 @@ fn corrected_node(model: &Model, node: usize) -> Option<usize> {
 
 /// Returns whether a value is linear in the network's input, which has eight-bit weights before it
 /// and no rounding to correct.
-fn reads_image(model: &Model, value: usize) -> bool {
-    let Some(node) = value.checked_sub(1).map(|node| &model.nodes[node]) else {
+fn reads_image(model: &Model, value: ValueId) -> bool {
+    let Some(node) = value.producer().map(|node| model.node(node)) else {
         return true;
     };
     match node.operation {
@@ -193,11 +191,11 @@ mod tests {
     #[test]
     fn a_layer_behind_a_look_up_is_corrected_itself() {
         let model = draft(network()).model;
-        let reads: Vec<bool> = (0..3).map(|value| reads_image(&model, value)).collect();
+        let reads = [0, 1, 2].map(|value| reads_image(&model, ValueId::new(value)));
         assert_eq!(reads, [true, true, false]);
         // The first layer has nothing to correct, and an activation no bias.
-        let corrected: Vec<_> = (0..3).map(|node| corrected_node(&model, node)).collect();
-        assert_eq!(corrected, [None, None, Some(2)]);
+        let corrected = [0, 1, 2].map(|node| corrected_node(&model, NodeId::new(node)));
+        assert_eq!(corrected, [None, None, Some(NodeId::new(2))]);
     }
 
     #[test]
@@ -207,7 +205,7 @@ mod tests {
             panic!("a linear layer");
         };
         linear.weight_scale = Some(vec![0.5; 2]);
-        assert_eq!(corrected_node(&model, 2), None);
+        assert_eq!(corrected_node(&model, NodeId::new(2)), None);
     }
 
     #[test]
@@ -219,10 +217,11 @@ mod tests {
             layer("sum", &[3, 2], NetworkOperation::Add),
         ];
         let model = draft(network_of(layers.clone())).model;
-        assert_eq!(corrected_node(&model, 3), Some(2));
+        let sum = NodeId::new(3);
+        assert_eq!(corrected_node(&model, sum), Some(NodeId::new(2)));
         layers.push(layer("other", &[4, 3], NetworkOperation::Add));
         let model = draft(network_of(layers)).model;
-        assert_eq!(corrected_node(&model, 3), None);
+        assert_eq!(corrected_node(&model, sum), None);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use crate::core::error::Result;
 use crate::import::data::FittedSet;
 use crate::import::network::Network;
 use crate::import::request::ImportRequest;
-use crate::model::Model;
 use crate::model::layer::{Activation, Operation as NodeOperation};
 use crate::model::source::Source;
+use crate::model::{Model, NodeId};
 
 /// Calibration images that a folder keeps.
 const MOST_CALIBRATION_IMAGES: usize = 1000;
@@ -45,7 +45,7 @@ impl ModelDraft {
     /// Sets the ranges in front of activations.
     pub fn set_ranges(&mut self, calibration: &Calibration) {
         for (index, node) in self.model.nodes.iter_mut().enumerate() {
-            let measured = &calibration.of(index).ranges;
+            let measured = &calibration.of(NodeId::new(index)).ranges;
             let size = node.output_count() / measured.len().max(1);
             let spread = measured
                 .iter()
@@ -79,7 +79,7 @@ impl ModelDraft {
         let mut requantised = Vec::new();
         for (index, node) in self.model.nodes.iter_mut().enumerate() {
             if let NodeOperation::Activation(activation) = &mut node.operation {
-                let histogram = &calibration.of(index).histogram;
+                let histogram = &calibration.of(NodeId::new(index)).histogram;
                 let asked = bits(&node.name);
                 let output = output_of(activation, histogram, method, asked, default_bits);
                 if activation

@@ -11,9 +11,9 @@ use crate::core::error::Result;
 use crate::core::linear_map::Row;
 use crate::core::placement::{Party, Placement, Segment};
 use crate::import::data::FittedSet;
-use crate::model::Model;
 use crate::model::answer::Answer;
 use crate::model::output_mode::OutputMode;
+use crate::model::{Model, ValueId};
 use crate::oracle::simulation::{PORTION, label_of, simulate_on};
 
 /// Images as the integers that the client starts from.
@@ -46,7 +46,7 @@ impl<'a> Images<'a> {
         Self {
             pixels: model.test.pixels(),
             labels: Some(model.test.labels()),
-            element_count: model.element_count(0),
+            element_count: model.element_count(ValueId::INPUT),
         }
     }
 
@@ -96,7 +96,7 @@ pub fn integer_rows(portion: &[u8], element_count: usize) -> Vec<Row<u64>> {
 
 /// Returns images as the network's float input, `[elements, images]`.
 pub fn real_rows(model: &Model, portion: &[u8]) -> Vec<Row<f32>> {
-    let element_count = model.element_count(0);
+    let element_count = model.element_count(ValueId::INPUT);
     let pixels = |element| portion.iter().skip(element).step_by(element_count);
     (0..element_count)
         .into_par_iter()
@@ -123,7 +123,7 @@ pub fn untouched_outputs(model: &Model, set: &FittedSet) -> Outputs {
     let Some(reals) = &set.reals else {
         return float_outputs(model, &Images::all(set));
     };
-    let element_count = model.element_count(0);
+    let element_count = model.element_count(ValueId::INPUT);
     let portions = reals.chunks(PORTION * element_count).map(|portion| {
         let elements = (0..element_count).into_par_iter();
         let row = |element| portion.iter().skip(element).step_by(element_count).copied();

@@ -277,7 +277,7 @@ fn costliest_in_noise(model: &Model, program: &Program) -> Option<Costliest> {
             };
             look_up.sigma.fill(0.0);
             Some(Costliest {
-                name: model.nodes[step.node].name.clone(),
+                name: model.node(step.node).name.clone(),
                 errors: (with, error(quiet)?),
                 remedy: "sweep with a smaller --step-noise, or give it fewer --bits".into(),
             })

@@ -15,6 +15,7 @@ use crate::core::error::{Error, Result};
 use crate::core::linear_map::Row;
 use crate::core::placement::{Party, Placement};
 use crate::import::data::FittedSet;
+use crate::model::NodeId;
 use crate::model::layer::Operation;
 use crate::oracle::step_noise::finder::Decision;
 
@@ -72,7 +73,7 @@ fn widen(draft: &mut ModelDraft, images: &Images, target: &Target) -> Result<Opt
             let input = integer_rows(portion, images.element_count);
             for program in &quiet {
                 for (node, seen) in observe(program, input.clone(), noise) {
-                    widened |= widen_node(&mut draft.model.nodes[node].operation, &seen);
+                    widened |= widen_node(&mut draft.model.nodes[node.index()].operation, &seen);
                 }
             }
         }
@@ -93,9 +94,9 @@ fn without_answer_noise(program: &Program) -> Program {
     program
 }
 
-/// Returns what noise makes of values in front of look-ups, and of answers: by the index of the node
-/// that gives them.
-fn observe(program: &Program, input: Vec<Row<u64>>, noise: NoiseSeed) -> Vec<(usize, Ranges)> {
+/// Returns what noise makes of values in front of look-ups, and of answers: by the node that gives
+/// them.
+fn observe(program: &Program, input: Vec<Row<u64>>, noise: NoiseSeed) -> Vec<(NodeId, Ranges)> {
     let mut seen = Vec::new();
     let uploads = program.upload_steps.len();
     let mut fronts = program
@@ -117,7 +118,7 @@ fn observe(program: &Program, input: Vec<Row<u64>>, noise: NoiseSeed) -> Vec<(us
             .iter()
             .zip(&download.scales)
             .map(|(row, &scale)| range(std::slice::from_ref(row), scale));
-        (download.value - 1, ranges.collect())
+        (download.node, ranges.collect())
     }));
     seen
 }

@@ -22,7 +22,7 @@ pub fn without_runaways(model: &Model, set: &FittedSet, count: usize) -> (Fitted
     let mut runs_away = vec![false; images.count()];
     let mut largest: Vec<Vec<f32>> = vec![Vec::new(); model.nodes.len()];
     observe(model, &images, &mut |node, rows| {
-        largest[node].extend(largest_of_each(rows));
+        largest[node.index()].extend(largest_of_each(rows));
     });
     for largest in largest {
         let middle = median(largest.iter().map(|&value| f64::from(value)));

@@ -10,6 +10,7 @@ use super::pools::{build_average_pool, build_max_pool};
 use super::windows::no_room;
 use crate::model::format::{RawLayer, RawOperation};
 use crate::model::graph::{Node, channel_size};
+use crate::model::index::{NodeId, ValueId};
 use crate::model::input::Input;
 use crate::model::layer::{Add, AveragePool, Operation, Window};
 use crate::model::room::Room;
@@ -31,7 +32,7 @@ pub struct Builder<'a> {
 /// A value as the next layer sees it.
 #[derive(Clone)]
 struct BuiltValue {
-    index: usize,
+    id: ValueId,
     shape: Vec<usize>,
 }
 
@@ -47,7 +48,7 @@ impl<'a> Builder<'a> {
             .after_elements(count)
             .ok_or_else(|| no_room(&input.shape))?;
         let image = BuiltValue {
-            index: 0,
+            id: ValueId::INPUT,
             shape: input.shape.clone(),
         };
         Ok(Self {
@@ -80,7 +81,7 @@ impl<'a> Builder<'a> {
             self.enter(raw.name, BuiltValue { shape, ..input });
             return Ok(());
         }
-        let mut inputs = vec![input.index];
+        let mut inputs = vec![input.id];
         if let RawOperation::Add { other, .. } = &raw.operation {
             let other = self.value(other)?;
             if other.shape != input.shape {
@@ -89,10 +90,10 @@ impl<'a> Builder<'a> {
                     input.shape, other.shape
                 ));
             }
-            inputs.push(other.index);
+            inputs.push(other.id);
         }
         let built = self.build(raw.operation, &input)?;
-        let first = || self.ranges[inputs[0]].clone();
+        let first = || self.ranges[inputs[0].index()].clone();
         let range = built.operation.range_after(first);
         let channel_size = match (&built.operation, built.op) {
             (Operation::Linear(_) | Operation::MaxPool(_), _) => channel_size(&built.shape),
@@ -101,7 +102,7 @@ impl<'a> Builder<'a> {
                 .iter()
                 .map(|&value| self.channel_size(value, &input.shape))
                 .fold(1, least_common_multiple),
-            _ => self.channel_size(input.index, &input.shape),
+            _ => self.channel_size(input.id, &input.shape),
         };
         self.nodes.push(Node {
             name: raw.name.clone(),
@@ -115,7 +116,7 @@ impl<'a> Builder<'a> {
         });
         self.ranges.push(range);
         let value = BuiltValue {
-            index: self.nodes.len(),
+            id: self.last_made(),
             shape: built.shape,
         };
         self.enter(raw.name, value);
@@ -131,18 +132,23 @@ impl<'a> Builder<'a> {
         if self.nodes.is_empty() {
             return Err("there are no layers to place".into());
         }
-        if self.last.index != self.nodes.len() {
+        if self.last.id != self.last_made() {
             return Err("the last layer must make the network's output".into());
         }
-        let unread = (1..self.nodes.len())
-            .find(|value| !self.nodes.iter().any(|node| node.inputs.contains(value)));
-        match unread {
-            Some(value) => Err(format!(
+        let is_read = |value| self.nodes.iter().any(|node| node.inputs.contains(&value));
+        let mut hidden = NodeId::all(0..self.nodes.len() - 1);
+        match hidden.find(|node| !is_read(node.value())) {
+            Some(node) => Err(format!(
                 "no layer reads the output of {:?}: remove it, or name it as an input",
-                self.nodes[value - 1].name
+                self.nodes[node.index()].name
             )),
             None => Ok(self.nodes),
         }
+    }
+
+    /// Returns the value that the last node makes; the network's input without any.
+    fn last_made(&self) -> ValueId {
+        ValueId::new(self.nodes.len())
     }
 
     fn enter(&mut self, name: String, value: BuiltValue) {
@@ -155,9 +161,9 @@ impl<'a> Builder<'a> {
         value.ok_or_else(|| format!("input {name:?} is no layer before this one"))
     }
 
-    fn channel_size(&self, value: usize, shape: &[usize]) -> usize {
-        match value.checked_sub(1) {
-            Some(node) => self.nodes[node].channel_size,
+    fn channel_size(&self, value: ValueId, shape: &[usize]) -> usize {
+        match value.producer() {
+            Some(node) => self.nodes[node.index()].channel_size,
             None => channel_size(shape),
         }
     }
@@ -196,7 +202,7 @@ impl<'a> Builder<'a> {
                     count_padding,
                     excess,
                 };
-                let (range, ranges) = (range.as_deref(), &self.ranges[input.index]);
+                let (range, ranges) = (range.as_deref(), &self.ranges[input.id.index()]);
                 build_average_pool(&pool, range, shape, ranges, tensors, &mut self.room)
             }
             RawOperation::MaxPool {
@@ -205,7 +211,7 @@ impl<'a> Builder<'a> {
                 padding,
             } => {
                 let window = Window { stride, padding };
-                let quantised = self.is_quantised(input.index);
+                let quantised = self.is_quantised(input.id);
                 build_max_pool(kernel, window, shape, quantised, &mut self.room)
             }
             RawOperation::Activation { function, output } => {
@@ -221,10 +227,10 @@ impl<'a> Builder<'a> {
 
     /// Returns whether a value is integers of few bits on one scale, as comparisons under encryption
     /// need them.
-    fn is_quantised(&self, value: usize) -> bool {
-        value.checked_sub(1).is_some_and(|node| {
+    fn is_quantised(&self, value: ValueId) -> bool {
+        value.producer().is_some_and(|node| {
             matches!(
-                self.nodes[node].operation,
+                self.nodes[node.index()].operation,
                 Operation::Activation(_) | Operation::MaxPool(_)
             )
         })

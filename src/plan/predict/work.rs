@@ -184,7 +184,7 @@ impl Done {
             Form::Lwe => decrypt.add(format!("decrypt {keyed}"), elements * big, 1e-10),
             Form::Glwe(ciphertexts) => {
                 // How the memory for taking coefficients out is come by is no matter of their count.
-                let node = &model.nodes[download.value - 1].name;
+                let node = &model.node(download.node).name;
                 let name = format!("decrypt-packed {node} {} {keyed}", shape(parameters));
                 for ciphertext in ciphertexts {
                     let extracted = ciphertext.len() as f64 * big;
@@ -214,7 +214,7 @@ impl Done {
                 .composed
                 .iter()
                 .chain([&step.node])
-                .map(|&node| model.nodes[node].name.as_str())
+                .map(|&node| model.node(node).name.as_str())
                 .collect();
             let name = names.join("+");
             let from_client = step.inputs.iter().any(|&slot| slot < uploads);

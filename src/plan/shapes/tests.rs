@@ -130,7 +130,7 @@ fn push(
     let node = stack.nodes.len();
     stack.layers.push(node..node + 1);
     stack.nodes.push(Shape {
-        inputs,
+        inputs: inputs.into_iter().map(ValueId::new).collect(),
         elements,
         parameters,
         multiplications,
@@ -160,10 +160,10 @@ fn a_hundred_layers_with_residual_skips_are_solved() {
         let segment = oracle.server(layers).expect("shapes do not fail");
         segment.expect("any run of layers").cost.bytes
     };
-    let begin = stack.nodes[sum].inputs[0];
+    let begin = stack.nodes[sum].inputs[0].index();
     let inner = bytes(begin..sum);
     assert_eq!(bytes(begin..sum + 1), inner, "the sum makes as much");
-    let elements = |value: usize| stack.nodes[value - 1].elements as f64;
+    let elements = |value: usize| stack.elements(ValueId::new(value)) as f64;
     assert_eq!(bytes(sum..sum + 1) - bytes(sum + 1..sum + 2), {
         // Two uploads instead of one, and an answer of the sum instead of the wider layer behind.
         let answers = elements(sum + 1) - elements(sum + 2);

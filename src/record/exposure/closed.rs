@@ -4,7 +4,7 @@
 use crate::core::placement::{Party, Placement, Segment};
 use crate::model::layer::Operation;
 use crate::model::output_mode::OutputMode;
-use crate::model::{Layer, Model, Node};
+use crate::model::{Layer, Model, Node, NodeId};
 
 /// What closed forms say of a split.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -58,30 +58,30 @@ pub fn solved_share(model: &Model, segment: &Segment, output_mode: OutputMode) -
 /// may be, where their map is not too large to find.
 pub fn is_solvable(model: &Model, segment: &Segment, output_mode: OutputMode) -> bool {
     let nodes = model.nodes_of(segment);
-    let made = model.values_made(&nodes);
+    let made = model.nodes_read_outside(&nodes);
     if made
         .iter()
-        .any(|&value| output_mode.added(model, value).is_some())
+        .any(|&node| output_mode.added(model, node).is_some())
     {
         return false;
     }
-    let is_linear = |node: usize| {
-        let operation = &model.nodes[node].operation;
-        matches!(operation, Operation::Linear(_) | Operation::Add(_))
-    };
-    let first = nodes.start;
-    let mut rest = first + 1..nodes.end;
-    if is_linear(first) {
-        return rest.all(is_linear);
+    let is_linear =
+        |node: &Node| matches!(node.operation, Operation::Linear(_) | Operation::Add(_));
+    let first = NodeId::new(nodes.start);
+    let rest = &model.nodes[nodes.start + 1..nodes.end];
+    if is_linear(model.node(first)) {
+        return rest.iter().all(is_linear);
     }
-    let leads = matches!(model.nodes[first].operation, Operation::Activation(_));
+    let leads = matches!(model.node(first).operation, Operation::Activation(_));
     // What is uploaded passes through the activation and nowhere else.
     let uploads = model.values_read(&nodes);
-    let passes_by = |node: usize| model.nodes[node].inputs.iter().any(|v| uploads.contains(v));
-    let leaves = made.contains(&(first + 1));
-    let is_one_map =
-        rest.len() == 1 && matches!(model.nodes[rest.start].operation, Operation::Linear(_));
-    leads && uploads.len() == 1 && !leaves && is_one_map && !passes_by(rest.start)
+    let passes_by = |node: &Node| node.inputs.iter().any(|value| uploads.contains(value));
+    let leaves = made.contains(&first);
+    let is_one_map = match rest {
+        [only] => matches!(only.operation, Operation::Linear(_)) && !passes_by(only),
+        _ => false,
+    };
+    leads && uploads.len() == 1 && !leaves && is_one_map
 }
 
 /// Returns the share of all bits of trained numbers that lie in the client's layers; `None` for a

@@ -46,7 +46,7 @@ pub(in crate::circuit::analysis) fn network(
         counts.push(count);
         Node {
             name: format!("layer{index}"),
-            inputs,
+            inputs: inputs.into_iter().map(ValueId::new).collect(),
             shape: vec![count],
             channel_size: 1,
             block: None,
@@ -110,7 +110,7 @@ pub(in crate::circuit::analysis) fn walked(model: &Model, count: usize) -> Analy
     let (mode, noise) = (OutputMode::default(), NoiseBound::default());
     let analyst = Analyst::of_uploads(model, &nodes, mode, MOST_PROTECT_BITS, noise);
     let mut analyst = analyst.expect("small");
-    for node in 0..count {
+    for node in NodeId::all(0..count) {
         analyst.node(node);
     }
     analyst
@@ -141,7 +141,7 @@ pub(in crate::circuit::analysis) fn analysis(
         high: 15,
     };
     let uploads = uploads.iter().map(|&count| PlannedUpload {
-        value: 0,
+        value: ValueId::INPUT,
         quantisation: Quantisation::uniform(integers, count),
         step: 1,
     });
@@ -152,7 +152,7 @@ pub(in crate::circuit::analysis) fn analysis(
         uploads: uploads.collect(),
         steps: steps
             .map(|(node, ((inputs, action), last_reads))| PlannedStep {
-                node,
+                node: NodeId::new(node),
                 composed: Vec::new(),
                 inputs,
                 last_reads,

@@ -17,7 +17,7 @@ fn columns(weights: &Weights) -> Vec<Vec<f64>> {
 }
 
 /// Returns what a value's combination comes to for an input of the segment.
-fn value_of(linear: &Linearised<'_>, value: usize, input: &[f64]) -> Vec<f64> {
+fn value_of(linear: &Linearised<'_>, value: ValueId, input: &[f64]) -> Vec<f64> {
     let Some(made) = linear.get(value) else {
         return input.to_vec();
     };
@@ -41,16 +41,18 @@ fn layers_in_a_row_are_the_product_of_their_matrices() {
     let second = dense(&[&[2.0, 0.0], &[1.0, 1.0]], &[10.0, 20.0]);
     let model = network(input(2, 1), vec![(vec![0], first), (vec![1], second)]);
     let linear = Linearised::of(&model, &(0..2)).expect("small");
-    assert!(linear.get(1).is_none(), "nobody reads it");
-    let made = linear.get(2).expect("the output");
-    let (source, weights) = linear.weights_on_source(2).expect("one matrix");
+    assert!(linear.get(ValueId::new(1)).is_none(), "nobody reads it");
+    let made = linear.get(ValueId::new(2)).expect("the output");
+    let (source, weights) = linear
+        .weights_on_source(ValueId::new(2))
+        .expect("one matrix");
     assert_eq!(
         (source, columns(weights)),
-        (0, vec![vec![2.0, 4.0], vec![4.0, 6.0]])
+        (ValueId::INPUT, vec![vec![2.0, 4.0], vec![4.0, 6.0]])
     );
     // 2·1 + 10 and 1 - 1 + 20.
     assert_eq!(made.bias, [12.0, 20.0]);
-    assert_eq!(made.composed, BTreeSet::from([0]));
+    assert_eq!(made.composed, BTreeSet::from([NodeId::new(0)]));
 }
 
 #[test]
@@ -68,20 +70,25 @@ fn branches_on_one_value_add_up_and_a_skip_stays_as_it_is() {
     ];
     let model = network(input(1, 1), nodes);
     let linear = Linearised::of(&model, &(0..3)).expect("small");
-    let (source, weights) = linear.weights_on_source(3).expect("one matrix");
-    assert_eq!((source, columns(weights)), (0, vec![vec![5.0]]));
-    assert_eq!(linear.bias(3), [6.0]);
-    assert_eq!(linear.reader_count(0), 1);
+    let (source, weights) = linear
+        .weights_on_source(ValueId::new(3))
+        .expect("one matrix");
+    assert_eq!(
+        (source, columns(weights)),
+        (ValueId::INPUT, vec![vec![5.0]])
+    );
+    assert_eq!(linear.bias(ValueId::new(3)), [6.0]);
+    assert_eq!(linear.reader_count(ValueId::new(0)), 1);
     let skip = vec![(vec![0], branch(2.0, 1.0)), (vec![1, 0], add())];
     let model = network(input(1, 1), skip);
     let linear = Linearised::of(&model, &(0..2)).expect("small");
-    let terms = &linear.get(2).expect("the output").terms;
+    let terms = &linear.get(ValueId::new(2)).expect("the output").terms;
     let weighed: Vec<_> = terms
         .iter()
         .map(|term| (term.value, term.weights.is_some()))
         .collect();
-    assert_eq!(weighed, [(0, true), (0, false)]);
-    assert!(linear.weights_on_source(2).is_none());
+    assert_eq!(weighed, [(ValueId::INPUT, true), (ValueId::INPUT, false)]);
+    assert!(linear.weights_on_source(ValueId::new(2)).is_none());
 }
 
 #[test]
@@ -98,7 +105,10 @@ fn a_correction_counts_behind_look_ups_alone() {
     let bias = |model: &Model| {
         let count = model.nodes.len();
         let linear = Linearised::of(model, &(0..count)).expect("small");
-        (linear.is_fresh(count), linear.bias(count)[0])
+        (
+            linear.is_fresh(ValueId::new(count)),
+            linear.bias(ValueId::new(count))[0],
+        )
     };
     assert_eq!(bias(&fresh), (true, 1.0));
     assert_eq!(bias(&behind), (false, 1.5));
@@ -113,9 +123,9 @@ fn few_exact_factors_stay_apart_and_rounded_ones_are_composed() {
         let model = network(input(8, 1), nodes);
         let linear = Linearised::of(&model, &(0..2)).expect("small");
         (
-            linear.get(1).is_some(),
-            linear.reader_count(1),
-            linear.factor_count(2),
+            linear.get(ValueId::new(1)).is_some(),
+            linear.reader_count(ValueId::new(1)),
+            linear.factor_count(ValueId::new(2)),
         )
     };
     // Eight multiplications and eight more, or 64 at once.
@@ -132,12 +142,12 @@ fn no_more_than_two_factors_follow_each_other() {
     let nodes = vec![(vec![0], row()), (vec![1], column), (vec![2], row())];
     let model = network(input(8, 1), nodes);
     let linear = Linearised::of(&model, &(0..3)).expect("small");
-    assert_eq!(linear.factor_count(3), MOST_FACTORS);
+    assert_eq!(linear.factor_count(ValueId::new(3)), MOST_FACTORS);
     // The last two are one number, on what the first makes.
-    let [term] = &linear.get(3).expect("the output").terms[..] else {
+    let [term] = &linear.get(ValueId::new(3)).expect("the output").terms[..] else {
         panic!("one term");
     };
-    assert_eq!(term.value, 1);
+    assert_eq!(term.value, ValueId::new(1));
     assert_eq!(term.weights.as_ref().map(columns), Some(vec![vec![8.0]]));
 }
 
@@ -192,6 +202,6 @@ proptest! {
         let first = apply(&a, &input);
         let second = apply(&b, &first);
         let sum: Vec<f64> = first.iter().zip(&second).map(|(a, b)| a + b).collect();
-        prop_assert_eq!(value_of(&linear, 4, &input), apply(&c, &sum));
+        prop_assert_eq!(value_of(&linear, ValueId::new(4), &input), apply(&c, &sum));
     }
 }
