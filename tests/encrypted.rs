@@ -11,6 +11,7 @@ use std::path::Path;
 
 use splitbench::circuit::compile::compile_placement;
 use splitbench::circuit::program::NoiseSeed;
+use splitbench::core::placement::SegmentIndex;
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::SeededEvaluationKey;
 use splitbench::fhe::parameters::ParameterSet;
@@ -175,7 +176,11 @@ fn a_server_without_a_key_says_so() {
     let server = Server::new(&programs);
     let ciphertexts = insecure_trivial(&fast(), &phases);
     let error = server
-        .observe(0, vec![ciphertexts], &mut |_, _, _| Ok(()))
+        .observe(
+            SegmentIndex::FIRST,
+            vec![ciphertexts],
+            &mut |_, _, _| Ok(()),
+        )
         .expect_err("no key")
         .to_string();
     assert!(error.contains("no evaluation key"), "{error}");

@@ -12,7 +12,7 @@ use splitbench::attack::{chosen, mask};
 use splitbench::circuit::compile::{Choice, Target};
 use splitbench::circuit::program::NoiseSeed;
 use splitbench::core::linear_map::Row;
-use splitbench::core::placement::Placement;
+use splitbench::core::placement::{Placement, SegmentIndex};
 use splitbench::fhe::parameters::ParameterSet;
 use splitbench::model::Model;
 use splitbench::model::output_mode::OutputMode;
@@ -76,12 +76,27 @@ impl Fixture {
 
     fn chosen_within(&self, seconds: f64) -> Outcome {
         let budget = Budget::start(seconds);
-        chosen::attack(&self.session, 0, 0, &self.uploads[0], budget).expect("runs")
+        chosen::attack(
+            &self.session,
+            SegmentIndex::FIRST,
+            0,
+            &self.uploads[0],
+            budget,
+        )
+        .expect("runs")
     }
 
     fn masks(&self) -> Outcome {
         let (budget, uploads) = (Budget::start(BUDGET_S), &self.uploads[0]);
-        mask::attack(&self.session, 0, uploads, false, &mut Vec::new(), budget).expect("runs")
+        mask::attack(
+            &self.session,
+            SegmentIndex::FIRST,
+            uploads,
+            false,
+            &mut Vec::new(),
+            budget,
+        )
+        .expect("runs")
     }
 }
 
@@ -186,7 +201,7 @@ fn exposure_of(fixture: &Fixture, budget_s: Option<f64>) -> SegmentExposure {
         ..
     } = fixture;
     let segment = &placement.server_segments()[0];
-    let subject = Subject::new(model, session, 0, segment, target);
+    let subject = Subject::new(model, session, SegmentIndex::FIRST, segment, target);
     assert_eq!(subject.ordinary, uploads[0]);
     let mounting = Mounting {
         seed: 0,
@@ -253,7 +268,9 @@ fn the_simulated_server_answers_questions_beyond_the_encoding_with_the_real_ones
         moves.filter(|steps| *steps > 0).count()
     };
     let real = (0..MESSAGES).map(|_| {
-        let exchange = fixture.session.exchange(0, std::slice::from_ref(&question));
+        let exchange = fixture
+            .session
+            .exchange(SegmentIndex::FIRST, std::slice::from_ref(&question));
         moved(exchange.expect("runs").integers.concat())
     });
     let real: usize = real.sum();

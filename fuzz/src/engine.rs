@@ -7,7 +7,7 @@ use splitbench::circuit::compile::{Target, compile_placement};
 use splitbench::circuit::key_kind::KeyKind;
 use splitbench::circuit::program::Program;
 use splitbench::core::error::Result;
-use splitbench::core::placement::{Party, Placement};
+use splitbench::core::placement::{Party, Placement, SegmentIndex};
 use splitbench::fhe::keys::SecretKey;
 use splitbench::fhe::pack::PackingDecomposition;
 use splitbench::fhe::parameters::ParameterSet;
@@ -109,15 +109,15 @@ fn exchange() -> &'static Exchange {
 impl Exchange {
     fn run(
         &self,
-        exchange: &mut dyn FnMut(usize, Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>>,
+        exchange: &mut dyn FnMut(SegmentIndex, Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>>,
     ) -> Result<usize> {
         let inference = infer(&self.client, &self.route, &self.image, exchange)?;
         Ok(inference.logits.len())
     }
 
-    fn serve(&self, segment: usize, uploads: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
+    fn serve(&self, segment: SegmentIndex, uploads: &[Vec<u8>]) -> Result<Vec<Vec<u8>>> {
         let mut times = PhaseTimes::default();
-        let (program, extent) = (&self.programs[segment], Extent::Batch(BATCH));
+        let (program, extent) = (&self.programs[segment.index()], Extent::Batch(BATCH));
         let advance = |_, _| ();
         let served = serve(
             &self.server,
@@ -156,7 +156,8 @@ fn edited(message: &[u8], edits: &[u8]) -> Vec<u8> {
 /// Gives the server an upload that is changed, or no upload at all.
 pub fn upload(bytes: &[u8]) {
     let exchange = exchange();
-    for (segment, uploads) in exchange.uploads.iter().enumerate() {
+    for (index, uploads) in exchange.uploads.iter().enumerate() {
+        let segment = SegmentIndex::new(index);
         let edited: Vec<_> = uploads.iter().map(|upload| edited(upload, bytes)).collect();
         let downloads = read(exchange.serve(segment, &edited));
         let conforms = edited.iter().zip(uploads).all(|(a, b)| a.len() == b.len());
@@ -169,7 +170,7 @@ pub fn upload(bytes: &[u8]) {
 pub fn download(bytes: &[u8]) {
     let exchange = exchange();
     let classes = read(exchange.run(&mut |segment, _| {
-        let downloads = exchange.downloads[segment].iter();
+        let downloads = exchange.downloads[segment.index()].iter();
         Ok(downloads.map(|download| edited(download, bytes)).collect())
     }));
     assert!(classes.is_none_or(|classes| classes == exchange.classes));

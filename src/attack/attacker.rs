@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use super::budget::Budget;
 use crate::circuit::program::{NoiseSeed, Program, columns};
 use crate::core::error::Result;
+use crate::core::placement::SegmentIndex;
 use crate::oracle::agreement::within_error_model;
 use crate::party::inference::Exchange;
 use crate::party::session::Session;
@@ -31,7 +32,7 @@ pub struct Attacker<'a> {
     pub program: &'a Program,
     pub budget: Budget,
     session: &'a Session,
-    segment: usize,
+    segment: SegmentIndex,
     seed: u64,
     /// How many questions were asked: each has noise of its own.
     asked: Cell<u64>,
@@ -41,9 +42,9 @@ pub struct Attacker<'a> {
 
 impl<'a> Attacker<'a> {
     /// Returns a client that has asked nothing.
-    pub fn new(session: &'a Session, segment: usize, seed: u64, budget: Budget) -> Self {
+    pub fn new(session: &'a Session, segment: SegmentIndex, seed: u64, budget: Budget) -> Self {
         Self {
-            program: &session.programs()[segment],
+            program: &session.programs()[segment.index()],
             budget,
             session,
             segment,

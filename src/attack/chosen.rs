@@ -20,6 +20,7 @@ use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
 use super::response;
 use crate::core::error::Result;
 use crate::core::linear_map::PADDING;
+use crate::core::placement::SegmentIndex;
 use crate::core::torus::TURN;
 use crate::core::units;
 use crate::party::session::Session;
@@ -35,7 +36,7 @@ const WEIGHT_QUANTILE: f64 = 4.0;
 /// As [`Session::exchange`].
 pub fn attack(
     session: &Session,
-    segment: usize,
+    segment: SegmentIndex,
     seed: u64,
     ordinary: &[Vec<i64>],
     budget: Budget,

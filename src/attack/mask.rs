@@ -15,6 +15,7 @@ mod system;
 use super::QUERIES;
 use super::budget::Budget;
 use crate::core::error::Result;
+use crate::core::placement::SegmentIndex;
 use crate::party::session::{Session, Transcript};
 use crate::record::segment_exposure::Outcome;
 use attempt::Attempt;
@@ -32,13 +33,13 @@ const MOST_LOOK_UPS: usize = 6000;
 /// As [`Session::exchange`].
 pub fn attack(
     session: &Session,
-    segment: usize,
+    segment: SegmentIndex,
     integers: &[Vec<i64>],
     whole: bool,
     transcripts: &mut Vec<Transcript>,
     budget: Budget,
 ) -> Result<Outcome> {
-    let program = &session.programs()[segment];
+    let program = &session.programs()[segment.index()];
     if program.bootstrap_count() > MOST_LOOK_UPS {
         let reason = format!("an inference takes more than {MOST_LOOK_UPS} look-ups");
         return Ok(Outcome::untried(reason));

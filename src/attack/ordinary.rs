@@ -68,10 +68,10 @@ pub fn ranks(
             programs,
             portion,
             &mut |segment, uploads| {
-                if let Some(ranking) = &mut rankings[segment] {
+                if let Some(ranking) = &mut rankings[segment.index()] {
                     ranking.take(uploads);
                 }
-                if segment < last {
+                if segment.index() < last {
                     ControlFlow::Continue(())
                 } else {
                     ControlFlow::Break(())

@@ -10,7 +10,7 @@ use crate::circuit::compile::Target;
 use crate::circuit::program::Program;
 use crate::core::error::Result;
 use crate::core::linear_map::Row;
-use crate::core::placement::{Placement, Segment};
+use crate::core::placement::{Placement, Segment, SegmentIndex};
 use crate::model::Model;
 use crate::model::output_mode::OutputMode;
 use crate::oracle::simulation::observe_uploads;
@@ -25,7 +25,7 @@ pub struct Subject<'a> {
     pub model: &'a Model,
     pub session: &'a Session,
     /// Which of the session's segments it is.
-    pub index: usize,
+    pub index: SegmentIndex,
     pub layers: Range<usize>,
     pub target: &'a Target,
     pub ordinary: Vec<Vec<i64>>,
@@ -47,7 +47,7 @@ impl<'a> Subject<'a> {
     pub fn new(
         model: &'a Model,
         session: &'a Session,
-        index: usize,
+        index: SegmentIndex,
         segment: &Segment,
         target: &'a Target,
     ) -> Self {
@@ -75,7 +75,7 @@ impl<'a> Subject<'a> {
 
     /// Returns its program.
     pub fn program(&self) -> &'a Arc<Program> {
-        &self.session.programs()[self.index]
+        &self.session.programs()[self.index.index()]
     }
 
     /// Mounts the attacks; `transcripts` are ordinary exchanges with it, if there were any.
@@ -155,7 +155,7 @@ impl<'a> Subject<'a> {
         let whole = Session::set_up(self.model, &self.alone(), &full)?;
         Ok(SegmentExposure {
             chosen: chosen()?,
-            mask_full: masks(&whole, 0, true, &mut Vec::new())?,
+            mask_full: masks(&whole, SegmentIndex::FIRST, true, &mut Vec::new())?,
             mask: masks(session, index, false, &mut transcripts)?,
             ..exposure
         })

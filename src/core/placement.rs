@@ -43,6 +43,25 @@ impl Segment {
     }
 }
 
+/// The index of a server segment among those of its placement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SegmentIndex(usize);
+
+impl SegmentIndex {
+    /// The first server segment.
+    pub const FIRST: Self = Self(0);
+
+    /// Returns the index of the server segment with so many before it.
+    pub fn new(before: usize) -> Self {
+        Self(before)
+    }
+
+    /// Returns how many server segments are before it.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A boundary where an activation changes party.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Crossing {

@@ -9,6 +9,7 @@
 use crate::circuit::program::{Action, LookUpStep, Program, columns};
 use crate::core::error::Result;
 use crate::core::linear_map::Row;
+use crate::core::placement::SegmentIndex;
 use crate::fhe::bootstrap::look_up;
 use crate::party::session::{Session, Transcript};
 use crate::record::deviations::Deviations;
@@ -26,9 +27,9 @@ const WIDE_STEP_LOG: u32 = 64 - 10;
 /// [`crate::Error::Message`] where the server lacks a key.
 pub fn audit(session: &Session, uploads: &[Vec<Vec<i64>>]) -> Result<Vec<LookUpAudit>> {
     let mut audits = Vec::new();
-    for (segment, (program, uploaded)) in session.programs().iter().zip(uploads).enumerate() {
+    for (index, (program, uploaded)) in session.programs().iter().zip(uploads).enumerate() {
         if program.bootstrap_count() > 0 {
-            audits.extend(audit_segment(session, segment, uploaded)?.0);
+            audits.extend(audit_segment(session, SegmentIndex::new(index), uploaded)?.0);
         }
     }
     Ok(audits)
@@ -41,10 +42,10 @@ pub fn audit(session: &Session, uploads: &[Vec<Vec<i64>>]) -> Result<Vec<LookUpA
 /// As [`audit`].
 pub fn audit_segment(
     session: &Session,
-    segment: usize,
+    segment: SegmentIndex,
     uploaded: &[Vec<i64>],
 ) -> Result<(Vec<LookUpAudit>, Transcript)> {
-    let program: &Program = &session.programs()[segment];
+    let program: &Program = &session.programs()[segment.index()];
     let mut slots = program.grid(&columns(uploaded, 1));
     let mut audits = Vec::new();
     let transcript = session.observe(segment, uploaded, &mut |index, step, rows| {
@@ -85,7 +86,7 @@ pub fn audit_segment(
 /// Returns the output integers that a look-up of these ciphertexts gives.
 fn look_up_wide(
     session: &Session,
-    segment: usize,
+    segment: SegmentIndex,
     step: &LookUpStep,
     rows: &[Row<u64>],
 ) -> Result<Vec<i64>> {

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use crate::circuit::program::{LookUpStep, NoiseSeed, Program};
 use crate::core::linear_map::Row;
-use crate::core::placement::{Party, Placement};
+use crate::core::placement::{Party, Placement, SegmentIndex};
 use crate::model::values::{Values, Wiring};
 use crate::model::{Model, NodeId, ValueId};
 use crate::record::deviations::Deviations;
@@ -70,10 +70,10 @@ fn pixels(model: &Model, images: &[usize]) -> Vec<Row<f32>> {
 
 /// Sees the index of a server segment and the integers that the client uploads to it, for each
 /// upload `[elements, images]`; says whether to go on.
-pub type SeeUploads<'a> = dyn FnMut(usize, &[Vec<Row<u64>>]) -> ControlFlow<()> + 'a;
+pub type SeeUploads<'a> = dyn FnMut(SegmentIndex, &[Vec<Row<u64>>]) -> ControlFlow<()> + 'a;
 
 /// Sees nothing, and lets all segments run.
-fn to_the_end(_: usize, _: &[Vec<Row<u64>>]) -> ControlFlow<()> {
+fn to_the_end(_: SegmentIndex, _: &[Vec<Row<u64>>]) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
@@ -145,7 +145,7 @@ impl Run {
                         unreachable!("one program per server segment");
                     };
                     let uploads = quantised(program, &values);
-                    if see(index, &uploads).is_break() {
+                    if see(SegmentIndex::new(index), &uploads).is_break() {
                         return simulation;
                     }
                     // Each segment draws its own noise.

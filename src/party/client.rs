@@ -6,7 +6,7 @@ use crate::circuit::interface::{Form, Interface};
 use crate::circuit::key_kind::KeyKind;
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::Row;
-use crate::core::placement::{Party, Placement};
+use crate::core::placement::{Party, Placement, SegmentIndex};
 use crate::fhe::cipher::{self, SeededCiphertexts};
 use crate::fhe::keys::SecretKey;
 use crate::fhe::parameters::ParameterSet;
@@ -80,14 +80,18 @@ impl Client {
         }
     }
 
+    fn segment(&self, segment: SegmentIndex) -> &ServerSegment {
+        &self.segments[segment.index()]
+    }
+
     /// Returns what it knows of a server segment.
-    pub fn interface(&self, segment: usize) -> &Interface {
-        &self.segments[segment].interface
+    pub fn interface(&self, segment: SegmentIndex) -> &Interface {
+        &self.segment(segment).interface
     }
 
     /// Returns the parameters of a server segment.
-    pub fn parameters(&self, segment: usize) -> &ParameterSet {
-        self.keys[self.segments[segment].key].parameters()
+    pub fn parameters(&self, segment: SegmentIndex) -> &ParameterSet {
+        self.keys[self.segment(segment).key].parameters()
     }
 
     /// Makes a key from one of its secret keys.
@@ -136,8 +140,8 @@ impl Client {
     }
 
     /// Quantises a value for an upload of a server segment.
-    pub fn quantise(&self, segment: usize, upload: usize, value: &[Row<f32>]) -> Vec<i64> {
-        let quantisation = &self.segments[segment].interface.uploads[upload].quantisation;
+    pub fn quantise(&self, segment: SegmentIndex, upload: usize, value: &[Row<f32>]) -> Vec<i64> {
+        let quantisation = &self.interface(segment).uploads[upload].quantisation;
         let elements = value.iter().enumerate();
         elements
             .map(|(element, row)| quantisation.quantise(element, f64::from(row[0])))
@@ -145,8 +149,13 @@ impl Client {
     }
 
     /// Encrypts integers for an upload of a server segment.
-    pub fn encrypt(&self, segment: usize, upload: usize, integers: &[i64]) -> SeededCiphertexts {
-        let ServerSegment { interface, key } = &self.segments[segment];
+    pub fn encrypt(
+        &self,
+        segment: SegmentIndex,
+        upload: usize,
+        integers: &[i64],
+    ) -> SeededCiphertexts {
+        let ServerSegment { interface, key } = self.segment(segment);
         cipher::encrypt(
             &self.keys[*key],
             &interface.uploads[upload].phases(integers),
@@ -154,8 +163,8 @@ impl Client {
     }
 
     /// Decrypts a download of a server segment to integers.
-    pub fn decrypt(&self, segment: usize, download: usize, rows: &[Row<u64>]) -> Vec<i64> {
-        let ServerSegment { interface, key } = &self.segments[segment];
+    pub fn decrypt(&self, segment: SegmentIndex, download: usize, rows: &[Row<u64>]) -> Vec<i64> {
+        let ServerSegment { interface, key } = self.segment(segment);
         let (key, download) = (&self.keys[*key], &interface.downloads[download]);
         match &download.form {
             Form::Lwe => {
@@ -181,13 +190,18 @@ impl Client {
     }
 
     /// Returns the phases of LWE ciphertexts under a segment's key, noise included.
-    pub fn decrypt_phases(&self, segment: usize, rows: &[Row<u64>]) -> Vec<u64> {
-        cipher::decrypt(&self.keys[self.segments[segment].key], rows)
+    pub fn decrypt_phases(&self, segment: SegmentIndex, rows: &[Row<u64>]) -> Vec<u64> {
+        cipher::decrypt(&self.keys[self.segment(segment).key], rows)
     }
 
     /// Returns the float activation that a segment's integers stand for.
-    pub fn dequantise(&self, segment: usize, download: usize, integers: &[i64]) -> Vec<Row<f32>> {
-        let scales = &self.segments[segment].interface.downloads[download].scales;
+    pub fn dequantise(
+        &self,
+        segment: SegmentIndex,
+        download: usize,
+        integers: &[i64],
+    ) -> Vec<Row<f32>> {
+        let scales = &self.interface(segment).downloads[download].scales;
         integers
             .iter()
             .zip(scales)

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use crate::circuit::program::Program;
 use crate::core::error::Result;
-use crate::core::placement::{Party, Placement, Segment};
+use crate::core::placement::{Party, Placement, Segment, SegmentIndex};
 use crate::model::values::{Values, Wiring};
 use crate::model::{Model, NodeId, ValueId};
 use crate::party::client::Client;
@@ -64,7 +64,7 @@ pub struct PhaseTimes {
 }
 
 /// Sends the uploads of a server segment and returns its downloads, both as bytes.
-pub type Exchanged<'a> = dyn FnMut(usize, Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> + 'a;
+pub type Exchanged<'a> = dyn FnMut(SegmentIndex, Vec<Vec<u8>>) -> Result<Vec<Vec<u8>>> + 'a;
 
 /// Runs one image at the client, which has each server segment run by `exchange`. The times are the
 /// client's, but for `online_s`, which is the wall time of all.
@@ -95,7 +95,7 @@ pub fn infer(
             }),
             // client → wire → server → wire → client
             Party::Server => {
-                let segment = inference.exchanges.len();
+                let segment = SegmentIndex::new(inference.exchanges.len());
                 let (uploaded, uploads) = send(client, segment, &values, times);
                 inference.upload_bytes += byte_count(&uploads);
                 let downloads = exchange(segment, uploads)?;
@@ -123,7 +123,7 @@ fn byte_count(messages: &[Vec<u8>]) -> u64 {
 /// messages.
 fn send(
     client: &Client,
-    segment: usize,
+    segment: SegmentIndex,
     values: &Values,
     times: &mut PhaseTimes,
 ) -> (Vec<Vec<i64>>, Vec<Vec<u8>>) {
@@ -156,7 +156,7 @@ pub struct Served {
 /// [`crate::Error::Message`] where an upload does not conform or a key is missing.
 pub fn serve(
     server: &Server,
-    segment: usize,
+    segment: SegmentIndex,
     program: &Program,
     uploads: &[Vec<u8>],
     times: &mut PhaseTimes,
@@ -202,7 +202,7 @@ pub fn serve(
 /// integers.
 fn receive(
     client: &Client,
-    segment: usize,
+    segment: SegmentIndex,
     downloads: &[Vec<u8>],
     values: &mut Values,
     times: &mut PhaseTimes,

@@ -15,6 +15,7 @@ use crate::circuit::packing::Packing;
 use crate::circuit::program::{Action, LinearStep, LookUpStep, Program, Step};
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::Row;
+use crate::core::placement::SegmentIndex;
 use crate::fhe::bootstrap::look_up;
 use crate::fhe::cipher::{self, SeededCiphertexts};
 use crate::fhe::keys::{EvaluationKey, SeededEvaluationKey};
@@ -168,12 +169,12 @@ impl Server {
     /// [`Error::Write`] and [`Error::Read`] where ciphertexts cannot wait in a file.
     pub fn run(
         &self,
-        segment: usize,
+        segment: SegmentIndex,
         uploads: &[SeededCiphertexts],
         extent: Extent,
         advance: &OnLookUps<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
-        let parameters = &self.segments[segment].program.parameters;
+        let parameters = &self.segments[segment.index()].program.parameters;
         let expand = |upload| cipher::expand(parameters, upload);
         let uploads = uploads.iter().map(expand).collect();
         self.run_steps(segment, uploads, extent, &mut |_, _, _| Ok(()), advance)
@@ -187,7 +188,7 @@ impl Server {
     /// As [`Self::run`], and what `before_look_up` returns.
     pub fn observe(
         &self,
-        segment: usize,
+        segment: SegmentIndex,
         uploads: Vec<Vec<Row<u64>>>,
         before_look_up: &mut BeforeLookUp<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
@@ -197,13 +198,13 @@ impl Server {
 
     fn run_steps(
         &self,
-        segment: usize,
+        segment: SegmentIndex,
         uploads: Vec<Vec<Row<u64>>>,
         extent: Extent,
         before_look_up: &mut BeforeLookUp<'_>,
         advance: &OnLookUps<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
-        let PreparedSegment { program, prepared } = &self.segments[segment];
+        let PreparedSegment { program, prepared } = &self.segments[segment.index()];
         let parameters = &program.parameters;
         let mut slots = Slots::new(program, uploads, self.spill_above);
         let mut times = Vec::with_capacity(program.steps.len());

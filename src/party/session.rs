@@ -8,7 +8,7 @@ use crate::circuit::key_kind::KeyKind;
 use crate::circuit::program::Program;
 use crate::core::error::Result;
 use crate::core::linear_map::Row;
-use crate::core::placement::Placement;
+use crate::core::placement::{Placement, SegmentIndex};
 use crate::core::statistics::measure_until_steady;
 use crate::fhe::bootstrap::look_up;
 use crate::fhe::cipher;
@@ -155,8 +155,8 @@ impl Session {
     fn infer_to(&self, image: &[u8], extent: Extent, advance: &OnLookUps<'_>) -> Result<Inference> {
         let mut server_times = PhaseTimes::default();
         let mut step_times = Vec::new();
-        let mut serve = |segment: usize, uploads: Vec<Vec<u8>>| {
-            let program = &self.programs[segment];
+        let mut serve = |segment: SegmentIndex, uploads: Vec<Vec<u8>>| {
+            let program = &self.programs[segment.index()];
             let served = serve(
                 &self.server,
                 segment,
@@ -181,7 +181,7 @@ impl Session {
     /// # Errors
     ///
     /// [`crate::Error::Message`] where a message does not conform.
-    pub fn exchange(&self, segment: usize, integers: &[Vec<i64>]) -> Result<Transcript> {
+    pub fn exchange(&self, segment: SegmentIndex, integers: &[Vec<i64>]) -> Result<Transcript> {
         self.observe(segment, integers, &mut |_, _, _| Ok(()))
     }
 
@@ -192,12 +192,12 @@ impl Session {
     /// As [`Self::exchange`], and what `before_look_up` returns.
     pub fn observe(
         &self,
-        segment: usize,
+        segment: SegmentIndex,
         integers: &[Vec<i64>],
         before_look_up: &mut BeforeLookUp<'_>,
     ) -> Result<Transcript> {
-        let Interface { uploads, downloads } = &self.programs[segment].interface;
-        let parameters = &self.programs[segment].parameters;
+        let Interface { uploads, downloads } = &self.programs[segment.index()].interface;
+        let parameters = &self.programs[segment.index()].parameters;
         let sent = uploads
             .iter()
             .zip(integers)
@@ -240,12 +240,12 @@ impl Session {
     /// # Errors
     ///
     /// [`crate::Error::Message`] where the segment has none.
-    pub fn server_key(&self, segment: usize) -> Result<&EvaluationKey> {
-        self.server.key(&self.programs[segment].parameters)
+    pub fn server_key(&self, segment: SegmentIndex) -> Result<&EvaluationKey> {
+        self.server.key(&self.programs[segment.index()].parameters)
     }
 
     /// Returns the phases of LWE ciphertexts under a segment's key, noise included.
-    pub fn decrypt_phases(&self, segment: usize, rows: &[Row<u64>]) -> Vec<u64> {
+    pub fn decrypt_phases(&self, segment: SegmentIndex, rows: &[Row<u64>]) -> Vec<u64> {
         self.client.decrypt_phases(segment, rows)
     }
 
@@ -257,9 +257,10 @@ impl Session {
     /// [`crate::Error::Message`] where that segment's key is missing.
     pub fn activation_s(&self, count: usize) -> Result<Option<f64>> {
         let looks_up = |(_, program): &(usize, &Arc<Program>)| program.bootstrap_count() > 0;
-        let Some((segment, program)) = self.programs.iter().enumerate().find(looks_up) else {
+        let Some((index, program)) = self.programs.iter().enumerate().find(looks_up) else {
             return Ok(None);
         };
+        let segment = SegmentIndex::new(index);
         let Program {
             parameters,
             interface,

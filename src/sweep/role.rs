@@ -19,7 +19,7 @@ use crate::circuit::compile::compile_placement;
 use crate::circuit::key_kind::KeyKind;
 use crate::circuit::program::Program;
 use crate::core::error::{Error, Result};
-use crate::core::placement::{Party, Placement};
+use crate::core::placement::{Party, Placement, SegmentIndex};
 use crate::fhe::bootstrap::full_batches;
 use crate::machine::memory::HighWater;
 use crate::machine::process::{self, out_of_memory};
@@ -243,7 +243,8 @@ fn run_server(programs: &[Arc<Program>], spill_above: Option<u64>) -> Result<Rol
             server.receive(&kind, &read_frame(&mut input)?)?;
         }
         let mut times = PhaseTimes::default();
-        for (segment, program) in programs.iter().enumerate() {
+        for (index, program) in programs.iter().enumerate() {
+            let segment = SegmentIndex::new(index);
             let uploads = read_frames(&mut input)?;
             let (extent, advance) = (Extent::Batch(full_batches()), |_, _| ());
             let served = serve(

@@ -13,7 +13,7 @@ use crate::attack::segment::{Mounting, Subject};
 use crate::circuit::compile::{Target, compile_placement};
 use crate::circuit::program::{NoiseSeed, Program};
 use crate::core::error::{Error, Result};
-use crate::core::placement::{Party, Placement};
+use crate::core::placement::{Party, Placement, SegmentIndex};
 use crate::core::security::SECURITY_BITS;
 use crate::core::statistics::log2_union;
 use crate::machine::memory::{MemoryUse, PeakMemory, SAMPLING_PERIOD};
@@ -320,7 +320,7 @@ fn learn(
             learnt.extend(known);
             continue;
         }
-        let subject = Subject::new(model, session, index, segment, target);
+        let subject = Subject::new(model, session, SegmentIndex::new(index), segment, target);
         let of_segment = |stage| {
             hear(Event::Begin(Begin {
                 stage,

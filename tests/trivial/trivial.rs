@@ -8,7 +8,7 @@ use splitbench::circuit::interface::Form;
 use splitbench::circuit::key_kind::KeyKind;
 use splitbench::circuit::program::Program;
 use splitbench::core::linear_map::Row;
-use splitbench::core::placement::Placement;
+use splitbench::core::placement::{Placement, SegmentIndex};
 use splitbench::fhe::cipher::insecure_trivial;
 use splitbench::fhe::keys::SecretKey;
 use splitbench::fhe::parameters::ParameterSet;
@@ -62,7 +62,11 @@ pub fn run_spilling(
         .map(|(encoding, integers)| insecure_trivial(&parameters, &encoding.phases(integers)));
     server.spill_above(spill_above);
     let (answers, times) = server
-        .observe(0, ciphertexts.collect(), &mut |_, _, _| Ok(()))
+        .observe(
+            SegmentIndex::FIRST,
+            ciphertexts.collect(),
+            &mut |_, _, _| Ok(()),
+        )
         .expect("has a key");
     let downloads = program.interface.downloads.iter().zip(answers);
     let decoded = downloads
