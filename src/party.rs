@@ -3,6 +3,7 @@
 //! Neither party knows the other; [`inference`] is where both meet. Nothing here judges an answer or
 //! keeps a figure. The entry point is [`session::Session`].
 
+pub mod ciphertext;
 pub mod client;
 pub mod inference;
 pub mod seeded_key;

@@ -11,6 +11,7 @@ use crate::core::error::Result;
 use crate::core::linear_map::Row;
 use crate::core::placement::SegmentIndex;
 use crate::fhe::bootstrap::look_up;
+use crate::party::ciphertext::LweCiphertext;
 use crate::party::session::{Session, Transcript};
 use crate::record::deviations::Deviations;
 use crate::record::learnt::LookUpAudit;
@@ -88,7 +89,7 @@ fn look_up_wide(
     session: &Session,
     segment: SegmentIndex,
     step: &LookUpStep,
-    rows: &[Row<u64>],
+    rows: &[LweCiphertext],
 ) -> Result<Vec<i64>> {
     let tables: Vec<Vec<u64>> = step
         .tables

@@ -13,6 +13,7 @@ use crate::fhe::parameters::ParameterSet;
 use crate::fhe::zero::public_zeros;
 use crate::model::values::Values;
 use crate::model::{Input, Model, Node, NodeId};
+use crate::party::ciphertext::LweCiphertext;
 use crate::party::seeded_key::SeededKey;
 
 /// The party that owns the data.
@@ -190,7 +191,7 @@ impl Client {
     }
 
     /// Returns the phases of LWE ciphertexts under a segment's key, noise included.
-    pub fn decrypt_phases(&self, segment: SegmentIndex, rows: &[Row<u64>]) -> Vec<u64> {
+    pub fn decrypt_phases(&self, segment: SegmentIndex, rows: &[LweCiphertext]) -> Vec<u64> {
         cipher::decrypt(&self.keys[self.segment(segment).key], rows)
     }
 

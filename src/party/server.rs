@@ -24,6 +24,7 @@ use crate::fhe::packed::PackedWeights;
 use crate::fhe::parameters::ParameterSet;
 use crate::fhe::zero::PublicZeros;
 use crate::model::NodeId;
+use crate::party::ciphertext::{GlweCiphertext, LweCiphertext, add_to_body, with_bodies};
 use crate::party::wire::{self, Expected};
 use crate::record::spill::Spill;
 use slots::{Ciphertexts, Slots};
@@ -56,7 +57,7 @@ enum Prepared {
 
 /// Sees the index of a look-up among a program's steps, the step, and the ciphertexts that it is
 /// about to read.
-pub type BeforeLookUp<'a> = dyn FnMut(usize, &LookUpStep, &[Row<u64>]) -> Result<()> + 'a;
+pub type BeforeLookUp<'a> = dyn FnMut(usize, &LookUpStep, &[LweCiphertext]) -> Result<()> + 'a;
 
 /// Hears a look-up's node and how many more of its elements are done.
 pub type OnLookUps<'a> = dyn Fn(NodeId, usize) + Sync + 'a;
@@ -189,7 +190,7 @@ impl Server {
     pub fn observe(
         &self,
         segment: SegmentIndex,
-        uploads: Vec<Vec<Row<u64>>>,
+        uploads: Vec<Vec<GlweCiphertext>>,
         before_look_up: &mut BeforeLookUp<'_>,
     ) -> Result<(Answers, Vec<StepTime>)> {
         let extent = Extent::Whole;
@@ -199,7 +200,7 @@ impl Server {
     fn run_steps(
         &self,
         segment: SegmentIndex,
-        uploads: Vec<Vec<Row<u64>>>,
+        uploads: Vec<Vec<GlweCiphertext>>,
         extent: Extent,
         before_look_up: &mut BeforeLookUp<'_>,
         advance: &OnLookUps<'_>,
@@ -320,15 +321,6 @@ impl Server {
     }
 }
 
-/// Returns a GLWE ciphertext's mask and the body coefficients of some elements.
-fn with_bodies(ciphertext: &[u64], mask: usize, elements: &[(u32, u32)]) -> Row<u64> {
-    let (mask, body) = ciphertext.split_at(mask);
-    let bodies = elements
-        .iter()
-        .map(|&(_, coefficient)| body[coefficient as usize]);
-    mask.iter().copied().chain(bodies).collect()
-}
-
 fn run_packed<'a>(
     linear: &'a LinearStep,
     weights: &PackedWeights,
@@ -350,7 +342,11 @@ fn run_packed<'a>(
     Ciphertexts::Packed(products, outputs)
 }
 
-fn run_linear(linear: &LinearStep, inputs: Vec<Cow<'_, [Row<u64>]>>, unit: u64) -> Vec<Row<u64>> {
+fn run_linear(
+    linear: &LinearStep,
+    inputs: Vec<Cow<'_, [LweCiphertext]>>,
+    unit: u64,
+) -> Vec<LweCiphertext> {
     let mut rows = linear.weights.apply(inputs);
     for (row, &bias) in rows.iter_mut().zip(&linear.weights.bias) {
         add_to_body(row, (bias as u64).wrapping_mul(unit));
@@ -359,7 +355,7 @@ fn run_linear(linear: &LinearStep, inputs: Vec<Cow<'_, [Row<u64>]>>, unit: u64) 
 }
 
 /// Returns what a look-up reads: what the step before it made, with the offsets of its tables added.
-fn shifted(look_up: &LookUpStep, ciphertexts: Ciphertexts<'_>) -> Vec<Row<u64>> {
+fn shifted(look_up: &LookUpStep, ciphertexts: Ciphertexts<'_>) -> Vec<LweCiphertext> {
     let Ciphertexts::Lwe(mut rows) = ciphertexts else {
         unreachable!("a look-up reads what the step before it made");
     };
@@ -373,7 +369,7 @@ fn run_look_up(
     step: &LookUpStep,
     tables: &[Vec<u64>],
     key: &EvaluationKey,
-    rows: &mut [Row<u64>],
+    rows: &mut [LweCiphertext],
     advance: &OnLookUps<'_>,
 ) {
     let table = |element: usize| &tables[element / step.elements_per_table][..];
@@ -388,13 +384,6 @@ fn run_look_up(
 /// Returns the phase of half an output integer: table values count in halves.
 fn half_output(step: &LookUpStep) -> u64 {
     (step.output_step as u64 / 2).wrapping_mul(step.unit)
-}
-
-/// Adds a clear phase to a ciphertext.
-fn add_to_body(row: &mut Row<u64>, phase: u64) {
-    if let Some(body) = row.last_mut() {
-        *body = body.wrapping_add(phase);
-    }
 }
 
 /// Returns what a step needs on the torus.

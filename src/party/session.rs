@@ -7,7 +7,6 @@ use crate::circuit::interface::Interface;
 use crate::circuit::key_kind::KeyKind;
 use crate::circuit::program::Program;
 use crate::core::error::Result;
-use crate::core::linear_map::Row;
 use crate::core::placement::{Placement, SegmentIndex};
 use crate::core::statistics::measure_until_steady;
 use crate::fhe::bootstrap::look_up;
@@ -15,6 +14,7 @@ use crate::fhe::cipher;
 use crate::fhe::keys::EvaluationKey;
 use crate::fhe::packed::extract;
 use crate::model::Model;
+use crate::party::ciphertext::{GlweCiphertext, LweCiphertext};
 use crate::party::client::Client;
 use crate::party::inference::{Inference, PhaseTimes, Route, infer, serve, timed};
 use crate::party::server::{Answers, BeforeLookUp, Extent, OnLookUps, Server};
@@ -49,7 +49,7 @@ pub struct SetUp {
 #[derive(Debug, Clone)]
 pub struct Transcript {
     /// The GLWE ciphertexts of each upload, whose masks the client made.
-    pub uploads: Answers,
+    pub uploads: Vec<Vec<GlweCiphertext>>,
     /// The ciphertexts of each download before they are rounded.
     pub whole: Answers,
     /// The same as they arrive.
@@ -245,7 +245,7 @@ impl Session {
     }
 
     /// Returns the phases of LWE ciphertexts under a segment's key, noise included.
-    pub fn decrypt_phases(&self, segment: SegmentIndex, rows: &[Row<u64>]) -> Vec<u64> {
+    pub fn decrypt_phases(&self, segment: SegmentIndex, rows: &[LweCiphertext]) -> Vec<u64> {
         self.client.decrypt_phases(segment, rows)
     }
 
@@ -268,7 +268,7 @@ impl Session {
         } = program.as_ref();
         let zeros = vec![0; interface.uploads[0].layout.places.len()];
         let ciphertexts = cipher::expand(parameters, &self.client.encrypt(segment, 0, &zeros));
-        let rows: Vec<Row<u64>> = (0..count)
+        let rows: Vec<LweCiphertext> = (0..count)
             .map(|index| {
                 extract(
                     parameters,

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{Read, Result, Seek, Write};
 
-use crate::core::linear_map::Row;
+use crate::party::ciphertext::LweCiphertext;
 
 /// Bytes that are written or read at once.
 const PORTION: usize = 1 << 20;
@@ -24,7 +24,7 @@ impl Spilled {
     /// # Errors
     ///
     /// What the file system says: no room, most likely.
-    pub fn write(rows: Vec<Row<u64>>) -> Result<Self> {
+    pub fn write(rows: Vec<LweCiphertext>) -> Result<Self> {
         let row_size = rows.first().map_or(0, |row| row.len());
         let count = rows.len();
         let mut file = tempfile::tempfile()?;
@@ -49,7 +49,7 @@ impl Spilled {
     /// # Errors
     ///
     /// What the file system says.
-    pub fn read(mut self) -> Result<Vec<Row<u64>>> {
+    pub fn read(mut self) -> Result<Vec<LweCiphertext>> {
         self.file.rewind()?;
         let mut bytes = vec![0; 8 * self.row_size];
         let mut file = std::io::BufReader::with_capacity(PORTION, self.file);
@@ -77,7 +77,7 @@ mod tests {
     fn ciphertexts_come_back_as_they_went() {
         for (count, size) in [(0, 0), (1, 1), (700, 257)] {
             let number = |row: usize, index: usize| (row as u64 + 1) << 40 | index as u64;
-            let rows: Vec<Row<u64>> = (0..count)
+            let rows: Vec<LweCiphertext> = (0..count)
                 .map(|row| (0..size).map(|index| number(row, index)).collect())
                 .collect();
             let spilled = Spilled::write(rows.clone()).expect("room");

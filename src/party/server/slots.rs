@@ -10,18 +10,18 @@ use crate::circuit::packing::Place;
 use crate::circuit::program::{Program, Step};
 use crate::circuit::schedule::LiveValues;
 use crate::core::error::{Error, Result};
-use crate::core::linear_map::Row;
 use crate::fhe::packed::extract;
 use crate::fhe::parameters::ParameterSet;
+use crate::party::ciphertext::{GlweCiphertext, LweCiphertext};
 use crate::party::spilled::Spilled;
 use crate::record::spill::Spill;
 
 /// The ciphertexts of a value.
 pub enum Ciphertexts<'a> {
     /// GLWE ciphertexts, and where the elements lie in them.
-    Packed(Vec<Row<u64>>, &'a [Place]),
+    Packed(Vec<GlweCiphertext>, &'a [Place]),
     /// One LWE ciphertext per element.
-    Lwe(Vec<Row<u64>>),
+    Lwe(Vec<LweCiphertext>),
     /// The same, in a file.
     Spilled(Spilled),
 }
@@ -38,7 +38,7 @@ impl Ciphertexts<'_> {
     }
 
     /// Returns one LWE ciphertext per element of a value in memory.
-    pub fn into_lwe(self, parameters: &ParameterSet) -> Vec<Row<u64>> {
+    pub fn into_lwe(self, parameters: &ParameterSet) -> Vec<LweCiphertext> {
         match self {
             Self::Lwe(rows) => rows,
             Self::Packed(ciphertexts, places) => places
@@ -53,7 +53,7 @@ impl Ciphertexts<'_> {
     }
 
     /// Returns the LWE ciphertexts of an unpacked value in memory.
-    fn as_lwe(&self) -> &[Row<u64>] {
+    fn as_lwe(&self) -> &[LweCiphertext] {
         match self {
             Self::Lwe(rows) => rows,
             Self::Packed(..) | Self::Spilled(_) => unreachable!("a step's inputs are unpacked"),
@@ -72,7 +72,11 @@ pub struct Slots<'a> {
 
 impl<'a> Slots<'a> {
     /// Returns the slots of a program whose uploads have arrived.
-    pub fn new(program: &'a Program, uploads: Vec<Vec<Row<u64>>>, limit: Option<u64>) -> Self {
+    pub fn new(
+        program: &'a Program,
+        uploads: Vec<Vec<GlweCiphertext>>,
+        limit: Option<u64>,
+    ) -> Self {
         let encodings = program.interface.uploads.iter();
         let packed = |(rows, encoding): (_, &'a UploadEncoding)| {
             Ciphertexts::Packed(rows, &encoding.layout.places)
@@ -131,7 +135,7 @@ impl<'a> Slots<'a> {
 
     /// Returns the LWE ciphertexts that a step reads, unpacked before; for its own use those that
     /// nothing reads after it.
-    pub fn inputs(&mut self, step: &Step) -> Vec<Cow<'_, [Row<u64>]>> {
+    pub fn inputs(&mut self, step: &Step) -> Vec<Cow<'_, [LweCiphertext]>> {
         let take = |(input, &slot)| step.may_change(input).then(|| self.take(slot));
         let taken: Vec<Option<Ciphertexts<'a>>> =
             step.inputs.iter().enumerate().map(take).collect();
