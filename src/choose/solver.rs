@@ -24,6 +24,7 @@
 use std::ops::Range;
 use std::rc::Rc;
 
+use super::scenario::Modelled;
 use crate::core::error::Result;
 use crate::core::objective::Objective;
 use crate::core::pareto::{front_of, lexicographic};
@@ -178,6 +179,16 @@ pub fn cost_of(oracle: &dyn Oracle, placement: &Placement) -> Result<Option<Cost
 }
 
 impl Cost {
+    /// Returns the time, bytes and money of a piece in a scenario; no exposure and no memory.
+    pub fn of(modelled: &Modelled) -> Self {
+        Self {
+            time_s: modelled.time_s,
+            bytes: modelled.bytes,
+            money: modelled.money_per_1000,
+            ..Self::default()
+        }
+    }
+
     /// Returns an objective's value.
     pub fn value(&self, objective: Objective) -> f64 {
         match objective {

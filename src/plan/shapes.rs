@@ -138,17 +138,6 @@ impl<'a> ShapeOracle<'a> {
     pub fn key_exchange_s(&self) -> f64 {
         2.0 * self.parameters.evaluation_key_bytes() as f64 * KEY_BYTE_S
     }
-
-    /// Returns what a piece costs that takes `measured`.
-    fn priced(&self, measured: &Measured) -> Cost {
-        let modelled = self.scenario.of(measured);
-        Cost {
-            time_s: modelled.time_s,
-            bytes: modelled.bytes,
-            money: modelled.money_per_1000,
-            ..Cost::default()
-        }
-    }
 }
 
 impl Oracle for ShapeOracle<'_> {
@@ -172,11 +161,11 @@ impl Oracle for ShapeOracle<'_> {
         Cost {
             exposure: parameters / self.parameter_count,
             client_memory: BASE_BYTES + 4.0 * (parameters + elements as f64),
-            ..self.priced(&Measured {
+            ..Cost::of(&self.scenario.of(&Measured {
                 online_s: client_compute_s,
                 client_compute_s,
                 ..Measured::default()
-            })
+            }))
         }
     }
 
@@ -216,7 +205,7 @@ impl Oracle for ShapeOracle<'_> {
             exposure,
             client_memory: BASE_BYTES + messages * 8.0 / COEFFICIENT_BYTES as f64,
             server_memory: BASE_BYTES + working as f64,
-            ..self.priced(&Measured {
+            ..Cost::of(&self.scenario.of(&Measured {
                 online_s: server_s + encrypt_s + decrypt_s + 2.0 * message_s,
                 encrypt_s,
                 decrypt_s,
@@ -226,7 +215,7 @@ impl Oracle for ShapeOracle<'_> {
                 download_bytes,
                 rounds: 1,
                 ..Measured::default()
-            })
+            }))
         };
         let keys = if look_ups > 0 { vec![0] } else { Vec::new() };
         Ok(Some(SegmentCost { cost, keys }))
@@ -238,12 +227,12 @@ impl Oracle for ShapeOracle<'_> {
         Cost {
             key_memory: bytes as f64 * EXPANDED_KEY,
             client_memory: BASE_BYTES + bytes as f64 * MADE_KEY,
-            ..self.priced(&Measured {
+            ..Cost::of(&self.scenario.of(&Measured {
                 key_generation_s: seconds,
                 key_transfer_s: seconds,
                 evaluation_key_bytes: bytes,
                 ..Measured::default()
-            })
+            }))
         }
     }
 }

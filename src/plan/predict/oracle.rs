@@ -83,11 +83,11 @@ impl<'a> FittedOracle<'a> {
 
     fn priced_client(&self, seconds: f64) -> Cost {
         let client_compute_s = seconds.max(0.0);
-        self.priced(&Measured {
+        Cost::of(&self.scenario.of(&Measured {
             online_s: client_compute_s,
             client_compute_s,
             ..Measured::default()
-        })
+        }))
     }
 
     fn count(&self, placement: &Placement, programs: &[Arc<Program>]) -> Done {
@@ -105,16 +105,6 @@ impl<'a> FittedOracle<'a> {
         done.work
             .get(&figure)
             .map_or(0.0, |work| self.fit.predict(work))
-    }
-
-    fn priced(&self, measured: &Measured) -> Cost {
-        let modelled = self.scenario.of(measured);
-        Cost {
-            time_s: modelled.time_s,
-            bytes: modelled.bytes,
-            money: modelled.money_per_1000,
-            ..Cost::default()
-        }
     }
 
     /// Returns the segment of a run of layers, compiled alone.
@@ -148,7 +138,7 @@ impl<'a> FittedOracle<'a> {
             exposure: solved.sum(),
             client_memory: of(Figure::ClientMemory),
             server_memory: (of(Figure::ServerMemory) - at_rest as f64).max(0.0),
-            ..self.priced(&Measured {
+            ..Cost::of(&self.scenario.of(&Measured {
                 online_s: self.seconds(done, is_of_segment),
                 encrypt_s: of(Figure::Encrypt),
                 decrypt_s: of(Figure::Decrypt),
@@ -160,7 +150,7 @@ impl<'a> FittedOracle<'a> {
                 evaluation_key_bytes: done.evaluation_key_bytes - sets_bytes(sets),
                 rounds: 1,
                 ..Measured::default()
-            })
+            }))
         }
     }
 
@@ -222,12 +212,12 @@ impl Oracle for FittedOracle<'_> {
         let bytes = add_key(&mut made, &mut moved, &parameters);
         Cost {
             key_memory: key_bytes_at_rest(&parameters) as f64,
-            ..self.priced(&Measured {
+            ..Cost::of(&self.scenario.of(&Measured {
                 key_generation_s: self.fit.predict(&made),
                 key_transfer_s: self.fit.predict(&moved),
                 evaluation_key_bytes: bytes,
                 ..Measured::default()
-            })
+            }))
         }
     }
 }
