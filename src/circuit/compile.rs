@@ -20,7 +20,8 @@ use crate::circuit::analysis::{
 };
 use crate::circuit::encoding::SourceNoise;
 use crate::circuit::program::Program;
-use crate::circuit::select::{Precision, Selector, Wanted};
+use crate::circuit::select::Precision;
+use crate::circuit::select::selector::{Selector, Wanted};
 use crate::core::error::Result;
 use crate::core::placement::{Placement, Segment};
 use crate::fhe::noise;
