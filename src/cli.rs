@@ -12,6 +12,7 @@ mod interrupt;
 mod list;
 mod memory;
 mod merge;
+mod model;
 mod one_split;
 mod params;
 mod plot;

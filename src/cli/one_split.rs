@@ -1,26 +1,21 @@
 //! The options that name one split of a model.
 
-use std::path::PathBuf;
-
 use clap::Args;
 
 use super::encryption::EncryptionArguments;
+use super::model::ModelArguments;
 use crate::cli::progress::tell;
 use crate::core::error::Result;
 use crate::core::placement::Placement;
-use crate::model::{Granularity, Model};
+use crate::model::Model;
 use crate::record::settings::Settings;
 use crate::sweep::Overrides;
 
 /// What a person says of a split.
 #[derive(Debug, Args)]
 pub struct SplitArguments {
-    /// A model folder, or the name of a built-in model
-    #[arg(long, value_name = "DIR", default_value = "models/digits-cnn")]
-    model: PathBuf,
-    /// What is placed as a whole: a residual block, or each layer [default: block]
-    #[arg(long, value_enum, value_name = "WHAT")]
-    granularity: Option<Granularity>,
+    #[command(flatten)]
+    model: ModelArguments,
     /// One letter per layer: C client, S server [default: all on the server]
     #[arg(long, value_name = "CSSC")]
     placement: Option<String>,
@@ -33,16 +28,12 @@ impl SplitArguments {
     pub fn resolve(self) -> Result<(Settings, Model, Placement)> {
         let letters = match self.placement {
             Some(letters) => letters,
-            None => {
-                let granularity = self.granularity.unwrap_or_default();
-                let model = Model::load(&self.model)?.with_granularity(granularity);
-                "S".repeat(model.layer_count())
-            }
+            None => "S".repeat(self.model.load()?.layer_count()),
         };
         let (settings, model) = Settings::resolve(
             Overrides {
-                model: Some(self.model),
-                granularity: self.granularity,
+                model: Some(self.model.model),
+                granularity: self.model.granularity,
                 placements: vec![letters.parse()?],
                 ..self.encryption.overrides()
             },

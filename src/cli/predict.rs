@@ -9,6 +9,7 @@ use clap::Args;
 use super::encryption::EncryptionArguments;
 use super::interrupt::listen;
 use super::memory::hold_memory;
+use super::model::ModelArguments;
 use super::print::print;
 use super::scenario::ScenarioArguments;
 use crate::choose::dominance;
@@ -22,7 +23,7 @@ use crate::core::objective::Objective;
 use crate::core::placement::Placement;
 use crate::core::units;
 use crate::machine::whole_file::write_json;
-use crate::model::{Granularity, Model};
+use crate::model::Model;
 use crate::plan::budget::promising;
 use crate::plan::memory_need::MemoryNeed;
 use crate::plan::predict::calibration::Calibration;
@@ -55,12 +56,8 @@ const CALIBRATION: &str = "calibration";
 /// What a person says of a prediction.
 #[derive(Debug, Args)]
 pub struct PredictArguments {
-    /// A model folder, or the name of a built-in model
-    #[arg(long, value_name = "DIR", default_value = "models/digits-cnn")]
-    model: PathBuf,
-    /// What is placed as a whole: a residual block, or each layer [default: block]
-    #[arg(long, value_enum, value_name = "WHAT")]
-    granularity: Option<Granularity>,
+    #[command(flatten)]
+    model: ModelArguments,
     #[command(flatten)]
     encryption: EncryptionArguments,
     /// Predict the splits of a results folder with its settings, and compare
@@ -152,13 +149,11 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
 
 impl Task {
     fn of_model(arguments: &PredictArguments) -> Result<Self> {
-        let granularity = arguments.granularity.unwrap_or_default();
-        let layers = Model::load(&arguments.model)?
-            .with_granularity(granularity)
-            .layer_count();
+        let ModelArguments { model, granularity } = &arguments.model;
+        let layers = arguments.model.load()?.layer_count();
         let of = |placements, step_noise| Overrides {
-            model: Some(arguments.model.clone()),
-            granularity: arguments.granularity,
+            model: Some(model.clone()),
+            granularity: *granularity,
             placements,
             repeats: Some(arguments.repeats),
             step_noise,
