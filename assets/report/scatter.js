@@ -72,11 +72,11 @@ function dot(split, [cx, cy], isFront) {
 
 // Names of the front and of the split without a server, each where it hides no other name.
 function labels(front, place, points, { left, right, top, bottom }) {
-  const reference = points.filter((split) => split.serverLayers === 0);
+  const withoutServer = points.filter((split) => split.serverLayers === 0);
   const taken = points.map(place).map(([x, y]) => [x - 5, y - 5, x + 5, y + 5]);
   const found = [];
   // The ends of the front come first.
-  for (const split of new Set([...reference, front[0], front.at(-1), ...front].filter(Boolean))) {
+  for (const split of new Set([...withoutServer, front[0], front.at(-1), ...front].filter(Boolean))) {
     const [x, y] = place(split);
     const width = split.placement.length * 7.3 + 4;
     const [above, level, below] = [y - 24, y - 8, y + 9];

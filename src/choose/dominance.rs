@@ -20,7 +20,7 @@ pub enum Dominance {
     DominatedBy(usize),
     /// It is known to give the whole model away: it is there for comparison, beats none and is on no
     /// front.
-    Reference,
+    GivesAllAway,
     /// It has no figures, or none to trust.
     NotCompared,
 }
@@ -75,7 +75,7 @@ pub fn dominances(rows: &[SplitRow]) -> Vec<Dominance> {
         for (row, reason) in &choice.rejected {
             dominances[at[&std::ptr::from_ref(*row)]] = match *reason {
                 Reason::Dominated { by, .. } => Dominance::DominatedBy(at[&std::ptr::from_ref(by)]),
-                Reason::GivesAllAway => Dominance::Reference,
+                Reason::GivesAllAway => Dominance::GivesAllAway,
                 Reason::Limits(_) => unreachable!("nothing limits this choice"),
             };
         }
@@ -179,8 +179,8 @@ mod tests {
             row("CS", 1.0, 10, 0.5),
             row("SS", 0.5, 5, 1.0),
         ];
-        let reference = Dominance::Reference;
-        assert_eq!(dominances(&rows), [reference, Dominance::Front, reference]);
-        assert_eq!(dominances(&rows[..1]), [reference]);
+        let all_given = Dominance::GivesAllAway;
+        assert_eq!(dominances(&rows), [all_given, Dominance::Front, all_given]);
+        assert_eq!(dominances(&rows[..1]), [all_given]);
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn figures(contents: &Contents) -> Value {
         .into_iter()
         .map(|dominance| match dominance {
             Dominance::Front => json!(-1),
-            Dominance::Reference => json!(-2),
+            Dominance::GivesAllAway => json!(-2),
             Dominance::DominatedBy(other) => json!(other),
             Dominance::NotCompared => Value::Null,
         });

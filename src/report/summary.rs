@@ -230,7 +230,7 @@ fn unbroken(words: &str) -> String {
 /// Says how many splits are left when the dominated ones are gone.
 fn undominated(rows: &[SplitRow]) -> String {
     let dominances = dominances(rows);
-    let apart = [Dominance::NotCompared, Dominance::Reference];
+    let apart = [Dominance::NotCompared, Dominance::GivesAllAway];
     let compared: Vec<_> = rows
         .iter()
         .zip(&dominances)

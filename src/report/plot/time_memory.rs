@@ -71,8 +71,8 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
             colour: layer_colour(server_layers(row), most_layers),
         })
         .collect();
-    let [front, reference] = dominance(rows, &points, [Dominance::Front, Dominance::Reference]);
-    let without_server = reference
+    let [front, giving_all] = dominance(rows, &points, [Dominance::Front, Dominance::GivesAllAway]);
+    let without_server = giving_all
         .iter()
         .filter(|point| server_layers(point.row) == 0);
     let labelled: Vec<&Point> = front.iter().chain(without_server).copied().collect();
@@ -80,7 +80,7 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
 
     let mut footnotes = listing.footnotes;
     footnotes.extend(unplaced_note(&labelled[..front.len()], &placed));
-    footnotes.extend(reference_note(&reference));
+    footnotes.extend(all_given_note(&giving_all));
     let mut scene = Scene::new(PAGE_WIDTH, page_height(&panel, &footnotes));
     heading.draw(&mut scene);
     draw_colour_key(&mut scene, heading.height() + 8.0, most_layers);
@@ -279,8 +279,8 @@ fn unplaced_note(labelled: &[&Point], placed: &[Option<Placed>]) -> Option<Strin
 }
 
 /// Says what the splits are drawn for that give the whole model away.
-fn reference_note(reference: &[&Point]) -> Option<String> {
-    (!reference.is_empty()).then(|| {
+fn all_given_note(giving_all: &[&Point]) -> Option<String> {
+    (!giving_all.is_empty()).then(|| {
         "Splits that are known to give the whole model away are drawn for comparison; they are on no front."
             .to_owned()
     })
