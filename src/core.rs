@@ -13,6 +13,7 @@ pub mod objective;
 pub mod pareto;
 pub mod placement;
 pub mod security;
+pub mod shape;
 pub mod statistics;
 pub mod text;
 pub mod torus;

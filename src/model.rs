@@ -11,6 +11,7 @@ mod graph;
 mod index;
 mod input;
 pub mod layer;
+pub mod npy;
 pub mod outline;
 pub mod output_mode;
 pub mod protection;

@@ -178,6 +178,28 @@ pub fn check_inflation(place: &str, length: u64, stored: u64) -> Result<()> {
     ))
 }
 
+/// Refuses a file whose header announces another number of bytes for a shape than it holds; `announced`
+/// is `None` where the number overflows.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] with both numbers.
+pub fn check_announced(
+    place: &str,
+    shape: &[usize],
+    announced: Option<u64>,
+    held: u64,
+) -> Result<()> {
+    if announced == Some(held) {
+        return Ok(());
+    }
+    let announced = announced.map_or("more than any file".into(), |bytes| bytes.to_string());
+    let reason = format!(
+        "announces shape {shape:?}, {announced} bytes, and holds {held} bytes: fetch or write it again"
+    );
+    Err(Error::invalid(place, reason))
+}
+
 fn check_length(place: &str, length: u64, most: u64) -> Result<()> {
     if length <= most {
         return Ok(());

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::format::RawWeights;
 use super::source::Source;
 use crate::core::error::{Error, Result};
+use crate::core::shape::element_count;
 use crate::machine::file;
 
 /// All tensors of a model, finite and inside the file.
@@ -32,10 +33,7 @@ impl Tensors {
         let mut left = bytes.len();
         for tensor in &raw.tensors {
             let place = || format!("{}: tensor {:?}", source.place(&raw.file), tensor.name);
-            let count = tensor
-                .shape
-                .iter()
-                .try_fold(1usize, |a, &b| a.checked_mul(b));
+            let count = element_count(&tensor.shape);
             let end = count
                 .and_then(|count| count.checked_mul(4))
                 .and_then(|length| length.checked_add(tensor.offset));

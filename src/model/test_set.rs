@@ -1,10 +1,8 @@
 //! The test images that come with a model.
 
-use ndarray::{ArrayView1, ArrayViewD};
-use ndarray_npy::{ViewNpyError, ViewNpyExt};
-
 use super::format::RawTest;
 use super::input::Input;
+use super::npy::{Header, Kind};
 use super::source::Source;
 use crate::core::error::{Error, Result};
 use crate::machine::file;
@@ -25,34 +23,13 @@ impl TestSet {
     ///
     /// [`Error::Invalid`] that names the file for a wrong checksum, type, shape or value.
     pub(super) fn read(source: &Source, raw: &RawTest, input: &Input) -> Result<Self> {
-        let element_count: usize = input.shape.iter().product();
         let place = source.place(&raw.images);
         let bytes = source.read_checked(&raw.images, &raw.images_sha256)?;
-        check_header("u8 array", &bytes).map_err(|reason| Error::invalid(&place, reason))?;
-        let images = ArrayViewD::<u8>::view_npy(&bytes)
-            .map_err(|error| Error::invalid(&place, no_array("u8 array", &error)))?;
-        let image_count = images.shape().first().copied().unwrap_or(0);
-        if image_count == 0 || image_count.checked_mul(element_count) != Some(images.len()) {
-            let reason = format!(
-                "shape {:?} does not hold images of {:?}: give [n, …] with {element_count} elements each",
-                images.shape(),
-                input.shape
-            );
-            return Err(Error::invalid(&place, reason));
-        }
-        if let Some(value) = images.iter().find(|&&value| u32::from(value) > input.max) {
-            let reason = format!("value {value} is above input.max = {}", input.max);
-            return Err(Error::invalid(&place, reason));
-        }
-        let pixels = file::collected(&place, images.iter().copied())?;
+        let pixels = read_images(&place, &bytes, input)?;
+        let image_count = pixels.len() / input.shape.iter().product::<usize>();
         let place = source.place(&raw.labels);
         let bytes = source.read_checked(&raw.labels, &raw.labels_sha256)?;
-        let labels =
-            read_labels(&bytes, image_count).map_err(|reason| Error::invalid(&place, reason))?;
-        if labels.len() != image_count {
-            let reason = format!("{} labels for {image_count} images", labels.len());
-            return Err(Error::invalid(&place, reason));
-        }
+        let labels = read_labels(&place, &bytes, image_count)?;
         Ok(Self { pixels, labels })
     }
 
@@ -113,98 +90,108 @@ impl TestSet {
     }
 }
 
-/// Returns the labels of an array of u8, u16 or u32; wide ones only where there are `count` of them.
-fn read_labels(bytes: &[u8], count: usize) -> std::result::Result<Vec<u32>, String> {
-    let wanted = format!("array of {count} u8, u16 or u32 labels");
-    check_header(&wanted, bytes)?;
-    match ArrayView1::<u8>::view_npy(bytes) {
-        Ok(labels) => Ok(labels.iter().map(|&label| u32::from(label)).collect()),
-        Err(error) => wide_labels(bytes, count).ok_or_else(|| no_array(&wanted, &error)),
+/// Returns the integers of an array of u8, whole images of the input's shape and in its range.
+fn read_images(place: &str, bytes: &[u8], input: &Input) -> Result<Vec<u8>> {
+    let header = Header::of(place, bytes, bytes.len() as u64)?;
+    let Header { shape, start, .. } = &header;
+    if (header.kind, header.element_bytes) != (Kind::Unsigned, 1) {
+        let reason = format!("no u8 array: its elements are {}", header.element_name());
+        return Err(Error::invalid(place, reason));
+    }
+    let element_count: usize = input.shape.iter().product();
+    let stored = &bytes[*start..];
+    let image_count = shape.first().copied().unwrap_or(0);
+    if image_count == 0 || image_count.checked_mul(element_count) != Some(stored.len()) {
+        let reason = format!(
+            "shape {shape:?} does not hold images of {:?}: give [n, …] with {element_count} elements each",
+            input.shape
+        );
+        return Err(Error::invalid(place, reason));
+    }
+    if let Some(value) = stored.iter().find(|&&value| u32::from(value) > input.max) {
+        let reason = format!("value {value} is above input.max = {}", input.max);
+        return Err(Error::invalid(place, reason));
+    }
+    match header.row_major(place, stored)? {
+        Some(pixels) => Ok(pixels),
+        None => file::collected(place, stored.iter().copied()),
     }
 }
 
-/// Returns the labels of an array `[count]` of u16 or u32, least significant byte first. A view of
-/// them would need memory that is aligned for them, which a file read as bytes need not be.
-fn wide_labels(bytes: &[u8], count: usize) -> Option<Vec<u32>> {
-    let (head, rest) = bytes.split_at_checked(10)?;
-    let length = head.strip_prefix(b"\x93NUMPY\x01\x00")?;
-    let length = u16::from_le_bytes(length.try_into().ok()?);
-    let (header, data) = rest.split_at_checked(length.into())?;
-    let header = std::str::from_utf8(header).ok()?.replace(' ', "");
-    if !header.contains(&format!("'shape':({count},)")) {
-        return None;
-    }
-    if header.contains("'descr':'<u2'") && Some(data.len()) == count.checked_mul(2) {
-        let read = |&label| u16::from_le_bytes(label).into();
-        return Some(data.as_chunks().0.iter().map(read).collect());
-    }
-    if header.contains("'descr':'<u4'") && Some(data.len()) == count.checked_mul(4) {
-        let read = |&label| u32::from_le_bytes(label);
-        return Some(data.as_chunks().0.iter().map(read).collect());
-    }
-    None
-}
-
-/// Refuses a header that opens more brackets than one of a plain array does: each takes a parser some
-/// of its stack.
-fn check_header(wanted: &str, bytes: &[u8]) -> std::result::Result<(), String> {
-    const MOST_BRACKETS: usize = 8;
-    let (length, rest) = match bytes {
-        [_, _, _, _, _, _, 1, _, low, high, rest @ ..] => {
-            (usize::from(u16::from_le_bytes([*low, *high])), rest)
-        }
-        [_, _, _, _, _, _, _, _, a, b, c, d, rest @ ..] => {
-            (u32::from_le_bytes([*a, *b, *c, *d]) as usize, rest)
-        }
-        _ => return Ok(()),
+/// Returns the labels of an array of `count` u8, u16 or u32.
+fn read_labels(place: &str, bytes: &[u8], count: usize) -> Result<Vec<u32>> {
+    let header = Header::of(place, bytes, bytes.len() as u64)?;
+    let is_wanted = header.kind == Kind::Unsigned && header.element_bytes <= 4;
+    let [found] = header.shape[..] else {
+        let reason = format!(
+            "no array of {count} labels: its shape is {:?}",
+            header.shape
+        );
+        return Err(Error::invalid(place, reason));
     };
-    let header = &rest[..length.min(rest.len())];
-    let brackets = header.iter().filter(|byte| b"([{".contains(byte)).count();
-    if brackets <= MOST_BRACKETS {
-        Ok(())
-    } else {
-        Err(format!("no {wanted} in .npy format: its header is nested"))
+    if !is_wanted {
+        let reason = format!(
+            "no array of u8, u16 or u32 labels: its elements are {}",
+            header.element_name()
+        );
+        return Err(Error::invalid(place, reason));
     }
-}
-
-/// Returns the first line of why a file was refused; a syntax error goes on to quote all of it.
-fn no_array(wanted: &str, error: &ViewNpyError) -> String {
-    let error = error.to_string();
-    let first_line = error.lines().next().unwrap_or_default();
-    format!("no {wanted} in .npy format: {first_line}")
+    if found != count {
+        let reason = format!("{found} labels for {count} images");
+        return Err(Error::invalid(place, reason));
+    }
+    let elements = bytes[header.start..].chunks_exact(header.element_bytes);
+    file::collected(
+        place,
+        elements.map(|element| header.integer(element) as u32),
+    )
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::npy::MAGIC;
 
-    /// Returns an array of one axis.
+    /// Returns an array whose first axis runs fastest.
     fn npy(description: &str, shape: &str, data: &[u8]) -> Vec<u8> {
         let header =
-            format!("{{'descr': '{description}', 'fortran_order': False, 'shape': {shape}, }}\n");
+            format!("{{'descr': '{description}', 'fortran_order': True, 'shape': {shape}, }}\n");
         let length = (header.len() as u16).to_le_bytes();
-        let magic = b"\x93NUMPY\x01\x00";
-        [magic, &length[..], header.as_bytes(), data].concat()
+        [MAGIC, &[1, 0], &length, header.as_bytes(), data].concat()
+    }
+
+    #[test]
+    fn images_are_read_one_after_the_other_however_they_lie() {
+        let input = Input {
+            shape: vec![3],
+            max: 25,
+            scale: vec![1.0; 3],
+            offset: vec![0.0; 3],
+        };
+        let columns = npy("|u1", "(2, 3)", &[0, 10, 1, 11, 2, 12]);
+        let images = read_images("images", &columns, &input).unwrap();
+        assert_eq!(images, [0, 1, 2, 10, 11, 12]);
     }
 
     #[test]
     fn labels_are_bytes_or_wider() {
         let wide = npy("<u2", "(2, )", &[44, 1, 7, 0]);
-        assert_eq!(read_labels(&wide, 2).unwrap(), [300, 7]);
+        assert_eq!(read_labels("labels", &wide, 2).unwrap(), [300, 7]);
         let wider = npy("<u4", "(2,)", &[0, 0, 1, 0, 7, 0, 0, 0]);
-        assert_eq!(read_labels(&wider, 2).unwrap(), [65536, 7]);
+        assert_eq!(read_labels("labels", &wider, 2).unwrap(), [65536, 7]);
         assert_eq!(
-            read_labels(&npy("|u1", "(2,)", &[9, 7]), 2).unwrap(),
+            read_labels("labels", &npy("|u1", "(2,)", &[9, 7]), 2).unwrap(),
             [9, 7]
         );
         for (bytes, count) in [
             (npy("<u2", "(2,)", &[44, 1, 7]), 2),
             (npy("<u2", "(1,)", &[44, 1]), 2),
+            (npy("<u2", "(1, 1)", &[44, 1]), 1),
             (npy("<u2", "(1099511627776,)", &[44, 1]), 1 << 40),
             (npy("<i2", "(1,)", &[44, 1]), 1),
             (wide[..9].to_vec(), 2),
         ] {
-            assert!(read_labels(&bytes, count).is_err(), "{bytes:?}");
+            assert!(read_labels("labels", &bytes, count).is_err(), "{bytes:?}");
         }
     }
 }

@@ -7,9 +7,9 @@ use super::grid::{Grid, Groups, grids};
 use super::image_set::{ImageSet, Pixels};
 use super::preprocessing::{ImageLayout, Preprocessing};
 use super::rounding::{check_grids, round};
-use super::shape::element_count;
 use super::unlike::check_units;
 use crate::core::error::{Error, Result};
+use crate::core::shape::element_count;
 use crate::machine::file;
 
 /// Fits images to a network's input `[channels, height, width]`, `[height, width]` or

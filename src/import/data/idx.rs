@@ -4,9 +4,11 @@
 //! the number of axes, and the sizes of the axes as 32-bit numbers.
 
 use super::image_set::{ImageSet, Pixels, numbers};
-use super::shape::{Fits, check_images_shape, check_labels_shape, element_count};
+use super::shape::{Fits, check_images_shape, check_labels_shape};
 use super::source::Source;
 use crate::core::error::{Error, Result};
+use crate::core::shape::element_count;
+use crate::machine::file;
 
 /// The code of unsigned bytes.
 const UNSIGNED_BYTE: u8 = 8;
@@ -80,7 +82,7 @@ fn checked_shape(source: &Source) -> Result<Vec<usize>> {
             "breaks off in its IDX header: fetch or write it again",
         )
     })?;
-    source.expect_bytes(announced_bytes(head), &shape)?;
+    file::check_announced(&source.place, &shape, announced_bytes(head), source.length)?;
     Ok(shape)
 }
 

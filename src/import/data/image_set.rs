@@ -1,6 +1,6 @@
 //! Images as a file or folder stores them, with their labels, before they are fitted to a network.
 
-use super::shape::element_count;
+use crate::core::shape::element_count;
 
 /// Images with their labels where the file or folder holds them.
 #[derive(Debug, Clone, PartialEq)]

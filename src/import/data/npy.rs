@@ -1,43 +1,11 @@
-//! NumPy's `.npy` format: one array of integers or floats.
-//!
-//! Source: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>. The header
-//! is a Python dictionary; only its three keys are looked for, so no nesting can exhaust the
-//! stack.
+//! Images and labels in NumPy's `.npy` format.
 
 use super::image_set::{ImageSet, Pixels};
-use super::shape::{Fits, check_images_shape, check_labels_shape, element_count};
+use super::shape::{Fits, check_images_shape, check_labels_shape};
 use super::source::Source;
 use crate::core::error::{Error, Result};
-use crate::core::foreign::quoted;
 use crate::machine::file;
-
-/// The bytes that every `.npy` file begins with.
-pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
-/// No array has more axes.
-const MAX_AXES: usize = 8;
-
-/// What an element is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Boolean,
-    Unsigned,
-    Signed,
-    Real,
-}
-
-/// What comes before the elements.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Header {
-    kind: Kind,
-    element_bytes: usize,
-    big_endian: bool,
-    /// Whether the first axis runs fastest.
-    column_major: bool,
-    /// The sizes of the axes.
-    pub shape: Vec<usize>,
-    /// Where the elements begin.
-    start: usize,
-}
+use crate::model::npy::{Header, Kind};
 
 /// Reads the images of an array with the number of images first.
 ///
@@ -46,10 +14,11 @@ pub(super) struct Header {
 /// [`Error::Invalid`] or [`Error::Unsupported`] with what to change.
 pub(super) fn images(source: Source, fits: &Fits) -> Result<ImageSet> {
     let place = source.place.clone();
-    let header = Header::of(&source)?;
+    let header = header(&source)?;
     check_images_shape(&place, &header.shape, fits)?;
-    let bytes = header.row_major(&place, source.into_bytes(header.start)?)?;
-    let pixels = header.pixels(&place, bytes)?;
+    let stored = source.into_bytes(header.start)?;
+    let bytes = header.row_major(&place, &stored)?.unwrap_or(stored);
+    let pixels = pixels(&header, &place, bytes)?;
     Ok(ImageSet {
         place,
         shape: header.shape[1..].to_vec(),
@@ -65,10 +34,10 @@ pub(super) fn images(source: Source, fits: &Fits) -> Result<ImageSet> {
 /// As for [`images`].
 pub(super) fn labels(source: Source, most: usize) -> Result<Vec<f64>> {
     let place = source.place.clone();
-    let header = Header::of(&source)?;
+    let header = header(&source)?;
     check_labels_shape(&place, &header.shape, most)?;
     let bytes = source.into_bytes(header.start)?;
-    header.check_booleans(&place, &bytes)?;
+    check_booleans(&header, &place, &bytes)?;
     let elements = bytes.chunks_exact(header.element_bytes);
     let number = |element| match header.kind {
         Kind::Real => header.real(element),
@@ -77,250 +46,82 @@ pub(super) fn labels(source: Source, most: usize) -> Result<Vec<f64>> {
     file::collected(&place, elements.map(number))
 }
 
-impl Header {
-    /// Returns the header, whose shape agrees with the length of the file.
-    ///
-    /// # Errors
-    ///
-    /// As for [`images`].
-    pub fn of(source: &Source) -> Result<Self> {
-        let place = &source.place;
-        let (text, start) = dictionary(source.head()).ok_or_else(|| {
-            Error::invalid(
-                place,
-                "has no readable .npy header: write it again with numpy.save",
-            )
-        })?;
-        let (kind, element_bytes, big_endian) = element(place, &text)?;
-        let column_major = match value(&text, "fortran_order") {
-            Some("False") => false,
-            Some("True") => true,
-            _ => {
-                return Err(Error::invalid(
-                    place,
-                    "does not say in which order its elements are: write it again with numpy.save",
-                ));
-            }
-        };
-        let shape = shape(&text).ok_or_else(|| {
-            Error::invalid(
-                place,
-                format!("has no shape of at most {MAX_AXES} axes: write it again with numpy.save"),
-            )
-        })?;
-        let announced = element_count(&shape)
-            .and_then(|count| count.checked_mul(element_bytes))
-            .and_then(|bytes| bytes.checked_add(start));
-        source.expect_bytes(announced.map(|bytes| bytes as u64), &shape)?;
-        Ok(Self {
-            kind,
-            element_bytes,
-            big_endian,
-            column_major,
-            shape,
-            start,
-        })
-    }
+/// Returns the header of a source, with whose length its shape agrees.
+///
+/// # Errors
+///
+/// As for [`images`].
+pub(super) fn header(source: &Source) -> Result<Header> {
+    Header::of(&source.place, source.head(), source.length)
+}
 
-    /// Returns the elements with the last axis running fastest.
-    fn row_major(&self, place: &str, bytes: Vec<u8>) -> Result<Vec<u8>> {
-        if !self.column_major {
-            return Ok(bytes);
-        }
-        let mut strides = Vec::with_capacity(self.shape.len());
-        let mut stride = self.element_bytes;
-        for &size in &self.shape {
-            strides.push(stride);
-            stride *= size;
-        }
-        let mut ordered = file::buffer(place, bytes.len())?;
-        let mut index = vec![0; self.shape.len()];
-        while ordered.len() < bytes.len() {
-            let places = index.iter().zip(&strides);
-            let start: usize = places.map(|(index, stride)| index * stride).sum();
-            ordered.extend_from_slice(&bytes[start..start + self.element_bytes]);
-            for (index, &size) in index.iter_mut().zip(&self.shape).rev() {
-                *index += 1;
-                if *index < size {
-                    break;
-                }
-                *index = 0;
-            }
-        }
-        Ok(ordered)
+/// Returns the elements as pixels: bytes as they are, and whole numbers of other types where
+/// they are images of bytes. Features that come as whole numbers are reals, whatever their
+/// range.
+fn pixels(header: &Header, place: &str, bytes: Vec<u8>) -> Result<Pixels> {
+    check_booleans(header, place, &bytes)?;
+    let elements = bytes.chunks_exact(header.element_bytes);
+    if header.kind == Kind::Real {
+        return Ok(Pixels::Real(reals(header, place, &bytes)?));
     }
-
-    /// Returns the elements as pixels: bytes as they are, and whole numbers of other types where
-    /// they are images of bytes. Features that come as whole numbers are reals, whatever their
-    /// range.
-    fn pixels(&self, place: &str, bytes: Vec<u8>) -> Result<Pixels> {
-        self.check_booleans(place, &bytes)?;
-        let elements = bytes.chunks_exact(self.element_bytes);
-        if self.kind == Kind::Real {
-            return Ok(Pixels::Real(self.reals(place, &bytes)?));
-        }
-        if self.element_bytes == 1 && self.kind != Kind::Signed {
-            return Ok(Pixels::Integer(bytes));
-        }
-        let integers = elements.map(|element| self.integer(element));
-        let is_image = self.shape.len() > 2;
-        let is_byte = |integer| u8::try_from(integer).is_ok();
-        if is_image && integers.clone().all(is_byte) {
-            let pixels = integers.map(|integer| integer as u8);
-            Ok(Pixels::Integer(file::collected(place, pixels)?))
-        } else {
-            let reals = integers.map(|integer| integer as f32);
-            Ok(Pixels::Real(file::collected(place, reals)?))
-        }
+    if header.element_bytes == 1 && header.kind != Kind::Signed {
+        return Ok(Pixels::Integer(bytes));
     }
+    let integers = elements.map(|element| header.integer(element));
+    let is_image = header.shape.len() > 2;
+    let is_byte = |integer| u8::try_from(integer).is_ok();
+    if is_image && integers.clone().all(is_byte) {
+        let pixels = integers.map(|integer| integer as u8);
+        Ok(Pixels::Integer(file::collected(place, pixels)?))
+    } else {
+        let reals = integers.map(|integer| integer as f32);
+        Ok(Pixels::Real(file::collected(place, reals)?))
+    }
+}
 
-    /// Refuses a boolean that is neither zero nor one.
-    fn check_booleans(&self, place: &str, bytes: &[u8]) -> Result<()> {
-        let wrong = bytes.iter().position(|&byte| byte > 1);
-        match wrong.filter(|_| self.kind == Kind::Boolean) {
-            None => Ok(()),
-            Some(at) => Err(Error::invalid(
+/// Refuses a boolean that is neither zero nor one.
+fn check_booleans(header: &Header, place: &str, bytes: &[u8]) -> Result<()> {
+    let wrong = bytes.iter().position(|&byte| byte > 1);
+    match wrong.filter(|_| header.kind == Kind::Boolean) {
+        None => Ok(()),
+        Some(at) => Err(Error::invalid(
+            place,
+            format!(
+                "holds {} at element {at}, which is no boolean: fetch or write it again",
+                bytes[at]
+            ),
+        )),
+    }
+}
+
+/// Returns the elements of a float array, all finite.
+fn reals(header: &Header, place: &str, bytes: &[u8]) -> Result<Vec<f32>> {
+    let elements = bytes.chunks_exact(header.element_bytes);
+    let per_image = header.shape[1..].iter().product::<usize>();
+    let mut reals: Vec<f32> = file::buffer(place, elements.len())?;
+    for (i, element) in elements.enumerate() {
+        let value = header.real(element);
+        if !(value as f32).is_finite() {
+            let (element, image) = (i % per_image, i / per_image);
+            return Err(Error::invalid(
                 place,
                 format!(
-                    "holds {} at element {at}, which is no boolean: fetch or write it again",
-                    bytes[at]
+                    "holds {value:e} at element {element} of image {image}: only finite \
+                     float32 values can be used"
                 ),
-            )),
+            ));
         }
+        reals.push(value as f32);
     }
-
-    /// Returns one element of at most 8 bytes of an integer array.
-    fn integer(&self, element: &[u8]) -> i128 {
-        let mut little_endian = [0u8; 16];
-        little_endian[..element.len()].copy_from_slice(element);
-        if self.big_endian {
-            little_endian[..element.len()].reverse();
-        }
-        // The sign bit moves to the top and back, which copies it.
-        let unused_bits = 128 - 8 * element.len();
-        match self.kind {
-            Kind::Signed => i128::from_le_bytes(little_endian) << unused_bits >> unused_bits,
-            _ => i128::from_le_bytes(little_endian),
-        }
-    }
-
-    /// Returns the elements of a float array, all finite.
-    fn reals(&self, place: &str, bytes: &[u8]) -> Result<Vec<f32>> {
-        let elements = bytes.chunks_exact(self.element_bytes);
-        let per_image = self.shape[1..].iter().product::<usize>();
-        let mut reals: Vec<f32> = file::buffer(place, elements.len())?;
-        for (i, element) in elements.enumerate() {
-            let value = self.real(element);
-            if !(value as f32).is_finite() {
-                let (element, image) = (i % per_image, i / per_image);
-                return Err(Error::invalid(
-                    place,
-                    format!(
-                        "holds {value:e} at element {element} of image {image}: only finite \
-                         float32 values can be used"
-                    ),
-                ));
-            }
-            reals.push(value as f32);
-        }
-        Ok(reals)
-    }
-
-    /// Returns one element of 4 or 8 bytes of a float array.
-    fn real(&self, element: &[u8]) -> f64 {
-        let mut little_endian = [0u8; 8];
-        little_endian[..element.len()].copy_from_slice(element);
-        if self.big_endian {
-            little_endian[..element.len()].reverse();
-        }
-        let bits = u64::from_le_bytes(little_endian);
-        match element.len() {
-            4 => f32::from_bits(bits as u32).into(),
-            _ => f64::from_bits(bits),
-        }
-    }
-}
-
-/// Returns the text of the header, with single quotes only, and where the elements begin.
-fn dictionary(head: &[u8]) -> Option<(String, usize)> {
-    let after_magic = head.strip_prefix(MAGIC)?;
-    let (length, after_length) = match after_magic {
-        [1, _, low, high, rest @ ..] => (usize::from(u16::from_le_bytes([*low, *high])), rest),
-        [2 | 3, _, a, b, c, d, rest @ ..] => {
-            let length = u32::from_le_bytes([*a, *b, *c, *d]);
-            (usize::try_from(length).ok()?, rest)
-        }
-        _ => return None,
-    };
-    let text = std::str::from_utf8(after_length.get(..length)?).ok()?;
-    let start = head.len() - after_length.len() + length;
-    Some((text.replace('"', "'"), start))
-}
-
-/// Returns the text after a key of the dictionary, up to the next comma or brace.
-fn value<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let rest = after_key(text, key)?;
-    Some(rest[..rest.find([',', '}'])?].trim())
-}
-
-/// Returns the text that follows a key of the dictionary and its colon.
-fn after_key<'a>(text: &'a str, key: &str) -> Option<&'a str> {
-    let (_, rest) = text.split_once(&format!("'{key}'"))?;
-    Some(rest.trim_start().strip_prefix(':')?.trim_start())
-}
-
-/// Returns what an element is, its bytes, and whether the most significant comes first.
-fn element(place: &str, text: &str) -> Result<(Kind, usize, bool)> {
-    let description = value(text, "descr").unwrap_or_default();
-    let inner = description.trim_matches('\'');
-    let big_endian = inner.starts_with('>');
-    let (kind, element_bytes) = match inner.trim_start_matches(['<', '>', '|', '=']) {
-        "b1" => (Kind::Boolean, 1),
-        "u1" => (Kind::Unsigned, 1),
-        "u2" => (Kind::Unsigned, 2),
-        "u4" => (Kind::Unsigned, 4),
-        "u8" => (Kind::Unsigned, 8),
-        "i1" => (Kind::Signed, 1),
-        "i2" => (Kind::Signed, 2),
-        "i4" => (Kind::Signed, 4),
-        "i8" => (Kind::Signed, 8),
-        "f4" => (Kind::Real, 4),
-        "f8" => (Kind::Real, 8),
-        _ => {
-            return Err(Error::Unsupported {
-                place: place.into(),
-                reason: format!(
-                    "elements of type {}: save array.astype('float32'), or uint8",
-                    quoted(inner)
-                ),
-            });
-        }
-    };
-    Ok((kind, element_bytes, big_endian))
-}
-
-/// Returns the sizes of the axes, or `None` where they are not a short tuple of numbers.
-fn shape(text: &str) -> Option<Vec<usize>> {
-    let tuple = after_key(text, "shape")?.strip_prefix('(')?;
-    let sizes = tuple[..tuple.find(')')?].trim().trim_end_matches(',');
-    if sizes.is_empty() {
-        return Some(Vec::new());
-    }
-    let mut shape = Vec::new();
-    for size in sizes.split(',') {
-        if shape.len() == MAX_AXES {
-            return None;
-        }
-        shape.push(size.trim().trim_end_matches('L').parse().ok()?);
-    }
-    Some(shape)
+    Ok(reals)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::import::data::Part;
-    use crate::import::data::tests::{npy, read_images, read_labels, write};
+    use crate::import::data::tests::{npy, npy_with, read_images, read_labels, write};
+    use crate::model::npy::MAGIC;
 
     fn images_of(bytes: &[u8]) -> Result<ImageSet> {
         read_images(write(bytes).path(), Part::Test)
@@ -434,7 +235,7 @@ mod tests {
             assert!(message.len() < 300, "case {i}: {message}");
         }
         let unsaid = "{'descr': '|u1', 'fortran_order': Maybe, 'shape': (1, 1)}";
-        let file = crate::import::data::tests::npy_with(unsaid, &[1]);
+        let file = npy_with(unsaid, &[1]);
         let message = images_of(&file).unwrap_err().to_string();
         assert!(message.contains("numpy.save"), "{message}");
     }
@@ -446,7 +247,7 @@ mod tests {
         let data = [0i16, 100, 10, 110, 20, 120, 1, 101, 11, 111, 21, 121]
             .map(i16::to_le_bytes)
             .concat();
-        let set = images_of(&crate::import::data::tests::npy_with(dictionary, &data)).unwrap();
+        let set = images_of(&npy_with(dictionary, &data)).unwrap();
         let expected = vec![0, 1, 10, 11, 20, 21, 100, 101, 110, 111, 120, 121];
         assert_eq!(set.pixels, Pixels::Integer(expected));
     }

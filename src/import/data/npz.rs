@@ -238,7 +238,7 @@ impl Archive {
         let mut found = Vec::new();
         for name in self.names.clone() {
             let source = self.array(&name)?;
-            if npy::Header::of(&source)?.shape.len() >= 2 {
+            if npy::header(&source)?.shape.len() >= 2 {
                 found.push(name);
             }
         }

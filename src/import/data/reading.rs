@@ -8,6 +8,7 @@ use super::shape::Fits;
 use super::source::Source;
 use super::{cifar, idx, label_list, npy, npz, pictures};
 use crate::core::error::{Error, Result};
+use crate::model::npy::MAGIC;
 
 /// The formats named where a file is none of them.
 const IMAGE_FORMATS: &str = "give a .npy or .npz file, IDX (as MNIST) or CIFAR-10 binary, plain or \
@@ -89,7 +90,7 @@ impl Format {
     /// where its header agrees with the file's length, and last where it does not.
     fn of(source: &Source) -> Self {
         let head = source.head();
-        if head.starts_with(npy::MAGIC) {
+        if head.starts_with(MAGIC) {
             Self::Npy
         } else if head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06") {
             Self::Npz

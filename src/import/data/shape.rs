@@ -8,13 +8,6 @@ pub(super) const MOST_IMAGES: usize = 1_000_000;
 /// Refuses, in the name of a file, the shape of one image that its header announces.
 pub type Fits<'a> = dyn Fn(&str, &[usize]) -> Result<()> + 'a;
 
-/// Returns the product of a shape, or `None` where it overflows.
-pub(super) fn element_count(shape: &[usize]) -> Option<usize> {
-    shape
-        .iter()
-        .try_fold(1usize, |product, &size| product.checked_mul(size))
-}
-
 /// Refuses an array whose shape, with the number of images first, is not that of images, or not of
 /// such as fit.
 pub(super) fn check_images_shape(place: &str, shape: &[usize], fits: &Fits) -> Result<()> {
@@ -101,12 +94,5 @@ mod tests {
             let checked = check_labels_shape("labels", shape, 3);
             assert_eq!(checked.is_ok(), is_right, "{shape:?}");
         }
-    }
-
-    #[test]
-    fn counts_that_overflow_are_none() {
-        assert_eq!(element_count(&[3, 4]), Some(12));
-        assert_eq!(element_count(&[]), Some(1));
-        assert_eq!(element_count(&[usize::MAX, 2]), None);
     }
 }

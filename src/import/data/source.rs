@@ -88,28 +88,6 @@ impl<'a> Source<'a> {
         &self.head
     }
 
-    /// Refuses a content whose header announces another number of bytes than there are.
-    ///
-    /// `announced` is `None` where the number overflows.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Invalid`] with both numbers.
-    pub fn expect_bytes(&self, announced: Option<u64>, shape: &[usize]) -> Result<()> {
-        if announced == Some(self.length) {
-            return Ok(());
-        }
-        let announced = announced.map_or("more than any file".into(), |bytes| bytes.to_string());
-        Err(Error::invalid(
-            &self.place,
-            format!(
-                "announces shape {shape:?}, {announced} bytes, and holds {} bytes: \
-                 fetch or write it again",
-                self.length
-            ),
-        ))
-    }
-
     /// Reads the whole content and drops its first `skipped` bytes.
     ///
     /// # Errors

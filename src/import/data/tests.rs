@@ -7,8 +7,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use tempfile::NamedTempFile;
 
-use super::{ImageSet, Part, Preprocessing, fit, npy};
+use super::{ImageSet, Part, Preprocessing, fit};
 use crate::core::error::Result;
+use crate::model::npy::MAGIC;
 
 /// Reads images of any shape.
 pub(super) fn read_images(path: &Path, part: Part) -> Result<ImageSet> {
@@ -47,7 +48,7 @@ pub(super) fn npy(descr: &str, shape: &str, data: &[u8]) -> Vec<u8> {
 /// Returns an array in `.npy` format with a header of one's own.
 pub(super) fn npy_with(dictionary: &str, data: &[u8]) -> Vec<u8> {
     let length = (dictionary.len() as u16).to_le_bytes();
-    [npy::MAGIC, &[1, 0], &length, dictionary.as_bytes(), data].concat()
+    [MAGIC, &[1, 0], &length, dictionary.as_bytes(), data].concat()
 }
 
 /// Returns an IDX file.

@@ -4,6 +4,7 @@ use prost::bytes::Bytes;
 
 use super::external::Folder;
 use super::schema::{TensorProto, data_type};
+use crate::core::shape;
 use crate::import::fault::{Outcome, collected, invalid, unsupported};
 
 /// The most elements of one constant, and of all of a file.
@@ -186,10 +187,7 @@ fn check_rank(rank: usize) -> Outcome<()> {
 /// A sentence where there are too many, or too many axes.
 pub fn element_count(shape: &[usize]) -> Outcome<usize> {
     check_rank(shape.len())?;
-    let product = shape
-        .iter()
-        .try_fold(1usize, |product, &size| product.checked_mul(size));
-    match product {
+    match shape::element_count(shape) {
         Some(count) if count <= MOST_ELEMENTS => Ok(count),
         _ => invalid(format!(
             "shape {shape:?}: more than {MOST_ELEMENTS} elements"

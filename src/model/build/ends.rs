@@ -3,6 +3,7 @@
 use super::built::{Checked, MOST_ELEMENTS};
 use super::channels::spread;
 use super::float32::is_positive_f32;
+use crate::core::shape::element_count;
 use crate::model::format::{PerChannel, RawInput};
 use crate::model::input::Input;
 
@@ -30,7 +31,7 @@ pub fn check_classes(raw: Option<Vec<i64>>, output_count: usize) -> Checked<Vec<
 
 /// Checks the raw input.
 pub fn check_input(raw: RawInput) -> Checked<Input> {
-    let count = raw.shape.iter().try_fold(1usize, |a, &b| a.checked_mul(b));
+    let count = element_count(&raw.shape);
     let Some(count) = count.filter(|count| (1..=MOST_ELEMENTS).contains(count)) else {
         return Err(format!(
             "input.shape {:?} must hold 1 to {MOST_ELEMENTS} elements",
