@@ -8,9 +8,7 @@ use super::quantise::images::analyse_all;
 use super::quantise::loss::Noise;
 use super::quantise::search::Trial;
 use super::{ImportRequest, Imported};
-use crate::circuit::analysis::{Analysis, DEFAULT_STEP_NOISE, PlannedAction, Term};
-use crate::circuit::compile::Target;
-use crate::circuit::compile::compile_placement;
+use crate::circuit::analysis::{Analysis, PlannedAction, Term};
 use crate::circuit::program::Program;
 use crate::core::error::Result;
 use crate::core::placement::{Party, Placement};
@@ -55,15 +53,10 @@ pub fn report(imported: &Imported, request: &ImportRequest) -> Result<Vec<String
         .as_ref()
         .and_then(|losses| losses.noise.as_ref());
     lines.extend(noise.map(noise_line));
-    let step_noise = noise.map(|noise| noise.step_noise.share);
-    let target = Target::cheapest(step_noise.unwrap_or(DEFAULT_STEP_NOISE));
-    let placement = Placement::uniform(Party::Server, model.layer_count());
-    match compile_placement(model, &placement, &target) {
-        Err(error) => lines.push(format!("everything on the server  {error}")),
-        Ok(programs) => {
-            lines.push(estimate_line(model, &placement, &programs));
-        }
-    }
+    lines.push(match &imported.compiled {
+        Err(error) => format!("everything on the server  {error}"),
+        Ok(program) => estimate_line(model, program),
+    });
     let losses = imported.losses.iter();
     let warnings = losses.flat_map(|losses| &losses.warnings);
     lines.extend(warnings.map(|warning| format!("warning: {warning}")));
@@ -259,19 +252,16 @@ fn bits_text(bits: &[(String, u32)]) -> String {
 }
 
 /// Returns what one inference of the all-server placement would take.
-fn estimate_line(model: &Model, placement: &Placement, programs: &[Arc<Program>]) -> String {
-    let cost = CostModel::default();
+fn estimate_line(model: &Model, program: &Arc<Program>) -> String {
+    let Program { parameters, .. } = &**program;
     let cores = rayon::current_num_threads() as f64;
-    let seconds = programs.iter().map(|program| {
-        program.bootstrap_count() as f64 * cost.look_up_core_s(&program.parameters) / cores
-    });
+    let core_s = CostModel::default().look_up_core_s(parameters);
+    let seconds = program.bootstrap_count() as f64 * core_s / cores;
     format!(
         "everything on the server  {} bootstraps with {}: about {} on {cores} cores, {}",
-        model.bootstrap_count(placement),
-        programs
-            .first()
-            .map_or(String::new(), |program| program.parameters.to_string()),
-        units::seconds(seconds.sum()),
-        units::bytes(peak_bytes(programs)),
+        model.bootstrap_count(&Placement::uniform(Party::Server, model.layer_count())),
+        parameters,
+        units::seconds(seconds),
+        units::bytes(peak_bytes(std::slice::from_ref(program))),
     )
 }

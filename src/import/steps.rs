@@ -1,6 +1,7 @@
 //! An import from files to a folder, step by step.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use super::folder;
 use super::network::Network;
@@ -15,6 +16,7 @@ use super::quantise::search::{self, Trial};
 use super::reading::read_network;
 use super::request::ImportRequest;
 use crate::circuit::compile::Target;
+use crate::circuit::program::Program;
 use crate::core::error::{Error, Result};
 use crate::core::units;
 use crate::import::data::{self, FittedSet, ImageSet, Part, read_images, read_labels};
@@ -27,6 +29,8 @@ pub struct Imported {
     pub network: Network,
     /// As a reader of its folder has it.
     pub model: Model,
+    /// All of it as one server segment, under the set of its step noise, or why no set serves.
+    pub compiled: Result<Arc<Program>>,
     /// Accuracy over the test images of the float network on values rounded to integers, where they
     /// were rounded; none, as the next, where the outputs are no classes.
     pub rounded_accuracy: Option<f64>,
@@ -98,6 +102,7 @@ pub fn import(request: &ImportRequest, progress: &dyn Fn(&str)) -> Result<Import
     Ok(Imported {
         network: draft.recipe.network,
         model: tested.model,
+        compiled: tested.compiled,
         rounded_accuracy: tested.rounded_accuracy,
         integer_accuracy: tested.integer_accuracy,
         relative_error: tested.relative_error,
@@ -187,6 +192,7 @@ fn set_bits(
 /// A settled network as the reader of its folder has it, and what the test images show of it.
 struct Tested {
     model: Model,
+    compiled: Result<Arc<Program>>,
     /// What it was read from.
     source: Source,
     /// One more file of its folder: what was found of the noise that it bears.
@@ -220,13 +226,13 @@ impl Tested {
         let source = Source::Memory(draft.files(test, calibration, accuracy(untouched))?);
         let model = Model::read(&source)?;
         let (decision, cache) = Decision::of_whole(&model, Target::cheapest);
-        let (integer, range_overflow_count) =
-            images::integer_outputs(&model, &images, decision.share)?;
+        let compiled = images::compile_all(&model, decision.share);
+        let (integer, range_overflow_count) = images::integer_outputs(&model, &compiled, &images)?;
         let note = overflow_warning(&model, range_overflow_count)?;
         progress("testing with noise");
         let integer_accuracy = accuracy(&integer);
         let losses = match accuracy(untouched).zip(integer_accuracy) {
-            Some((float, integers)) => Some(Losses::of(&model, float, integers, decision)?),
+            Some(accuracies) => Some(Losses::of(&model, &compiled, accuracies, decision)?),
             None => None,
         };
         Ok(Self {
@@ -236,6 +242,7 @@ impl Tested {
             range_overflow_count,
             losses,
             note,
+            compiled,
             model,
             source,
             cache: cache.file(),

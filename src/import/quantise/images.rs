@@ -1,5 +1,7 @@
 //! Images run through a network in portions that fit in memory.
 
+use std::sync::Arc;
+
 use rayon::prelude::*;
 
 use crate::circuit::analysis::{
@@ -209,18 +211,36 @@ pub fn analyse_all_to_labels(model: &Model) -> Result<Analysis> {
     )
 }
 
-/// Returns what the server computes without noise, all layers on it, under the set that a step noise
-/// asks for, and how many values left the range of a look-up; where no parameters serve, what the
-/// integers give with such values clipped.
+/// Returns the program of the whole network as one server segment, under the set that a step noise
+/// asks for.
+///
+/// # Errors
+///
+/// As [`compile_placement`].
+pub fn compile_all(model: &Model, step_noise: f64) -> Result<Arc<Program>> {
+    let placement = Placement::uniform(Party::Server, model.layer_count());
+    let programs = compile_placement(model, &placement, &Target::cheapest(step_noise))?;
+    let [program] = &programs[..] else {
+        unreachable!("all layers on the server are one segment");
+    };
+    Ok(program.clone())
+}
+
+/// Returns what the server computes without noise, all layers on it, and how many values left the range
+/// of a look-up; where [`compile_all`] found no parameters, what the integers give with such values
+/// clipped.
 ///
 /// # Errors
 ///
 /// As [`analyse`].
-pub fn integer_outputs(model: &Model, images: &Images, step_noise: f64) -> Result<(Outputs, u64)> {
-    let placement = Placement::uniform(Party::Server, model.layer_count());
-    match compile_placement(model, &placement, &Target::cheapest(step_noise)).as_deref() {
-        Ok([program]) => Ok(program_outputs(program, images)),
-        _ => analysis_outputs(model, images),
+pub fn integer_outputs(
+    model: &Model,
+    compiled: &Result<Arc<Program>>,
+    images: &Images,
+) -> Result<(Outputs, u64)> {
+    match compiled {
+        Ok(program) => Ok(program_outputs(program, images)),
+        Err(_) => analysis_outputs(model, images),
     }
 }
 
@@ -263,13 +283,14 @@ fn reals_by_image(rows: &[Row<u64>], scales: &[f64]) -> Outputs {
     by_image(&reals)
 }
 
-/// Returns the labels of [`integer_outputs`].
+/// Returns the labels of [`integer_outputs`] under the set that a step noise asks for.
 ///
 /// # Errors
 ///
 /// As [`analyse`].
 pub fn integer_labels(model: &Model, images: &Images, step_noise: f64) -> Result<Vec<usize>> {
-    Ok(labels_of(&integer_outputs(model, images, step_noise)?.0))
+    let compiled = compile_all(model, step_noise);
+    Ok(labels_of(&integer_outputs(model, &compiled, images)?.0))
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::circuit::analysis::DEFAULT_STEP_NOISE;
-use crate::circuit::compile::{Target, compile_placement};
 use crate::circuit::program::{Action, NoiseSeed, Program};
 use crate::core::error::Result;
 use crate::core::placement::{Party, Placement};
@@ -19,7 +18,9 @@ use crate::oracle::step_noise::finder::Decision;
 use crate::record::reads::Reads;
 
 use super::bits::DEFAULT_BITS;
-use super::images::{Images, Outputs, by_image, float_outputs, integer_outputs, relative_error};
+use super::images::{
+    Images, Outputs, by_image, compile_all, float_outputs, integer_outputs, relative_error,
+};
 
 /// The share of images whose loss a person is warned of.
 const WARNED_LOSS: f64 = 0.01;
@@ -69,12 +70,18 @@ struct Costliest {
 }
 
 impl Losses {
-    /// Measures a model whose accuracies over all test images are known, under that step noise.
+    /// Measures a model of which the accuracies over all test images are known, of the float network and
+    /// in integers; `compiled` is what [`compile_all`] gives for that step noise.
     ///
     /// # Errors
     ///
     /// As [`crate::circuit::analysis::analyse`].
-    pub fn of(model: &Model, float: f64, integers: f64, step_noise: Decision) -> Result<Self> {
+    pub fn of(
+        model: &Model,
+        compiled: &Result<Arc<Program>>,
+        (float, integers): (f64, f64),
+        step_noise: Decision,
+    ) -> Result<Self> {
         let mut warnings = Vec::new();
         if float - integers > WARNED_LOSS {
             let what = format!(
@@ -87,12 +94,10 @@ impl Losses {
             let otherwise = "give --bits or --weight-bits more";
             warnings.push(warning(&what, costliest, otherwise));
         }
-        let placement = Placement::uniform(Party::Server, model.layer_count());
-        let target = Target::cheapest(step_noise.share);
         // The estimate says why where no parameters serve.
-        let programs = compile_placement(model, &placement, &target).ok();
-        let noise = programs.map(|programs| Noise::of(model, &programs, step_noise));
-        if let Some((noise, program)) = &noise
+        let program = compiled.as_ref().ok();
+        let noise = program.map(|program| Noise::of(model, program, step_noise));
+        if let Some((noise, program)) = noise.as_ref().zip(program)
             && noise.loss() > WARNED_LOSS
         {
             let what = format!(
@@ -108,7 +113,7 @@ impl Losses {
         Ok(Self {
             float,
             integers,
-            noise: noise.map(|(noise, _)| noise),
+            noise,
             warnings,
         })
     }
@@ -121,23 +126,20 @@ impl Losses {
 }
 
 impl Noise {
-    fn of(model: &Model, programs: &[Arc<Program>], step_noise: Decision) -> (Self, Arc<Program>) {
+    fn of(model: &Model, program: &Arc<Program>, step_noise: Decision) -> Self {
         let work = DRAWS * model.multiplication_count().max(1);
         let count = (MOST_WORK / work).clamp(IMAGES.0, IMAGES.1);
         let images: Vec<usize> = (0..model.test.len().min(count)).collect();
         let placement = Placement::uniform(Party::Server, model.layer_count());
+        let programs = std::slice::from_ref(program);
         let accuracy = Accuracy::of(model, &placement, programs, &images, 0);
-        let noise = Self {
+        Self {
             image_count: images.len(),
             integers: accuracy.noiseless,
             noisy: accuracy.simulated,
             step_noise,
             reads: accuracy.noisy_reads.reads,
-        };
-        let [program] = programs else {
-            unreachable!("all layers on the server are one segment");
-        };
-        (noise, program.clone())
+        }
     }
 
     /// Returns the share of images that noise loses.
@@ -173,10 +175,9 @@ fn costliest_in_bits(model: &Model) -> Result<Option<Costliest>> {
     let images = Images::of_test(model).take(judged(model));
     let float = float_outputs(model, &images);
     let error = |model: &Model| -> Result<Option<f64>> {
-        Ok(relative_error(
-            &float,
-            &integer_outputs(model, &images, DEFAULT_STEP_NOISE)?.0,
-        ))
+        let compiled = compile_all(model, DEFAULT_STEP_NOISE);
+        let (integer, _) = integer_outputs(model, &compiled, &images)?;
+        Ok(relative_error(&float, &integer))
     };
     let Some(with) = error(model)? else {
         return Ok(None);

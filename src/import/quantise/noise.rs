@@ -8,12 +8,11 @@ use rayon::prelude::*;
 
 use super::correction::{correct, correct_labels};
 use super::draft::ModelDraft;
-use super::images::{Images, integer_rows};
-use crate::circuit::compile::{Target, compile_placement};
+use super::images::{Images, compile_all, integer_rows};
+use crate::circuit::compile::Target;
 use crate::circuit::program::{Action, NoiseSeed, Program};
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::Row;
-use crate::core::placement::{Party, Placement};
 use crate::import::data::FittedSet;
 use crate::model::NodeId;
 use crate::model::layer::Operation;
@@ -39,7 +38,7 @@ pub fn settle(
     draft.clear_corrections();
     correct(draft, images)?;
     let decision = Decision::of_whole(&draft.settled(test, images)?, Target::cheapest).0;
-    let note = widen(draft, images, &Target::cheapest(decision.share))?;
+    let note = widen(draft, images, decision.share)?;
     // Other ranges make other integers.
     draft.clear_corrections();
     correct(draft, images)?;
@@ -53,11 +52,10 @@ pub fn settle(
 /// # Errors
 ///
 /// As [`crate::circuit::analysis::analyse`].
-fn widen(draft: &mut ModelDraft, images: &Images, target: &Target) -> Result<Option<String>> {
-    let placement = Placement::uniform(Party::Server, draft.model.layer_count());
+fn widen(draft: &mut ModelDraft, images: &Images, step_noise: f64) -> Result<Option<String>> {
     for round in 0..ROUNDS {
-        let programs = match compile_placement(&draft.model, &placement, target) {
-            Ok(programs) => programs,
+        let program = match compile_all(&draft.model, step_noise) {
+            Ok(program) => program,
             Err(Error::Parameters(reason)) => {
                 return Ok(Some(format!(
                     "ranges are calibrated without noise, because no parameters serve everything \
@@ -66,15 +64,13 @@ fn widen(draft: &mut ModelDraft, images: &Images, target: &Target) -> Result<Opt
             }
             Err(error) => return Err(error),
         };
-        let quiet: Vec<Program> = programs.iter().map(|p| without_answer_noise(p)).collect();
+        let quiet = without_answer_noise(&program);
         let mut widened = false;
         for (index, portion) in images.portions().enumerate() {
             let noise = NoiseSeed((round << 32) | index as u64);
             let input = integer_rows(portion, images.element_count);
-            for program in &quiet {
-                for (node, seen) in observe(program, input.clone(), noise) {
-                    widened |= widen_node(&mut draft.model.nodes[node.index()].operation, &seen);
-                }
+            for (node, seen) in observe(&quiet, input, noise) {
+                widened |= widen_node(&mut draft.model.nodes[node.index()].operation, &seen);
             }
         }
         if !widened {
