@@ -273,13 +273,16 @@ fn coarsen(
     }
 }
 
-/// Narrows worst-case ranges to what calibration saw, widened by the margin.
+/// Narrows worst-case ranges to what calibration saw, widened by the margin. One that calibration misses
+/// altogether stays: whatever its integers are, they lie in it.
 fn narrow(ranges: &mut [(i64, i64)], scales: &[f64], calibrated: &[(f32, f32)]) {
     for ((range, scale), &calibrated) in ranges.iter_mut().zip(scales).zip(calibrated) {
         let (low, high) = widen(calibrated);
         let low = ((low / scale).floor() as i64).max(range.0);
         let high = ((high / scale).ceil() as i64).min(range.1);
-        *range = (low.min(high), high);
+        if low <= high {
+            *range = (low, high);
+        }
     }
 }
 
@@ -376,8 +379,9 @@ mod tests {
             ((-100, 100), 0.5, (-1.0, 3.0), (-4, 8)),
             ((-100, 100), 0.3, (-1.0, 3.0), (-7, 14)),
             ((0, 5), 0.5, (-1.0, 3.0), (0, 5)),
-            // What calibration never saw keeps one point.
-            ((10, 20), 1.0, (0.0, 1.0), (2, 2)),
+            // Calibration misses these altogether.
+            ((10, 20), 1.0, (0.0, 1.0), (10, 20)),
+            ((-20, -10), 1.0, (0.0, 1.0), (-20, -10)),
         ];
         for (worst, scale, calibrated, expected) in cases {
             let mut range = [worst];
