@@ -1,5 +1,5 @@
 //! The long form of the simulations behind `splitbench compare`: how often sweeps that differ in nothing
-//! show a difference, and how often one that is there is shown. Ends with 1 where a share exceeds what it
+//! show a difference, and how often one that is there is shown. Ends with 1 where a fraction exceeds what it
 //! promises by more than chance.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a simulation fails")]
@@ -66,11 +66,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Simulates and prints one line; returns whether its shares keep a promise, given what chance adds to
+/// Simulates and prints one line; returns whether its fractions keep a promise, given what chance adds to
 /// them in one of a thousand lines.
 fn line(scatter: &str, trial: &Trial, promise: impl Fn(f64, f64, f64) -> bool) -> bool {
     let runs = RUNS * 32 / trial.splits.max(32);
-    let (any, shown) = trial.shares(runs, 1);
+    let (any, shown) = trial.fractions(runs, 1);
     let chance = 3.1 * (0.05 * 0.95 / runs as f64).sqrt();
     let kept = promise(any, shown, chance);
     println!(

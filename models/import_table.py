@@ -63,14 +63,14 @@ def row(binary, path, name, arguments):
             return ["", "", "", "", "", text.strip().splitlines()[-1]]
         images, accuracy, integers = found.groups()
         first = re.search(r"over the first (\d+) of them\s+integers ([0-9.]+) %, with noise ([0-9.]+) % at a step noise of ([0-9.]+)", text)
-        noise, share = (f"{first[3]} % ({first[2]} % without, first {first[1]})", first[4]) if first else ("", "")
+        noise, step_noise = (f"{first[3]} % ({first[2]} % without, first {first[1]})", first[4]) if first else ("", "")
         if first and not name.startswith(LONG):
             layers = int(re.search(r"(\d+) placeable layers", text)[1])
             _, told = run([binary, "params", "--model", folder, "--placement", "S" * layers])
             whole = re.search(r"accuracy over \d+ test images\s+[0-9.]+ % without noise, ([0-9.]+) % with it", told)
             noise = f"{whole[1]} %" if whole else noise
         warnings = re.findall(r"^warning: (.*(?:integers|noise).*)$", text, re.M)
-        return [images, f"{accuracy} %", f"{integers} %", noise, share, "; ".join(warnings)]
+        return [images, f"{accuracy} %", f"{integers} %", noise, step_noise, "; ".join(warnings)]
 
 
 def main():

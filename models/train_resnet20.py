@@ -9,7 +9,7 @@ it meets what homomorphic evaluation does to it:
 
 - weights are integers times a scale per channel, activations integers times a scale per layer; the
   scales are learned with the others (Esser et al., *Learned Step Size Quantization*, 2020);
-- each activation's input gets Gaussian noise, as a share of the output step: `--noise`;
+- each activation's input gets Gaussian noise, as a fraction of the output step: `--noise`;
 - the range of each activation's input is held near its clip, by a penalty, because the whole range
   must fit on the torus: what it does not fill makes the noise smaller;
 - the float network teaches it (Hinton et al., *Distilling the Knowledge in a Neural Network*, 2015).
@@ -554,7 +554,7 @@ def main():
     parser.add_argument("--rate", type=float, default=QUANTISED_RATE, help="learning rate of the quantised epochs")
     parser.add_argument("--bits", type=int, default=4, help="of activations")
     parser.add_argument("--weight-bits", type=int, default=4)
-    parser.add_argument("--noise", type=float, default=0.3, help="sigma, as a share of an activation's step")
+    parser.add_argument("--noise", type=float, default=0.3, help="sigma, as a fraction of an activation's step")
     parser.add_argument("--seed", type=int, default=1)
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)

@@ -71,7 +71,7 @@ enum Command {
     Compare(CompareArguments),
     /// Choose a split of a results folder: the best within limits, the front, and why not the others
     Choose(ChooseArguments),
-    /// Predict what every split takes from a calibration run of some; compare with measured rows
+    /// Predict what every split takes from machine calibration on some; compare with measured rows
     Predict(PredictArguments),
     /// Print the parameter sets chosen for a placement, the noise budget behind them and the accuracy
     Params(SplitArguments),

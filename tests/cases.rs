@@ -210,16 +210,16 @@ fn more_bits_are_never_worse_on_a_real_test_set() {
             report.contains("accuracy over 10000 test images"),
             "{report}"
         );
-        let share = accuracies(&report).unwrap().1 / 100.0;
-        let error = |share: f64| share * (1.0 - share) / IMAGES;
+        let fraction = accuracies(&report).unwrap().1 / 100.0;
+        let error = |fraction: f64| fraction * (1.0 - fraction) / IMAGES;
         if let Some(before) = before {
-            let slack = 2.0 * (error(share) + error(before)).sqrt();
+            let slack = 2.0 * (error(fraction) + error(before)).sqrt();
             assert!(
-                share >= before - slack,
-                "{share} with {bits} bits, {before} with fewer"
+                fraction >= before - slack,
+                "{fraction} with {bits} bits, {before} with fewer"
             );
         }
-        before = Some(share);
+        before = Some(fraction);
     }
 }
 
@@ -258,7 +258,7 @@ fn labels_are_as_right_as_logits() {
     assert!(label >= logits - 2.0, "label {label} %, logits {logits} %");
 }
 
-/// A share of step noise is found for each segment, kept beside the model, and found there again.
+/// A fraction of step noise is found for each segment, kept beside the model, and found there again.
 #[test]
 fn step_noise_is_kept_beside_the_model() {
     let Some(folder) = cases() else { return };

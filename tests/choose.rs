@@ -60,25 +60,25 @@ fn with_rows_of_which(known: fn(&str) -> bool) -> TemporaryFolder {
         server_peak_rss_bytes,mem_method,client_weight_share,exposed_weight_share,exposure_is,\
         simulated_accuracy,reason";
     let mut table = format!("{header}\n");
-    for (placement, status, online, client, up, down, keys, share, accuracy) in ROWS {
+    for (placement, status, online, client, up, down, keys, fraction, accuracy) in ROWS {
         let row = if status == "ok" {
             let rounds = u32::from(placement.contains('S')) + u32::from(placement == "SCCS");
             let key_s = if keys > 0 { "0.6,0.6" } else { "," };
             let server = if rounds > 0 { "200000000" } else { "" };
             let (client_s, server_s) = (online * 0.1, online * 0.9);
             let exposure = if known(placement) {
-                format!("{share},closed form")
+                format!("{fraction},closed form")
             } else {
                 ",attack stopped".into()
             };
             format!(
                 "toy,{placement},ok,one CPU,set,1,1,{online},{client_s},0,0,{server_s},0,0,{key_s},\
-                 {up},{down},{keys},plain,{rounds},{client},{server},high_water_mark,{share},\
+                 {up},{down},{keys},plain,{rounds},{client},{server},high_water_mark,{fraction},\
                  {exposure},{accuracy},"
             )
         } else {
             format!(
-                "toy,{placement},{status},one CPU,,1,1,,,,,,,,,,,,,plain,,,,,{share},,,,stopped \
+                "toy,{placement},{status},one CPU,,1,1,,,,,,,,,,,,,plain,,,,,{fraction},,,,stopped \
                  after 60 s"
             )
         };

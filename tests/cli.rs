@@ -94,7 +94,7 @@ const REFUSED: &str = r#"
 2 | sweep --model digits-mlp --parameters slow --out new | parameter set ; "slow" ; accurate
 2 | sweep --model digits-mlp --log2-p-fail nan --out new | failure probability ; -64
 2 | sweep --model digits-mlp --log2-p-fail=-inf --out new | failure probability ; -64
-2 | sweep --model digits-mlp --step-noise inf --out new | noise ; positive share ; 0.5
+2 | sweep --model digits-mlp --step-noise inf --out new | noise ; positive fraction ; 0.5
 2 | sweep --splits long.json --out new | long.json ; CCCC has 4 letters
 3 | sweep --splits gone.json --out new | cannot read gone.json
 3 | sweep --splits plain.txt --out new | plain.txt ; no valid split file

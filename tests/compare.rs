@@ -10,9 +10,9 @@ use rand_chacha::ChaCha8Rng;
 use simulated::{DRIFTS, Drift, Scatter, Trial, recorded};
 use splitbench::core::statistics::log_mean;
 
-/// Returns the share that `runs` of a true share exceed in one of a thousand cases.
-fn most(share: f64, runs: usize) -> f64 {
-    share + 3.1 * (share * (1.0 - share) / runs as f64).sqrt()
+/// Returns the fraction that `runs` of a true fraction exceed in one of a thousand cases.
+fn most(fraction: f64, runs: usize) -> f64 {
+    fraction + 3.1 * (fraction * (1.0 - fraction) / runs as f64).sqrt()
 }
 
 #[test]
@@ -36,7 +36,7 @@ fn equal_sweeps_hardly_ever_show_a_difference() {
                         slower: 1.0,
                     };
                     let runs = 6400 / splits.max(32);
-                    let (any, _) = trial.shares(runs, 1);
+                    let (any, _) = trial.fractions(runs, 1);
                     if any > most(0.05, runs) {
                         let recorded = matches!(scatter, Scatter::Recorded(_));
                         failures.push((recorded, drift, splits, visits, any));
@@ -60,7 +60,7 @@ fn real_differences_among_many_splits_are_shown() {
                 drift: Drift::None,
                 slower,
             };
-            let (_, first) = trial.shares(300, 2);
+            let (_, first) = trial.fractions(300, 2);
             assert!(first >= 0.9, "{visits} visits, {slower} times: {first}");
         }
     }

@@ -105,7 +105,7 @@ fn whole_answers_give_linear_segments_away_to_an_honest_client() {
     for placement in LINEAR {
         let fixture = Fixture::new("digits-cnn", placement, Download::Full, Protection::None);
         let found = fixture.masks();
-        assert_eq!(found.shares, [Some(1.0); 3], "{placement}: {found:?}");
+        assert_eq!(found.fractions, [Some(1.0); 3], "{placement}: {found:?}");
         assert_eq!(found.method, "elimination");
     }
 }
@@ -118,7 +118,7 @@ fn rounded_answers_give_small_linear_segments_away() {
         assert!(bytes < 8, "rounded");
         let found = fixture.masks();
         assert_eq!(
-            found.shares,
+            found.fractions,
             [Some(1.0); 3],
             "{unknowns} unknowns: {found:?}"
         );
@@ -130,7 +130,7 @@ fn rounded_answers_give_small_linear_segments_away() {
 fn a_lattice_beyond_the_means_is_not_tried_and_told() {
     for protection in [Protection::None, Protection::Rerandomise] {
         let found = Fixture::new("digits-cnn", "CCCCS", Download::Plain, protection).masks();
-        assert_eq!(found.shares, [None; 3]);
+        assert_eq!(found.fractions, [None; 3]);
         assert_eq!(found.all_queries, None);
         let reason = found.reason.expect("told");
         assert!(reason.contains("640 unknowns"), "{reason}");
@@ -142,7 +142,7 @@ fn chosen_inputs_solve_linear_segments_in_as_many_queries_as_the_closed_form_say
     for (placement, queries) in LINEAR.into_iter().zip([2, 10, 33]) {
         let fixture = Fixture::new("digits-cnn", placement, Download::Plain, Protection::None);
         let found = fixture.chosen();
-        assert_eq!(found.shares[2], Some(1.0), "{placement}: {found:?}");
+        assert_eq!(found.fractions[2], Some(1.0), "{placement}: {found:?}");
         assert_eq!(found.all_queries, Some(queries));
         let program = &fixture.session.programs()[0];
         let closed = Queries::of(&fixture.model, program);
@@ -160,7 +160,7 @@ fn responses_beyond_the_encoding_give_away_what_lies_in_front_of_a_look_up() {
         let found = fixture.chosen();
         println!("{placement} {}: {found:?}", protection.word());
         assert_eq!(found.method, "response, confirmed");
-        assert!(found.shares[2] > Some(least), "{placement}: {found:?}");
+        assert!(found.fractions[2] > Some(least), "{placement}: {found:?}");
         let floor = Queries::of(&fixture.model, &fixture.session.programs()[0]);
         let settled = floor.with_attacks(&found, &Outcome::default());
         assert_eq!(settled.malicious, found.all_queries);
@@ -181,7 +181,7 @@ fn rerandomised_answers_show_nothing_in_their_masks_and_are_right() {
             if download != Download::Packed && is_within_means {
                 let found = fixture.masks();
                 assert_eq!(
-                    found.shares,
+                    found.fractions,
                     [Some(0.0); 3],
                     "{placement} {download:?}: {found:?}"
                 );
@@ -215,11 +215,11 @@ fn exposure_of(fixture: &Fixture, budget_s: Option<f64>) -> SegmentExposure {
 fn what_no_attack_was_mounted_on_is_unknown() {
     let fixture = Fixture::new("digits-mlp", "SSS", Download::Plain, Protection::None);
     let segment = exposure_of(&fixture, Some(BUDGET_S));
-    assert_eq!(segment.chosen.shares, [None; 3]);
+    assert_eq!(segment.chosen.fractions, [None; 3]);
     assert!(segment.chosen.reason.is_some());
     // Of masks: there is no relation to find.
-    assert_eq!(segment.mask.shares, [Some(0.0); 3]);
-    assert_eq!(segment.share(), None);
+    assert_eq!(segment.mask.fractions, [Some(0.0); 3]);
+    assert_eq!(segment.fraction(), None);
     assert_eq!(segment.queries.honest_are, Bound::Least);
     assert_eq!(segment.queries.malicious, None);
 }
@@ -232,13 +232,13 @@ fn attacks_that_are_left_out_or_stopped_leave_the_exposure_unknown() {
         (Some(0.0), Knowledge::AttackStopped, "--attack-budget"),
     ] {
         let segment = exposure_of(&fixture, budget_s);
-        assert_eq!((segment.share(), segment.knowledge()), (None, knowledge));
+        assert_eq!((segment.fraction(), segment.knowledge()), (None, knowledge));
         let told = segment.chosen.reason.expect("told");
         assert!(told.contains(reason), "{told}");
     }
     let segment = exposure_of(&fixture, Some(BUDGET_S));
     assert_eq!(segment.knowledge(), Knowledge::AttackEnded);
-    assert!(segment.share() > Some(0.8), "{segment:?}");
+    assert!(segment.fraction() > Some(0.8), "{segment:?}");
 }
 
 #[test]

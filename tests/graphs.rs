@@ -74,10 +74,10 @@ fn config(cases: u32, seed: u64) -> ProptestConfig {
     }
 }
 
-/// Returns a run of layers that two shares of the network's length cut out.
+/// Returns a run of layers that two fractions of the network's length cut out.
 fn segment(model: &Model, ends: (f64, f64)) -> Segment {
     let count = model.layer_count();
-    let at = |share: f64| ((share * count as f64) as usize).min(count - 1);
+    let at = |fraction: f64| ((fraction * count as f64) as usize).min(count - 1);
     let (first, last) = (at(ends.0.min(ends.1)), at(ends.0.max(ends.1)));
     Segment {
         party: Party::Server,

@@ -445,7 +445,7 @@ const SPLIT_VALUES: &str = r#"
 /images = -1 => line ; column
 /repeats = 0 => repeats must be at least one
 /parameters = "slow" => "slow" ; fast or accurate
-/step_noise = 0 => noise ; positive share
+/step_noise = 0 => noise ; positive fraction
 /log2_p_fail_lookup = -0.5 => failure probability ; below -1
 /seed = 0.5 => line ; column
 "#;

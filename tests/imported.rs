@@ -135,9 +135,9 @@ fn networks_with_integers_of_their_own_keep_their_labels() {
         let integer = integer_labels(model, &images, 0.5).unwrap();
         let float = float_labels(model, &images);
         let equal = integer.iter().zip(float).filter(|(a, b)| **a == *b);
-        let share = equal.count() as f64 / REFERENCES as f64;
-        if share < least {
-            failures.push(format!("{name}: {share} of the labels"));
+        let fraction = equal.count() as f64 / REFERENCES as f64;
+        if fraction < least {
+            failures.push(format!("{name}: {fraction} of the labels"));
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");

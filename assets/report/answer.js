@@ -18,10 +18,10 @@ function figureWords(split, limits = WITHOUT) {
   const exactly = (size) => `${size}${NBSP}B`;
   const size = split.memory === null ? null : apart(split.memory, limits.memory, bytes, exactly);
   const memory = size === null ? "What the client needs is not known" : `The client needs ${size}`;
-  const share = split.exposure === null ? exposed(split) : apart(split.exposure, limits.exposure, percent, percentAsTyped);
+  const exposure = split.exposure === null ? exposed(split) : apart(split.exposure, limits.exposure, percent, percentAsTyped);
   const right = split.accuracy === null ? null : apart(split.accuracy, limits.accuracy, percent, percentAsTyped);
   const accuracy = right === null ? "accuracy not known" : `accuracy ${right} (simulated)`;
-  return `${memory}; exposure ${share}; ${accuracy}`;
+  return `${memory}; exposure ${exposure}; ${accuracy}`;
 }
 
 // What the client ends up with, in words; where no attack ran to its end, the least of it.
@@ -54,7 +54,7 @@ function drawAnswer() {
   byId("answer").replaceChildren(
     `On ${networkWords(network)}${limits.map((words) => `, ${words}`).join("")}: `,
     splitLink(split),
-    ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network and ${seconds(keys)} its share of the keys. `,
+    ` takes ${seconds(total)} per inference (modelled), of which ${seconds(added)} is the network and ${seconds(keys)} its part of the keys. `,
     `${figureWords(split)}. `,
     ...caveatWords(network, conditions),
     ...costOfLimits(split, network, conditions),

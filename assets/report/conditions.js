@@ -61,7 +61,7 @@ function drawBestByNetwork() {
     });
     return [networkWords(network), ...cells];
   });
-  const title = (share) => (share === null ? "no limit" : share === 0 ? "none recovered" : `exposure at most ${percent(share)}`);
+  const title = (fraction) => (fraction === null ? "no limit" : fraction === 0 ? "none recovered" : `exposure at most ${percent(fraction)}`);
   byId("best-by-network").replaceChildren(simpleTable(["network", ...EXPOSURE_STEPS.map(title)], rows));
 }
 

@@ -29,13 +29,13 @@ function bytes(value) {
   return found ? `${threeDigits(value / found[0])}${NBSP}${found[1]}` : `${Math.round(value)}${NBSP}B`;
 }
 
-function percent(share) {
-  return share === null ? UNKNOWN : `${decimal(share * 100, 1)}${NBSP}%`;
+function percent(fraction) {
+  return fraction === null ? UNKNOWN : `${decimal(fraction * 100, 1)}${NBSP}%`;
 }
 
-// A share that a person typed, with all its digits.
-function percentAsTyped(share) {
-  const value = Number((100 * share).toPrecision(12));
+// A fraction that a person typed, with all its digits.
+function percentAsTyped(fraction) {
+  const value = Number((100 * fraction).toPrecision(12));
   return `${Number.isInteger(value * 10) ? decimal(value, 1) : String(value)}${NBSP}%`;
 }
 
@@ -62,7 +62,7 @@ function logarithm(value) {
   return words;
 }
 
-const FORMATS = { time: seconds, bytes, share: percent, log2: logarithm, number: plain, text: plain };
+const FORMATS = { time: seconds, bytes, fraction: percent, log2: logarithm, number: plain, text: plain };
 
 // Axis ticks carry no trailing zeros: 1 ms, 2.5 KiB.
 function tick(figure) {

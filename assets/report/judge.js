@@ -3,7 +3,7 @@
 
 // Instead of the index of the split that dominates.
 const [NOT_DOMINATED, FOR_COMPARISON] = [-1, -2];
-// Times closer than this share are not told apart by a single sample or beside a noisy machine.
+// Times closer than this fraction are not told apart by a single sample or beside a noisy machine.
 const CLOSE = 0.1;
 
 // The splits of a report's figures, in the order of its rows.
@@ -47,8 +47,8 @@ function transfer(network, up, down, rounds) {
 }
 
 // Seconds of one inference, step by step as src/choose/scenario.rs adds them up: at the client, which takes
-// `factor` times as long, at the server, on the network, and its share of the keys. Of writing messages the
-// client's share is that of the upload in all bytes, of reading that of the download.
+// `factor` times as long, at the server, on the network, and its part of the keys. Of writing messages the
+// client's part is that of the upload in all bytes, of reading that of the download.
 function modelled(split, network, { factor, inferences }) {
   const phase = (name) => split.value(`${name}_s_median`) ?? 0;
   const uploadShare = split.bytes > 0 ? split.up / split.bytes : 0;

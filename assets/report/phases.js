@@ -1,4 +1,4 @@
-// Where the online time goes: one bar per split, in seconds and as shares.
+// Where the online time goes: one bar per split, in seconds and as fractions.
 
 const PHASES = [
   ["client compute", "var(--client)", (value) => value("client_compute_s_median")],
@@ -35,28 +35,28 @@ function drawPhases() {
   const first = Math.min(longest * 7.4 + 12, width * 0.4);
   const middle = first + (width - first) * 0.62;
   const inSeconds = linearScale(Math.max(...rows.map((split) => split.online)), first, middle - 84);
-  const share = linearScale(1, middle, width - 18);
+  const fraction = linearScale(1, middle, width - 18);
   const frame = { top: 0, bottom: height - 44 };
   const spared = width < 560 ? { ticks: [inSeconds.ticks[0], inSeconds.ticks.at(-1)] } : inSeconds;
-  const bars = rows.map((split, index) => bar(split, index * line, { inSeconds, share, line, most: Math.floor(first / 7.4) }));
+  const bars = rows.map((split, index) => bar(split, index * line, { inSeconds, fraction, line, most: Math.floor(first / 7.4) }));
   const drawn = svg(
     "svg",
     { width, height, viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `Phases of ${count(rows.length, "split")}` },
     bottomAxis({ ...inSeconds, ...spared }, { ...frame, format: (value) => (value ? tick(seconds(value)) : "0"), title: "linear", middle: (first + middle - 84) / 2 }),
-    bottomAxis({ ...share, ticks: [0, 0.5, 1] }, { ...frame, format: (value) => `${value * 100} %`, title: "share", middle: (middle + width - 18) / 2 }),
+    bottomAxis({ ...fraction, ticks: [0, 0.5, 1] }, { ...frame, format: (value) => `${value * 100} %`, title: "fraction", middle: (middle + width - 18) / 2 }),
     ...bars,
   );
   container.replaceChildren(drawn);
 }
 
-function bar(split, top, { inSeconds, share, line, most }) {
+function bar(split, top, { inSeconds, fraction, line, most }) {
   const phases = phasesOf(split);
   const sum = phases.reduce((total, phase) => total + phase.seconds, 0);
   const pieces = [];
   let before = 0;
   for (const phase of phases) {
     const after = before + phase.seconds;
-    for (const [scale, unit] of [[inSeconds, 1], [share, 1 / sum]]) {
+    for (const [scale, unit] of [[inSeconds, 1], [fraction, 1 / sum]]) {
       const [x1, x2] = [scale.at(before * unit), scale.at(after * unit)];
       pieces.push(svg("rect", { x: x1, y: top + 4, width: Math.max(0, x2 - x1), height: line - 8, fill: phase.colour }));
     }

@@ -10,8 +10,8 @@ const layerCount = figures.layers.length;
 
 // From the client's blue over yellow to the server's red, so that neighbours differ in lightness.
 function serverColour(layers) {
-  const share = layers / Math.max(1, layerCount);
-  const [from, to, part] = share < 0.5 ? ["client", "yellow", 2 * share] : ["yellow", "server", 2 * share - 1];
+  const fraction = layers / Math.max(1, layerCount);
+  const [from, to, part] = fraction < 0.5 ? ["client", "yellow", 2 * fraction] : ["yellow", "server", 2 * fraction - 1];
   return `color-mix(in srgb, var(--${to}) ${Math.round(100 * part)}%, var(--${from}))`;
 }
 

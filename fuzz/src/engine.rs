@@ -51,7 +51,7 @@ pub fn splits(bytes: &[u8]) {
         splits: Some(folder.path("splits.json")),
         model: Some(PathBuf::from("digits-mlp")),
         // To find one takes a second.
-        step_noise: Some(StepNoise::Share(0.5)),
+        step_noise: Some(StepNoise::Fraction(0.5)),
         ..Overrides::default()
     };
     read(Settings::resolve(overrides, &|_| ()));

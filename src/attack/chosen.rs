@@ -129,18 +129,18 @@ impl<'a> Impulses<'a> {
                 if budget.is_over() {
                     break 'passes (base, Some(budget.reason()));
                 }
-                mark(&mut outcome, used, || found.share());
+                mark(&mut outcome, used, || found.fraction());
                 let answer = self.attacker.ask(&self.raised(round));
                 used += 1;
                 self.read(&mut found, round, &base, &answer, &gains);
             }
-            mark(&mut outcome, used, || found.share());
+            mark(&mut outcome, used, || found.fraction());
             match self.too_long(&found, used) {
                 None if !self.is_sure(&found) => {}
                 reason => break (base, reason),
             }
         };
-        let share = found.share();
+        let fraction = found.fraction();
         let confirmation = match &stopped {
             None if self.predicts(&found, &base) => {
                 self.attacker.confirmation(|index| match index {
@@ -151,10 +151,10 @@ impl<'a> Impulses<'a> {
             _ => None,
         };
         if let Some(word) = confirmation {
-            outcome.end(used, share, word);
+            outcome.end(used, fraction, word);
         } else {
-            outcome.shares = [None; 3];
-            outcome.found = stopped.is_some().then_some(share);
+            outcome.fractions = [None; 3];
+            outcome.found = stopped.is_some().then_some(fraction);
             outcome.reason = Some(stopped.unwrap_or_else(|| {
                 format!("the map found by {used} queries does not predict answers")
             }));

@@ -1,7 +1,7 @@
 //! The weights of a map that an attack has estimated so far.
 
 use super::affine::Affine;
-use super::plan::{Shown, first_of_shared, share_found};
+use super::plan::{Shown, first_of_shared, fraction_found};
 
 /// Estimates of weights, by least squares over all that showed them.
 pub struct Found<'a> {
@@ -69,10 +69,10 @@ impl<'a> Found<'a> {
             .fold(f64::INFINITY, f64::min)
     }
 
-    /// Returns the share of all weights that were found rightly.
-    pub fn share(&self) -> f64 {
+    /// Returns the fraction of all weights that were found rightly.
+    pub fn fraction(&self) -> f64 {
         let blocks = &self.affine.map.blocks;
-        share_found(blocks, &self.first, |block, row, tap| {
+        fraction_found(blocks, &self.first, |block, row, tap| {
             let depth = blocks[block].inputs.len();
             self.estimates[block][row * depth + tap].weight()
         })

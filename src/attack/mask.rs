@@ -65,14 +65,14 @@ pub fn attack(
         let found = attempt.solve(&groups);
         outcome.seconds += budget.used_s() - begun_s;
         outcome.method = found.methods.join("+");
-        let share = found.share();
-        outcome.all_queries = share.map(|_| queries);
+        let fraction = found.fraction();
+        outcome.all_queries = fraction.map(|_| queries);
         // More of the same helps where equations are lacking, and only there.
         if found.lacks_equations {
-            outcome.shares[index] = share;
+            outcome.fractions[index] = fraction;
             continue;
         }
-        outcome.shares[index..].fill(share);
+        outcome.fractions[index..].fill(fraction);
         outcome.reason = found.reason;
         break;
     }

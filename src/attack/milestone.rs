@@ -3,9 +3,9 @@
 use super::QUERIES;
 use crate::record::segment_exposure::Outcome;
 
-/// Notes the share found where so many queries are told of.
-pub fn mark(outcome: &mut Outcome, used: usize, share: impl FnOnce() -> f64) {
+/// Notes the fraction found where so many queries are told of.
+pub fn mark(outcome: &mut Outcome, used: usize, fraction: impl FnOnce() -> f64) {
     if let Some(index) = QUERIES.iter().position(|queries| *queries == used) {
-        outcome.shares[index] = Some(share());
+        outcome.fractions[index] = Some(fraction());
     }
 }

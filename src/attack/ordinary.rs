@@ -27,7 +27,7 @@ pub struct Rank {
     /// Images at which the rank is full; none where it never is.
     pub images: Option<usize>,
     /// Rank of all images ÷ unknowns, at the matrix that lacks most.
-    pub share: f64,
+    pub fraction: f64,
 }
 
 /// Returns how far the uploads of the test images, of a thousand at most, determine the affine maps of
@@ -135,10 +135,10 @@ impl<'a> Ranking<'a> {
     fn rank(&self) -> Option<Rank> {
         let matrices = || self.matrices.iter();
         let images = matrices().map(|matrix| matrix.images).max().unwrap_or(0);
-        let shares = matrices().map(|matrix| matrix.rank as f64 / matrix.unknowns() as f64);
+        let fractions = matrices().map(|matrix| matrix.rank as f64 / matrix.unknowns() as f64);
         (self.work <= MOST_WORK).then(|| Rank {
             images: matrices().all(Matrix::is_full).then_some(images),
-            share: shares.fold(1.0, f64::min),
+            fraction: fractions.fold(1.0, f64::min),
         })
     }
 }

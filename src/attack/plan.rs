@@ -42,8 +42,8 @@ pub fn used_taps(blocks: &[Block<u64>], first: &[usize]) -> BTreeSet<(usize, usi
     taps.collect()
 }
 
-/// Returns the share of all weights that are `found` rightly, by block, row and tap.
-pub fn share_found(
+/// Returns the fraction of all weights that are `found` rightly, by block, row and tap.
+pub fn fraction_found(
     blocks: &[Block<u64>],
     first: &[usize],
     found: impl Fn(usize, usize, usize) -> Option<i64>,

@@ -88,7 +88,7 @@ impl Queries {
         Self {
             honest: rank.images,
             honest_are: rank.images.map_or(Bound::Never, |_| Bound::Enough),
-            honest_rank_share: Some(rank.share),
+            honest_rank_share: Some(rank.fraction),
             ..self
         }
     }
@@ -96,18 +96,18 @@ impl Queries {
     /// Returns the counts with what attacks showed: a client that reads masks needs no rank, and what
     /// did with fewer queries than the floor refutes it.
     pub fn with_attacks(mut self, chosen: &Outcome, mask: &Outcome) -> Self {
-        let needed = self.mask.filter(|_| mask.shares[2] == Some(1.0));
+        let needed = self.mask.filter(|_| mask.fractions[2] == Some(1.0));
         if let Some(needed) = needed.filter(|needed| self.honest.is_none_or(|n| *needed < n)) {
             self.honest = Some(needed);
             self.honest_are = Bound::Masks;
         }
-        if self.kind == Kind::AffineThenActivation && chosen.shares[2].is_some() {
+        if self.kind == Kind::AffineThenActivation && chosen.fractions[2].is_some() {
             self.malicious = chosen.all_queries;
             self.malicious_are = Bound::Measured;
         }
         let beats = |outcome: &Outcome, floor: usize| {
-            let share = outcome.shares[2].zip(outcome.all_queries);
-            share.is_some_and(|(share, queries)| (queries as f64) < share * floor as f64)
+            let fraction = outcome.fractions[2].zip(outcome.all_queries);
+            fraction.is_some_and(|(fraction, queries)| (queries as f64) < fraction * floor as f64)
         };
         let beaten = |floor: &usize| beats(chosen, *floor) || beats(mask, *floor);
         self.information_floor = self.information_floor.filter(|floor| !beaten(floor));
@@ -319,8 +319,8 @@ mod tests {
 
     #[test]
     fn what_did_with_fewer_queries_refutes_the_floor() {
-        let outcome = |queries, share| Outcome {
-            shares: [Some(share); 3],
+        let outcome = |queries, fraction| Outcome {
+            fractions: [Some(fraction); 3],
             all_queries: Some(queries),
             ..Outcome::default()
         };

@@ -21,7 +21,7 @@ use super::affine::LookedUp;
 use super::attacker::Attacker;
 use super::likelihood::{Channel, Heard, Read};
 use super::milestone::mark;
-use super::plan::{MOST_PLANNING, Query, fill, first_of_shared, plan, plan_cost, share_found};
+use super::plan::{MOST_PLANNING, Query, fill, first_of_shared, fraction_found, plan, plan_cost};
 use crate::core::error::Result;
 use crate::core::linear_map::{Block, PADDING};
 use crate::core::units::percent;
@@ -60,7 +60,7 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
         listener.ask(&Query::default(), &mut outcome);
     }
     let open = listener.ask_until_settled(&plan, &mut outcome);
-    let (share, used) = (listener.share(), listener.used);
+    let (fraction, used) = (listener.fraction(), listener.used);
     let confirmation = if open.is_empty() {
         attacker
             .confirmation(|index| listener.phases_of(&plan[index % plan.len()], used + index))?
@@ -68,7 +68,7 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
         None
     };
     if let Some(word) = confirmation {
-        outcome.end(used, share, word);
+        outcome.end(used, fraction, word);
     } else {
         let stopped = match (open.is_empty(), budget.is_over()) {
             (true, _) => "the server answers otherwise than its simulation".into(),
@@ -77,9 +77,9 @@ pub fn solve(attacker: &Attacker<'_>, target: &LookedUp<'_>, ordinary: &[i64]) -
                 format!("{MOST_ANSWERS} answers to a weight and more do not settle the others")
             }
         };
-        let found = percent(share);
-        outcome.found = Some(share);
-        outcome.shares = [None; 3];
+        let found = percent(fraction);
+        outcome.found = Some(fraction);
+        outcome.fractions = [None; 3];
         outcome.reason = Some(format!(
             "{found} found by {used} queries, not all of it settled: {stopped}"
         ));
@@ -190,7 +190,7 @@ impl<'a> Listener<'a> {
     fn ask(&mut self, query: &Query, outcome: &mut Outcome) {
         if QUERIES.contains(&self.used) {
             self.solve();
-            mark(outcome, self.used, || self.share());
+            mark(outcome, self.used, || self.fraction());
         }
         let integers = self.phases_of(query, self.used);
         let answer = self.attacker.ask(&integers);
@@ -242,9 +242,9 @@ impl<'a> Listener<'a> {
         })
     }
 
-    /// Returns the share of the weights that were found rightly.
-    fn share(&self) -> f64 {
-        share_found(self.blocks, &self.first, |block, row, tap| {
+    /// Returns the fraction of the weights that were found rightly.
+    fn fraction(&self) -> f64 {
+        fraction_found(self.blocks, &self.first, |block, row, tap| {
             let found = self.found.get(&(block, row));
             found.map(|found| found[tap].weight)
         })

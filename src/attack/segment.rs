@@ -163,7 +163,7 @@ impl<'a> Subject<'a> {
 }
 
 impl SegmentExposure {
-    /// Returns the exposure with counts that the attacks corrected, and words for what shares count.
+    /// Returns the exposure with counts that the attacks corrected, and words for what fractions count.
     fn settled(mut self) -> Self {
         self.queries = self.queries.with_attacks(&self.chosen, &self.mask);
         for outcome in [&mut self.chosen, &mut self.mask, &mut self.mask_full] {

@@ -7,7 +7,7 @@ use super::limits;
 use super::scenario::{Modelled, Scenario};
 use crate::core::objective::Objective;
 use crate::core::pareto::lexicographic;
-use crate::record::exposure::least_share;
+use crate::record::exposure::least_fraction;
 use crate::record::row::{SplitRow, Status};
 
 /// A split that can be chosen: measured, with status `ok`.
@@ -62,7 +62,7 @@ impl Candidate<'_> {
         let key = |candidate: &Self| {
             let mut key = candidate.point(criteria);
             if criteria.first() == Some(&Objective::Exposure) {
-                key.insert(1, least_share(candidate.row).unwrap_or(f64::NAN));
+                key.insert(1, least_fraction(candidate.row).unwrap_or(f64::NAN));
             }
             key
         };

@@ -6,9 +6,9 @@ use super::candidate::Candidate;
 use super::choice::Choice;
 use crate::core::objective::Objective;
 use crate::core::units;
-use crate::record::exposure::{least_share, share, unknown_words, why_unknown};
+use crate::record::exposure::{fraction, least_fraction, unknown_words, why_unknown};
 
-/// Times closer than this share are not told apart by a single sample or beside a noisy machine.
+/// Times closer than this fraction are not told apart by a single sample or beside a noisy machine.
 const CLOSE: f64 = 0.1;
 
 /// One thing to know of the best split.
@@ -37,7 +37,7 @@ impl Choice<'_> {
         };
         let is_noisy = |candidate: &Candidate<'_>| candidate.row.noisy == Some(true);
         let is_single = |candidate: &Candidate<'_>| candidate.row.online_s_n == Some(1);
-        let is_unknown = share(best.row).is_none();
+        let is_unknown = fraction(best.row).is_none();
         let next = self
             .ranked
             .get(1)
@@ -62,10 +62,10 @@ impl Choice<'_> {
 
     fn others_unknown(&self) -> Option<Caveat<'_>> {
         let others = self.ranked.iter().skip(1);
-        let known = self.ranked.first().and_then(|best| share(best.row));
+        let known = self.ranked.first().and_then(|best| fraction(best.row));
         let may_be_less = |other: &&Candidate<'_>| {
-            let least = least_share(other.row).unwrap_or(0.0);
-            share(other.row).is_none() && known.is_none_or(|known| least < known)
+            let least = least_fraction(other.row).unwrap_or(0.0);
+            fraction(other.row).is_none() && known.is_none_or(|known| least < known)
         };
         let unknown = others.filter(may_be_less).count();
         let bears = self.objective == Objective::Exposure && unknown > 0;

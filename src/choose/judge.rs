@@ -7,7 +7,7 @@ use super::limits::Limits;
 use super::scenario::Scenario;
 use crate::core::objective::Objective;
 use crate::core::pareto::dominators;
-use crate::record::exposure::{gives_all_away, least_share};
+use crate::record::exposure::{gives_all_away, least_fraction};
 use crate::record::row::SplitRow;
 
 /// The criteria of the front, to which the objective is added.
@@ -77,7 +77,7 @@ fn sorted_out<'a>(
             continue;
         }
         if limits.may_keep(row) {
-            open.push(candidate(least_share(row)));
+            open.push(candidate(least_fraction(row)));
         }
         choice.rejected.push((row, Reason::Limits(broken)));
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::core::units;
-use crate::record::exposure::{least_share, share, why_unknown};
+use crate::record::exposure::{fraction, least_fraction, why_unknown};
 use crate::record::row::SplitRow;
 
 /// What a split must keep to.
@@ -33,7 +33,7 @@ pub enum Limit {
 pub struct Broken {
     pub limit: Limit,
     pub words: String,
-    /// As a share of the limit; of a share, the difference; infinite where the figure is not known.
+    /// As a fraction of the limit; of a fraction, the difference; infinite where the figure is not known.
     pub excess: f64,
 }
 
@@ -51,9 +51,9 @@ impl Limits {
     /// Returns the exposure of a row that counts; `None` where it is not known.
     pub fn exposure(&self, row: &SplitRow) -> Option<f64> {
         if self.counts_handed_over {
-            least_share(row)
+            least_fraction(row)
         } else {
-            share(row)
+            fraction(row)
         }
     }
 
@@ -81,7 +81,7 @@ impl Limits {
             counts_handed_over: true,
             ..*self
         };
-        share(row).is_none() && counted.broken(row).is_empty()
+        fraction(row).is_none() && counted.broken(row).is_empty()
     }
 
     fn over_exposed(&self, row: &SplitRow, most: f64) -> Option<Broken> {
@@ -90,7 +90,7 @@ impl Limits {
             let words = format!("exposure unknown: {}", why_unknown(row));
             return Some(Broken::unknown(limit, &words));
         };
-        let least = match share(row) {
+        let least = match fraction(row) {
             Some(_) => "",
             None => "at least ",
         };

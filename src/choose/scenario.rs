@@ -34,18 +34,18 @@ pub struct Prices {
 /// What one inference of a split costs in a scenario.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Modelled {
-    /// The client's phases, slowed down: layers, encryption, decryption and its share of the
+    /// The client's phases, slowed down: layers, encryption, decryption and its part of the
     /// messages' writing and reading.
     pub client_s: f64,
     /// The server's phases, as measured.
     pub server_s: f64,
     /// Messages on the network.
     pub transfer_s: f64,
-    /// One inference's share of making, sending and expanding the keys.
+    /// One inference's part of making, sending and expanding the keys.
     pub key_s: f64,
     /// All of these.
     pub time_s: f64,
-    /// Upload, download and one inference's share of the evaluation keys.
+    /// Upload, download and one inference's part of the evaluation keys.
     pub bytes: f64,
     /// Of 1,000 inferences: server time, the keys' expansion included, and traffic.
     pub money_per_1000: f64,
@@ -91,10 +91,10 @@ impl Scenario {
     /// Returns what an inference costs.
     ///
     /// Writing and reading messages is measured at both parties together: of writing, the client's
-    /// share is that of the upload in all bytes, of reading that of the download.
+    /// part is that of the upload in all bytes, of reading that of the download.
     pub fn of(&self, measured: &Measured) -> Modelled {
         let (up, down) = (measured.upload_bytes as f64, measured.download_bytes as f64);
-        let upload_share = if up + down > 0.0 {
+        let upload_fraction = if up + down > 0.0 {
             up / (up + down)
         } else {
             0.0
@@ -102,8 +102,8 @@ impl Scenario {
         let client_s = measured.client_compute_s
             + measured.encrypt_s
             + measured.decrypt_s
-            + measured.serialise_s * upload_share
-            + measured.deserialise_s * (1.0 - upload_share);
+            + measured.serialise_s * upload_fraction
+            + measured.deserialise_s * (1.0 - upload_fraction);
         let server_s = (measured.online_s - client_s).max(0.0);
         let client_s = client_s * self.client_slowdown;
         let inferences = self.inferences.max(1) as f64;

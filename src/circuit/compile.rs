@@ -1,7 +1,7 @@
-//! Compiles an analysed segment for a parameter set: the grid's unit on the torus, tables, guard
-//! bands, messages.
+//! Compiles an analysed segment for a parameter set: the grid's unit on the torus, tables, noise
+//! margins, messages.
 //!
-//! The unit is as large as the calibrated ranges allow once a guard band of z·sigma is left at each
+//! The unit is as large as the calibrated ranges allow once a noise margin of z·sigma is left at each
 //! end of each look-up, where sigma is the noise predicted by tfhe's formulas and z the Gaussian
 //! quantile of the wanted failure probability.
 
@@ -152,14 +152,14 @@ fn analyse_for(
         // grows beyond the sum of its widths, so that this ends. Without any room left, compiling
         // says so.
         let noise = SourceNoise::of(&parameters);
-        let share =
-            analysis.most_share(&noise, noise::two_sided_quantile(target.log2_p_fail_lookup));
+        let fraction =
+            analysis.most_fraction(&noise, noise::two_sided_quantile(target.log2_p_fail_lookup));
         let found = analysis
             .look_ups()
             .filter(|of| of.log2_p_leave.is_some())
-            .map(|look_up| look_up.step_noise(&noise, share))
+            .map(|look_up| look_up.step_noise(&noise, fraction))
             .fold(0.0, f64::max);
-        if share <= 0.0 || found <= bound.step_noise {
+        if fraction <= 0.0 || found <= bound.step_noise {
             return Ok(analysis);
         }
         bound.step_noise = found * BOUND_GROWTH;
@@ -175,11 +175,11 @@ fn protect_bits(analysis: &Analysis, parameters: &ParameterSet, target: &Target)
     };
     let quantile = noise::two_sided_quantile(target.log2_p_fail_lookup);
     let noise = SourceNoise::of(parameters);
-    let share = analysis.most_share(&noise, quantile);
+    let fraction = analysis.most_fraction(&noise, quantile);
     let worst = analysis
         .look_ups()
         .filter(|look_up| look_up.purpose == Purpose::Protection)
-        .map(|look_up| look_up.step_noise(&noise, share))
+        .map(|look_up| look_up.step_noise(&noise, fraction))
         .fold(0.0, f64::max);
     let levels = |bits: u32| f64::from((1u32 << bits) - 1);
     let fits = |bits: &u32| worst * levels(*bits) / levels(MOST_PROTECT_BITS) <= limit;

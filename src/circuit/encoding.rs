@@ -29,7 +29,7 @@ impl SourceNoise {
         }
     }
 
-    /// Returns the variance of a linear combination of sources, as a share of the torus.
+    /// Returns the variance of a linear combination of sources, as a fraction of the torus.
     pub fn variance(&self, gain: &Gain) -> f64 {
         gain.fresh * self.fresh + gain.look_up * self.look_up
     }
@@ -41,16 +41,16 @@ impl SourceNoise {
 }
 
 impl Analysis {
-    /// Returns the largest share of the torus that the grid's integer 1 may take; not positive
+    /// Returns the largest fraction of the torus that the grid's integer 1 may take; not positive
     /// where the noise leaves no room.
-    pub fn most_share(&self, noise: &SourceNoise, quantile: f64) -> f64 {
+    pub fn most_fraction(&self, noise: &SourceNoise, quantile: f64) -> f64 {
         let look_ups = self
             .look_ups()
-            .map(|look_up| look_up.most_share(noise, quantile));
+            .map(|look_up| look_up.most_fraction(noise, quantile));
         let downloads = self
             .downloads
             .iter()
-            .map(|download| download.most_share(noise, quantile));
+            .map(|download| download.most_fraction(noise, quantile));
         look_ups.chain(downloads).fold(f64::INFINITY, f64::min)
     }
 }
@@ -66,31 +66,31 @@ impl PlannedLookUp {
             .map(move |channel| (channel, noise.look_up_sigma(&channel.worst_gain)))
     }
 
-    /// Returns the largest share of the torus that the grid's integer 1 may take.
-    pub fn most_share(&self, noise: &SourceNoise, quantile: f64) -> f64 {
+    /// Returns the largest fraction of the torus that the grid's integer 1 may take.
+    pub fn most_fraction(&self, noise: &SourceNoise, quantile: f64) -> f64 {
         self.noisy_channels(noise)
-            .map(|(channel, sigma)| channel.most_share(quantile * sigma))
+            .map(|(channel, sigma)| channel.most_fraction(quantile * sigma))
             .fold(f64::INFINITY, f64::min)
     }
 
-    /// Returns the noise as a share of an output step, the mean over the channels that
+    /// Returns the noise as a fraction of an output step, the mean over the channels that
     /// are not constant, where the grid's
-    /// integer 1 takes that share of the torus.
-    pub fn step_noise(&self, noise: &SourceNoise, share: f64) -> f64 {
+    /// integer 1 takes that fraction of the torus.
+    pub fn step_noise(&self, noise: &SourceNoise, fraction: f64) -> f64 {
         let (sum, count) = self
             .noisy_channels(noise)
             .filter(|(channel, _)| channel.step_width.is_finite())
-            .map(|(channel, sigma)| sigma / (share * channel.step_width))
+            .map(|(channel, sigma)| sigma / (fraction * channel.step_width))
             .fold((0.0, 0.0), |(sum, count), noise| (sum + noise, count + 1.0));
         sum / f64::max(count, 1.0)
     }
 
-    /// Returns the noise as a share of the range, the mean over the channels, where the grid's
-    /// integer 1 takes that share of the torus.
-    pub fn range_noise(&self, noise: &SourceNoise, share: f64) -> f64 {
+    /// Returns the noise as a fraction of the range, the mean over the channels, where the grid's
+    /// integer 1 takes that fraction of the torus.
+    pub fn range_noise(&self, noise: &SourceNoise, fraction: f64) -> f64 {
         let sum: f64 = self
             .noisy_channels(noise)
-            .map(|(channel, sigma)| sigma / (share * (channel.high - channel.low)))
+            .map(|(channel, sigma)| sigma / (fraction * (channel.high - channel.low)))
             .sum();
         sum / self.channels.len().max(1) as f64
     }
@@ -101,14 +101,14 @@ impl PlannedLookUp {
     pub fn table_margin(
         &self,
         noise: &SourceNoise,
-        share: f64,
+        fraction: f64,
         quantile: f64,
         cells: usize,
     ) -> f64 {
         let half_cell = 0.25 / cells as f64;
         self.noisy_channels(noise)
             .map(|(channel, sigma)| {
-                share * channel.quantum as f64 / 2.0 - quantile * sigma - half_cell
+                fraction * channel.quantum as f64 / 2.0 - quantile * sigma - half_cell
             })
             .fold(f64::INFINITY, f64::min)
     }
@@ -122,24 +122,24 @@ impl PlannedDownload {
         largest.unwrap_or(0).max(1) as f64
     }
 
-    /// Returns the standard deviation of the noisiest element, as a share of the torus.
+    /// Returns the standard deviation of the noisiest element, as a fraction of the torus.
     pub fn noisiest(&self, noise: &SourceNoise) -> f64 {
         let variances = self.gains.iter().map(|gain| noise.variance(gain));
         variances.fold(0.0, f64::max).sqrt()
     }
 
-    /// Returns the largest share of the torus that the grid's integer 1 may take.
-    pub fn most_share(&self, noise: &SourceNoise, quantile: f64) -> f64 {
+    /// Returns the largest fraction of the torus that the grid's integer 1 may take.
+    pub fn most_fraction(&self, noise: &SourceNoise, quantile: f64) -> f64 {
         let room = 0.5 - quantile * self.noisiest(noise);
         room / ((self.largest() + 0.5) * self.step as f64)
     }
 
-    /// Returns the noise as a share of the range of an element, the mean over the elements, where
-    /// the grid's integer 1 takes that share of the torus.
-    pub fn range_noise(&self, noise: &SourceNoise, share: f64) -> f64 {
+    /// Returns the noise as a fraction of the range of an element, the mean over the elements, where
+    /// the grid's integer 1 takes that fraction of the torus.
+    pub fn range_noise(&self, noise: &SourceNoise, fraction: f64) -> f64 {
         let elements = self.gains.iter().zip(&self.range);
         let noises = elements.map(|(gain, (low, high))| {
-            let range = (high - low).max(1) as f64 * self.step as f64 * share;
+            let range = (high - low).max(1) as f64 * self.step as f64 * fraction;
             noise.variance(gain).sqrt() / range
         });
         noises.sum::<f64>() / self.gains.len().max(1) as f64
@@ -156,24 +156,24 @@ impl Channel {
         }
     }
 
-    /// Returns the largest share of the torus that the integer 1 may take, with a guard band where
+    /// Returns the largest fraction of the torus that the integer 1 may take, with a noise margin where
     /// the range ends.
-    pub fn most_share(&self, guard: f64) -> f64 {
+    pub fn most_fraction(&self, noise_margin: f64) -> f64 {
         let room = if self.padding_bit {
-            0.5 - 2.0 * guard
+            0.5 - 2.0 * noise_margin
         } else {
-            0.5 - guard
+            0.5 - noise_margin
         };
         room / self.reach().max(1.0)
     }
 
     /// Returns the distance from either end of the range to the end of the valid phases.
-    pub fn guard(&self, unit: u64) -> f64 {
-        let share = unit as f64 / TURN;
+    pub fn noise_margin(&self, unit: u64) -> f64 {
+        let fraction = unit as f64 / TURN;
         if self.padding_bit {
-            (0.5 - self.reach() * share) / 2.0
+            (0.5 - self.reach() * fraction) / 2.0
         } else {
-            0.5 - self.reach() * share
+            0.5 - self.reach() * fraction
         }
     }
 
@@ -182,23 +182,23 @@ impl Channel {
         (self.high - self.low) * RANGE_MARGIN / (1.0 + 2.0 * RANGE_MARGIN)
     }
 
-    /// Returns the offset, as a share of the torus, that puts the range where it is read rightly.
-    fn offset(&self, share: f64) -> f64 {
+    /// Returns the offset, as a fraction of the torus, that puts the range where it is read rightly.
+    fn offset(&self, fraction: f64) -> f64 {
         if self.padding_bit {
-            0.25 - (self.low + self.high) / 2.0 * share
+            0.25 - (self.low + self.high) / 2.0 * fraction
         } else {
-            -self.foot * share
+            -self.foot * fraction
         }
     }
 
-    /// Returns the phases of integers, noise included, that a table reads rightly, as shares of a turn:
+    /// Returns the phases of integers, noise included, that a table reads rightly, as fractions of a turn:
     /// a half turn around the range, or all up to the mirror images of the other plateau's end.
-    fn readable(&self, share: f64) -> (f64, f64) {
+    fn readable(&self, fraction: f64) -> (f64, f64) {
         if self.padding_bit {
-            let offset = self.offset(share);
+            let offset = self.offset(fraction);
             (-offset, 0.5 - offset)
         } else {
-            (self.top * share - 0.5, self.foot * share + 0.5)
+            (self.top * fraction - 0.5, self.foot * fraction + 0.5)
         }
     }
 
@@ -212,13 +212,13 @@ impl Channel {
 
     /// Returns the look-up table of the channel.
     pub fn table(&self, unit: u64, size: usize, activation: &Activation, centre: i64) -> Table {
-        let share = unit as f64 / TURN;
-        let offset = self.offset(share);
+        let fraction = unit as f64 / TURN;
+        let offset = self.offset(fraction);
         let quantum = self.quantum as f64;
         let values = (0..size).map(|cell| {
             let phase = (cell as f64 + 0.5) / (2 * size) as f64;
             // Accumulators are multiples of the quantum: a cell belongs to the nearest.
-            let integer = ((phase - offset) / share / quantum).round() * quantum;
+            let integer = ((phase - offset) / fraction / quantum).round() * quantum;
             // The plateaus go on where the range ends: the other half of the turn mirrors them.
             let integer = if self.padding_bit {
                 integer
@@ -232,14 +232,14 @@ impl Channel {
             offset: torus(offset),
             padding_bit: self.padding_bit,
             range: self.integers(),
-            readable: self.readable(share),
+            readable: self.readable(fraction),
             scale: self.scale,
         }
     }
 }
 
-/// Returns the unit for a share of the torus: even, and with room for what may be half a turn.
-pub fn even_unit(share: f64) -> u64 {
+/// Returns the unit for a fraction of the torus: even, and with room for what may be half a turn.
+pub fn even_unit(fraction: f64) -> u64 {
     let largest = (1u64 << 63) / HALF_TURN as u64;
-    ((share * TURN) as u64).min(largest) & !1
+    ((fraction * TURN) as u64).min(largest) & !1
 }

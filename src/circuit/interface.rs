@@ -55,7 +55,7 @@ pub struct DownloadEncoding {
 /// Noise that is added with an encryption of zero to hide the noise that is there.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Flooding {
-    /// Its standard deviation, as a share of the torus.
+    /// Its standard deviation, as a fraction of the torus.
     pub std: f64,
     /// log2 of the statistical distance that it leaves between an answer and one whose noise does not
     /// depend on the weights; 0 where it hides nothing.

@@ -125,7 +125,7 @@ pub struct LookUpStep {
     pub tables: Vec<Table>,
     /// Elements per channel; element i uses table i / this.
     pub elements_per_table: usize,
-    /// Standard deviation of the noise on each element's phase, as a share of the torus.
+    /// Standard deviation of the noise on each element's phase, as a fraction of the torus.
     pub sigma: Vec<f64>,
     /// Phase of the grid's integer 1.
     pub unit: u64,
@@ -147,7 +147,7 @@ pub struct Table {
     pub padding_bit: bool,
     /// Integers of the grid that the network was calibrated for.
     pub range: (i64, i64),
-    /// Phases of integers, noise included but not the offset, that are read rightly: shares of a turn.
+    /// Phases of integers, noise included but not the offset, that are read rightly: fractions of a turn.
     pub readable: (f64, f64),
     /// The number that the grid's integer 1 stands for.
     pub scale: f64,
@@ -259,7 +259,7 @@ impl Program {
         noise: Option<(NoiseSeed, usize)>,
     ) -> ColumnReads {
         let grid_step = (download.step / self.unit) as i64;
-        let share = download.step as f64 / TURN;
+        let fraction = download.step as f64 / TURN;
         rows.par_iter_mut()
             .enumerate()
             .map(|(element, row)| {
@@ -273,7 +273,7 @@ impl Program {
                 };
                 let misread = |value: u64, noise: f64| {
                     let integer = value as i64 as f64 / grid_step as f64 + noise;
-                    integer.abs() * share > 0.5 || download.exact && noise.abs() > 0.5
+                    integer.abs() * fraction > 0.5 || download.exact && noise.abs() > 0.5
                 };
                 let std = download.noise_std[element];
                 let noise = noise.map(|(seed, stream)| noise_of(seed, stream, element, std));
@@ -366,7 +366,7 @@ impl LookUpStep {
 
     /// Replaces the rows by their look-ups on the grid and returns what was read.
     fn run_clear(&self, rows: &mut [Row<u64>], noise: Option<(NoiseSeed, usize)>) -> ColumnReads {
-        let share = self.unit as f64 / TURN;
+        let fraction = self.unit as f64 / TURN;
         rows.par_iter_mut()
             .enumerate()
             .map(|(element, row)| {
@@ -381,7 +381,7 @@ impl LookUpStep {
                     let noise = noise.next().unwrap_or(0.0);
                     let integer = *value as i64;
                     let outside = !(low..=high).contains(&integer);
-                    let misread = !readable.contains(&(integer as f64 * share + noise));
+                    let misread = !readable.contains(&(integer as f64 * fraction + noise));
                     reads.count(column, outside, misread);
                     let phase = value.wrapping_mul(self.unit);
                     let phase = phase.wrapping_add(table.offset).wrapping_add(torus(noise));

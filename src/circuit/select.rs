@@ -21,16 +21,16 @@ use crate::record::cost_model::CostModel;
 /// How precise look-ups must be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Precision {
-    /// The noise's standard deviation stays below this share of an output step.
+    /// The noise's standard deviation stays below this fraction of an output step.
     StepNoise(f64),
     /// No look-up reads another integer than the clear one, failures aside.
     Exact,
 }
 
-/// The noise of an answer behind look-ups, as a share of its range, that no set may exceed; where less
+/// The noise of an answer behind look-ups, as a fraction of its range, that no set may exceed; where less
 /// step noise than [`DEFAULT_STEP_NOISE`] is asked for, in proportion to that.
 const MOST_ANSWER_NOISE: f64 = 1.0 / 64.0;
-/// The noise of a comparison of logits, as a share of the range of their differences, that no set
+/// The noise of a comparison of logits, as a fraction of the range of their differences, that no set
 /// may exceed; in proportion as that of answers.
 const MOST_COMPARISON_NOISE: f64 = 1.0 / 256.0;
 
@@ -88,7 +88,7 @@ pub fn select(
              2^{log2_p_fail_lookup}: allow more noise, or place them otherwise",
             analysis.look_up_names(),
             match precision {
-                Precision::StepNoise(share) => format!("within {share} steps of noise"),
+                Precision::StepNoise(fraction) => format!("within {fraction} steps of noise"),
                 Precision::Exact => "exact; their accumulators are too wide".into(),
             }
         ))
@@ -104,46 +104,46 @@ fn is_precise(
     let quantile = noise::two_sided_quantile(log2_p_fail_lookup);
     let noise = SourceNoise::of(parameters);
     let cells = parameters.literal().polynomial_size;
-    let share = analysis
+    let fraction = analysis
         .look_ups()
-        .map(|look_up| look_up.most_share(&noise, quantile))
+        .map(|look_up| look_up.most_fraction(&noise, quantile))
         .fold(f64::INFINITY, f64::min);
     // Thousands of answers take long to look at: look-ups refuse most sets before.
-    let share = || {
+    let fraction = || {
         analysis
             .downloads
             .iter()
-            .map(|download| download.most_share(&noise, quantile))
-            .fold(share, f64::min)
+            .map(|download| download.most_fraction(&noise, quantile))
+            .fold(fraction, f64::min)
     };
     let stricter = match precision {
         Precision::StepNoise(limit) => (limit / DEFAULT_STEP_NOISE).min(1.0),
         Precision::Exact => 1.0,
     };
-    let look_ups_precise = |share: f64| {
+    let look_ups_precise = |fraction: f64| {
         analysis
             .look_ups()
             .all(|look_up| match (precision, look_up.purpose) {
                 (Precision::StepNoise(limit), Purpose::Activation) => {
-                    look_up.step_noise(&noise, share) <= limit
+                    look_up.step_noise(&noise, fraction) <= limit
                 }
                 (Precision::StepNoise(_), Purpose::Comparison) => {
-                    look_up.range_noise(&noise, share) <= MOST_COMPARISON_NOISE * stricter
+                    look_up.range_noise(&noise, fraction) <= MOST_COMPARISON_NOISE * stricter
                 }
                 (Precision::StepNoise(_), Purpose::Protection) => {
-                    look_up.range_noise(&noise, share) <= MOST_ANSWER_NOISE * stricter
+                    look_up.range_noise(&noise, fraction) <= MOST_ANSWER_NOISE * stricter
                 }
                 (Precision::Exact, _) | (_, Purpose::Conjunction) => {
-                    look_up.table_margin(&noise, share, quantile, cells) >= 0.0
+                    look_up.table_margin(&noise, fraction, quantile, cells) >= 0.0
                 }
             })
     };
-    let answers_precise = |share: f64| {
+    let answers_precise = |fraction: f64| {
         let mut downloads = analysis.downloads.iter();
         let most = MOST_ANSWER_NOISE * stricter;
-        downloads.all(|download| download.range_noise(&noise, share) <= most)
+        downloads.all(|download| download.range_noise(&noise, fraction) <= most)
     };
-    share() > 0.0 && look_ups_precise(share()) && answers_precise(share())
+    fraction() > 0.0 && look_ups_precise(fraction()) && answers_precise(fraction())
 }
 
 /// All sets that differ only in n, from cheap to dear.

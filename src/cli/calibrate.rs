@@ -12,7 +12,7 @@ use crate::machine::whole_file::write_json;
 use crate::record::cost_model::Figures;
 use crate::sweep::calibrate::{calibrate, client_s};
 
-/// What a person says of a calibration.
+/// What a person says of a machine calibration.
 #[derive(Debug, Args)]
 pub struct CalibrateArguments {
     /// Where the figures go

@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::print::print;
 use super::scenario::ScenarioArguments;
-use super::typed::{share, size};
+use super::typed::{fraction, size};
 use crate::choose::scenario::{Prices, Scenario};
 use crate::choose::{Candidate, Choice, Limits, Reason, choose};
 use crate::core::error::{Error, Result};
@@ -35,13 +35,13 @@ pub struct ChooseArguments {
     #[arg(long, value_name = "SIZE", value_parser = size)]
     max_server_memory: Option<u64>,
     /// The most of the model that the client may end up with, such as 20% or 0.2
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     max_exposure: Option<f64>,
     /// Where exposure is unknown, count the least that it can be: what is handed over, solved and found
     #[arg(long)]
     count_handed_over: bool,
     /// The least simulated accuracy, such as 95% or 0.95
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     min_accuracy: Option<f64>,
     /// Only rows whose host holds these words: times of different hosts do not compare
     #[arg(long, value_name = "WORDS")]
@@ -142,13 +142,13 @@ fn recommendation(best: &Candidate<'_>, scenario: &Scenario) -> String {
         bytes(Objective::ClientMemory).map(|bytes| format!("{bytes} at the client")),
         bytes(Objective::ServerMemory).map(|bytes| format!("{bytes} at the server")),
         bytes(Objective::Bytes).map(|bytes| format!("{bytes} sent and received")),
-        Some(match exposure::share(best.row) {
-            Some(share) => format!("exposure {}", units::percent(share)),
+        Some(match exposure::fraction(best.row) {
+            Some(fraction) => format!("exposure {}", units::percent(fraction)),
             None => format!("exposure {}", exposure::unknown_words(best.row)),
         }),
         best.row
             .simulated_accuracy
-            .map(|share| format!("accuracy {} (simulated)", units::percent(share))),
+            .map(|fraction| format!("accuracy {} (simulated)", units::percent(fraction))),
         (scenario.prices != Prices::default())
             .then(|| format!("{:.4} for 1,000", best.modelled.money_per_1000)),
     ];
@@ -241,9 +241,9 @@ fn others(choice: &Choice<'_>) -> Vec<String> {
 
 /// Returns what the client ends up with; where that is not known, the least of it.
 fn exposure_words(candidate: &Candidate<'_>) -> String {
-    match exposure::share(candidate.row) {
-        Some(share) => units::percent(share),
-        None => exposure::unknown_share_words(candidate.row),
+    match exposure::fraction(candidate.row) {
+        Some(fraction) => units::percent(fraction),
+        None => exposure::unknown_fraction_words(candidate.row),
     }
 }
 

@@ -87,15 +87,13 @@ fn conditions(comparison: &Comparison, first: &str, second: &str) -> Vec<String>
     }
     lines.push(match comparison.machine {
         Some(machine) => format!(
-            "the machine itself changed by up to {} between its calibration bootstraps: less is no \
+            "the machine itself changed by up to {} between its reference batches: less is no \
              difference",
             units::percent(machine.change())
         ),
-        None => {
-            "without calibration bootstraps in both: what the machine itself did is not known, and \
+        None => "without reference batches in both: what the machine itself did is not known, and \
                  not allowed for"
-                .into()
-        }
+            .into(),
     });
     lines.extend(comparison.least_shown().map(|least| {
         format!(

@@ -17,10 +17,10 @@ pub struct EncryptionArguments {
     /// or accurate [default: auto]
     #[arg(long, value_name = "CHOICE")]
     parameters: Option<String>,
-    /// With auto: the noise that a look-up may have, as a share of an output step,
+    /// With auto: the noise that a look-up may have, as a fraction of an output step,
     /// the mean over channels, or auto for the most, up to 0.5, that costs at most 0.3 points of
     /// the model's calibration images [default: auto]
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "FRACTION")]
     step_noise: Option<StepNoise>,
     /// log2 of the failure probability that no look-up may exceed [default: -64]
     #[arg(long, value_name = "LOG2", allow_negative_numbers = true)]

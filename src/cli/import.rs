@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::interrupt::not_listening;
 use super::print::print;
-use super::typed::share;
+use super::typed::fraction;
 use crate::cli::progress::tell;
 use crate::core::error::{Error, Result};
 use crate::core::units;
@@ -48,12 +48,12 @@ pub struct ImportArguments {
     /// How the range of an activation is chosen
     #[arg(long, value_enum, default_value = "mse")]
     range: RangeMethod,
-    /// With --bits auto: the share of the calibration images that may be lost, such as 1% or 0.01
-    #[arg(long, value_name = "SHARE", value_parser = share, default_value = "1%")]
+    /// With --bits auto: the fraction of the calibration images that may be lost, such as 1% or 0.01
+    #[arg(long, value_name = "FRACTION", value_parser = fraction, default_value = "1%")]
     max_loss: f64,
-    /// Fail, with exit code 3, where integers or noise lose more than this share of the test images,
+    /// Fail, with exit code 3, where integers or noise lose more than this fraction of the test images,
     /// such as 1% or 0.01; the folder is written all the same [default: warn above 1%]
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     fail_above: Option<f64>,
     /// What stored pixels are multiplied by: 1/255, 0.0039 [default: 1]
     #[arg(long, value_name = "FACTOR")]
@@ -75,7 +75,7 @@ pub struct ImportArguments {
 
 fn at_least_one(text: &str) -> std::result::Result<usize, String> {
     match text.parse() {
-        Ok(0) => Err("calibration takes at least one image".into()),
+        Ok(0) => Err("range calibration takes at least one image".into()),
         Ok(count) => Ok(count),
         Err(_) => Err("give a number of images".into()),
     }

@@ -24,13 +24,13 @@ pub fn run(arguments: &ListArguments) -> Result<()> {
         "placement"
     );
     let lines = all_placements(&model)?.into_iter().map(|placement| {
-        let share = model.client_weight_share(&placement);
+        let fraction = model.client_weight_share(&placement);
         format!(
             "{:width$}  {:>15}  {:>9}  {:>14}  {:>10}",
             placement,
             placement.server_segments().len(),
             model.crossing_count(&placement),
-            share.map_or("none".into(), units::percent),
+            fraction.map_or("none".into(), units::percent),
             model.bootstrap_count(&placement),
         )
     });

@@ -50,7 +50,7 @@ const MOST_LISTED_LAYERS: usize = 12;
 const MOST_COMPILED_LAYERS: usize = 24;
 /// How far the printed front may lie above the true one.
 const TOLERANCE: f64 = 0.01;
-/// The folder of calibration runs in that of predictions.
+/// The folder of machine calibration in that of predictions.
 const CALIBRATION: &str = "calibration";
 
 /// What a person says of a prediction.
@@ -63,13 +63,13 @@ pub struct PredictArguments {
     /// Predict the splits of a results folder with its settings, and compare
     #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "granularity", "out"])]
     against: Option<PathBuf>,
-    /// With --against: take the rows of the calibration splits from the folder, and run nothing
+    /// With --against: take the rows of the splits of machine calibration from the folder, and run nothing
     #[arg(long, requires = "against")]
     reuse: bool,
-    /// Inferences of each calibration split
+    /// Inferences of each split of machine calibration
     #[arg(long, value_name = "N", default_value_t = 7)]
     repeats: usize,
-    /// Where predictions and calibration go [default: results/<name>-predicted]
+    /// Where predictions and machine calibration go [default: results/<name>-predicted]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     #[command(flatten)]
@@ -104,7 +104,7 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
         chosen.retain(|placement| task.is_measured(placement));
     }
     tell(&format!(
-        "{}: {} splits to predict, of which {} are measured for calibration",
+        "{}: {} splits to predict, of which {} are measured for machine calibration",
         task.model.name,
         task.candidates.len(),
         chosen.len()
@@ -164,7 +164,7 @@ impl Task {
             _ => {
                 // There are too many to list, and any placement will do to check the settings by.
                 let any = vec!["S".repeat(layers).parse()?];
-                let usual = Some(StepNoise::Share(DEFAULT_STEP_NOISE));
+                let usual = Some(StepNoise::Fraction(DEFAULT_STEP_NOISE));
                 let (settings, model) = Settings::resolve(of(any, usual), &|_| ())?;
                 let found = promising(&model, &settings.asked(&model)?)?;
                 found.into_iter().map(|found| found.placement).collect()
@@ -401,7 +401,7 @@ fn figures_as_known(rows: &[PredictionRow]) -> Vec<String> {
         }
     }
     lines.extend([
-        "bytes         exact, as are rounds, look-ups, parameter sets and shares of weights".into(),
+        "bytes         exact, as are rounds, look-ups, parameter sets and fractions of weights".into(),
         format!(
             "exposure      exact for {solved} of {} splits, by closed forms; of the others not known, \
              for nothing is attacked: the least of it",

@@ -130,7 +130,7 @@ impl Observer for Progress {
 
     fn advance(&self, visit: &Visit, advance: &Advance) {
         let (placement, layer) = (&visit.placement, &advance.layer);
-        let percent = 100.0 * advance.share;
+        let percent = 100.0 * advance.fraction;
         let left = units::seconds(advance.left_s);
         match &self.bar {
             Some(bar) => {

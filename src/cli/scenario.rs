@@ -41,7 +41,7 @@ impl ScenarioArguments {
     ///
     /// # Errors
     ///
-    /// [`Error::Usage`] where one of two calibrations is missing; what reading them gives.
+    /// [`Error::Usage`] where one of two machine calibrations is missing; what reading them gives.
     pub fn scenario(&self) -> Result<Scenario> {
         let client_slowdown = match (&self.client_calibration, &self.host_calibration) {
             (Some(client), Some(host)) => Figures::client_slowdown(client, host)?,

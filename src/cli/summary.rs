@@ -68,8 +68,8 @@ fn time_spent(tables: &Tables) -> Option<String> {
     let words: Vec<String> = stages
         .iter()
         .map(|(stage, seconds)| {
-            let share = (100.0 * seconds / total).round();
-            format!("{stage} {share} %")
+            let fraction = (100.0 * seconds / total).round();
+            format!("{stage} {fraction} %")
         })
         .collect();
     let total = units::rough_seconds(total);

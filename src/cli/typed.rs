@@ -11,13 +11,13 @@ pub fn size(text: &str) -> std::result::Result<u64, String> {
     units::parse_bytes(text).ok_or_else(|| "give a size with its unit, such as 2GB".into())
 }
 
-/// Reads a share.
+/// Reads a fraction.
 ///
 /// # Errors
 ///
 /// What to give instead.
-pub fn share(text: &str) -> std::result::Result<f64, String> {
-    units::parse_share(text).ok_or_else(|| "give a share from 0 to 1, or 0% to 100%".into())
+pub fn fraction(text: &str) -> std::result::Result<f64, String> {
+    units::parse_fraction(text).ok_or_else(|| "give a fraction from 0 to 1, or 0% to 100%".into())
 }
 
 /// Reads a time.

@@ -39,8 +39,8 @@ words!(Objective {
     Time "time" "Seconds of an inference in the scenario"
     ClientMemory "client-memory" "The client's peak resident set"
     ServerMemory "server-memory" "The server's peak resident set"
-    Bytes "bytes" "Bytes of an inference, its share of the keys included"
-    Exposure "exposure" "The share of the model that the client ends up with"
+    Bytes "bytes" "Bytes of an inference, its part of the keys included"
+    Exposure "exposure" "The fraction of the model that the client ends up with"
     Money "money" "Of 1,000 inferences"
 });
 

@@ -9,9 +9,9 @@ pub enum Objective {
     ClientMemory,
     /// The server's peak resident set.
     ServerMemory,
-    /// Bytes of an inference, its share of the keys included.
+    /// Bytes of an inference, its part of the keys included.
     Bytes,
-    /// The share of the model that the client ends up with.
+    /// The fraction of the model that the client ends up with.
     Exposure,
     /// Of 1,000 inferences.
     Money,

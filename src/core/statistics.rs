@@ -26,7 +26,7 @@ pub fn summarise(values: impl IntoIterator<Item = f64>) -> Option<Summary> {
     })
 }
 
-/// Share of the median within which measurements lie that agree.
+/// Fraction of the median within which measurements lie that agree.
 const STEADY: f64 = 0.05;
 /// Measurements after which none more is taken, whether they agree or not.
 const MOST_MEASUREMENTS: usize = 5;
@@ -69,7 +69,7 @@ pub struct Interval {
     pub high: f64,
 }
 
-/// The mean of the logarithms of values, times say, whose scatter is a share of them.
+/// The mean of the logarithms of values, times say, whose scatter is a fraction of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LogMean {
     pub mean: f64,
@@ -134,12 +134,12 @@ impl LogDifference {
         if first.n.min(second.n) < 2 {
             return None;
         }
-        let shares = [first, second].map(|mean| mean.variance / mean.n as f64);
-        let variance = shares[0] + shares[1];
+        let fractions = [first, second].map(|mean| mean.variance / mean.n as f64);
+        let variance = fractions[0] + fractions[1];
         let both = (first.n + second.n - 2) as f64;
         let welch = || {
-            let pairs = shares.iter().zip([first, second]);
-            let parts = pairs.map(|(share, mean)| share.powi(2) / (mean.n - 1) as f64);
+            let pairs = fractions.iter().zip([first, second]);
+            let parts = pairs.map(|(fraction, mean)| fraction.powi(2) / (mean.n - 1) as f64);
             variance.powi(2) / parts.sum::<f64>()
         };
         let freedom = if first.n == second.n || variance == 0.0 {
@@ -208,7 +208,7 @@ fn t_quantile(level: f64, freedom: f64) -> f64 {
     (freedom * (1.0 - x) / x).sqrt()
 }
 
-/// Returns the interval that holds a share `level` of `values`, as much being left out at each end;
+/// Returns the interval that holds a fraction `level` of `values`, as much being left out at each end;
 /// `None` where there are none.
 pub fn percentile_interval(mut values: Vec<f64>, level: f64) -> Option<Interval> {
     values.sort_by(f64::total_cmp);

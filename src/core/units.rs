@@ -1,4 +1,4 @@
-//! Numbers as text: the only place where seconds, bytes and shares become words.
+//! Numbers as text: the only place where seconds, bytes and fractions become words.
 //!
 //! Figures for people carry three significant digits; figures for machines are written raw
 //! elsewhere and never pass through here.
@@ -85,15 +85,15 @@ pub fn bytes_tick(value_bytes: u64) -> String {
     without_trailing_zeros(&bytes(value_bytes))
 }
 
-/// Returns a share of one as a percentage with one decimal: `percent(0.973)` is `97.3 %`.
-pub fn percent(share: f64) -> String {
-    format!("{} %", decimal(share * 100.0, 1))
+/// Returns a fraction of one as a percentage with one decimal: `percent(0.973)` is `97.3 %`.
+pub fn percent(fraction: f64) -> String {
+    format!("{} %", decimal(fraction * 100.0, 1))
 }
 
-/// Returns two shares as percentages, with as many decimals more as tell them apart.
+/// Returns two fractions as percentages, with as many decimals more as tell them apart.
 pub fn percents_apart(left: f64, right: f64) -> (String, String) {
     let words = |decimals| {
-        let word = |share: f64| format!("{} %", decimal(share * 100.0, decimals));
+        let word = |fraction: f64| format!("{} %", decimal(fraction * 100.0, decimals));
         (word(left), word(right))
     };
     (1..=MOST_DECIMALS_OF_PERCENT)
@@ -121,14 +121,14 @@ pub fn bytes_apart(left: u64, right: u64) -> (String, String) {
     }
 }
 
-/// Returns a share that a person typed as a percentage, with all its digits: `4.15 %`, `50.0 %`.
-pub fn percent_as_typed(share: f64) -> String {
+/// Returns a fraction that a person typed as a percentage, with all its digits: `4.15 %`, `50.0 %`.
+pub fn percent_as_typed(fraction: f64) -> String {
     let decimals = (1..MOST_DECIMALS_OF_PERCENT).find(|&decimals| {
         let scale = 10_f64.powi(decimals as i32);
-        let scaled = share * 100.0 * scale;
+        let scaled = fraction * 100.0 * scale;
         (scaled - scaled.round()).abs() < 1e-6
     });
-    format!("{} %", decimal(share * 100.0, decimals.unwrap_or(1)))
+    format!("{} %", decimal(fraction * 100.0, decimals.unwrap_or(1)))
 }
 
 /// Returns a probability by its base-2 logarithm: `power_of_two(-61.25)` is `2^−61.2`.
@@ -226,14 +226,14 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
     (bytes < 2f64.powi(63)).then_some(bytes.round() as u64)
 }
 
-/// Returns the share that `20%` or `0.2` says; from 0 to 1.
-pub fn parse_share(text: &str) -> Option<f64> {
-    let share = match text.trim().strip_suffix('%') {
+/// Returns the fraction that `20%` or `0.2` says; from 0 to 1.
+pub fn parse_fraction(text: &str) -> Option<f64> {
+    let fraction = match text.trim().strip_suffix('%') {
         // Exactly the number that is written: 97.4 ÷ 100 is another one than 0.974.
         Some(percent) => number(&format!("{}e-2", number(percent)?))?,
         None => number(text)?,
     };
-    (share <= 1.0).then_some(share)
+    (fraction <= 1.0).then_some(fraction)
 }
 
 /// Returns a number with one of the units, whose names are in lower case; the case of the text
@@ -427,7 +427,7 @@ mod tests {
     }
 
     #[test]
-    fn shares_that_differ_read_so() {
+    fn fractions_that_differ_read_so() {
         let apart = |left, right| percents_apart(left, right);
         assert_eq!(apart(0.3, 0.25), ("30.0 %".into(), "25.0 %".into()));
         assert_eq!(apart(0.04249, 0.042), ("4.25 %".into(), "4.20 %".into()));
@@ -449,12 +449,12 @@ mod tests {
         assert_eq!(parse_seconds("30m"), Some(1800.0));
         assert_eq!(parse_seconds("0.3 ms"), Some(0.3e-3));
         assert_eq!(parse_bits_per_second("1.5Gbit"), Some(1.5e9));
-        assert_eq!(parse_share("20%"), Some(0.2));
-        assert_eq!(parse_share("0.95"), Some(0.95));
+        assert_eq!(parse_fraction("20%"), Some(0.2));
+        assert_eq!(parse_fraction("0.95"), Some(0.95));
         for thousandth in 0..=1000 {
             let percent = format!("{}.{}%", thousandth / 10, thousandth % 10);
             assert_eq!(
-                parse_share(&percent),
+                parse_fraction(&percent),
                 Some(f64::from(thousandth) / 1000.0),
                 "{percent}"
             );
@@ -463,7 +463,7 @@ mod tests {
             assert_eq!(parse_bytes(text), None, "{text:?}");
         }
         for text in ["", "101%", "-1%", "1.5", "nan", "inf%"] {
-            assert_eq!(parse_share(text), None, "{text:?}");
+            assert_eq!(parse_fraction(text), None, "{text:?}");
         }
         assert_eq!(parse_bits_per_second("0kbit"), None);
     }

@@ -5,7 +5,7 @@ use ndarray::{Array1, Array2, Array4};
 
 use crate::model::layer::Function;
 
-/// A network without calibration.
+/// A network without range calibration.
 #[derive(Debug, Clone)]
 pub struct Network {
     /// Of one input, without the batch: `[channels, height, width]` or `[elements]`.

@@ -94,12 +94,12 @@ fn outcome_line(imported: &Imported) -> String {
 
 /// Returns what noise at the default parameters leaves of the accuracy.
 fn noise_line(noise: &Noise) -> String {
-    let Decision { share, why } = &noise.step_noise;
+    let Decision { fraction, why } = &noise.step_noise;
     let why = why
         .as_ref()
         .map_or(String::new(), |why| format!(" ({why})"));
     format!(
-        "over the first {} of them  integers {}, with noise {} at a step noise of {share}{why}; {} of \
+        "over the first {} of them  integers {}, with noise {} at a step noise of {fraction}{why}; {} of \
          {} values out of range with noise, {} misread",
         noise.image_count,
         units::percent(noise.integers),

@@ -22,7 +22,7 @@ pub struct ImportRequest {
     /// Of weights; a quantised network keeps its own where there are none.
     pub weight_bits: Option<u32>,
     pub range: RangeMethod,
-    /// With [`Bits::Auto`]: the share of calibration images that may be lost.
+    /// With [`Bits::Auto`]: the fraction of calibration images that may be lost.
     pub most_loss: f64,
     /// The new folder.
     pub out: PathBuf,

@@ -37,7 +37,7 @@ pub struct Imported {
     /// Accuracy over the test images of the integer network, all layers on the server.
     pub integer_accuracy: Option<f64>,
     /// How far the outputs of the integer network lie from the float network's over the test images,
-    /// as a share of those outputs' deviation; none where they do not deviate.
+    /// as a fraction of those outputs' deviation; none where they do not deviate.
     pub relative_error: Option<f64>,
     pub range_overflow_count: u64,
     /// What integers and noise cost; none where the outputs are no classes.
@@ -146,7 +146,7 @@ fn check_bits_without_classes(request: &ImportRequest) -> Result<()> {
         return Ok(());
     }
     Err(Error::Usage(
-        "--bits auto keeps the share of right labels, and the outputs of this network are no \
+        "--bits auto keeps the fraction of right labels, and the outputs of this network are no \
          classes: give a number of bits"
             .into(),
     ))
@@ -219,14 +219,14 @@ impl Tested {
         let is_classifier = draft.model.is_classifier();
         let accuracy = |outputs: &[Vec<f32>]| {
             let labels = images::labels_of(outputs);
-            is_classifier.then(|| images.share_right(&labels))
+            is_classifier.then(|| images.fraction_right(&labels))
         };
         let is_rounded = test.reals.is_some();
         let rounded = is_rounded.then(|| images::float_outputs(&draft.model, &images));
         let source = Source::Memory(draft.files(test, calibration, accuracy(untouched))?);
         let model = Model::read(&source)?;
         let (decision, cache) = Decision::of_whole(&model, Target::cheapest);
-        let compiled = images::compile_all(&model, decision.share);
+        let compiled = images::compile_all(&model, decision.fraction);
         let (integer, range_overflow_count) = images::integer_outputs(&model, &compiled, &images)?;
         let note = overflow_warning(&model, range_overflow_count)?;
         progress("testing with noise");
@@ -253,15 +253,15 @@ impl Tested {
 /// Returns a sentence on values of the test images that left their calibrated range, where those are
 /// many.
 fn overflow_warning(model: &Model, count: u64) -> Result<Option<String>> {
-    /// The share of values in front of look-ups that unlike images take out of range.
+    /// The fraction of values in front of look-ups that unlike images take out of range.
     const MANY: f64 = 0.01;
     let look_ups = images::analyse_all(model)?.look_up_count() * model.test.len();
-    let share = count as f64 / look_ups.max(1) as f64;
-    Ok((share > MANY).then(|| {
+    let fraction = count as f64 / look_ups.max(1) as f64;
+    Ok((fraction > MANY).then(|| {
         format!(
-            "{} of the values in front of activations lie beyond the range that calibration saw: \
+            "{} of the values in front of activations lie beyond the calibrated range: \
              calibrate on more images, like the test images",
-            units::percent(share)
+            units::percent(fraction)
         )
     }))
 }

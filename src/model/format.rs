@@ -33,7 +33,7 @@ pub struct RawModel {
     /// `[outputs]`: added to the logits that are compared for a label, beside the corrections of layers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label_correction: Option<String>,
-    /// Share of test images that the float network classifies rightly, before their values were
+    /// Fraction of test images that the float network classifies rightly, before their values were
     /// rounded to integers; none where its outputs are no classes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub float_accuracy: Option<f64>,

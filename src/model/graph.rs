@@ -32,7 +32,7 @@ pub struct Model {
     /// Per output: added to the logits that are compared for a label, beside the corrections of layers;
     /// weights on the one scale that comparisons need are rounded otherwise than those of logits.
     pub label_correction: Vec<f32>,
-    /// Share of test images that the float network classifies rightly before their values are
+    /// Fraction of test images that the float network classifies rightly before their values are
     /// rounded to integers, as the folder says.
     pub float_accuracy: Option<f64>,
     /// SHA-256 of `model.json`, which holds the checksums of the other files.
@@ -202,7 +202,7 @@ impl Model {
         }
     }
 
-    /// Returns the share of all trained numbers that lie in the client's layers; `None` for a
+    /// Returns the fraction of all trained numbers that lie in the client's layers; `None` for a
     /// network without any.
     pub fn client_weight_share(&self, placement: &Placement) -> Option<f64> {
         let count = |wanted: Option<Party>| -> usize {
@@ -296,12 +296,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn client_weight_shares_run_from_none_to_all() {
+    fn client_weight_fractions_run_from_none_to_all() {
         let model = Model::load(Path::new("digits-mlp")).expect("embedded");
-        let share = |text: &str| model.client_weight_share(&text.parse().expect("letters"));
-        assert_eq!(share("SSS"), Some(0.0));
-        assert_eq!(share("CCC"), Some(1.0));
+        let fraction = |text: &str| model.client_weight_share(&text.parse().expect("letters"));
+        assert_eq!(fraction("SSS"), Some(0.0));
+        assert_eq!(fraction("CCC"), Some(1.0));
         // 64·32 + 32 of 64·32 + 32 + 32·10 + 10 numbers.
-        assert_eq!(share("CSS"), Some(2080.0 / 2410.0));
+        assert_eq!(fraction("CSS"), Some(2080.0 / 2410.0));
     }
 }

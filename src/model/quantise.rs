@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use crate::core::linear_map::{Block, LinearMap, PADDING};
 
-/// The error, as a share of a step, below which float32 weights count as integers.
-const EXACT_SHARE: f64 = 1e-3;
+/// The error, as a fraction of a step, below which float32 weights count as integers.
+const EXACT_FRACTION: f64 = 1e-3;
 
 /// The integers that stand for a tensor's reals, all elements on one scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -297,7 +297,7 @@ fn rounded_to(reals: &[f64], scale: f64) -> (Vec<i64>, bool) {
         .iter()
         .zip(&rounded)
         .map(|(real, &n)| (real - n as f64 * scale).abs());
-    let exact = errors.fold(0.0, f64::max) <= EXACT_SHARE * scale;
+    let exact = errors.fold(0.0, f64::max) <= EXACT_FRACTION * scale;
     (rounded, exact && reals.iter().any(|real| *real != 0.0))
 }
 

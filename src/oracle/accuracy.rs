@@ -26,7 +26,7 @@ pub struct Accuracy {
     pub noisy_reads: SimulatedReads,
     /// The same of each look-up step on the server and each download, by node index.
     pub step_reads: Vec<(NodeId, Reads)>,
-    /// Share of answers that do not mark exactly one class, where they are labels.
+    /// Fraction of answers that do not mark exactly one class, where they are labels.
     pub no_label_share: f64,
     /// Predicted, of each look-up step on the server, by node index.
     pub deviations: Vec<(NodeId, Deviations)>,

@@ -186,7 +186,7 @@ fn explain_look_up(
             step.tables.len(),
         ),
         format!(
-            "  {:10} guard bands of {quantile:.1} sigma, {} of a turn, at each end",
+            "  {:10} noise margins of {quantile:.1} sigma, {} of a turn, at each end",
             "",
             turn((quantile * sigma).powi(2)),
         ),

@@ -269,7 +269,7 @@ impl Simulation {
             .count()
     }
 
-    /// Returns the share of images whose label is the true one.
+    /// Returns the fraction of images whose label is the true one.
     pub fn accuracy(&self, model: &Model, images: &[usize]) -> f64 {
         let labels = self.labels();
         let right = labels

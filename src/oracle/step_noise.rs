@@ -2,4 +2,4 @@
 
 pub mod cache;
 pub mod finder;
-mod shares;
+mod fractions;

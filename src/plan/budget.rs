@@ -15,7 +15,7 @@ use crate::model::output_mode::OutputMode;
 use crate::plan::overhead::{Runs, Speed};
 use crate::plan::shapes::{ShapeOracle, Stack};
 use crate::record::cost_model::CostModel;
-use crate::record::exposure::closed::solved_share;
+use crate::record::exposure::closed::solved_fraction;
 
 /// The criteria of the front.
 const CRITERIA: [Objective; 3] = [Objective::Time, Objective::Exposure, Objective::Bytes];
@@ -108,7 +108,7 @@ pub fn promising(model: &Model, asked: &Asked) -> Result<Vec<Promising>> {
     let (parameters, output_mode) = (asked.parameters, asked.output_mode);
     let solved = |layers| {
         let party = Party::Server;
-        solved_share(model, &Segment { party, layers }, output_mode)
+        solved_fraction(model, &Segment { party, layers }, output_mode)
     };
     let oracle =
         ShapeOracle::new(&stack, &scenario, parameters, &asked.cost, cores).with_solved(&solved);

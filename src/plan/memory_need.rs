@@ -86,7 +86,7 @@ impl MemoryNeed {
         self.leader + self.worker.max(self.parties)
     }
 
-    /// Returns what is weighed against what may be taken, a worker's share of it by `limit` too.
+    /// Returns what is weighed against what may be taken, a worker's part of it by `limit` too.
     pub fn weighed(&self, limit: Option<u64>) -> Vec<Weighed> {
         let limit = limit.map(|bytes| Allowance {
             bytes,

@@ -8,9 +8,9 @@ const PER_VISIT_S: f64 = 0.1;
 const PER_SPLIT_S: f64 = 0.15;
 /// Seconds of a server segment's study besides look-ups: attacks, ranks.
 const PER_SEGMENT_S: f64 = 0.35;
-/// Look-ups of the calibration batches before the first visit.
+/// Look-ups of the reference batches before the first visit.
 const BEGIN_LOOK_UPS: f64 = 80.0;
-/// Look-ups of the calibration batches around a visit.
+/// Look-ups of the reference batches around a visit.
 const VISIT_LOOK_UPS: f64 = 40.0;
 /// Look-ups of a split's first visit, where it has any, that warm up, tell the time of one, and are
 /// done for the memory of each party.
@@ -30,7 +30,7 @@ pub struct Speed {
 }
 
 impl Speed {
-    /// Returns the seconds of what a sweep begins with: the keys of its calibration batches, and some
+    /// Returns the seconds of what a sweep begins with: the keys of its reference batches, and some
     /// more of these.
     pub fn begin_s(&self) -> f64 {
         self.key_s + BEGIN_LOOK_UPS * self.look_up_s

@@ -1,6 +1,6 @@
 //! How long a sweep will still take: as projected, at the pace of what is behind.
 
-/// Share of the whole that the projection weighs, beside what is behind, so that the first visits do
+/// Fraction of the whole that the projection weighs, beside what is behind, so that the first visits do
 /// not tell all.
 const PRIOR: f64 = 0.2;
 

@@ -69,7 +69,7 @@ pub struct ShapeOracle<'a> {
     solved: Option<Solved<'a>>,
 }
 
-/// Returns the share of all weights that closed forms solve in a run of layers on the server.
+/// Returns the fraction of all weights that closed forms solve in a run of layers on the server.
 pub type Solved<'a> = &'a dyn Fn(Range<usize>) -> f64;
 
 impl Stack {

@@ -11,7 +11,7 @@ use crate::record::row::SplitRow;
 /// The text that documents every column.
 const DOCUMENTED: &str = include_str!("../../results/COLUMNS.md");
 
-/// The name of the column that is in no table: [`exposure::share`] of the row.
+/// The name of the column that is in no table: [`exposure::fraction`] of the row.
 pub const EXPOSURE: &str = "exposure";
 
 /// Titles where words in the order of the column's name read badly.
@@ -49,7 +49,7 @@ pub enum Kind {
     Time,
     Bytes,
     /// Of one.
-    Share,
+    Fraction,
     /// A base-2 logarithm.
     Log2,
     Number,
@@ -77,10 +77,11 @@ pub fn columns() -> Vec<Column> {
     columns.push(Column {
         name: EXPOSURE.into(),
         title: EXPOSURE.into(),
-        kind: Kind::Share,
-        note: "Share of all of the model's weights that the client ends up with: its own layers', \
+        kind: Kind::Fraction,
+        note:
+            "Fraction of all of the model's weights that the client ends up with: its own layers', \
                and what attacks recovered of the server's."
-            .into(),
+                .into(),
     });
     columns
 }
@@ -108,7 +109,7 @@ pub fn named(names: &[String]) -> Result<Vec<Column>> {
 pub fn cells(row: &SplitRow, columns: &[Column]) -> Vec<Value> {
     let fields = serde_json::to_value(row).unwrap_or_default();
     let cell = |column: &Column| match column.name.as_str() {
-        EXPOSURE => exposure::share(row).into(),
+        EXPOSURE => exposure::fraction(row).into(),
         name => fields.get(name).cloned().unwrap_or_default(),
     };
     columns.iter().map(cell).collect()
@@ -131,7 +132,7 @@ fn kind(unit: &str) -> Kind {
     match unit {
         "s" => Kind::Time,
         "B" => Kind::Bytes,
-        "share" => Kind::Share,
+        "fraction" => Kind::Fraction,
         "log2" => Kind::Log2,
         "count" | "bits" | "ratio" | "2, 4, 8" => Kind::Number,
         _ => Kind::Text,
@@ -182,7 +183,7 @@ mod tests {
             ("placement", Kind::Text),
             ("online_s_median", Kind::Time),
             ("upload_bytes", Kind::Bytes),
-            ("exposure", Kind::Share),
+            ("exposure", Kind::Fraction),
             ("log2_p_fail", Kind::Log2),
             ("rounds", Kind::Number),
             ("client_fits_gb", Kind::Number),

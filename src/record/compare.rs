@@ -4,7 +4,7 @@
 //! A visit of a split, with keys of its own, is one value: the geometric mean of its images' online times.
 //! Logarithms of few visits are compared by Student's t, chances over all splits by Holm's correction. A
 //! machine also changes between sweeps in ways that no sample of one sweep shows; how much, the
-//! calibration bootstraps tell, which do the same work in both: less than that is no difference.
+//! reference batches tell, which do the same work in both: less than that is no difference.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -156,7 +156,7 @@ pub struct Comparison {
     pub splits: Vec<Compared>,
     /// Placements that only one of the two measured.
     pub unmatched: Vec<String>,
-    /// What the machine itself did, by its calibration bootstraps; `None` where a sweep has none, and
+    /// What the machine itself did, by its reference batches; `None` where a sweep has none, and
     /// nothing is allowed for.
     pub machine: Option<Machine>,
     /// Whether the sweeps ran on one and the same host.
@@ -234,7 +234,7 @@ impl Compared {
 }
 
 impl Comparison {
-    /// Returns the least share by which half of the splits would have to differ to be told; none where
+    /// Returns the least fraction by which half of the splits would have to differ to be told; none where
     /// there are too few visits to tell of any.
     pub fn least_shown(&self) -> Option<f64> {
         let told: Vec<LogDifference> = self
@@ -273,7 +273,7 @@ fn measured(sweep: &Measured) -> impl Iterator<Item = (&str, &SplitRow)> {
 /// What the machine did while both sweeps ran, in logarithms of times.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Machine {
-    /// By how much calibrations stray within the sweeps, in 19 of 20 cases, or between them, whichever
+    /// By how much reference batches stray within the sweeps, in 19 of 20 cases, or between them, whichever
     /// is more.
     change: f64,
     /// Variance of what lies between them.
@@ -281,7 +281,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Reads the calibrations of two sweeps. Between different hosts they are meant to differ.
+    /// Reads the reference batches of two sweeps. Between different hosts they are meant to differ.
     fn of(first: &Measured, second: &Measured, is_one_host: bool) -> Option<Self> {
         let of_first = log_mean(first.calibrations())?;
         let of_second = log_mean(second.calibrations())?;
@@ -303,7 +303,7 @@ impl Machine {
         })
     }
 
-    /// Returns the share by which it changed.
+    /// Returns the fraction by which it changed.
     pub fn change(&self) -> f64 {
         self.change.exp() - 1.0
     }
@@ -335,7 +335,7 @@ mod tests {
     use rand_distr::{Distribution, LogNormal};
 
     /// Returns a sweep of 50 splits whose times scatter by `noise` around `online_s`, on a machine
-    /// whose calibrations scatter by a hundredth around `pace`.
+    /// whose reference batches scatter by a hundredth around `pace`.
     fn sweep(seed: u64, online_s: f64, noise: f64, pace: f64) -> Measured {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let scatter = LogNormal::new(0.0, noise).expect("finite");
@@ -396,7 +396,7 @@ mod tests {
     #[test]
     fn what_the_machine_itself_did_is_no_difference() {
         let first = sweep(1, 0.1, 0.02, 1e-3);
-        // All of it a fifth slower, calibrations too.
+        // All of it a fifth slower, reference batches too.
         let second = sweep(2, 0.12, 0.02, 1.2e-3);
         assert_eq!(different(&first, &second), 0);
         let comparison = compare(&first, &second);

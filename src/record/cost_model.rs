@@ -41,7 +41,7 @@ impl Figures {
         let text = file::read_text(path, MOST_TEXT_BYTES)?;
         let invalid = |reason: String| Error::invalid(path.display().to_string(), reason);
         let figures: Self = from_json(text.as_bytes())
-            .map_err(|error| invalid(format!("no calibration: {error}")))?;
+            .map_err(|error| invalid(format!("no machine calibration: {error}")))?;
         let plausible = |ns: f64| (1e-6..1e6).contains(&ns);
         if !plausible(figures.rotation_ns) || !plausible(figures.keyswitch_ns) {
             let reason = "figures must lie between 10^-6 and 10^6 nanoseconds";

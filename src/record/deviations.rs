@@ -22,7 +22,7 @@ impl Deviations {
         }
     }
 
-    /// Returns the shares of look-ups that deviate by at least one and at least two steps; `None`
+    /// Returns the fractions of look-ups that deviate by at least one and at least two steps; `None`
     /// without look-ups.
     pub fn rates(&self) -> Option<(f64, f64)> {
         let look_ups = self.look_ups as f64;

@@ -1,5 +1,5 @@
-//! How far the machine strayed from its pace while a split was measured, as the calibration
-//! bootstraps around its visits tell.
+//! How far the machine strayed from its pace while a split was measured, as the reference
+//! batches around its visits tell.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::record::history::Visited;
 /// The drift from which a split is called noisy.
 pub const NOISY: f64 = 0.1;
 
-/// The pace of each host: the median of all its calibration bootstraps in a sweep.
+/// The pace of each host: the median of all its reference batches in a sweep.
 pub struct Pace(BTreeMap<String, f64>);
 
 impl Pace {
@@ -24,7 +24,7 @@ impl Pace {
         Self(hosts.into_iter().filter_map(pace).collect())
     }
 
-    /// Returns by what share calibrations around the visits of a split strayed at most: from their
+    /// Returns by what fraction reference batches around the visits of a split strayed at most: from their
     /// host's pace, or within one visit. None where nothing is known.
     pub fn drift(&self, visits: &[Visited<'_>]) -> Option<f64> {
         let of_visit = |visit: &Visited<'_>| {

@@ -116,7 +116,7 @@ impl Machine {
     }
 }
 
-/// Returns the memory that this process may use: the machine's, or its control group's share.
+/// Returns the memory that this process may use: the machine's, or its control group's part.
 fn memory_bytes(system: &System) -> u64 {
     let limits = system.cgroup_limits();
     let group = limits.map_or(u64::MAX, |limits| limits.total_memory);

@@ -35,17 +35,17 @@ impl Knowledge {
     }
 }
 
-/// Returns the share of all weights that the client ends up with; `None` where it is not known: only
+/// Returns the fraction of all weights that the client ends up with; `None` where it is not known: only
 /// closed forms and attacks that ended tell, and whoever has all can get no more.
-pub fn share(row: &SplitRow) -> Option<f64> {
+pub fn fraction(row: &SplitRow) -> Option<f64> {
     let all = least_told(row).filter(|least| *least >= 1.0);
     row.exposed_weight_share.or(all)
 }
 
-/// Returns the share of all weights that the client has at least, known or not: handed over, solved by
+/// Returns the fraction of all weights that the client has at least, known or not: handed over, solved by
 /// closed forms, and found by attacks.
-pub fn least_share(row: &SplitRow) -> Option<f64> {
-    share(row).or(least_told(row))
+pub fn least_fraction(row: &SplitRow) -> Option<f64> {
+    fraction(row).or(least_told(row))
 }
 
 /// Returns what a row tells of the least; of earlier builds' rows, what is handed over.
@@ -55,7 +55,7 @@ fn least_told(row: &SplitRow) -> Option<f64> {
 
 /// Returns whether a split is known to give the whole model away.
 pub fn gives_all_away(row: &SplitRow) -> bool {
-    share(row).is_some_and(|share| share >= 1.0)
+    fraction(row).is_some_and(|fraction| fraction >= 1.0)
 }
 
 /// Returns why the exposure of a row is not known.
@@ -69,15 +69,15 @@ pub fn why_unknown(row: &SplitRow) -> &'static str {
 
 /// Returns an unknown exposure as it stands in a sentence: `unknown (at least 12.5 %)`.
 pub fn unknown_words(row: &SplitRow) -> String {
-    match least_share(row) {
+    match least_fraction(row) {
         Some(least) => format!("unknown (at least {})", units::percent(least)),
         None => "unknown".into(),
     }
 }
 
 /// Returns an unknown exposure as a table tells it: `≥ 12.5 %, unknown`.
-pub fn unknown_share_words(row: &SplitRow) -> String {
-    match least_share(row) {
+pub fn unknown_fraction_words(row: &SplitRow) -> String {
+    match least_fraction(row) {
         Some(least) => format!("≥ {}, unknown", units::percent(least)),
         None => "unknown".into(),
     }
@@ -92,7 +92,7 @@ pub struct Totals {
     pub malicious_queries: Option<usize>,
     pub malicious_queries_are: Bound,
     pub information_floor_queries: Option<usize>,
-    /// Shares of the server's weights after 1, 10 and all queries.
+    /// Fractions of the server's weights after 1, 10 and all queries.
     pub chosen: [Option<f64>; 3],
     pub mask: [Option<f64>; 3],
     pub mask_full: [Option<f64>; 3],
@@ -105,27 +105,27 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Returns the totals of a split whose client holds that share of all weights.
+    /// Returns the totals of a split whose client holds that fraction of all weights.
     pub fn of(segments: &[SegmentExposure], client_weight_share: Option<f64>) -> Self {
         let weighty: Vec<&SegmentExposure> = segments
             .iter()
             .filter(|segment| segment.queries.weights > 0)
             .collect();
-        let shares = |of: fn(&SegmentExposure) -> &Outcome| {
-            [0, 1, 2].map(|mark| weighted(&weighty, |segment| of(segment).shares[mark]))
+        let fractions = |of: fn(&SegmentExposure) -> &Outcome| {
+            [0, 1, 2].map(|mark| weighted(&weighty, |segment| of(segment).fractions[mark]))
         };
         let queries = || weighty.iter().map(|segment| &segment.queries);
         let honest = worst(queries().map(|queries| (queries.honest, queries.honest_are)));
         let malicious = worst(queries().map(|queries| (queries.malicious, queries.malicious_are)));
         let floors: Option<Vec<usize>> =
             queries().map(|queries| queries.information_floor).collect();
-        let recovered = weighted(&weighty, SegmentExposure::share);
+        let recovered = weighted(&weighty, SegmentExposure::fraction);
         let server = if weighty.is_empty() {
             Some(0.0)
         } else {
             recovered
         };
-        let found = weighted(&weighty, |segment| Some(segment.least_share()));
+        let found = weighted(&weighty, |segment| Some(segment.least_fraction()));
         let in_all =
             |server: f64| client_weight_share.map(|client| client + (1.0 - client) * server);
         let knowledge = weighty.iter().map(|segment| segment.knowledge()).max();
@@ -139,9 +139,9 @@ impl Totals {
             malicious_queries: malicious.0,
             malicious_queries_are: malicious.1,
             information_floor_queries: floors.and_then(|floors| floors.into_iter().max()),
-            chosen: shares(|segment| &segment.chosen),
-            mask: shares(|segment| &segment.mask),
-            mask_full: shares(|segment| &segment.mask_full),
+            chosen: fractions(|segment| &segment.chosen),
+            mask: fractions(|segment| &segment.mask),
+            mask_full: fractions(|segment| &segment.mask_full),
             attack_s: (!weighty.is_empty()).then(|| seconds.sum()),
             exposed_weight_share: server.and_then(in_all),
             exposed_weight_share_least: in_all(found.unwrap_or(0.0)),
@@ -166,45 +166,47 @@ fn worst(counts: impl Iterator<Item = (Option<usize>, Bound)>) -> (Option<usize>
         .unwrap_or_default()
 }
 
-/// Returns the mean of a share over segments, weighted by their weights; none where one is unknown.
+/// Returns the mean of a fraction over segments, weighted by their weights; none where one is unknown.
 fn weighted(
     segments: &[&SegmentExposure],
-    share: impl Fn(&SegmentExposure) -> Option<f64>,
+    fraction: impl Fn(&SegmentExposure) -> Option<f64>,
 ) -> Option<f64> {
     let weights: usize = segments.iter().map(|segment| segment.queries.weights).sum();
-    let shares = segments
+    let fractions = segments
         .iter()
-        .map(|segment| share(segment).map(|share| share * segment.queries.weights as f64));
-    let sum = shares.sum::<Option<f64>>()?;
+        .map(|segment| fraction(segment).map(|fraction| fraction * segment.queries.weights as f64));
+    let sum = fractions.sum::<Option<f64>>()?;
     (weights > 0).then(|| sum / weights as f64)
 }
 
 impl SegmentExposure {
-    /// Returns the share of its weights that a client can have: all of them where a closed form says
+    /// Returns the fraction of its weights that a client can have: all of them where a closed form says
     /// so; otherwise what attacks recovered, where one recovered all or none was left unfinished.
-    pub fn share(&self) -> Option<f64> {
-        let recovered = [self.chosen.shares[2], self.mask.shares[2]];
+    pub fn fraction(&self) -> Option<f64> {
+        let recovered = [self.chosen.fractions[2], self.mask.fractions[2]];
         let most = recovered.into_iter().flatten().reduce(f64::max);
         match self.queries.kind {
             kind if kind.is_solvable() => Some(1.0),
             // Masks behind a look-up are the client's no longer: that attack is a negative test.
-            _ if self.chosen.shares[2].is_some() => most,
-            _ => most.filter(|share| *share == 1.0),
+            _ if self.chosen.fractions[2].is_some() => most,
+            _ => most.filter(|fraction| *fraction == 1.0),
         }
     }
 
-    /// Returns the share of its weights that a client has at least: also what attacks had found when they
+    /// Returns the fraction of its weights that a client has at least: also what attacks had found when they
     /// were stopped.
-    pub fn least_share(&self) -> f64 {
+    pub fn least_fraction(&self) -> f64 {
         let attacks = [&self.chosen, &self.mask];
-        let shares = attacks.into_iter().flat_map(|of| [of.shares[2], of.found]);
-        let found = shares.flatten().fold(0.0, f64::max);
-        self.share().unwrap_or(0.0).max(found)
+        let fractions = attacks
+            .into_iter()
+            .flat_map(|of| [of.fractions[2], of.found]);
+        let found = fractions.flatten().fold(0.0, f64::max);
+        self.fraction().unwrap_or(0.0).max(found)
     }
 
-    /// Returns what stands behind its share.
+    /// Returns what stands behind its fraction.
     pub fn knowledge(&self) -> Knowledge {
-        match self.share() {
+        match self.fraction() {
             _ if self.queries.kind.is_solvable() => Knowledge::ClosedForm,
             Some(_) => Knowledge::AttackEnded,
             None if self.chosen.found.is_some() => Knowledge::AttackStopped,
@@ -246,20 +248,20 @@ impl SegmentExposure {
             information_floor_queries: queries.information_floor,
             mask_inferences: queries.mask,
             chosen_input_queries: self.chosen.all_queries,
-            chosen_input_recovered_share_1: self.chosen.shares[0],
-            chosen_input_recovered_share_10: self.chosen.shares[1],
-            chosen_input_recovered_share_all: self.chosen.shares[2],
+            chosen_input_recovered_share_1: self.chosen.fractions[0],
+            chosen_input_recovered_share_10: self.chosen.fractions[1],
+            chosen_input_recovered_share_all: self.chosen.fractions[2],
             chosen_input_method: self.chosen.method.clone(),
             chosen_input_s: seconds(&self.chosen),
             mask_queries: self.mask.all_queries,
-            mask_recovered_share_1: self.mask.shares[0],
-            mask_recovered_share_10: self.mask.shares[1],
-            mask_recovered_share_all: self.mask.shares[2],
+            mask_recovered_share_1: self.mask.fractions[0],
+            mask_recovered_share_10: self.mask.fractions[1],
+            mask_recovered_share_all: self.mask.fractions[2],
             mask_method: self.mask.method.clone(),
             mask_s: seconds(&self.mask),
-            mask_full_recovered_share_1: self.mask_full.shares[0],
-            mask_full_recovered_share_10: self.mask_full.shares[1],
-            mask_full_recovered_share_all: self.mask_full.shares[2],
+            mask_full_recovered_share_1: self.mask_full.fractions[0],
+            mask_full_recovered_share_10: self.mask_full.fractions[1],
+            mask_full_recovered_share_all: self.mask_full.fractions[2],
             mask_full_method: self.mask_full.method.clone(),
             mask_full_s: seconds(&self.mask_full),
             log2_flooding_distance: self.log2_flooding_distance,
@@ -287,8 +289,8 @@ mod tests {
     use crate::record::segment_exposure::{Kind, Queries};
 
     fn segment(weights: usize, chosen: Option<f64>, mask: Option<f64>) -> SegmentExposure {
-        let outcome = |share| Outcome {
-            shares: [share; 3],
+        let outcome = |fraction| Outcome {
+            fractions: [fraction; 3],
             ..Outcome::default()
         };
         SegmentExposure {
@@ -325,9 +327,9 @@ mod tests {
     fn what_a_closed_form_solves_counts_whole() {
         let mut solvable = segment(10, None, Some(0.0));
         solvable.queries.kind = Kind::Affine;
-        assert_eq!(solvable.share(), Some(1.0));
+        assert_eq!(solvable.fraction(), Some(1.0));
         let found_by_masks = segment(10, None, Some(1.0));
-        assert_eq!(found_by_masks.share(), Some(1.0));
+        assert_eq!(found_by_masks.fraction(), Some(1.0));
     }
 
     #[test]

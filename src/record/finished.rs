@@ -60,7 +60,7 @@ pub struct Finished {
     /// What was read with noise; of earlier logs not known.
     #[serde(default)]
     pub noisy_reads: Option<SimulatedReads>,
-    /// Share of simulated answers that do not mark exactly one class; `None` for logits.
+    /// Fraction of simulated answers that do not mark exactly one class; `None` for logits.
     #[serde(default)]
     pub no_label_share: Option<f64>,
     pub log2_p_fail: Option<f64>,

@@ -2,9 +2,9 @@
 //! what that says of failure probabilities.
 //!
 //! A value is *out of range* where it lies outside the range that its look-up or decryption is made
-//! for, the calibrated one with its margin, before the noise of that read; a guard band lies between
-//! there and a failure. It is *misread* where the phase, that noise included, lies beyond the guard
-//! band, so that an unrelated value comes out, or, of an exact answer, another integer.
+//! for, the calibrated one with its margin, before the noise of that read; a noise margin lies between
+//! there and a failure. It is *misread* where the phase, that noise included, lies beyond the noise
+//! margin, so that an unrelated value comes out, or, of an exact answer, another integer.
 
 use serde::{Deserialize, Serialize};
 

@@ -24,30 +24,31 @@ pub struct SegmentExposure {
 /// What an attack on a segment recovered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// Share of the segment's weights found exactly, as the server's integers, after 1, 10 and all
+    /// Fraction of the segment's weights found exactly, as the server's integers, after 1, 10 and all
     /// queries; unknown where the attack was not mounted to its end.
-    pub shares: [Option<f64>; 3],
+    #[serde(rename = "shares")]
+    pub fractions: [Option<f64>; 3],
     /// What `all` stands for.
     pub all_queries: Option<usize>,
     /// Solving, and for chosen inputs the queries too.
     pub seconds: f64,
     pub method: String,
-    /// Share that was found when the attack was stopped, which is none of those.
+    /// Fraction that was found when the attack was stopped, which is none of those.
     #[serde(default)]
     pub found: Option<f64>,
-    /// Why a share is unknown.
+    /// Why a fraction is unknown.
     pub reason: Option<String>,
 }
 
 impl Outcome {
-    /// Notes that the attack ended after so many queries, with that share found and that word on how
+    /// Notes that the attack ended after so many queries, with that fraction found and that word on how
     /// it was checked.
-    pub fn end(&mut self, queries: usize, share: f64, word: &str) {
+    pub fn end(&mut self, queries: usize, fraction: f64, word: &str) {
         self.all_queries = Some(queries);
         self.method += ", ";
         self.method += word;
-        for known in &mut self.shares {
-            *known = known.or(Some(share));
+        for known in &mut self.fractions {
+            *known = known.or(Some(fraction));
         }
     }
 
@@ -106,7 +107,7 @@ pub enum Bound {
     Enough,
     /// So many do, by the masks of unprotected answers.
     Masks,
-    /// An attack that was run took so many; its share says how far it got.
+    /// An attack that was run took so many; its fraction says how far it got.
     Measured,
     /// Fewer do not.
     Least,

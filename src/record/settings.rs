@@ -14,7 +14,7 @@ use crate::record::cost_model::CostModel;
 use crate::record::download::Download;
 use crate::record::order::Order;
 use crate::record::shard::Shard;
-use crate::record::step_noise::SegmentShare;
+use crate::record::step_noise::SegmentFraction;
 
 /// Everything that decides what a sweep's rows mean; equal settings give comparable rows.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -51,7 +51,7 @@ pub struct Settings {
     pub step_noise: f64,
     /// Server segments whose look-ups may have other noise.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub own_step_noise: Vec<SegmentShare>,
+    pub own_step_noise: Vec<SegmentFraction>,
     pub log2_p_fail_lookup: f64,
     pub download: Download,
     #[serde(default)]

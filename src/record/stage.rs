@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
-    /// The calibration batch around visits.
+    /// The reference batch around visits.
     Reference,
     /// Starting a process, reading the model, compiling programs.
     Start,

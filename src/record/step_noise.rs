@@ -1,4 +1,4 @@
-//! How much noise look-ups may have, as shares of an output step.
+//! How much noise look-ups may have, as fractions of an output step.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,17 +12,18 @@ pub enum StepNoise {
     /// The most that keeps the accuracy.
     #[default]
     Auto,
-    /// The standard deviation that is allowed, as a share of an output step.
-    Share(f64),
+    /// The standard deviation that is allowed, as a fraction of an output step.
+    Fraction(f64),
 }
 
-/// The share of one server segment.
+/// The fraction of one server segment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct SegmentShare {
+pub struct SegmentFraction {
     /// Indices of its layers.
     pub layers: Range<usize>,
-    pub share: f64,
+    #[serde(rename = "share")]
+    pub fraction: f64,
 }
 
 impl FromStr for StepNoise {
@@ -30,9 +31,9 @@ impl FromStr for StepNoise {
 
     fn from_str(text: &str) -> Result<Self, String> {
         match text.parse() {
-            Ok(share) => Ok(Self::Share(share)),
+            Ok(fraction) => Ok(Self::Fraction(fraction)),
             Err(_) if text == "auto" => Ok(Self::Auto),
-            Err(_) => Err("give auto, or a share of an output step such as 0.5".into()),
+            Err(_) => Err("give auto, or a fraction of an output step such as 0.5".into()),
         }
     }
 }
@@ -41,7 +42,7 @@ impl fmt::Display for StepNoise {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Auto => f.write_str("auto"),
-            Self::Share(share) => share.fmt(f),
+            Self::Fraction(fraction) => fraction.fmt(f),
         }
     }
 }
@@ -50,7 +51,7 @@ impl fmt::Display for StepNoise {
 #[derive(Serialize, Deserialize)]
 #[serde(
     untagged,
-    expecting = "step_noise must be \"auto\" or a share of an output step such as 0.5"
+    expecting = "step_noise must be \"auto\" or a fraction of an output step such as 0.5"
 )]
 enum Written {
     Number(f64),
@@ -67,7 +68,7 @@ impl Serialize for StepNoise {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let written = match self {
             Self::Auto => Written::Word(Word::Auto),
-            Self::Share(share) => Written::Number(*share),
+            Self::Fraction(fraction) => Written::Number(*fraction),
         };
         written.serialize(serializer)
     }
@@ -76,7 +77,7 @@ impl Serialize for StepNoise {
 impl<'de> Deserialize<'de> for StepNoise {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Ok(match Written::deserialize(deserializer)? {
-            Written::Number(share) => Self::Share(share),
+            Written::Number(fraction) => Self::Fraction(fraction),
             Written::Word(Word::Auto) => Self::Auto,
         })
     }
@@ -88,7 +89,7 @@ mod tests {
 
     #[test]
     fn it_is_written_as_it_is_read() {
-        for (text, expected) in [("auto", StepNoise::Auto), ("0.3", StepNoise::Share(0.3))] {
+        for (text, expected) in [("auto", StepNoise::Auto), ("0.3", StepNoise::Fraction(0.3))] {
             assert_eq!(text.parse(), Ok(expected));
             assert_eq!(expected.to_string(), text);
             let json = serde_json::to_string(&expected).expect("plain");

@@ -54,9 +54,9 @@ fn complete(row: &mut SplitRow) {
     let weight = |index: usize| 900 >> index.min(6);
     let total: usize = (0..parties.len()).map(weight).sum();
     let client = (0..parties.len()).filter(|&index| parties[index] == 'C');
-    let share = client.clone().map(weight).sum::<usize>() as f64 / total as f64;
-    row.client_weight_share = Some(share);
-    row.exposed_weight_share = Some(share);
+    let fraction = client.clone().map(weight).sum::<usize>() as f64 / total as f64;
+    row.client_weight_share = Some(fraction);
+    row.exposed_weight_share = Some(fraction);
     let Some(online_s) = row.online_s_median else {
         row.reason = Some("the worker was killed by signal 9".into());
         return;

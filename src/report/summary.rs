@@ -187,7 +187,7 @@ fn card(title: &str, row: &SplitRow) -> String {
             .map(|(up, down)| format!("{} up, {} down", units::bytes(up), units::bytes(down))),
         exposed(row),
         row.simulated_accuracy
-            .map(|share| format!("accuracy {} (simulated)", units::percent(share))),
+            .map(|fraction| format!("accuracy {} (simulated)", units::percent(fraction))),
         row.failure_words(),
     ];
     let spans: String = figures
@@ -204,9 +204,9 @@ fn card(title: &str, row: &SplitRow) -> String {
 
 /// Says what the client ends up with; where no attack ran to its end, the least of it.
 fn exposed(row: &SplitRow) -> Option<String> {
-    match (exposure::share(row), exposure::least_share(row)) {
+    match (exposure::fraction(row), exposure::least_fraction(row)) {
         (Some(0.0), _) => Some(format!("exposure {}, none recovered", units::percent(0.0))),
-        (Some(share), _) => Some(format!("exposure {}", units::percent(share))),
+        (Some(fraction), _) => Some(format!("exposure {}", units::percent(fraction))),
         (None, Some(least)) => Some(format!(
             "exposure unknown, at least {}",
             units::percent(least)
@@ -239,7 +239,7 @@ fn undominated(rows: &[SplitRow]) -> String {
     let front = compared.iter().filter(|(_, at)| **at == Dominance::Front);
     let unknown = compared
         .iter()
-        .filter(|(row, _)| exposure::share(row).is_none());
+        .filter(|(row, _)| exposure::fraction(row).is_none());
     let (front, unknown) = (front.count(), unknown.count());
     let figures = units::listed(&dominance::criteria(rows));
     let words = match compared.len() {

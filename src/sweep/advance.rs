@@ -23,8 +23,8 @@ pub struct Advance {
     pub channels: usize,
     /// Since the layer began to be looked up.
     pub layer_s: f64,
-    /// Share of the inference's look-ups that are done.
-    pub share: f64,
+    /// Fraction of the inference's look-ups that are done.
+    pub fraction: f64,
     /// What is left of the inference, at the pace so far.
     pub left_s: f64,
 }
@@ -107,14 +107,14 @@ impl<'a> Watch<'a> {
         }
         *last = Instant::now();
         drop(last);
-        let share = done as f64 / self.total as f64;
+        let fraction = done as f64 / self.total as f64;
         (self.hear)(Advance {
             layer: layer.name.clone(),
             channels_done: layer.channels * layer_done / layer.total,
             channels: layer.channels,
             layer_s,
-            share,
-            left_s: elapsed.as_secs_f64() * (1.0 - share) / share,
+            fraction,
+            left_s: elapsed.as_secs_f64() * (1.0 - fraction) / fraction,
         });
     }
 }

@@ -1,13 +1,13 @@
-//! The calibration bootstraps around visits, which tell what the machine itself did.
+//! The reference batch around visits, which tells what the machine itself did.
 
 use crate::core::error::Result;
 use crate::fhe::parameters::ParameterSet;
 use crate::sweep::reference_batch::ReferenceBatch;
 
-/// Look-ups of a calibration's batch.
-const CALIBRATION_BATCH: usize = 16;
+/// Look-ups of the batch.
+const BATCH: usize = 16;
 
-/// A batch of bootstraps, and its pace when it last ran.
+/// The batch, and its pace when it last ran.
 pub struct Reference {
     reference_batch: ReferenceBatch,
     /// Seconds per look-up.
@@ -21,7 +21,7 @@ impl Reference {
     ///
     /// As [`ParameterSet::fast`].
     pub fn begin() -> Result<Self> {
-        let reference_batch = ReferenceBatch::new(ParameterSet::fast()?, CALIBRATION_BATCH);
+        let reference_batch = ReferenceBatch::new(ParameterSet::fast()?, BATCH);
         let last_s = reference_batch.look_up_s(None).median;
         Ok(Self {
             reference_batch,

@@ -92,7 +92,7 @@ impl Settings {
             seed: overrides.seed.unwrap_or(file.seed),
             parameters: overrides.parameters.unwrap_or(file.parameters),
             step_noise: match step_noise {
-                StepNoise::Share(share) => share,
+                StepNoise::Fraction(fraction) => fraction,
                 StepNoise::Auto => DEFAULT_STEP_NOISE,
             },
             own_step_noise: Vec::new(),
@@ -196,7 +196,7 @@ impl Settings {
         }
         if !self.step_noise.is_finite() || self.step_noise <= 0.0 {
             let reason =
-                "the noise of a look-up must be a positive share of a step, for instance 0.5";
+                "the noise of a look-up must be a positive fraction of a step, for instance 0.5";
             return Err(Error::Usage(reason.into()));
         }
         if self.answer == Answer::Label && model.element_count(model.output()) < 2 {

@@ -48,7 +48,7 @@ pub struct SplitFile {
     /// `auto`, `exact`, `fast` or `accurate`.
     #[serde(default = "auto")]
     pub parameters: String,
-    /// With `auto`: the noise that a look-up may have, as a share of an output step, or `auto` again.
+    /// With `auto`: the noise that a look-up may have, as a fraction of an output step, or `auto` again.
     #[serde(default)]
     pub step_noise: StepNoise,
     /// The failure probability that no look-up may exceed.

@@ -14,7 +14,7 @@ use crate::model::source::Source;
 use crate::oracle::step_noise::cache::Found;
 use crate::oracle::step_noise::finder::{Finder, Unsought, summary};
 use crate::record::settings::Settings;
-use crate::record::step_noise::SegmentShare;
+use crate::record::step_noise::SegmentFraction;
 
 impl Settings {
     /// Finds how much noise the look-ups of each server segment may have.
@@ -31,8 +31,8 @@ impl Settings {
             }
         };
         let begin = Instant::now();
-        let target = |share| Target {
-            parameters: Choice::Cheapest(Precision::StepNoise(share), self.cost),
+        let target = |fraction| Target {
+            parameters: Choice::Cheapest(Precision::StepNoise(fraction), self.cost),
             log2_p_fail_lookup: self.log2_p_fail_lookup,
             download: self.download,
             output_mode: self.output_mode(),
@@ -65,8 +65,13 @@ impl Settings {
         }
         self.own_step_noise = found
             .into_iter()
-            .map(|(Segment { layers, .. }, Found { share, .. })| SegmentShare { layers, share })
-            .filter(|own| own.share != self.step_noise)
+            .map(
+                |(Segment { layers, .. }, Found { fraction, .. })| SegmentFraction {
+                    layers,
+                    fraction,
+                },
+            )
+            .filter(|own| own.fraction != self.step_noise)
             .collect();
         Ok(())
     }

@@ -107,8 +107,8 @@ impl Trial {
         splits.map(|split| split.differs == Some(true)).collect()
     }
 
-    /// Returns the share of runs in which any split, or the first, is said to differ.
-    pub fn shares(&self, runs: usize, seed: u64) -> (f64, f64) {
+    /// Returns the fraction of runs in which any split, or the first, is said to differ.
+    pub fn fractions(&self, runs: usize, seed: u64) -> (f64, f64) {
         let mut random = ChaCha8Rng::seed_from_u64(seed);
         let (mut any, mut first) = (0, 0);
         for _ in 0..runs {

@@ -27,10 +27,10 @@ const AUDIT: Precision = Precision {
     input_max: 255,
     images: 500,
 };
-/// How far a logit may lie away, as a share of the range of all, but for one in a hundred.
+/// How far a logit may lie away, as a fraction of the range of all, but for one in a hundred.
 const MOST_AWAY: f64 = 0.02;
 const PERCENTILE: f64 = 0.99;
-/// The share of labels that agree, among inputs whose two largest logits lie further apart than that.
+/// The fraction of labels that agree, among inputs whose two largest logits lie further apart than that.
 const LEAST_AGREEMENT: f64 = 0.97;
 
 /// Returns the logits of a placement in integers without noise.
@@ -78,7 +78,7 @@ fn logits(rows: &[Row<f32>], image: usize) -> Vec<f32> {
     rows.iter().map(|row| row[image]).collect()
 }
 
-/// Returns the share of images whose labels agree.
+/// Returns the fraction of images whose labels agree.
 fn agreement(float: &[Row<f32>], found: &[Row<f32>], images: impl Iterator<Item = usize>) -> f64 {
     let label = |rows, image| arg_max(logits(rows, image));
     let agrees = images.map(|image| label(float, image) == label(found, image));
@@ -316,17 +316,17 @@ fn more_bits_are_never_worse() {
             let model = builder.model();
             let placement = Placement::uniform(Party::Server, model.layer_count());
             let found = integers(&model, &placement, &images);
-            let share = agreement(&float, &found, 0..images[0].len());
-            let error = |share: f64| share * (1.0 - share) / images[0].len() as f64;
+            let fraction = agreement(&float, &found, 0..images[0].len());
+            let error = |fraction: f64| fraction * (1.0 - fraction) / images[0].len() as f64;
             if let Some(before) = before {
-                let slack = ERRORS * (error(share) + error(before)).sqrt();
-                if share < before - slack {
+                let slack = ERRORS * (error(fraction) + error(before)).sqrt();
+                if fraction < before - slack {
                     failures.push(format!(
-                        "{seed}: {share} with {bits} bits, {before} with fewer"
+                        "{seed}: {fraction} with {bits} bits, {before} with fewer"
                     ));
                 }
             }
-            before = Some(share);
+            before = Some(fraction);
         }
     }
     assert!(failures.is_empty(), "{failures:#?}");

@@ -146,8 +146,8 @@ impl Builder {
     }
 
     /// Returns the float output on the calibration images where every value is off by up to a
-    /// share of what its channel reaches, or its tensor where one scale is to hold all.
-    pub fn shaken_output(&self, share: f32, seed: u64) -> Vec<Row<f32>> {
+    /// fraction of what its channel reaches, or its tensor where one scale is to hold all.
+    pub fn shaken_output(&self, fraction: f32, seed: u64) -> Vec<Row<f32>> {
         let mut generator = ChaCha8Rng::seed_from_u64(seed);
         let mut values = vec![self.values[0].clone()];
         for node in &self.nodes {
@@ -162,7 +162,7 @@ impl Builder {
                 Operation::Linear(_) | Operation::Add(_) => node.channel_size,
             };
             for channel in output.chunks_mut(together) {
-                let most = reach(channel) * share;
+                let most = reach(channel) * fraction;
                 for value in channel.iter_mut().flatten() {
                     *value += generator.random_range(-1.0..=1.0) * most;
                 }

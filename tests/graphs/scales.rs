@@ -6,12 +6,12 @@ use splitbench::model::layer::Function;
 use super::FINE;
 use super::network::{Builder, Precision};
 
-/// The share of the width of all float outputs that eight bits may leave.
-const SHARE: f64 = 0.02;
+/// The fraction of the width of all float outputs that eight bits may leave.
+const FRACTION: f64 = 0.02;
 
 /// Returns by how much the integer network's outputs lie away from the float ones at most, as a
-/// share of the width of all.
-fn share_away(builder: Builder) -> f64 {
+/// fraction of the width of all.
+fn fraction_away(builder: Builder) -> f64 {
     let float = builder.output().to_vec();
     let images = builder.images.clone();
     let analysis = analyse_all(&builder.model()).unwrap();
@@ -37,8 +37,8 @@ fn a_sum_keeps_a_skip_whose_scale_is_far_from_the_convolutions() {
         let weights = vec![weight, -0.7 * weight, 0.3 * weight, weight];
         let conv = builder.point_conv(0, weights, &[0.0, 0.0]);
         builder.add(0, conv);
-        let away = share_away(builder);
-        if away > SHARE {
+        let away = fraction_away(builder);
+        if away > FRACTION {
             failures.push(format!("weights of {weight}: {away} away"));
         }
     }
@@ -61,8 +61,8 @@ fn channels_keep_their_weights_beside_others_of_few_integers() {
         let weights = vec![0.61, -0.37, left, right];
         let conv = builder.point_conv(input, weights, &[0.1, 0.2]);
         builder.point_conv(conv, vec![0.9, -0.8, 0.7, 0.6], &[0.0, 0.3]);
-        let away = share_away(builder);
-        if away > SHARE {
+        let away = fraction_away(builder);
+        if away > FRACTION {
             failures.push(format!("{name}: {away} away"));
         }
     }
@@ -84,8 +84,8 @@ fn look_ups_of_few_levels_keep_what_lies_between_the_levels() {
             last = builder.point_conv(0, vec![1.0, 0.0, 0.0, 1.0], &[0.123, -0.321]);
         }
         builder.activation(last, Function::Identity, 8);
-        let away = share_away(builder);
-        if away > SHARE {
+        let away = fraction_away(builder);
+        if away > FRACTION {
             failures.push(format!("{name}: {away} away"));
         }
     }

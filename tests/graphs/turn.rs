@@ -20,7 +20,7 @@ const UNCALIBRATED: Precision = Precision {
     widening: 1e4,
     ..COARSE
 };
-/// Widening of calibrated ranges at either end, as a share of their width.
+/// Widening of calibrated ranges at either end, as a fraction of their width.
 const RANGE_MARGIN: f64 = 0.25;
 /// What float arithmetic leaves of equal numbers.
 const ROUNDING: f64 = 1e-9;

@@ -28,7 +28,7 @@ pub struct Case {
     pub scale: Option<&'static str>,
     pub mean: Option<&'static str>,
     pub std: Option<&'static str>,
-    /// How far logits may lie from the reference: absolute, and as a share of the image's largest.
+    /// How far logits may lie from the reference: absolute, and as a fraction of the image's largest.
     pub tolerance: (f32, f32),
     /// The most accuracy that the integer network may lose, where all references are test images.
     pub most_loss: Option<f64>,
@@ -39,7 +39,7 @@ pub const NORMALISED: (Option<&str>, Option<&str>, Option<&str>) = (
     Some("0.485,0.456,0.406"),
     Some("0.229,0.224,0.225"),
 );
-/// A share of the largest logit alone, where they grow without bounds.
+/// A fraction of the largest logit alone, where they grow without bounds.
 pub const RELATIVE: (f32, f32) = (0.0, 1e-3);
 pub const FLOAT: (f32, f32) = (1e-3, 1e-3);
 /// The step of the last quantiser of the eight-bit ResNet-8.

@@ -108,7 +108,9 @@ fn the_form_of_the_page_answers_them_too() {
         let Some(limits) = limits else { continue };
         let visit = Visit::to(&page);
         visit.tick("with-unknown", limits.counts_handed_over);
-        let percent = limits.max_exposure.map(|share| (100.0 * share).to_string());
+        let percent = limits
+            .max_exposure
+            .map(|fraction| (100.0 * fraction).to_string());
         let mebibytes = limits
             .max_client_memory
             .map(|bytes| bytes as f64 / f64::from(1 << 20));

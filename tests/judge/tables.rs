@@ -13,7 +13,7 @@ const STATUSES: [&str; 4] = ["ok", "ok", "ok", "timeout"];
 const SECONDS: [f64; 5] = [0.01, 0.011, 0.1, 0.12, 3.0];
 const BYTES: [u64; 4] = [1000, 1024, 50_000, 2_000_000];
 const MEMORY: [u64; 4] = [8 << 20, (8 << 20) + 1, 2_000_000_000, 2 << 30];
-const SHARES: [f64; 7] = [0.0, 0.042, 0.0421, 0.3, 0.5, 0.999_999, 1.0];
+const FRACTIONS: [f64; 7] = [0.0, 0.042, 0.0421, 0.3, 0.5, 0.999_999, 1.0];
 
 fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
     prop::sample::select(all)
@@ -40,9 +40,9 @@ fn any_row(index: u32) -> impl Strategy<Value = SplitRow> {
         mostly(one_of(&BYTES), 3),
     );
     let verdicts = (
-        mostly(one_of(&SHARES), 2),
-        mostly(one_of(&SHARES), 4),
-        mostly(one_of(&SHARES), 6),
+        mostly(one_of(&FRACTIONS), 2),
+        mostly(one_of(&FRACTIONS), 4),
+        mostly(one_of(&FRACTIONS), 6),
         mostly(any::<bool>(), 2),
         1..4_usize,
         0..4_usize,
@@ -55,7 +55,7 @@ fn any_row(index: u32) -> impl Strategy<Value = SplitRow> {
         } else {
             0
         };
-        let part = |share: f64| online_s.map(|online_s| share * online_s);
+        let part = |fraction: f64| online_s.map(|online_s| fraction * online_s);
         SplitRow {
             model: "toy".into(),
             placement: placement.clone(),
@@ -102,8 +102,8 @@ pub fn any_conditions() -> impl Strategy<Value = Conditions> {
     );
     let limits = (
         mostly(one_of(&MEMORY), 2),
-        mostly(one_of(&SHARES), 2),
-        mostly(one_of(&SHARES), 3),
+        mostly(one_of(&FRACTIONS), 2),
+        mostly(one_of(&FRACTIONS), 3),
         any::<bool>(),
     );
     (scenario, limits).prop_map(|(scenario, limits)| {

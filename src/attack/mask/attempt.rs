@@ -38,8 +38,8 @@ pub(super) struct Found {
 }
 
 impl Found {
-    /// Returns the share of the weights; none where any was beyond the attack's means.
-    pub fn share(&self) -> Option<f64> {
+    /// Returns the fraction of the weights; none where any was beyond the attack's means.
+    pub fn fraction(&self) -> Option<f64> {
         (self.untried == 0 && self.tried > 0).then(|| self.recovered as f64 / self.tried as f64)
     }
 

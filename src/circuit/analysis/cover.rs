@@ -4,9 +4,9 @@ use crate::model::layer::Activation;
 
 /// Points at which a function is tried for its plateaus.
 const SAMPLES: usize = 2048;
-/// The least width of a channel's range, as a share of the widest channel's: one that is never
+/// The least width of a channel's range, as a fraction of the widest channel's: one that is never
 /// active has next to none, and weights that made it fill a turn would multiply noise, and with it
-/// the guard bands of all, for nothing.
+/// the noise margins of all, for nothing.
 const LEAST_WIDTH: f64 = 1.0 / 8.0;
 /// Halvings that narrow down where a function of two values jumps: to less than a grid integer.
 const HALVINGS: usize = 48;
@@ -214,13 +214,13 @@ mod tests {
         #[test]
         fn plateaus_are_constant_and_half_a_turn_reaches_from_each_to_the_end_opposite(
             low in -8.0f64..8.0, width in 0.0f64..16.0, scale in 0.1f64..2.0, high in 1i64..16,
-            share in 0.0f64..1.0,
+            fraction in 0.0f64..1.0,
         ) {
             let relu = relu(scale, high);
             let cover = covers(&[(low, low + width)], 1, &relu).0[0];
-            let on_foot = (cover.low + (cover.foot - cover.low) * share).min(cover.foot);
+            let on_foot = (cover.low + (cover.foot - cover.low) * fraction).min(cover.foot);
             prop_assert_eq!(relu.quantised(on_foot), relu.quantised(cover.low));
-            let on_top = (cover.high - (cover.high - cover.top) * share).max(cover.top);
+            let on_top = (cover.high - (cover.high - cover.top) * fraction).max(cover.top);
             prop_assert_eq!(relu.quantised(on_top), relu.quantised(cover.high));
             let reach = cover.reach() + 1e-9;
             prop_assert!(cover.top - cover.low <= reach && cover.high - cover.foot <= reach);

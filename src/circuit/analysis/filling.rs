@@ -59,7 +59,7 @@ pub(super) struct Filled {
 impl Filling {
     /// Returns, for each term, the largest step that its group may have.
     ///
-    /// Rounded weights err by the same share of half a turn in every channel, so that their bits
+    /// Rounded weights err by the same fraction of half a turn in every channel, so that their bits
     /// are those of the median channel. Weights without error keep at least a factor of one; of more
     /// where they stand beside others on the grid, whose fill then gives way to them; and on another
     /// base, which does not give way, a whole one.

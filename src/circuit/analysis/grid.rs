@@ -1,11 +1,11 @@
 //! The grid of integers that all values of a segment lie on, and the bits of what crosses its ends.
 
-/// Half a turn less the guard bands, in integers of the grid.
+/// Half a turn less the noise margins, in integers of the grid.
 pub const HALF_TURN: i64 = 1 << 32;
 /// Bits of an uploaded integer, and of the weights that meet uploads: fresh ciphertexts have so
 /// little noise that these bits are free.
 pub const UPLOAD_BITS: u32 = 8;
-/// Widening of each calibrated range at either end, as a share of its width: inputs outside the
+/// Widening of each calibrated range at either end, as a fraction of its width: inputs outside the
 /// calibration data reach further.
 pub const RANGE_MARGIN: f64 = 0.25;
 /// The most bits of an answer that is looked up.

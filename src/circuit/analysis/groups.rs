@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_step_divides_one_bound_and_is_a_64th_of_what_several_leave() {
         let base = (0, None, 1024.0, false);
-        let dividing = |share| (1, Some(0), share, true);
+        let dividing = |fraction| (1, Some(0), fraction, true);
         // 768 itself; with at most 200, the fourth part of 768.
         assert_eq!(last_step(2, &[base, dividing(0.75)]), 768);
         let narrow = (1, None, 200.0, false);

@@ -23,7 +23,7 @@ const MOST_INTEGER: f64 = 262_144.0;
 const MOST_FACTOR_INTEGER: f64 = 1_048_576.0;
 /// The integer that the bias of a row of zeros gets.
 const ZERO_ROW_INTEGER: f64 = 1024.0;
-/// By how much rounding a row of weights of eight bits may err, as a share of the range of its sums: a
+/// By how much rounding a row of weights of eight bits may err, as a fraction of the range of its sums: a
 /// weight that far exceeds the others, on an input that hardly varies say, takes more than its bits.
 /// With each bit less it may err by twice as much.
 const MOST_ROW_ERROR: f64 = 1.0 / 64.0;
@@ -199,7 +199,7 @@ fn quantise(
     quantise_map(&weights.map, bits, scale, &input.scales, reduce)
 }
 
-/// Returns, per output element, the scale at which rounding its weights errs by that share of its
+/// Returns, per output element, the scale at which rounding its weights errs by that fraction of its
 /// calibrated range, infinite where it has none.
 ///
 /// A rounded weight is off by s/√12, and an input of m integers lies about m/2 from their middle at
@@ -208,7 +208,7 @@ fn most_scales(
     map: &LinearMap<f32>,
     input: &DraftValue,
     calibrated: &[(f32, f32)],
-    share: f64,
+    fraction: f64,
 ) -> Vec<f64> {
     let mut scales = vec![f64::INFINITY; map.output_count];
     for block in &map.blocks {
@@ -222,7 +222,7 @@ fn most_scales(
             let (low, high) = calibrated[output as usize];
             let width = f64::from(high - low);
             if width > 0.0 && error > 0.0 {
-                scales[output as usize] = share * width / error;
+                scales[output as usize] = fraction * width / error;
             }
         }
     }
@@ -273,7 +273,7 @@ fn coarsen(
     }
 }
 
-/// Narrows worst-case ranges to what calibration saw, widened by the margin. One that calibration misses
+/// Narrows worst-case ranges to what range calibration saw, widened by the margin. One that it misses
 /// altogether stays: whatever its integers are, they lie in it.
 fn narrow(ranges: &mut [(i64, i64)], scales: &[f64], calibrated: &[(f32, f32)]) {
     for ((range, scale), &calibrated) in ranges.iter_mut().zip(scales).zip(calibrated) {
@@ -322,13 +322,13 @@ mod tests {
         #[test]
         fn no_integers_leave_the_worst_range(
             rows in prop::collection::vec(-3.0f32..3.0, 6), bias in prop::array::uniform2(-2.0f64..2.0),
-            shares in prop::array::uniform3(0i64..=4),
+            fractions in prop::array::uniform3(0i64..=4),
         ) {
             let input = value(&[0.5, 1.0, 0.25], &[(-8, 8), (0, 12), (4, 4)]);
             let map = LinearMap::dense(&rows, 3);
-            let pick = input.range.iter().zip(&input.scales).zip(shares);
+            let pick = input.range.iter().zip(&input.scales).zip(fractions);
             let reals: Vec<f64> = pick
-                .map(|(((low, high), scale), share)| (low + (high - low) * share / 4) as f64 * scale)
+                .map(|(((low, high), scale), fraction)| (low + (high - low) * fraction / 4) as f64 * scale)
                 .collect();
             let ranges = real_worst_range(&map, &input, &bias);
             for ((sum, bias), (low, high)) in map.apply_to(&reals).iter().zip(bias).zip(ranges) {
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn rounding_errs_by_a_share_of_the_range_at_the_most_scale() {
+    fn rounding_errs_by_a_fraction_of_the_range_at_the_most_scale() {
         let input = value(&[1.0, 1.0], &[(0, 6), (-4, 4)]);
         let map = LinearMap::dense(&[1.0; 4], 2);
         let scales = most_scales(&map, &input, &[(-1.0, 1.0), (2.0, 2.0)], 0.25);

@@ -7,7 +7,7 @@
 
 use crate::fhe::noise::two_sided_quantile;
 
-/// The noise that a look-up may have unless the settings say otherwise, as a share of an output
+/// The noise that a look-up may have unless the settings say otherwise, as a fraction of an output
 /// step.
 pub const DEFAULT_STEP_NOISE: f64 = 0.5;
 /// log2 of the failure probability that no look-up may exceed unless the settings say otherwise.
@@ -21,7 +21,7 @@ const FEWEST_CELLS: f64 = 512.0;
 /// What holds of the noise of look-ups whichever parameter set is chosen.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct NoiseBound {
-    /// The standard deviation, at most, as a share of an output step; zero where no look-up reads
+    /// The standard deviation, at most, as a fraction of an output step; zero where no look-up reads
     /// another integer than the clear one.
     pub step_noise: f64,
     /// log2 of the failure probability that no look-up may exceed.
@@ -59,7 +59,7 @@ impl NoiseBound {
         let most = width.saturating_mul(i64::from(rounds));
         let quantile = two_sided_quantile(self.log2_p_fail_lookup - (count + 1.0));
         let noise = quantile * self.step_noise * NOISE_SLACK;
-        // Half a turn holds the differences and a guard band at either end.
+        // Half a turn holds the differences and a noise margin at either end.
         let cell = ((2 * width + most) as f64 + 2.0 * noise) / FEWEST_CELLS;
         let reach = noise * count.sqrt() + count * (0.5 + cell / 2.0);
         (reach.floor() as i64).min(most)
@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn a_simulated_tree_keeps_to_the_bound_as_often_as_it_says() {
         // A failure probability that can be counted: of 20,000 trees of 16 equal elements, the
-        // largest that can be, no more than that share pass the bound.
+        // largest that can be, no more than that fraction pass the bound.
         let bound = NoiseBound {
             step_noise: 0.5,
             log2_p_fail_lookup: -6.0,

@@ -13,8 +13,8 @@ use crate::fhe::parameters::ParameterSet;
 use crate::model::protection::Protection;
 use crate::record::download::Download;
 
-/// The most variance that rounding a message may add, as a share of the noise that is there.
-pub(super) const ROUNDING_SHARE: f64 = 1.0 / 64.0;
+/// The most variance that rounding a message may add, as a fraction of the noise that is there.
+pub(super) const ROUNDING_FRACTION: f64 = 1.0 / 64.0;
 
 /// An analysed segment, a parameter set, and what is known so far of the program.
 pub(super) struct Compiler<'a> {
@@ -22,7 +22,7 @@ pub(super) struct Compiler<'a> {
     pub parameters: &'a ParameterSet,
     pub download: Download,
     pub protection: Protection,
-    /// Guard band in standard deviations.
+    /// Noise margin in standard deviations.
     pub quantile: f64,
     /// By step: its packed form, and the layout of its upload.
     pub packed: BTreeMap<usize, (PackedLayout, Packing)>,
@@ -35,8 +35,8 @@ impl Compiler<'_> {
     pub(super) fn segment(mut self) -> Result<Program> {
         let analysis = self.analysis;
         let bytes = self.round_uploads();
-        let share = self.share();
-        let unit = even_unit(share.max(0.0));
+        let fraction = self.fraction();
+        let unit = even_unit(fraction.max(0.0));
         if unit == 0 {
             return Err(self.no_room());
         }
@@ -84,10 +84,10 @@ impl Compiler<'_> {
         self.parameters.literal().polynomial_size
     }
 
-    /// Returns the largest share of the torus that the grid's integer 1 may take; not positive
+    /// Returns the largest fraction of the torus that the grid's integer 1 may take; not positive
     /// where the noise leaves no room.
-    fn share(&self) -> f64 {
-        self.analysis.most_share(&self.noise, self.quantile)
+    fn fraction(&self) -> f64 {
+        self.analysis.most_fraction(&self.noise, self.quantile)
     }
 
     fn no_room(&self) -> Error {
@@ -104,7 +104,7 @@ impl Compiler<'_> {
             .max_by(|a, b| a.0.total_cmp(&b.0));
         Error::Parameters(match noisiest {
             Some((sigma, name)) => format!(
-                "{}: the guard bands of layer {name:?} leave no room: noise 2^{:.2} at {:.1} \
+                "{}: the noise margins of layer {name:?} leave no room: noise 2^{:.2} at {:.1} \
                  standard deviations; choose a more accurate set or a larger failure probability",
                 self.parameters,
                 sigma.log2(),

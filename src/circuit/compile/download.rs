@@ -1,6 +1,6 @@
 //! How a segment's answers travel: rounding, packing, protection, and the noise of all three.
 
-use super::compiler::{Compiler, ROUNDING_SHARE};
+use super::compiler::{Compiler, ROUNDING_FRACTION};
 use crate::circuit::analysis::{PlannedAction, PlannedDownload};
 use crate::circuit::interface::{DownloadEncoding, Flooding, Form};
 use crate::core::torus::TURN;
@@ -12,14 +12,14 @@ use crate::record::download::Download;
 impl Compiler<'_> {
     pub(super) fn download(&mut self, planned: &PlannedDownload, unit: u64) -> DownloadEncoding {
         let step = planned.step as u64 * unit;
-        let share = step as f64 / TURN;
+        let fraction = step as f64 / TURN;
         let zero = self.zero_variance(planned);
         let noisiest = planned.noisiest(&self.noise).powi(2) + zero.unwrap_or(0.0);
-        let exact_variance = (share / 2.0 / self.quantile).powi(2);
+        let exact_variance = (fraction / 2.0 / self.quantile).powi(2);
         let room = if noisiest < exact_variance / 2.0 {
             exact_variance - noisiest
         } else {
-            ROUNDING_SHARE * noisiest
+            ROUNDING_FRACTION * noisiest
         };
         let count = planned.scales.len();
         // Packing and rounding share the room.
@@ -32,7 +32,7 @@ impl Compiler<'_> {
         let bytes = match zero {
             None => self.download_bytes(rest),
             // Flooding gets all but a little.
-            Some(_) => self.download_bytes(rest * ROUNDING_SHARE),
+            Some(_) => self.download_bytes(rest * ROUNDING_FRACTION),
         };
         let added = added + noise::rounding_variance(self.parameters, bytes);
         let flooding = zero.map(|_| self.flooding(planned, noisiest, room - added));
@@ -43,19 +43,19 @@ impl Compiler<'_> {
         let exact = planned.aligned
             && sigma
                 .iter()
-                .all(|sigma| self.quantile * sigma <= share / 2.0);
+                .all(|sigma| self.quantile * sigma <= fraction / 2.0);
         for (sigma, (low, high)) in sigma.iter().zip(&planned.range) {
             let room = if exact {
-                share / 2.0
+                fraction / 2.0
             } else {
-                0.5 - low.abs().max(high.abs()) as f64 * share
+                0.5 - low.abs().max(high.abs()) as f64 * fraction
             };
             self.log2_p_fail
                 .push(noise::log2_two_sided_tail(room / sigma));
         }
         DownloadEncoding {
             node: planned.node,
-            noise_std: sigma.iter().map(|sigma| sigma / share).collect(),
+            noise_std: sigma.iter().map(|sigma| sigma / fraction).collect(),
             scales: planned.scales.clone(),
             range: planned.range.clone(),
             step,

@@ -17,16 +17,16 @@ impl Compiler<'_> {
         if look_up.log2_p_leave.is_some() {
             return None;
         }
-        let share = unit as f64 / TURN;
+        let fraction = unit as f64 / TURN;
         let sources = self.analysis.look_ups_behind(slot);
         let variances =
-            sources.map(|source| source.step_noise(&self.noise, share).powi(2) + 1.0 / 6.0);
+            sources.map(|source| source.step_noise(&self.noise, fraction).powi(2) + 1.0 / 6.0);
         Some(variances.fold(0.0, f64::max))
     }
 
     /// Compiles a look-up and counts its failures: of values in their range, which fail by noise
     /// alone, and of those that deviations of earlier look-ups carry out of it. From a calibrated
-    /// range that is a margin and the guard band away from a failure, which noise and deviations
+    /// range that is its own margin and the noise margin away from a failure, which noise and deviations
     /// make together.
     pub(super) fn look_up(
         &mut self,
@@ -35,22 +35,22 @@ impl Compiler<'_> {
         deviation: Option<f64>,
         unit: u64,
     ) -> LookUpStep {
-        let share = unit as f64 / TURN;
+        let fraction = unit as f64 / TURN;
         let gains = look_up.gains.iter();
         let sigma: Vec<f64> = gains.map(|gain| self.noise.look_up_sigma(gain)).collect();
         for (element, sigma) in sigma.iter().enumerate() {
             let channel = &look_up.channels[element / look_up.elements_per_table];
-            let guard = channel.guard(unit);
+            let noise_margin = channel.noise_margin(unit);
             let leaves = match (look_up.log2_p_leave, deviation) {
                 (Some(log2_p_leave), _) => log2_p_leave,
                 (None, None | Some(0.0)) => f64::NEG_INFINITY,
                 (None, Some(deviation)) => {
-                    let deviations = look_up.gains[element].steps * share.powi(2) * deviation;
-                    let room = guard + channel.margin() * share;
+                    let deviations = look_up.gains[element].steps * fraction.powi(2) * deviation;
+                    let room = noise_margin + channel.margin() * fraction;
                     noise::log2_two_sided_tail(room / (sigma.powi(2) + deviations).sqrt())
                 }
             };
-            let tail = noise::log2_two_sided_tail(guard / sigma);
+            let tail = noise::log2_two_sided_tail(noise_margin / sigma);
             self.log2_p_fail.extend([tail, leaves]);
             let worst = self.log2_p_fail_lookup.get_or_insert(tail);
             *worst = worst.max(tail);

@@ -7,7 +7,7 @@ use crate::fhe::parameters::ParameterSet;
 use crate::model::output_mode::OutputMode;
 use crate::record::cost_model::CostModel;
 use crate::record::download::Download;
-use crate::record::step_noise::SegmentShare;
+use crate::record::step_noise::SegmentFraction;
 
 /// What a placement is compiled for.
 #[derive(Debug, Clone, PartialEq)]
@@ -18,7 +18,7 @@ pub struct Target {
     pub download: Download,
     pub output_mode: OutputMode,
     /// Segments whose look-ups may have other noise than `parameters` says.
-    pub own_step_noise: Vec<SegmentShare>,
+    pub own_step_noise: Vec<SegmentFraction>,
 }
 
 impl Target {
@@ -47,7 +47,7 @@ impl Target {
             .find(|own| own.layers == segment.layers);
         let parameters = match (self.parameters, own) {
             (Choice::Cheapest(Precision::StepNoise(_), cost), Some(own)) => {
-                Choice::Cheapest(Precision::StepNoise(own.share), cost)
+                Choice::Cheapest(Precision::StepNoise(own.fraction), cost)
             }
             (parameters, _) => parameters,
         };

@@ -1,13 +1,13 @@
 //! How finely a segment's uploads are rounded.
 
-use super::compiler::{Compiler, ROUNDING_SHARE};
+use super::compiler::{Compiler, ROUNDING_FRACTION};
 use crate::circuit::analysis::Gain;
 use crate::fhe::noise;
 use crate::model::protection::Protection;
 
 impl Compiler<'_> {
     /// Counts what packed products and rounded uploads add to fresh noise, and returns the bytes of
-    /// a body coefficient that keep rounding below its share of the noise wherever it arrives.
+    /// a body coefficient that keep rounding below its part of the noise wherever it arrives.
     pub(super) fn round_uploads(&mut self) -> usize {
         let product = noise::product_variance(self.parameters, 1.0);
         let growth = self.packed_growth();
@@ -24,7 +24,7 @@ impl Compiler<'_> {
             let rounding = growth * noise::body_rounding_variance(*bytes);
             arrivals.iter().all(|(gain, floor)| {
                 let there = gain.fresh * own + gain.look_up * self.noise.look_up + floor;
-                gain.fresh * rounding <= ROUNDING_SHARE * there
+                gain.fresh * rounding <= ROUNDING_FRACTION * there
             })
         };
         let bytes = match self.protection {

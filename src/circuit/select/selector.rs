@@ -11,7 +11,7 @@ use crate::core::error::Result;
 use crate::fhe::parameters::ParameterSet;
 use crate::record::cost_model::CostModel;
 
-/// The most that one set for all segments may cost over a set for each, as a share: a second
+/// The most that one set for all segments may cost over a set for each, as a fraction: a second
 /// evaluation key costs its bytes, its memory and the time to make it.
 const SHARED_SET_SURCHARGE: f64 = 0.05;
 

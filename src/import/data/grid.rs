@@ -9,11 +9,11 @@ use rayon::prelude::*;
 /// The largest level, as a byte holds it.
 pub const MAX_LEVEL: u32 = 255;
 
-/// How far a value may lie from a step, as a share of the range, and still lie on it: what float32
+/// How far a value may lie from a step, as a fraction of the range, and still lie on it: what float32
 /// leaves.
 const EXACT: f64 = 1e-6;
-/// The share of the values at either end that may count as far from all others.
-const TAIL_SHARE: f64 = 0.01;
+/// The fraction of the values at either end that may count as far from all others.
+const TAIL_FRACTION: f64 = 0.01;
 /// Levels to a deviation of the values between the tails, below which a tail is clipped.
 const FEWEST_LEVELS: f64 = 8.0;
 /// Fewer values have no tails.
@@ -170,7 +170,7 @@ fn without_tails(mut values: Vec<f32>, ends: (f64, f64)) -> (f64, f64) {
     if count < FEWEST_WITH_TAILS {
         return ends;
     }
-    let in_tail = ((count as f64 * TAIL_SHARE) as usize).max(1);
+    let in_tail = ((count as f64 * TAIL_FRACTION) as usize).max(1);
     let inner_low = f64::from(*values.select_nth_unstable_by(in_tail, f32::total_cmp).1);
     let last = count - 1 - in_tail;
     let others = &mut values[in_tail..];

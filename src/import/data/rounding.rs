@@ -4,8 +4,8 @@ use super::grid::{Grid, Groups, MAX_LEVEL};
 use crate::core::error::{Error, Result};
 use crate::machine::file;
 
-/// Values that are as close to a level, as a share of the way to the next, lie on it.
-const EXACT_SHARE: f64 = 1e-3;
+/// Values that are as close to a level, as a fraction of the way to the next, lie on it.
+const EXACT_FRACTION: f64 = 1e-3;
 
 /// Floats rounded to the levels of their grids.
 pub(super) struct Rounded {
@@ -96,7 +96,7 @@ impl Rounded {
                 .iter()
                 .map(|grid| grid.scale)
                 .fold(f64::INFINITY, f64::min);
-            let how = if self.largest_error < EXACT_SHARE * finest {
+            let how = if self.largest_error < EXACT_FRACTION * finest {
                 format!("values are kept exactly, on 256 levels{each}")
             } else {
                 format!(

@@ -19,7 +19,7 @@ type Reach = (f64, f64);
 
 const ANYTHING: Reach = (f64::NEG_INFINITY, f64::INFINITY);
 
-/// By how much a reach is widened, as a share of the largest term: sums are of float32.
+/// By how much a reach is widened, as a fraction of the largest term: sums are of float32.
 const ROUNDING: f64 = 1e-6;
 
 /// Folds away the channels that never change.

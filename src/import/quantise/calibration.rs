@@ -1,5 +1,5 @@
-//! What calibration images tell of a float network: the range and mean of each channel in front of
-//! activations, and how activations are distributed.
+//! Range calibration: what calibration images tell of a float network, which is the range and mean of
+//! each channel in front of activations, and how activations are distributed.
 
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -27,7 +27,7 @@ pub enum RangeMethod {
 const CELLS: usize = 4096;
 /// What [`RangeMethod::Percentile`] cuts off at either end.
 const CUT: f64 = 1e-4;
-/// Shares of the widest range that [`RangeMethod::Mse`] tries.
+/// Fractions of the widest range that [`RangeMethod::Mse`] tries.
 const SHRINKS: usize = 100;
 
 /// Per node of the network.
@@ -169,9 +169,9 @@ impl Histogram {
             }
             RangeMethod::Mse => {
                 let best = (1..=SHRINKS)
-                    .map(|share| {
-                        let share = share as f64 / SHRINKS as f64;
-                        levels(self.low * share, self.high * share, bits)
+                    .map(|fraction| {
+                        let fraction = fraction as f64 / SHRINKS as f64;
+                        levels(self.low * fraction, self.high * fraction, bits)
                     })
                     .map(|levels| (self.squared_error(&levels), levels))
                     .min_by(|a, b| a.0.total_cmp(&b.0));

@@ -25,7 +25,7 @@ pub struct ModelDraft {
 }
 
 impl ModelDraft {
-    /// Makes the network's layers the model's, without calibration.
+    /// Makes the network's layers the model's, without range calibration.
     ///
     /// # Errors
     ///

@@ -72,9 +72,9 @@ impl<'a> Images<'a> {
         self.pixels.chunks(PORTION * self.element_count)
     }
 
-    /// Returns the share of images whose label is the given one; of all images where there are no
+    /// Returns the fraction of images whose label is the given one; of all images where there are no
     /// labels.
-    pub fn share_right(&self, found: &[usize]) -> f64 {
+    pub fn fraction_right(&self, found: &[usize]) -> f64 {
         let Some(labels) = self.labels else {
             return 1.0;
         };
@@ -161,7 +161,7 @@ pub fn float_labels(model: &Model, images: &Images) -> Vec<usize> {
 }
 
 /// Returns how far outputs lie from the right ones: the root of the mean squared distance, as a
-/// share of the right ones' deviation from their mean over the images; none where they do not
+/// fraction of the right ones' deviation from their mean over the images; none where they do not
 /// deviate.
 pub fn relative_error(right: &[Vec<f32>], found: &[Vec<f32>]) -> Option<f64> {
     let count = right.len().max(1) as f64;
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn relative_errors_are_shares_of_the_deviation() {
+    fn relative_errors_are_fractions_of_the_deviation() {
         let right = [vec![1.0, 5.0], vec![3.0, 5.0]];
         let found = [vec![1.0, 5.0], vec![3.0, 6.0]];
         // One of distance 1², deviations of 1² and 1² from the mean 2.

@@ -22,7 +22,7 @@ use super::images::{
     Images, Outputs, by_image, compile_all, float_outputs, integer_outputs, relative_error,
 };
 
-/// The share of images whose loss a person is warned of.
+/// The fraction of images whose loss a person is warned of.
 const WARNED_LOSS: f64 = 0.01;
 /// Bits of a layer that lacks none.
 const ALL_BITS: u32 = 8;
@@ -63,7 +63,7 @@ pub struct Noise {
 /// A layer that brings in more error than any other.
 struct Costliest {
     name: String,
-    /// How far the outputs lie from the right ones, as a share of their deviation: as things are, and
+    /// How far the outputs lie from the right ones, as a fraction of their deviation: as things are, and
     /// once this layer lacks nothing.
     errors: (f64, f64),
     remedy: String,
@@ -118,7 +118,7 @@ impl Losses {
         })
     }
 
-    /// Returns the larger of the shares of images that integers and noise lose.
+    /// Returns the larger of the fractions of images that integers and noise lose.
     pub fn largest(&self) -> f64 {
         let noise = self.noise.as_ref().map_or(0.0, Noise::loss);
         noise.max(self.float - self.integers)
@@ -142,14 +142,14 @@ impl Noise {
         }
     }
 
-    /// Returns the share of images that noise loses.
+    /// Returns the fraction of images that noise loses.
     pub fn loss(&self) -> f64 {
         self.integers - self.noisy
     }
 }
 
-fn points(share: f64) -> String {
-    units::decimal(100.0 * share, 1)
+fn points(fraction: f64) -> String {
+    units::decimal(100.0 * fraction, 1)
 }
 
 fn warning(what: &str, costliest: Option<Costliest>, otherwise: &str) -> String {
@@ -370,7 +370,7 @@ mod tests {
                 integers: 0.75,
                 noisy,
                 step_noise: Decision {
-                    share: 1.0,
+                    fraction: 1.0,
                     why: None,
                 },
                 reads: Reads::default(),

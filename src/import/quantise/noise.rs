@@ -38,7 +38,7 @@ pub fn settle(
     draft.clear_corrections();
     correct(draft, images)?;
     let decision = Decision::of_whole(&draft.settled(test, images)?, Target::cheapest).0;
-    let note = widen(draft, images, decision.share)?;
+    let note = widen(draft, images, decision.fraction)?;
     // Other ranges make other integers.
     draft.clear_corrections();
     correct(draft, images)?;
@@ -81,7 +81,7 @@ fn widen(draft: &mut ModelDraft, images: &Images, step_noise: f64) -> Result<Opt
 }
 
 /// Returns a program whose answers are read without noise of their own, which no range is to hold: a
-/// guard band does.
+/// noise margin does.
 fn without_answer_noise(program: &Program) -> Program {
     let mut program = program.clone();
     for download in &mut program.interface.downloads {

@@ -1,4 +1,4 @@
-//! What a model folder is made of besides what calibration settles, and its files.
+//! What a model folder is made of besides what range calibration settles, and its files.
 
 use std::collections::BTreeMap;
 

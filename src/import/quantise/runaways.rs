@@ -13,8 +13,8 @@ use crate::model::Model;
 
 /// An image runs away where a value exceeds the median image's largest by this factor.
 const FACTOR: f32 = 4.0;
-/// Where more than this share of the images would run away, none is said to.
-const MOST_SHARE: f64 = 0.05;
+/// Where more than this fraction of the images would run away, none is said to.
+const MOST_FRACTION: f64 = 0.05;
 
 /// Returns the first `count` images of a set without those that run away, and how many those are.
 pub fn without_runaways(model: &Model, set: &FittedSet, count: usize) -> (FittedSet, usize) {
@@ -32,7 +32,7 @@ pub fn without_runaways(model: &Model, set: &FittedSet, count: usize) -> (Fitted
         }
     }
     let away = runs_away.iter().filter(|away| **away).count();
-    let few = away as f64 <= MOST_SHARE * images.count() as f64;
+    let few = away as f64 <= MOST_FRACTION * images.count() as f64;
     let keep = |index: &usize| !(few && runs_away[*index]);
     let kept: Vec<usize> = (0..images.count()).filter(keep).collect();
     let pixels = kept.iter().flat_map(|&index| {

@@ -22,7 +22,7 @@ const MOST_IMAGES: usize = 500;
 pub struct Trial {
     /// Per activation: name and bits.
     pub bits: Vec<(String, u32)>,
-    /// Share of the calibration images whose label is right, by the integer network.
+    /// Fraction of the calibration images whose label is right, by the integer network.
     pub accuracy: f64,
     /// Core-seconds of all look-ups of the all-server placement by the cost model; none where no
     /// parameter set is precise enough.
@@ -57,8 +57,8 @@ pub fn search(
     let images = images.take(MOST_IMAGES);
     let float = float_labels(&draft.model, &images);
     let labels = labels_of(&images, &float);
-    let float_share = share_equal(&float, &labels);
-    let least = float_share - request.most_loss;
+    let float_fraction = fraction_equal(&float, &labels);
+    let least = float_fraction - request.most_loss;
     let names: Vec<(usize, String)> = draft
         .activations()
         .map(|(node, name, _)| (node, name.to_owned()))
@@ -118,15 +118,15 @@ pub fn settle(
 ) -> Result<Option<String>> {
     let float = float_labels(&draft.model, all);
     let labels = labels_of(all, &float);
-    let least = share_equal(&float, &labels) - request.most_loss;
+    let least = fraction_equal(&float, &labels) - request.most_loss;
     for trial in trials.iter_mut().rev().filter(|trial| trial.kept) {
         let bits: BTreeMap<&str, u32> = trial.bits.iter().map(|(n, b)| (n.as_str(), *b)).collect();
         let of = |name: &str| bits.get(name).copied();
         draft.set_ranges(calibration);
         draft.set_outputs(calibration, request.range, of, MOST);
         let (noise, note) = noise::settle(draft, test, images)?;
-        let found = integer_labels(&draft.model, all, noise.share)?;
-        if share_equal(&found, &labels) >= least {
+        let found = integer_labels(&draft.model, all, noise.fraction)?;
+        if fraction_equal(&found, &labels) >= least {
             return Ok(note);
         }
         trial.kept = false;
@@ -161,7 +161,7 @@ impl Search<'_> {
     fn attempt(&mut self, bits: &BTreeMap<String, u32>) -> Result<f64> {
         self.set(bits);
         let found = integer_labels(&self.draft.model, &self.images, DEFAULT_STEP_NOISE)?;
-        let accuracy = share_equal(&found, &self.labels);
+        let accuracy = fraction_equal(&found, &self.labels);
         let analysis = analyse_all(&self.draft.model)?;
         let cost = CostModel::default();
         let set = select(
@@ -191,7 +191,7 @@ impl Search<'_> {
     }
 }
 
-fn share_equal(found: &[usize], wanted: &[usize]) -> f64 {
+fn fraction_equal(found: &[usize], wanted: &[usize]) -> f64 {
     let equal = found.iter().zip(wanted).filter(|(a, b)| a == b).count();
     equal as f64 / wanted.len().max(1) as f64
 }
@@ -202,9 +202,9 @@ mod tests {
     use crate::import::quantise::fixture::{draft, images, network, request};
 
     #[test]
-    fn the_share_that_is_equal_counts_every_label() {
-        assert_eq!(share_equal(&[0, 1, 2, 2], &[0, 1, 1, 2]), 0.75);
-        assert_eq!(share_equal(&[], &[]), 0.0);
+    fn the_fraction_that_is_equal_counts_every_label() {
+        assert_eq!(fraction_equal(&[0, 1, 2, 2], &[0, 1, 1, 2]), 0.75);
+        assert_eq!(fraction_equal(&[], &[]), 0.0);
     }
 
     #[test]
@@ -215,7 +215,7 @@ mod tests {
         assert_eq!(labels_of(&Images::all(&set), &[1; 4]), [1; 4]);
     }
 
-    /// Returns the trials of a network that tells all images apart, if it may lose that share of them.
+    /// Returns the trials of a network that tells all images apart, if it may lose that fraction of them.
     fn searched(most_loss: f64) -> Result<Vec<Trial>> {
         let set = images();
         let images = Images::all(&set);

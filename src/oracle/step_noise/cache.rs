@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::shares::SHARES;
+use super::fractions::FRACTIONS;
 use crate::core::error::Result;
 use crate::core::text::from_json;
 use crate::machine::file::{self, MOST_TEXT_BYTES};
@@ -18,8 +18,9 @@ const CACHE: &str = "step-noise.json";
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Found {
-    pub share: f64,
-    /// The share of calibration images that this noise costs.
+    #[serde(rename = "share")]
+    pub fraction: f64,
+    /// The fraction of calibration images that this noise costs.
     pub loss: f64,
     pub images: usize,
 }
@@ -53,7 +54,7 @@ impl Cache {
     /// Returns what was found.
     pub fn get(&self, key: &str) -> Option<Found> {
         let found = self.known.get(key).copied();
-        found.filter(|found| SHARES.contains(&found.share))
+        found.filter(|found| FRACTIONS.contains(&found.fraction))
     }
 
     /// Takes note of what was found.
@@ -89,19 +90,19 @@ mod tests {
     #[test]
     fn what_was_found_is_found_again_and_nothing_else() {
         let folder = tempfile::tempdir().expect("temporary");
-        let found = |share| Found {
-            share,
+        let found = |fraction| Found {
+            fraction,
             loss: 0.001,
             images: 1000,
         };
         let read = || Cache::read(Some(folder.path().to_owned())).expect("readable");
         let mut cache = read();
         assert_eq!(cache.get("a"), None);
-        cache.put("a".into(), found(SHARES[1]));
+        cache.put("a".into(), found(FRACTIONS[1]));
         cache.put("b".into(), found(7.0));
         cache.write().expect("writable");
-        assert_eq!(read().get("a"), Some(found(SHARES[1])));
-        // No share that this program tries.
+        assert_eq!(read().get("a"), Some(found(FRACTIONS[1])));
+        // No fraction that this program tries.
         assert_eq!(read().get("b"), None);
         std::fs::write(folder.path().join(CACHE), "{").expect("writable");
         assert_eq!(read().get("a"), None);
@@ -111,7 +112,7 @@ mod tests {
     fn without_a_folder_nothing_is_kept() {
         let mut cache = Cache::default();
         let found = Found {
-            share: SHARES[0],
+            fraction: FRACTIONS[0],
             loss: 0.0,
             images: 100,
         };

@@ -5,7 +5,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::cache::{Cache, Found};
-use super::shares::SHARES;
+use super::fractions::FRACTIONS;
 use crate::circuit::analysis::DEFAULT_STEP_NOISE;
 use crate::circuit::compile::{Target, compile_placement};
 use crate::core::digest::hex_digest;
@@ -17,7 +17,7 @@ use crate::model::answer::Answer;
 use crate::model::output_mode::OutputMode;
 use crate::oracle::accuracy::{Accuracy, inference_count};
 
-/// The share of calibration images that noise may cost.
+/// The fraction of calibration images that noise may cost.
 const MOST_LOSS: f64 = 0.003;
 /// Numbers of calibration images, at most, of which the largest that can be afforded is taken: fewer would
 /// not tell a third of a point.
@@ -39,7 +39,7 @@ pub struct Finder<'a> {
     cache: Cache,
 }
 
-/// Why no share is looked for.
+/// Why no fraction is looked for.
 #[derive(Debug)]
 pub enum Unsought {
     /// There is nothing to judge noise by: no classes, or no calibration images.
@@ -64,7 +64,7 @@ impl fmt::Display for Unsought {
 }
 
 impl<'a> Finder<'a> {
-    /// Prepares to find the shares of segments of a model, which are kept in its folder, if it has one.
+    /// Prepares to find the fractions of segments of a model, which are kept in its folder, if it has one.
     ///
     /// # Errors
     ///
@@ -88,10 +88,10 @@ impl<'a> Finder<'a> {
         })
     }
 
-    /// Returns the largest share whose noise costs at most 0.3 points of the calibration images with
+    /// Returns the largest fraction whose noise costs at most 0.3 points of the calibration images with
     /// this segment alone on the server, and never more than [`DEFAULT_STEP_NOISE`]; the smallest
     /// that has a parameter set where none is so small; none where nothing is looked up, or no set
-    /// serves. `target` gives the target for a share.
+    /// serves. `target` gives the target for a fraction.
     pub fn find(&mut self, segment: &Segment, target: impl Fn(f64) -> Target) -> Option<Found> {
         if !self.looks_up(segment) {
             return None;
@@ -107,14 +107,14 @@ impl<'a> Finder<'a> {
         Some(found)
     }
 
-    /// Returns how many segments' shares are found in a few minutes.
+    /// Returns how many segments' fractions are found in a few minutes.
     pub fn most_segments(&self) -> usize {
         let inferences = inference_count(self.images.len()) as f64;
         let work = inferences * self.model.multiplication_count().max(1) as f64;
         (MOST_TOTAL_WORK / work) as usize
     }
 
-    /// Returns whether a segment's share takes time to find.
+    /// Returns whether a segment's fraction takes time to find.
     pub fn takes_time(&self, segment: &Segment, target: impl Fn(f64) -> Target) -> bool {
         let key = || self.key(segment, &target(DEFAULT_STEP_NOISE));
         self.looks_up(segment) && self.cache.get(&key()).is_none()
@@ -136,8 +136,8 @@ impl<'a> Finder<'a> {
         };
         let mut wanted: Option<f64> = None;
         let mut last = None;
-        for share in SHARES {
-            let target = target(share);
+        for fraction in FRACTIONS {
+            let target = target(fraction);
             let Some(accuracy) = of(&target) else {
                 break;
             };
@@ -155,7 +155,7 @@ impl<'a> Finder<'a> {
                 })
             });
             let found = Found {
-                share,
+                fraction,
                 loss: (*noiseless - accuracy.simulated).max(0.0),
                 images: self.images.len(),
             };
@@ -167,7 +167,7 @@ impl<'a> Finder<'a> {
         last
     }
 
-    /// Returns what a share depends on.
+    /// Returns what a fraction depends on.
     fn key(&self, segment: &Segment, target: &Target) -> String {
         let digest = &self.model.digest;
         let (nodes, images) = (self.model.nodes_of(segment), self.images.len());
@@ -175,10 +175,10 @@ impl<'a> Finder<'a> {
     }
 }
 
-/// The share of the network with all layers on the server, and a sentence on why, if any.
+/// The fraction of the network with all layers on the server, and a sentence on why, if any.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    pub share: f64,
+    pub fraction: f64,
     pub why: Option<String>,
 }
 
@@ -186,7 +186,7 @@ impl Decision {
     /// Decides for a model, and returns what its folder is to keep of what is found.
     pub fn of_whole(model: &Model, target: impl Fn(f64) -> Target) -> (Self, Cache) {
         let mut decision = Self {
-            share: DEFAULT_STEP_NOISE,
+            fraction: DEFAULT_STEP_NOISE,
             why: None,
         };
         let mut cache = Cache::default();
@@ -195,7 +195,7 @@ impl Decision {
             Err(unsought) => decision.why = Some(unsought.to_string()),
             Ok(mut finder) => {
                 if let Some(found) = finder.find(&Segment::whole(model.layer_count()), target) {
-                    decision.share = found.share;
+                    decision.fraction = found.fraction;
                     decision.why = Some(found.to_string());
                 }
                 cache = finder.cache;
@@ -224,14 +224,17 @@ impl fmt::Display for Found {
 /// Returns a sentence on what was found for a few segments or many; none where nothing was.
 pub fn summary(found: &[Found]) -> Option<String> {
     if let [only] = found {
-        return Some(format!("step noise {}: {only}", only.share));
+        return Some(format!("step noise {}: {only}", only.fraction));
     }
     let worst = found.iter().max_by(|a, b| a.loss.total_cmp(&b.loss))?;
-    let counts: Vec<String> = SHARES
+    let counts: Vec<String> = FRACTIONS
         .into_iter()
-        .filter_map(|share| {
-            let count = found.iter().filter(|found| found.share == share).count();
-            (count > 0).then(|| format!("{share} for {count}"))
+        .filter_map(|fraction| {
+            let count = found
+                .iter()
+                .filter(|found| found.fraction == fraction)
+                .count();
+            (count > 0).then(|| format!("{fraction} for {count}"))
         })
         .collect();
     Some(format!(

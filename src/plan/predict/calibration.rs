@@ -1,4 +1,5 @@
-//! Measured splits that unit costs are fitted to, all of them or all but one.
+//! Machine calibration by splits: measured ones that unit costs are fitted to, all of them or all but
+//! one.
 
 use std::collections::BTreeMap;
 
@@ -10,9 +11,9 @@ use crate::core::error::Result;
 use crate::core::placement::Placement;
 use crate::record::row::{LayerRow, SplitRow, Status};
 
-/// A figure that is a smaller share of the online time than this is fitted as if it were so large:
+/// A figure that is a smaller fraction of the online time than this is fitted as if it were so large:
 /// microseconds need not be right to a percent beside seconds.
-const SMALLEST_SHARE: f64 = 0.02;
+const SMALLEST_FRACTION: f64 = 0.02;
 
 /// Measured splits, by placement.
 #[derive(Debug, Default)]
@@ -130,7 +131,7 @@ fn observations(row: &SplitRow, layers: &[LayerRow], done: &Done) -> Vec<Observa
             | Figure::KeyTransfer
             | Figure::ClientMemory
             | Figure::ServerMemory => measured,
-            _ => SMALLEST_SHARE * online_s,
+            _ => SMALLEST_FRACTION * online_s,
         };
         let scale = measured.max(least);
         if scale > 0.0 {

@@ -10,7 +10,7 @@ use crate::core::placement::{Party, Placement};
 
 /// Placements that each kind of work is measured in.
 const TIMES_MEASURED: usize = 2;
-/// The most placements that are measured for calibration.
+/// The most placements that are measured for machine calibration.
 const MOST_CALIBRATED: usize = 24;
 
 /// Returns the placements to measure so that every kind of work among the candidates is measured
@@ -72,7 +72,7 @@ pub fn calibration_placements(
     Ok(chosen)
 }
 
-/// A placement that may be measured for calibration.
+/// A placement that may be measured for machine calibration.
 struct Candidate {
     /// Of an inference, by prior unit costs.
     seconds: f64,

@@ -21,7 +21,7 @@ pub struct Work(pub BTreeMap<String, Amount>);
 pub struct Observation {
     pub work: Work,
     pub measured: f64,
-    /// The error that counts as much as any other of its own scale: the figure itself, or a share
+    /// The error that counts as much as any other of its own scale: the figure itself, or a fraction
     /// of the whole that it is a small part of.
     pub scale: f64,
 }
@@ -106,11 +106,11 @@ impl Fit {
     }
 }
 
-/// A fit on its way: measured figures as sums of shares, each times the factor of its unknown.
+/// A fit on its way: measured figures as sums of parts, each times the factor of its unknown.
 struct Problem<'a> {
     /// Index and prior of each unknown.
     names: BTreeMap<&'a str, (usize, f64)>,
-    /// Per unknown: the observations that it is part of, with its share of each at its prior.
+    /// Per unknown: the observations that it is part of, with its part of each at its prior.
     columns: Vec<Vec<(usize, f64)>>,
     factors: Vec<f64>,
     /// Per observation: relative error.
@@ -131,9 +131,9 @@ impl<'a> Problem<'a> {
         for (row, observation) in observations.iter().enumerate() {
             for (name, amount) in &observation.work.0 {
                 let (index, prior) = names[name.as_str()];
-                let share = amount.count * prior / observation.scale;
-                columns[index].push((row, share));
-                residuals[row] += share;
+                let fraction = amount.count * prior / observation.scale;
+                columns[index].push((row, fraction));
+                residuals[row] += fraction;
             }
         }
         Self {
@@ -156,14 +156,14 @@ impl<'a> Problem<'a> {
             for (factor, column) in self.factors.iter_mut().zip(&self.columns) {
                 let mut slope = PRIOR_WEIGHT * (*factor - 1.0);
                 let mut curvature = PRIOR_WEIGHT;
-                for &(row, share) in column {
-                    slope += weights[row] * share * self.residuals[row];
-                    curvature += weights[row] * share * share;
+                for &(row, fraction) in column {
+                    slope += weights[row] * fraction * self.residuals[row];
+                    curvature += weights[row] * fraction * fraction;
                 }
                 let moved = (*factor - slope / curvature).max(0.0);
                 let change = moved - *factor;
-                for &(row, share) in column {
-                    self.residuals[row] += share * change;
+                for &(row, fraction) in column {
+                    self.residuals[row] += fraction * change;
                 }
                 largest = largest.max(change.abs() / moved.max(1.0));
                 *factor = moved;

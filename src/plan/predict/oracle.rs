@@ -16,7 +16,7 @@ use crate::core::error::{Error, Result};
 use crate::core::placement::{Party, Placement};
 use crate::fhe::parameters::ParameterSet;
 use crate::plan::memory_need::key_bytes_at_rest;
-use crate::record::exposure::closed::solved_share;
+use crate::record::exposure::closed::solved_fraction;
 
 /// Prices pieces when they are asked for: each run of layers is compiled once, alone, and gets the
 /// parameter set that suits it alone.
@@ -133,7 +133,7 @@ impl<'a> FittedOracle<'a> {
         let (model, target) = (self.counter.model(), self.counter.target());
         let solved = segments
             .iter()
-            .map(|segment| solved_share(model, segment, target.output_mode));
+            .map(|segment| solved_fraction(model, segment, target.output_mode));
         Cost {
             exposure: solved.sum(),
             client_memory: of(Figure::ClientMemory),

@@ -39,7 +39,7 @@ pub struct PredictionRow {
     pub measured_online_s: Option<f64>,
     /// By unit costs that the split had no part in.
     pub out_of_sample_online_s: Option<f64>,
-    /// Out of sample, as the next two: of a calibration split, by a fit to the others.
+    /// Out of sample, as the next two: of a split of the machine calibration, by a fit to the others.
     pub online_error: Option<f64>,
     pub client_memory_error: Option<f64>,
     pub server_memory_error: Option<f64>,

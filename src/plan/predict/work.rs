@@ -289,7 +289,7 @@ impl Done {
     fn count_memory(&mut self, model: &Model, placement: &Placement, programs: &[Arc<Program>]) {
         let keys = key_parameters(programs);
         let largest = keys.iter().map(ParameterSet::evaluation_key_bytes).max();
-        let share = model.client_weight_share(placement).unwrap_or(0.0);
+        let fraction = model.client_weight_share(placement).unwrap_or(0.0);
         let parameters: usize = model.layers.iter().map(|layer| layer.parameter_count).sum();
         let messages = (self.upload_bytes + self.download_bytes) as f64;
         let client = self.of(Figure::ClientMemory);
@@ -297,7 +297,7 @@ impl Done {
         if !programs.is_empty() {
             client.add("client-encrypts", 1.0, 1e6);
         }
-        client.add("client-parameters", share * parameters as f64, 4.0);
+        client.add("client-parameters", fraction * parameters as f64, 4.0);
         client.add("client-key-bytes", largest.unwrap_or(0) as f64, 2.0);
         client.add("client-message-bytes", messages, 2.0);
         if !programs.is_empty() {

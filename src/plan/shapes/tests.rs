@@ -174,11 +174,11 @@ fn a_hundred_layers_with_residual_skips_are_solved() {
     let cheapest = cheapest.expect("a placement").placement;
     assert_eq!(cheapest, Placement::uniform(Party::Client, 99));
 
-    for share in [0.5, 0.2, 0.05, 0.0] {
-        let limits = [(Objective::Exposure, share)];
+    for fraction in [0.5, 0.2, 0.05, 0.0] {
+        let limits = [(Objective::Exposure, fraction)];
         let best = optimum(&oracle, Objective::Time, &limits).expect("shapes do not fail");
         let best = best.expect("all on the server gives nothing away");
-        assert!(best.cost.exposure <= share);
+        assert!(best.cost.exposure <= fraction);
         assert_eq!(
             cost_of(&oracle, &best.placement).expect("shapes do not fail"),
             Some(best.cost)
@@ -188,7 +188,7 @@ fn a_hundred_layers_with_residual_skips_are_solved() {
             let cost = cost_of(&oracle, &other).expect("shapes do not fail");
             let cost = cost.expect("any run of layers");
             assert!(
-                cost.exposure > share || cost.time_s >= best.cost.time_s * (1.0 - 1e-9),
+                cost.exposure > fraction || cost.time_s >= best.cost.time_s * (1.0 - 1e-9),
                 "{other} beats {}",
                 best.placement
             );

@@ -9,7 +9,7 @@ use crate::model::{Layer, Model, Node, NodeId};
 /// What closed forms say of a split.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Closed {
-    /// The share of all weights that the client ends up with, at least.
+    /// The fraction of all weights that the client ends up with, at least.
     pub least: f64,
     /// Whether that is all of it: no segment with weights is left that attacks would have to tell of.
     pub is_all: bool,
@@ -31,7 +31,7 @@ impl Closed {
             .all(|segment| is_solvable(model, segment, output_mode));
         let solved: f64 = segments
             .iter()
-            .map(|segment| solved_share(model, segment, output_mode))
+            .map(|segment| solved_fraction(model, segment, output_mode))
             .sum();
         Some(Self {
             // Everything is exactly one, however its parts round.
@@ -41,8 +41,8 @@ impl Closed {
     }
 }
 
-/// Returns the share of all weights that closed forms solve in a server segment that ends that way.
-pub fn solved_share(model: &Model, segment: &Segment, output_mode: OutputMode) -> f64 {
+/// Returns the fraction of all weights that closed forms solve in a server segment that ends that way.
+pub fn solved_fraction(model: &Model, segment: &Segment, output_mode: OutputMode) -> f64 {
     let count = |layers: &[Layer]| -> usize { layers.iter().map(|l| l.parameter_count).sum() };
     if is_solvable(model, segment, output_mode) {
         let solved = count(&model.layers[segment.layers.clone()]);
@@ -84,7 +84,7 @@ pub fn is_solvable(model: &Model, segment: &Segment, output_mode: OutputMode) ->
     leads && uploads.len() == 1 && !leaves && is_one_map
 }
 
-/// Returns the share of all bits of trained numbers that lie in the client's layers; `None` for a
+/// Returns the fraction of all bits of trained numbers that lie in the client's layers; `None` for a
 /// network without any.
 pub fn client_bits_share(model: &Model, placement: &Placement) -> Option<f64> {
     let bits = |party: Option<Party>| -> usize {

@@ -34,7 +34,7 @@ pub struct VisitEnd {
     pub status: Status,
     /// Why, where the status is not `ok`.
     pub reason: Option<String>,
-    /// Seconds per look-up of the calibration bootstraps just before and just after.
+    /// Seconds per look-up of the reference batch just before and just after.
     pub calibration_s: Option<[f64; 2]>,
     /// Seconds of each stage of the visit, which share all of its time; none in earlier logs.
     #[serde(default)]

@@ -1,9 +1,9 @@
-//! Step deviations of look-ups as shares of them.
+//! Step deviations of look-ups as fractions of them.
 
 use crate::record::deviations::Deviations;
 use crate::record::finished::LayerDeviations;
 
-/// Shares of look-ups that deviate by at least one and at least two steps.
+/// Fractions of look-ups that deviate by at least one and at least two steps.
 pub(super) struct DeviationRates {
     pub predicted: Option<(f64, f64)>,
     pub measured: Option<(f64, f64)>,
@@ -11,7 +11,7 @@ pub(super) struct DeviationRates {
 }
 
 impl DeviationRates {
-    /// Returns the shares over some layers.
+    /// Returns the fractions over some layers.
     pub fn of(layers: &[LayerDeviations]) -> Self {
         let total = |tally: fn(&LayerDeviations) -> Deviations| {
             layers

@@ -58,8 +58,8 @@ impl Split<'_> {
         summarise(self.samples().map(|sample| value(&sample.row)))
     }
 
-    /// Returns the share of samples that hold; none without samples.
-    pub fn share(&self, holds: impl Fn(&SampleRow) -> bool) -> Option<f64> {
+    /// Returns the fraction of samples that hold; none without samples.
+    pub fn fraction(&self, holds: impl Fn(&SampleRow) -> bool) -> Option<f64> {
         let total = self.samples().count();
         let count = self.samples().filter(|sample| holds(&sample.row)).count();
         (total > 0).then(|| count as f64 / total as f64)

@@ -116,8 +116,8 @@ impl Split<'_> {
     /// Returns the row with how far encrypted answers agree with clear ones.
     fn with_agreement(&self, row: SplitRow) -> SplitRow {
         SplitRow {
-            encrypted_agreement: self.share(|row| row.encrypted_agreement),
-            label_agreement: self.share(|row| row.label_agreement),
+            encrypted_agreement: self.fraction(|row| row.encrypted_agreement),
+            label_agreement: self.fraction(|row| row.label_agreement),
             ..row
         }
     }

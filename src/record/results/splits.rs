@@ -24,7 +24,7 @@ pub fn read_splits(folder: &Path) -> Result<Vec<SplitRow>> {
     Ok(rows)
 }
 
-/// Checks that times are such as an axis can show, and that shares are shares.
+/// Checks that times are such as an axis can show, and that fractions are fractions.
 fn check(row: &SplitRow) -> std::result::Result<(), (&'static str, String)> {
     let plausible = |seconds: f64| seconds == 0.0 || (1e-12..=1e12).contains(&seconds);
     let times = [
@@ -44,16 +44,16 @@ fn check(row: &SplitRow) -> std::result::Result<(), (&'static str, String)> {
             return Err((column, reason));
         }
     }
-    let shares = [
+    let fractions = [
         ("client_weight_share", row.client_weight_share),
         ("exposed_weight_share", row.exposed_weight_share),
         ("exposed_weight_share_least", row.exposed_weight_share_least),
         ("simulated_accuracy", row.simulated_accuracy),
         ("noiseless_accuracy", row.noiseless_accuracy),
     ];
-    for (column, share) in shares {
-        if let Some(share) = share.filter(|share| !(0.0..=1.0).contains(share)) {
-            return Err((column, format!("{share} is no share from 0 to 1")));
+    for (column, fraction) in fractions {
+        if let Some(fraction) = fraction.filter(|fraction| !(0.0..=1.0).contains(fraction)) {
+            return Err((column, format!("{fraction} is no fraction from 0 to 1")));
         }
     }
     Ok(())

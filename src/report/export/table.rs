@@ -82,7 +82,7 @@ impl Unit {
         let (size, name) = match kind {
             Kind::Time => units::time_unit(middle),
             Kind::Bytes => units::byte_unit(middle),
-            Kind::Share => (0.01, "%"),
+            Kind::Fraction => (0.01, "%"),
             Kind::Log2 => (1.0, "log2"),
             Kind::Number | Kind::Text => (1.0, ""),
         };
@@ -100,7 +100,7 @@ impl Unit {
     fn text(&self, cell: &Value) -> String {
         match (cell, cell.as_f64(), self.kind) {
             (Value::Null, ..) => String::new(),
-            (_, Some(figure), Kind::Share) => units::decimal(figure / self.size, 1),
+            (_, Some(figure), Kind::Fraction) => units::decimal(figure / self.size, 1),
             (_, Some(figure), Kind::Log2) => units::decimal(figure, 1),
             (_, Some(figure), Kind::Time | Kind::Bytes) => units::significant(figure / self.size),
             (_, Some(figure), _) if figure.fract() != 0.0 => units::significant(figure),
@@ -112,6 +112,6 @@ impl Unit {
 
 /// Returns what an exposure that is not known is at least; none in other columns.
 pub(super) fn least_exposure(row: &SplitRow, column: &Column) -> Option<f64> {
-    let is_unknown = column.name == columns::EXPOSURE && exposure::share(row).is_none();
-    exposure::least_share(row).filter(|_| is_unknown)
+    let is_unknown = column.name == columns::EXPOSURE && exposure::fraction(row).is_none();
+    exposure::least_fraction(row).filter(|_| is_unknown)
 }

@@ -9,13 +9,13 @@ use super::sheet::{Sheet, widest_figure};
 use crate::core::units;
 use crate::record::row::SplitRow;
 
-/// The axis spans at least this share, so that equal accuracies do not look far apart.
+/// The axis spans at least this fraction, so that equal accuracies do not look far apart.
 const SPAN_AT_LEAST: f64 = 0.01;
 
 /// Returns the chart.
 pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     let listing = Listing::new(rows, |row| {
-        figure(row.simulated_accuracy).map(|share| -share)
+        figure(row.simulated_accuracy).map(|fraction| -fraction)
     });
     let heading = heading(rows);
     if listing.drawn.is_empty() {
@@ -44,8 +44,8 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     for column in &sheet.columns {
         let panel = free(&column.panel);
         for &(row, y) in &column.lines {
-            let share = row.simulated_accuracy.unwrap_or_default();
-            let x = axis.x(&panel, share);
+            let fraction = row.simulated_accuracy.unwrap_or_default();
+            let x = axis.x(&panel, fraction);
             if let Some(noiseless) = figure(row.noiseless_accuracy) {
                 let noiseless_x = axis.x(&panel, noiseless);
                 sheet.scene.line((x, y), (noiseless_x, y), 1.4, PALE);
@@ -59,7 +59,7 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
             Sheet::figure(
                 &mut sheet.scene,
                 density,
-                &units::percent(share),
+                &units::percent(fraction),
                 panel.right + 12.0,
                 y,
             );
@@ -82,23 +82,22 @@ fn heading(rows: &[SplitRow]) -> Heading {
         },
         Key::SERVER_LETTER,
     ];
-    let subtitle = "Share of correct answers, best first; the axis is zoomed to the figures";
+    let subtitle = "Fraction of correct answers, best first; the axis is zoomed to the figures";
     Heading::new(rows, "accuracy", subtitle, legend)
 }
 
-/// The shares that the axis covers: all figures, some white space, within 0 and 1.
+/// The fractions that the axis covers: all figures, some white space, within 0 and 1.
 fn span(rows: &[&SplitRow]) -> (f64, f64) {
-    let shares = rows.iter().flat_map(|row| {
+    let fractions = rows.iter().flat_map(|row| {
         [
             figure(row.simulated_accuracy),
             figure(row.noiseless_accuracy),
         ]
     });
-    let (low, high) = shares
-        .flatten()
-        .fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), share| {
-            (low.min(share), high.max(share))
-        });
+    let (low, high) = fractions.flatten().fold(
+        (f64::INFINITY, f64::NEG_INFINITY),
+        |(low, high), fraction| (low.min(fraction), high.max(fraction)),
+    );
     let pad = ((high - low) * 0.06).max((SPAN_AT_LEAST - (high - low)) / 2.0);
     ((low - pad).max(0.0), (high + pad).min(high.max(1.0)))
 }
@@ -108,7 +107,7 @@ mod tests {
     use super::*;
     use crate::report::plot::fixture::{row, sweep};
 
-    fn with_shares(simulated: f64, noiseless: Option<f64>) -> SplitRow {
+    fn with_fractions(simulated: f64, noiseless: Option<f64>) -> SplitRow {
         SplitRow {
             simulated_accuracy: Some(simulated),
             noiseless_accuracy: noiseless,
@@ -125,7 +124,7 @@ mod tests {
 
     #[test]
     fn best_is_first() {
-        let rows = [with_shares(0.91, None), with_shares(0.97, None)];
+        let rows = [with_fractions(0.91, None), with_fractions(0.97, None)];
         let scene = chart(&rows);
         let texts = scene.texts();
         let y = |words: &str| {
@@ -138,23 +137,26 @@ mod tests {
     }
 
     #[test]
-    fn axis_covers_both_figures_and_stays_a_share() {
-        let rows = [with_shares(0.95, Some(0.999)), with_shares(0.96, None)];
+    fn axis_covers_both_figures_and_stays_a_fraction() {
+        let rows = [
+            with_fractions(0.95, Some(0.999)),
+            with_fractions(0.96, None),
+        ];
         let (low, high) = span(&rows.iter().collect::<Vec<_>>());
         assert!(
             low < 0.95 && low > 0.9 && (0.999..=1.0).contains(&high),
             "{low} {high}"
         );
-        let same = [with_shares(0.5, Some(0.5))];
+        let same = [with_fractions(0.5, Some(0.5))];
         let (low, high) = span(&same.iter().collect::<Vec<_>>());
         assert!((high - low - SPAN_AT_LEAST).abs() < 1e-12);
-        let full = [with_shares(1.0, Some(1.0))];
+        let full = [with_fractions(1.0, Some(1.0))];
         assert_eq!(span(&full.iter().collect::<Vec<_>>()), (0.995, 1.0));
     }
 
     #[test]
     fn a_missing_ring_leaves_the_dot() {
-        let scene = chart(&[with_shares(0.9, None)]);
+        let scene = chart(&[with_fractions(0.9, None)]);
         assert!(scene.says("90.0 %"));
     }
 }

@@ -1,4 +1,4 @@
-//! Axes: from a figure to a share of the axis, and the ticks that fit.
+//! Axes: from a figure to a fraction of the axis, and the ticks that fit.
 
 use plotters::style::RGBColor;
 
@@ -130,11 +130,11 @@ impl Axis {
 
     /// Returns where the figure lies: 0 at the low end, 1 at the high end, never outside.
     pub(crate) fn place(&self, value: f64) -> f64 {
-        let share = match self.scale {
+        let fraction = match self.scale {
             Scale::Linear => (value - self.low) / (self.high - self.low),
             Scale::Logarithmic => (value / self.low).ln() / (self.high / self.low).ln(),
         };
-        share.clamp(0.0, 1.0)
+        fraction.clamp(0.0, 1.0)
     }
 
     /// Returns the horizontal position of the figure within the panel.

@@ -46,9 +46,9 @@ pub(crate) fn finished(placement: &str) -> SplitRow {
     let decrypt_s = download as f64 * 6e-8;
     let serialise_s = (upload + download) as f64 * 9e-9;
     // The more layers the client keeps, the more memory: a trade against time, for the front's sake.
-    let client_share =
+    let client_fraction =
         letters.iter().filter(|&&letter| letter == 'C').count() as f64 / letters.len() as f64;
-    let server_memory = 3.1e8 + widest as f64 * 2e5 * wobble + 7e8 * client_share * wobble;
+    let server_memory = 3.1e8 + widest as f64 * 2e5 * wobble + 7e8 * client_fraction * wobble;
     let server_s = server_s * wobble;
     SplitRow {
         online_s_median: Some(client_s + encrypt_s + decrypt_s + 2.0 * serialise_s + server_s),
@@ -71,9 +71,9 @@ pub(crate) fn finished(placement: &str) -> SplitRow {
             0.971 - 0.0031 * f64::from(uploads) * wobble - 1e-5 * bootstraps as f64 * wobble,
         ),
         noiseless_accuracy: Some(0.973 - 0.0016 * f64::from(uploads)),
-        client_peak_rss_bytes: Some((42e6 + 7e8 * client_share * wobble) as u64),
+        client_peak_rss_bytes: Some((42e6 + 7e8 * client_fraction * wobble) as u64),
         rounds: Some(uploads as usize),
-        client_weight_share: Some(client_share),
+        client_weight_share: Some(client_fraction),
         exposed_weight_share: Some(if uploads == 0 { 1.0 } else { 0.5 }),
         ..row(placement, "ok")
     }

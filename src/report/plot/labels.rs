@@ -115,8 +115,8 @@ fn along(leader: &Option<Leader>) -> impl Iterator<Item = (f64, f64)> {
     leader.iter().flat_map(|&((x0, y0), (x1, y1))| {
         let steps = ((x1 - x0).hypot(y1 - y0) / 2.0).ceil().max(1.0);
         (0..=steps as usize).map(move |step| {
-            let share = step as f64 / steps;
-            (x0 + share * (x1 - x0), y0 + share * (y1 - y0))
+            let fraction = step as f64 / steps;
+            (x0 + fraction * (x1 - x0), y0 + fraction * (y1 - y0))
         })
     })
 }

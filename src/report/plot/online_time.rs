@@ -14,11 +14,11 @@ use super::sheet::{Sheet, widest_figure};
 use crate::core::units;
 use crate::record::row::SplitRow;
 
-/// The linear panel's share of a column.
-const LINEAR_SHARE: f64 = 0.62;
+/// The linear panel's fraction of a column.
+const LINEAR_FRACTION: f64 = 0.62;
 /// White space between the two panels.
 const PANEL_GAP: f64 = 16.0;
-/// Phases are said not to add up from this share of the total on.
+/// Phases are said not to add up from this fraction of the total on.
 const REST_FROM: f64 = 0.005;
 
 /// The two axes and where a column has their panels.
@@ -217,7 +217,7 @@ fn stacked_s(row: &SplitRow) -> f64 {
 /// The left part of a column; it leaves room for figures at the ends of its bars.
 fn linear_panel(panel: &Area, figure_room: f64) -> Area {
     Area {
-        right: panel.left + panel.width() * LINEAR_SHARE - figure_room,
+        right: panel.left + panel.width() * LINEAR_FRACTION - figure_room,
         ..*panel
     }
 }
@@ -225,7 +225,7 @@ fn linear_panel(panel: &Area, figure_room: f64) -> Area {
 /// The right part of a column.
 fn log_panel(panel: &Area) -> Area {
     Area {
-        left: panel.left + panel.width() * LINEAR_SHARE + PANEL_GAP,
+        left: panel.left + panel.width() * LINEAR_FRACTION + PANEL_GAP,
         right: panel.right - 8.0,
         ..*panel
     }

@@ -23,10 +23,10 @@ pub(crate) const VERMILLION: RGBColor = RGBColor(213, 94, 0);
 /// The wire, keys.
 pub(crate) const PURPLE: RGBColor = RGBColor(204, 121, 167);
 
-/// Returns the colour `share` of the way from `from` to `to`, `share` in `0..=1`.
-pub(crate) fn blend(from: RGBColor, to: RGBColor, share: f64) -> RGBColor {
+/// Returns the colour `fraction` of the way from `from` to `to`, `fraction` in `0..=1`.
+pub(crate) fn blend(from: RGBColor, to: RGBColor, fraction: f64) -> RGBColor {
     let channel = |from: u8, to: u8| {
-        (f64::from(from) + share * (f64::from(to) - f64::from(from))).round() as u8
+        (f64::from(from) + fraction * (f64::from(to) - f64::from(from))).round() as u8
     };
     RGBColor(
         channel(from.0, to.0),

@@ -13,8 +13,8 @@ use crate::record::row::SplitRow;
 
 /// White space between columns.
 const COLUMN_GAP: f64 = 26.0;
-/// Placements take no more than this share of a column.
-const LABEL_SHARE_AT_MOST: f64 = 0.4;
+/// Placements take no more than this fraction of a column.
+const LABEL_FRACTION_AT_MOST: f64 = 0.4;
 /// Columns of more lines than this repeat their tick labels at the top.
 const TICKS_ABOVE_FROM: usize = 25;
 
@@ -134,7 +134,7 @@ impl<'a> Sheet<'a> {
         } = self.density;
         let gaps = COLUMN_GAP * (columns - 1) as f64;
         let column_width = (PAGE_WIDTH - 2.0 * MARGIN - gaps) / columns as f64;
-        let label_room = column_width * LABEL_SHARE_AT_MOST;
+        let label_room = column_width * LABEL_FRACTION_AT_MOST;
         let all = listing
             .drawn
             .iter()

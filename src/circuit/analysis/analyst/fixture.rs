@@ -62,7 +62,7 @@ pub(in crate::circuit::analysis) fn network(
     }
 }
 
-/// Returns a dense layer of those rows of weights, of which calibration says nothing.
+/// Returns a dense layer of those rows of weights, of which range calibration says nothing.
 pub(in crate::circuit::analysis) fn linear(rows: &[&[f32]], bias: &[f32]) -> Linear {
     Linear {
         map: LinearMap::dense(&rows.concat(), rows[0].len()),
