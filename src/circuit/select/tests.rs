@@ -5,9 +5,9 @@ use crate::circuit::analysis::{
     Channel, Gain, HALF_TURN, PlannedAction, PlannedLookUp, PlannedStep, Purpose, analyse,
 };
 use crate::core::placement::Placement;
-use crate::model::{Model, NodeId};
 use crate::model::layer::{Activation, Function};
 use crate::model::quantise::QuantParams;
+use crate::model::{Model, NodeId};
 use proptest::prelude::*;
 use std::path::Path;
 
