@@ -5,11 +5,16 @@
 //! of each LWE ciphertext under encryption. So the same kernel and the same map serve the
 //! client's float layers, the integer simulation and the server.
 
+mod narrow;
+mod panel;
 mod product;
 
 use std::sync::Arc;
 
 use rayon::prelude::*;
+
+use self::panel::{PANEL, ROWS, add_products};
+use super::simd::{self, Task};
 
 /// One element of a tensor over all columns.
 pub type Row<T> = Box<[T]>;
@@ -20,6 +25,17 @@ pub trait Element: Copy + Default + Send + Sync + 'static {
     fn multiply_add(self, weight: Self, value: Self) -> Self;
     /// Returns the weight as a real number; `u64` weights are two's complement.
     fn to_real(self) -> f64;
+
+    /// Adds a block's output rows for `input`, all of them of `columns`.
+    #[inline(always)]
+    fn add_block(
+        block: &Block<Self>,
+        output: &mut [Row<Self>],
+        input: &[Row<Self>],
+        columns: usize,
+    ) {
+        block.add_to(output, input, columns);
+    }
 }
 
 impl Element for f32 {
@@ -41,6 +57,19 @@ impl Element for u64 {
 
     fn to_real(self) -> f64 {
         self as i64 as f64
+    }
+
+    #[inline(always)]
+    fn add_block(
+        block: &Block<Self>,
+        output: &mut [Row<Self>],
+        input: &[Row<Self>],
+        columns: usize,
+    ) {
+        match narrow::weights(&block.weights) {
+            Some(weights) => narrow::add_to(&block.inputs, &weights, output, input, columns),
+            None => block.add_to(output, input, columns),
+        }
     }
 }
 
@@ -65,13 +94,6 @@ pub struct LinearMap<T> {
     pub output_count: usize,
     pub blocks: Vec<Block<T>>,
 }
-
-/// Columns gathered at once: 64 numbers of 8 bytes from each input row, kept in the L2 cache.
-const PANEL: usize = 64;
-/// Columns of a register tile: two 512-bit registers of 8-byte numbers.
-const TILE: usize = 16;
-/// Output rows of a register tile.
-const TILE_ROWS: usize = 4;
 
 /// Output rows of one block of a dense map, the unit of work of a core.
 const DENSE_BLOCK_ROWS: usize = 8;
@@ -131,7 +153,14 @@ impl<T: Element> LinearMap<T> {
         self.blocks
             .par_iter()
             .zip(&mut rows)
-            .for_each(|(block, rows)| block.add_to(rows, input, columns));
+            .for_each(|(block, output)| {
+                simd::run(AddBlock {
+                    block,
+                    output,
+                    input,
+                    columns,
+                });
+            });
         for (block, rows) in self.blocks.iter().zip(rows) {
             for (&index, row) in block.outputs.iter().zip(rows) {
                 output[index as usize] = row;
@@ -173,65 +202,51 @@ impl<T: Element> LinearMap<T> {
     }
 }
 
-impl<T: Element> Block<T> {
-    /// Adds the output rows for `input`, all of them of `columns`.
-    fn add_to(&self, output: &mut [Row<T>], input: &[Row<T>], columns: usize) {
-        for row in output.iter_mut().filter(|row| row.is_empty()) {
-            *row = vec![T::default(); columns].into();
+/// Adds a block's output rows for `input`, all of them of `columns`.
+struct AddBlock<'a, T> {
+    block: &'a Block<T>,
+    output: &'a mut [Row<T>],
+    input: &'a [Row<T>],
+    columns: usize,
+}
+
+impl<T: Element> Task for AddBlock<'_, T> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        for row in self.output.iter_mut().filter(|row| row.is_empty()) {
+            *row = vec![T::default(); self.columns].into();
         }
-        let depth = self.inputs.len();
-        let mut panel = vec![T::default(); depth * PANEL];
+        T::add_block(self.block, self.output, self.input, self.columns);
+    }
+}
+
+impl<T: Element> Block<T> {
+    #[inline(always)]
+    fn add_to(&self, output: &mut [Row<T>], input: &[Row<T>], columns: usize) {
+        let mut panel = vec![[T::default(); PANEL]; self.inputs.len()];
         for start in (0..columns).step_by(PANEL) {
             let width = PANEL.min(columns - start);
-            for (&index, gathered) in self.inputs.iter().zip(panel.chunks_exact_mut(PANEL)) {
-                match input.get(index as usize) {
-                    Some(row) => gathered[..width].copy_from_slice(&row[start..start + width]),
-                    None => gathered.fill(T::default()),
+            for (&index, gathered) in self.inputs.iter().zip(&mut panel) {
+                if let Some(row) = input.get(index as usize) {
+                    gathered[..width].copy_from_slice(&row[start..start + width]);
                 }
             }
-            for first_row in (0..output.len()).step_by(TILE_ROWS) {
-                for offset in (0..width).step_by(TILE) {
-                    let columns = start + offset..start + width.min(offset + TILE);
-                    let mut sums = [[T::default(); TILE]; TILE_ROWS];
-                    for (sum, row) in sums.iter_mut().zip(&output[first_row..]) {
-                        sum[..columns.len()].copy_from_slice(&row[columns.clone()]);
-                    }
-                    let sums = self.tile(first_row, &panel, offset, sums);
-                    for (row, sum) in output[first_row..].iter_mut().zip(sums) {
-                        row[columns.clone()].copy_from_slice(&sum[..columns.len()]);
-                    }
+            let rows = output
+                .chunks_mut(ROWS)
+                .zip(self.weights.chunks(ROWS * panel.len()));
+            for (rows, weights) in rows {
+                let mut sums = [[T::default(); PANEL]; ROWS];
+                for (sums, row) in sums.iter_mut().zip(rows.iter()) {
+                    sums[..width].copy_from_slice(&row[start..start + width]);
                 }
-            }
-        }
-    }
-
-    /// Returns the sums of `TILE_ROWS` outputs over `TILE` columns of the panel, from those sums on.
-    #[inline(always)]
-    fn tile(
-        &self,
-        first_row: usize,
-        panel: &[T],
-        offset: usize,
-        mut sums: [[T; TILE]; TILE_ROWS],
-    ) -> [[T; TILE]; TILE_ROWS] {
-        let depth = self.inputs.len();
-        let rows = self.outputs.len();
-        // A tile that sticks out over the last row computes that row again.
-        let weights: [&[T]; TILE_ROWS] = std::array::from_fn(|row| {
-            &self.weights[(first_row + row).min(rows - 1) * depth..][..depth]
-        });
-        for (k, values) in panel.chunks_exact(PANEL).take(depth).enumerate() {
-            let values: &[T; TILE] = values[offset..offset + TILE]
-                .try_into()
-                .unwrap_or_else(|_| unreachable!("a panel is a whole number of tiles"));
-            for (row_sums, row_weights) in sums.iter_mut().zip(weights) {
-                let weight = row_weights[k];
-                for (sum, &value) in row_sums.iter_mut().zip(values) {
-                    *sum = sum.multiply_add(weight, value);
+                add_products(&mut sums, width, weights, &panel, T::multiply_add);
+                for (row, sums) in rows.iter_mut().zip(&sums) {
+                    row[start..start + width].copy_from_slice(&sums[..width]);
                 }
             }
         }
-        sums
     }
 }
 
@@ -244,9 +259,11 @@ mod tests {
         #[test]
         fn a_dense_block_equals_the_naive_product(
             inputs in 1usize..9, outputs in 1usize..20, columns in 1usize..140, seed: u64,
+            weight_bits in 1u32..=64,
         ) {
             let number = |index: usize| seed.wrapping_mul(index as u64 * 2 + 1).rotate_left(17);
-            let weights: Vec<u64> = (0..inputs * outputs).map(number).collect();
+            let weight = |index: usize| (number(index) as i64 >> (64 - weight_bits)) as u64;
+            let weights: Vec<u64> = (0..inputs * outputs).map(weight).collect();
             let rows: Vec<Row<u64>> = (0..inputs)
                 .map(|row| (0..columns).map(|column| number(row * columns + column + 7)).collect())
                 .collect();
