@@ -14,6 +14,7 @@ pub mod pareto;
 pub mod placement;
 pub mod security;
 pub mod shape;
+pub mod simd;
 pub mod statistics;
 pub mod text;
 pub mod torus;

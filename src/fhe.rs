@@ -5,22 +5,24 @@
 //! LWE ciphertexts under the flattened GLWE key, linear layers are integer matrix products on
 //! them, and activation functions are keyswitch + modulus switch + blind rotation.
 
+mod binary;
 pub mod bootstrap;
+mod bootstrap_key;
 pub mod cipher;
-#[cfg(target_arch = "x86_64")]
 mod cmux;
+mod decomposition;
+mod difference;
 mod fourier;
 pub mod generator;
 pub mod keys;
 pub mod keyswitch;
+mod lanes;
 pub mod noise;
 pub mod pack;
 pub mod packed;
 mod packing_decomposition;
 pub mod parameters;
-mod rotation;
-#[cfg(target_arch = "x86_64")]
-mod simd;
-#[cfg(target_arch = "x86_64")]
+pub mod rotation;
+mod shape;
 mod transform;
 pub mod zero;

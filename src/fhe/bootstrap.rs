@@ -86,3 +86,39 @@ fn switch_modulus(ciphertext: LweCiphertextOwned<u64>, parameters: &ParameterSet
         lwe_ciphertext_centered_binary_modulus_switch::<u64, usize, _>(ciphertext, modulus);
     SwitchedLwe::new(&switched)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::simd::Path;
+    use crate::fhe::cipher::{decrypt, encrypt, expand};
+    use crate::fhe::keys::{SecretKey, SeededEvaluationKey};
+
+    #[test]
+    fn every_path_looks_the_same_up() {
+        let set = ParameterSet::fast().expect("secure");
+        let secret = SecretKey::generate(set);
+        let bytes = secret.evaluation_key().to_bytes();
+        let size = set.literal().polynomial_size;
+        // Eight boxes of a sixteenth of a turn, and a table of their squares.
+        let phases: Vec<u64> = (0..8).map(|box_| (2 * box_ + 1) << 59).collect();
+        let square = |cell: usize| ((8 * cell / size) as u64).pow(2) << 57;
+        let table: Vec<u64> = (0..size).map(square).collect();
+        let uploaded = expand(&set, &encrypt(&secret, &[phases]));
+        let rows: Vec<Row<u64>> = (0..8).map(|i| extract(&set, &uploaded[0], i)).collect();
+        for path in Path::available() {
+            let seeded = SeededEvaluationKey::from_bytes(&bytes, &set).expect("its own bytes");
+            let key = EvaluationKey::expand_on(path, seeded, set);
+            let mut rows = rows.clone();
+            look_up(&key, &mut rows, |_| &table, &|_| {});
+            for (index, phase) in decrypt(&secret, &rows).into_iter().enumerate() {
+                let error = phase.wrapping_sub((index as u64).pow(2) << 57) as i64;
+                // A sixteenth of the least difference of two cells; the noise is some 2^-17 of a turn.
+                assert!(
+                    error.unsigned_abs() < 1 << 53,
+                    "{path}, box {index}: {error}"
+                );
+            }
+        }
+    }
+}

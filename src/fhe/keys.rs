@@ -1,5 +1,6 @@
 //! The client's secret key and the server's evaluation key, seeded on the wire.
 
+use super::bootstrap_key;
 use super::fourier::pinned_fft;
 use super::generator::BatchGenerator;
 use super::keyswitch::PackedKeyswitchKey;
@@ -8,9 +9,9 @@ use super::parameters::ParameterSet;
 use super::rotation::RotationKey;
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::Row;
-use rayon::prelude::*;
+use crate::core::simd::{self, Path};
 use tfhe::core_crypto::commons::generators::EncryptionRandomGenerator;
-use tfhe::core_crypto::commons::math::random::{Seed, Uniform};
+use tfhe::core_crypto::commons::math::random::Seed;
 use tfhe::core_crypto::prelude::*;
 
 /// What only the client holds. Seeded by tfhe's seeder (the CPU's RDSEED, else the operating
@@ -69,34 +70,8 @@ impl SecretKey {
     pub fn evaluation_key(&self) -> SeededEvaluationKey {
         let parameters = &self.parameters;
         let lengths = BodyCounts::of(parameters);
-        let bootstrap = || {
-            let mut seeder = new_seeder();
-            let seed = seeder.seed();
-            let bodies = vec![0; lengths.bootstrap];
-            let mut key = bootstrap_from_bodies(parameters, bodies, Seed(seed.0));
-            let mut generator = EncryptionRandomGenerator::<BatchGenerator>::new(
-                key.compression_seed(),
-                seeder.as_mut(),
-            );
-            let noise = parameters.glwe_noise();
-            let fork = key.encryption_fork_config(Uniform, noise);
-            let Ok(generators) = generator.par_try_fork_from_config(fork) else {
-                unreachable!("a seed's stream is longer than any key");
-            };
-            let bits = self.small.as_ref().par_iter();
-            key.par_iter_mut().zip(bits).zip(generators).for_each(
-                |((mut of_bit, &bit), mut generator)| {
-                    encrypt_constant_seeded_ggsw_ciphertext_with_pre_seeded_generator(
-                        &self.glwe,
-                        &mut of_bit,
-                        Cleartext(bit),
-                        noise,
-                        &mut generator,
-                    );
-                },
-            );
-            (seed.0, key.into_container())
-        };
+        let bootstrap =
+            || bootstrap_key::encrypt_bits(parameters, self.glwe.as_ref(), self.small.as_ref());
         let keyswitch = || {
             let mut seeder = new_seeder();
             let seed = seeder.seed();
@@ -244,6 +219,15 @@ fn keyswitch_from_bodies(
 impl EvaluationKey {
     /// Expands the seeds and transforms the bootstrap key to the Fourier domain.
     pub fn expand(seeded: SeededEvaluationKey, parameters: ParameterSet) -> Self {
+        Self::expand_on(simd::path(), seeded, parameters)
+    }
+
+    /// Expands the seeds for a path.
+    pub(super) fn expand_on(
+        path: Path,
+        seeded: SeededEvaluationKey,
+        parameters: ParameterSet,
+    ) -> Self {
         // The conversion below goes through tfhe's own plan table.
         pinned_fft(&parameters);
         let keyswitch = keyswitch_from_bodies(
@@ -264,7 +248,7 @@ impl EvaluationKey {
             &keyswitch,
         );
         drop(keyswitch);
-        let keyswitch = PackedKeyswitchKey::pack(&expanded, noise::key_bits(&parameters));
+        let keyswitch = PackedKeyswitchKey::on(path, &expanded, noise::key_bits(&parameters));
         drop(expanded);
         let bootstrap = bootstrap_from_bodies(
             &parameters,
@@ -287,7 +271,7 @@ impl EvaluationKey {
         drop(bootstrap);
         Self {
             parameters,
-            bootstrap: RotationKey::new(&standard),
+            bootstrap: RotationKey::on(path, &standard),
             keyswitch,
         }
     }

@@ -5,185 +5,182 @@
 //! cache while all ciphertexts of a batch use it. The key is rounded to the top 24 or 32 bits of
 //! its coefficients; [`super::noise`] chooses and counts what that adds.
 
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod digits;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod fixture;
+#[cfg(target_arch = "x86_64")]
+mod tiles;
+#[cfg(target_arch = "x86_64")]
+mod vnni;
+
 use rayon::prelude::*;
 use tfhe::core_crypto::prelude::*;
 
-use crate::core::linear_map::Row;
-
+use self::digits::Decomposition;
 #[cfg(target_arch = "x86_64")]
-use super::simd;
+use self::tiles::Tiles;
+use crate::core::linear_map::Row;
+use crate::core::simd::{self, Path, Task};
 
 /// A keyswitching key laid out for [`PackedKeyswitchKey::keyswitch`].
 pub struct PackedKeyswitchKey {
-    decomposer: SignedDecomposer<u64>,
+    decomposition: Decomposition,
     /// n + 1.
     output_size: usize,
     /// Leading bits of a key coefficient that are kept.
     bits: u32,
-    key: KeyswitchLayout,
+    layout: Layout,
 }
 
-enum KeyswitchLayout {
-    /// `[k·N·levels, n + 1]`, for any CPU.
+enum Layout {
+    /// `[levels, k·N, n + 1]`, for any CPU.
     Rows(Vec<u32>),
-    /// `[tiles of columns, k·N·levels / 4]`, for AVX-512 VNNI.
+    /// For AVX2.
     #[cfg(target_arch = "x86_64")]
-    Vnni(Vec<Vec<simd::KeyLine>>),
+    Narrow(Tiles<8, 4>),
+    /// For AVX-512 VNNI.
+    #[cfg(target_arch = "x86_64")]
+    Wide(Tiles<16, 8>),
 }
 
 impl PackedKeyswitchKey {
     /// Packs tfhe's key in the layout that is fastest on this CPU.
     pub fn pack(key: &LweKeyswitchKeyOwned<u64>, bits: u32) -> Self {
+        Self::on(simd::path(), key, bits)
+    }
+
+    /// Packs tfhe's key for a path.
+    pub(super) fn on(path: Path, key: &LweKeyswitchKeyOwned<u64>, bits: u32) -> Self {
+        let decomposition = Decomposition {
+            base_log: key.decomposition_base_log().0,
+            levels: key.decomposition_level_count().0,
+        };
+        assert!(
+            decomposition.base_log < 8,
+            "digits of seven bits and a sign"
+        );
         let output_size = key.output_lwe_size().0;
-        let rows: Vec<u32> = key
-            .as_ref()
-            .par_iter()
-            .map(|&c| round_to_bits(c, bits))
-            .collect();
-        let packed = Self {
-            decomposer: SignedDecomposer::new(
-                key.decomposition_base_log(),
-                key.decomposition_level_count(),
-            ),
+        let rows = rows(key, bits);
+        Self {
+            layout: Layout::new(path, rows, output_size, bits, decomposition),
+            decomposition,
             output_size,
             bits,
-            key: KeyswitchLayout::Rows(rows),
-        };
-        #[cfg(target_arch = "x86_64")]
-        if packed.fits_vnni() {
-            return packed.into_vnni();
         }
-        packed
     }
 
     /// Returns `inputs` under the small key, in order.
     pub fn keyswitch(&self, inputs: &[Row<u64>]) -> Vec<LweCiphertextOwned<u64>> {
-        let mut outputs = match &self.key {
-            KeyswitchLayout::Rows(key) => self.subtract_rows(inputs, key),
+        let masks = inputs.iter().map(|input| &input[..input.len() - 1]);
+        let digits: Vec<Vec<i8>> = masks.map(|mask| self.decomposition.digits(mask)).collect();
+        let sums = match &self.layout {
+            Layout::Rows(rows) => simd::run(MultiplyRows {
+                rows,
+                digits: &digits,
+                output_size: self.output_size,
+            }),
             #[cfg(target_arch = "x86_64")]
-            KeyswitchLayout::Vnni(tiles) => self.subtract_vnni(inputs, tiles),
+            Layout::Narrow(tiles) => tiles.multiply(&digits, self.decomposition),
+            #[cfg(target_arch = "x86_64")]
+            Layout::Wide(tiles) => tiles.multiply(&digits, self.decomposition),
         };
-        for (output, input) in outputs.iter_mut().zip(inputs) {
+        let pairs = sums.into_iter().zip(inputs);
+        let outputs = pairs.map(|(sums, input)| {
+            let sums = sums.into_iter().take(self.output_size);
+            let mut output = negated_ciphertext(sums, self.bits);
             let body = output.get_mut_body().data;
             *body = body.wrapping_add(input[input.len() - 1]);
+            output
+        });
+        outputs.collect()
+    }
+}
+
+impl Layout {
+    #[cfg(target_arch = "x86_64")]
+    fn new(
+        path: Path,
+        rows: Vec<u32>,
+        output_size: usize,
+        bits: u32,
+        decomposition: Decomposition,
+    ) -> Self {
+        let depth = rows.len() / output_size;
+        if path < Path::Avx2 || !tiles::fit(depth, bits, decomposition) {
+            Self::Rows(rows)
+        } else if path == Path::Avx512 && vnni::available() {
+            Self::Wide(Tiles::new(&rows, output_size, vnni::accumulate))
+        } else {
+            Self::Narrow(Tiles::new(&rows, output_size, avx2::accumulate))
         }
-        outputs
     }
 
-    fn subtract_rows(&self, inputs: &[Row<u64>], key: &[u32]) -> Vec<LweCiphertextOwned<u64>> {
-        let digits: Vec<Vec<i8>> = inputs.iter().map(|input| self.digits(input)).collect();
-        let mut sums = vec![vec![0u32; self.output_size]; inputs.len()];
-        for (index, row) in key.chunks_exact(self.output_size).enumerate() {
-            for (sums, digits) in sums.iter_mut().zip(&digits) {
+    #[cfg(not(target_arch = "x86_64"))]
+    fn new(
+        _path: Path,
+        rows: Vec<u32>,
+        _output_size: usize,
+        _bits: u32,
+        _decomposition: Decomposition,
+    ) -> Self {
+        Self::Rows(rows)
+    }
+}
+
+/// Returns what a keyswitch runs on.
+pub fn instructions(path: Path) -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    if path == Path::Avx512 && vnni::available() {
+        return "AVX-512 VNNI where keys have 24 bits";
+    }
+    if path >= Path::Avx2 {
+        return "AVX2 in bytes where keys have 24 bits";
+    }
+    "32-bit integers"
+}
+
+/// Returns the leading bits of a key's coefficients, `[levels, k·N, n + 1]`.
+fn rows(key: &LweKeyswitchKeyOwned<u64>, bits: u32) -> Vec<u32> {
+    let (levels, size) = (key.decomposition_level_count().0, key.output_lwe_size().0);
+    let input_dimension = key.input_key_lwe_dimension().0;
+    let mut rows = vec![0; key.as_ref().len()];
+    let sources = key.as_ref();
+    rows.par_chunks_exact_mut(size)
+        .enumerate()
+        .for_each(|(index, row)| {
+            let (level, coefficient) = (index / input_dimension, index % input_dimension);
+            let source = &sources[(coefficient * levels + level) * size..];
+            for (kept, &coefficient) in row.iter_mut().zip(source) {
+                *kept = round_to_bits(coefficient, bits);
+            }
+        });
+    rows
+}
+
+/// Makes Σ digit · row of each ciphertext.
+struct MultiplyRows<'a> {
+    rows: &'a [u32],
+    digits: &'a [Vec<i8>],
+    output_size: usize,
+}
+
+impl Task for MultiplyRows<'_> {
+    type Output = Vec<Vec<u32>>;
+
+    #[inline(always)]
+    fn run(self) -> Self::Output {
+        let mut sums = vec![vec![0u32; self.output_size]; self.digits.len()];
+        for (index, row) in self.rows.chunks_exact(self.output_size).enumerate() {
+            for (sums, digits) in sums.iter_mut().zip(self.digits) {
                 let digit = i32::from(digits[index]) as u32;
                 for (sum, &coefficient) in sums.iter_mut().zip(row) {
                     *sum = sum.wrapping_add(digit.wrapping_mul(coefficient));
                 }
             }
         }
-        sums.into_iter()
-            .map(|sums| negated_ciphertext(sums.into_iter(), self.bits))
-            .collect()
-    }
-
-    /// Returns the signed digits of a mask, `[k·N, levels]`, in the order of the key's rows.
-    fn digits(&self, input: &[u64]) -> Vec<i8> {
-        input[..input.len() - 1]
-            .iter()
-            .flat_map(|&coefficient| self.decomposer.decompose(coefficient))
-            .map(|term| term.value() as i8)
-            .collect()
-    }
-}
-
-#[cfg(target_arch = "x86_64")]
-impl PackedKeyswitchKey {
-    /// Key lines that stay in the cache while all ciphertexts pass: 48 KiB.
-    const BLOCK: usize = 256;
-
-    fn fits_vnni(&self) -> bool {
-        let depth = match &self.key {
-            KeyswitchLayout::Rows(rows) => rows.len() / self.output_size,
-            KeyswitchLayout::Vnni(_) => return true,
-        };
-        simd::available()
-            && self.bits == 8 * simd::LIMBS as u32
-            && self.decomposer.base_log().0 <= 7
-            && depth.is_multiple_of(simd::DEPTH)
-            && depth <= simd::LARGEST_DEPTH
-    }
-
-    fn into_vnni(mut self) -> Self {
-        if let KeyswitchLayout::Rows(rows) = &self.key {
-            let first_columns: Vec<usize> = (0..self.output_size).step_by(simd::TILE).collect();
-            let tiles = first_columns.into_par_iter().map(|first| {
-                rows.chunks_exact(simd::DEPTH * self.output_size)
-                    .map(|lines| self.key_line(lines, first))
-                    .collect()
-            });
-            self.key = KeyswitchLayout::Vnni(tiles.collect());
-        }
-        self
-    }
-
-    /// Returns sixteen columns of four key rows; columns beyond the last are zero.
-    fn key_line(&self, rows: &[u32], first: usize) -> simd::KeyLine {
-        let mut line = simd::KeyLine::default();
-        for (depth, row) in rows.chunks_exact(self.output_size).enumerate() {
-            for (column, coefficient) in row[first..].iter().take(simd::TILE).enumerate() {
-                for (limb, byte) in line.iter_mut().zip(coefficient.to_le_bytes()) {
-                    limb[column][depth] = byte;
-                }
-            }
-        }
-        line
-    }
-
-    fn subtract_vnni(
-        &self,
-        inputs: &[Row<u64>],
-        tiles: &[Vec<simd::KeyLine>],
-    ) -> Vec<LweCiphertextOwned<u64>> {
-        let groups: Vec<Vec<simd::DigitLine>> = inputs
-            .chunks(simd::GROUP)
-            .map(|group| self.digit_lines(group))
-            .collect();
-        let mut sums = vec![vec![0u32; tiles.len() * simd::TILE]; inputs.len()];
-        let mut tile_sums = vec![simd::Sums::default(); groups.len()];
-        for (tile, key) in tiles.iter().enumerate() {
-            tile_sums.fill(simd::Sums::default());
-            for (block, key) in key.chunks(Self::BLOCK).enumerate() {
-                for (sums, digits) in tile_sums.iter_mut().zip(&groups) {
-                    simd::accumulate(sums, key, &digits[block * Self::BLOCK..]);
-                }
-            }
-            for (sums, limbs) in sums.iter_mut().zip(tile_sums.as_flattened()) {
-                let columns = &mut sums[tile * simd::TILE..][..simd::TILE];
-                for (column, sum) in columns.iter_mut().enumerate() {
-                    let shifted = |limb: usize| (limbs[limb][column] as u32) << (8 * limb);
-                    *sum = (0..simd::LIMBS).map(shifted).fold(0, u32::wrapping_add);
-                }
-            }
-        }
-        sums.into_iter()
-            .map(|sums| negated_ciphertext(sums.into_iter().take(self.output_size), self.bits))
-            .collect()
-    }
-
-    /// Returns the digits of a group's masks, four rows a line; absent ciphertexts are zero.
-    fn digit_lines(&self, group: &[Row<u64>]) -> Vec<simd::DigitLine> {
-        let digits: Vec<Vec<i8>> = group.iter().map(|input| self.digits(input)).collect();
-        let line_count = digits
-            .first()
-            .map_or(0, |digits| digits.len() / simd::DEPTH);
-        let mut lines = vec![simd::DigitLine::default(); line_count];
-        for (lane, digits) in digits.iter().enumerate() {
-            let fours = digits.as_chunks::<{ simd::DEPTH }>().0;
-            for (line, &four) in lines.iter_mut().zip(fours) {
-                line[lane] = four;
-            }
-        }
-        lines
+        sums
     }
 }
 
@@ -240,9 +237,10 @@ mod tests {
     #[test]
     fn the_product_agrees_with_tfhes_keyswitch() {
         let (_, _, key) = insecure_key();
-        let packed = PackedKeyswitchKey::pack(&key, 24);
         let inputs = inputs(11);
-        for (input, output) in inputs.iter().zip(packed.keyswitch(&inputs)) {
+        let of_path = |path| PackedKeyswitchKey::on(path, &key, 24).keyswitch(&inputs);
+        let outputs = Path::available().flat_map(of_path);
+        for (input, output) in inputs.iter().cycle().zip(outputs) {
             let input = LweCiphertext::from_container(&input[..], CiphertextModulus::new_native());
             let mut expected = LweCiphertext::new(0, LweSize(21), CiphertextModulus::new_native());
             keyswitch_lwe_ciphertext(&key, &input, &mut expected);
@@ -255,27 +253,15 @@ mod tests {
     }
 
     #[test]
-    fn both_layouts_give_the_same_bits() {
+    fn all_layouts_give_the_same_bits() {
         let (_, _, key) = insecure_key();
-        let packed = PackedKeyswitchKey::pack(&key, 24);
-        let portable = PackedKeyswitchKey {
-            decomposer: SignedDecomposer::new(
-                key.decomposition_base_log(),
-                key.decomposition_level_count(),
-            ),
-            output_size: packed.output_size,
-            bits: 24,
-            key: KeyswitchLayout::Rows(
-                key.as_ref().iter().map(|&c| round_to_bits(c, 24)).collect(),
-            ),
-        };
         let inputs = inputs(9);
-        for (found, expected) in packed
-            .keyswitch(&inputs)
-            .iter()
-            .zip(portable.keyswitch(&inputs))
-        {
-            assert_eq!(found.as_ref(), expected.as_ref());
+        let of_path = |path| PackedKeyswitchKey::on(path, &key, 24).keyswitch(&inputs);
+        let expected = of_path(Path::Scalar);
+        for path in Path::available() {
+            for (found, expected) in of_path(path).iter().zip(&expected) {
+                assert_eq!(found.as_ref(), expected.as_ref(), "{path}");
+            }
         }
     }
 }

@@ -13,6 +13,7 @@ use tfhe::core_crypto::prelude::*;
 use super::fourier::pinned_fft;
 use super::parameters::ParameterSet;
 use crate::core::linear_map::Row;
+use crate::core::simd::{self, Task};
 
 /// A clear polynomial: weights by exponent modulo 2N, where X^N = -1.
 pub type SparsePolynomial = Vec<(u32, i64)>;
@@ -65,16 +66,37 @@ impl PackedWeights {
                 for (index, output) in output.chunks_exact_mut(size).enumerate() {
                     let mut sum = vec![c64::default(); size / 2];
                     for (weights, ciphertext) in weights.iter().zip(&transformed) {
-                        let terms = weights.iter().zip(&ciphertext[index]);
-                        for (sum, (weight, value)) in sum.iter_mut().zip(terms) {
-                            *sum += weight * value;
-                        }
+                        simd::run(AddProduct {
+                            sum: &mut sum,
+                            weights,
+                            values: &ciphertext[index],
+                        });
                     }
                     transform.backward_torus(output, &sum);
                 }
                 output
             })
             .collect()
+    }
+}
+
+/// Adds the products of weights and values, number by number.
+struct AddProduct<'a> {
+    sum: &'a mut [c64],
+    weights: &'a [c64],
+    values: &'a [c64],
+}
+
+impl Task for AddProduct<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self) {
+        let terms = self.weights.iter().zip(self.values);
+        for (sum, (weight, value)) in self.sum.iter_mut().zip(terms) {
+            sum.re += weight.re * value.re - weight.im * value.im;
+            sum.im += weight.re * value.im + weight.im * value.re;
+        }
     }
 }
 

@@ -1,46 +1,45 @@
-//! Blind rotation of batches of accumulators, on AVX-512 where the CPU has it, else tfhe's own.
+//! Blind rotation of batches of accumulators, on the registers that the CPU has.
 //!
 //! An accumulator is a GLWE ciphertext of a look-up table; rotated by an LWE ciphertext modulo 2N,
 //! its constant coefficient becomes the table's cell at the phase. For each element of the
 //! bootstrap key all accumulators of the batch take one step, so that the element, 74 kB at k = 2
 //! and N = 1024, is read from memory once for all of them.
 
+use rayon::prelude::*;
 use tfhe::core_crypto::fft_impl::fft64::crypto::bootstrap::batch_blind_rotate_assign_scratch;
 use tfhe::core_crypto::prelude::*;
 
-#[cfg(target_arch = "x86_64")]
-use self::avx512::LanesKey;
-#[cfg(target_arch = "x86_64")]
-use super::cmux::Shape;
+use super::cmux::{self, Step};
+use super::lanes::{self, Lanes, Task};
+use super::shape::Shape;
+use super::transform::{Points, Transform, zero};
+use crate::core::simd::Path;
 
 /// A bootstrap key in the Fourier domain, laid out for [`blind_rotate`].
-pub struct RotationKey(RotationLayout);
+pub struct RotationKey(Box<dyn Rotate>);
 
-enum RotationLayout {
-    /// tfhe's layout, for any CPU.
-    Tfhe(FourierLweBootstrapKeyOwned),
-    #[cfg(target_arch = "x86_64")]
-    Lanes(LanesKey),
+/// What a layout of the key can do.
+trait Rotate: Send + Sync {
+    /// Multiplies each accumulator by X^-phase of its ciphertext.
+    fn rotate(&self, accumulators: &mut [u64], switched: &[SwitchedLwe]);
 }
 
 impl RotationKey {
-    /// Transforms the key to the Fourier domain, on all cores.
-    pub fn new(key: &LweBootstrapKeyOwned<u64>) -> Self {
-        #[cfg(target_arch = "x86_64")]
-        {
-            let shape = Shape {
-                glwe_size: key.glwe_size().0,
-                polynomial_size: key.polynomial_size().0,
-                base_log: key.decomposition_base_log().0,
-                levels: key.decomposition_level_count().0,
-            };
-            if LanesKey::supports(&shape) {
-                return Self(RotationLayout::Lanes(LanesKey::new(key.as_ref(), shape)));
-            }
-        }
-        Self::with_tfhes_layout(key)
+    /// Transforms the key to the Fourier domain, on all cores, laid out for a path.
+    pub fn on(path: Path, key: &LweBootstrapKeyOwned<u64>) -> Self {
+        let layout = match path {
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 => LanesKey::<lanes::avx512::Avx512, 8>::lay_out(key),
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => LanesKey::<lanes::avx2::Avx2, 4>::lay_out(key),
+            #[cfg(target_arch = "aarch64")]
+            Path::Neon => LanesKey::<lanes::neon::Neon, 4>::lay_out(key),
+            _ => LanesKey::<lanes::scalar::Scalar, 4>::lay_out(key),
+        };
+        layout.unwrap_or_else(|| Self::with_tfhes_layout(key))
     }
 
+    /// Lays the key out for tfhe's own rotation, which takes any shape.
     fn with_tfhes_layout(key: &LweBootstrapKeyOwned<u64>) -> Self {
         let mut fourier = FourierLweBootstrapKeyOwned::new(
             key.input_lwe_dimension(),
@@ -50,7 +49,17 @@ impl RotationKey {
             key.decomposition_level_count(),
         );
         par_convert_standard_lwe_bootstrap_key_to_fourier(key, &mut fourier);
-        Self(RotationLayout::Tfhe(fourier))
+        Self(Box::new(fourier))
+    }
+}
+
+/// Returns what a blind rotation runs on.
+pub fn instructions(path: Path) -> &'static str {
+    match path {
+        Path::Avx512 => "AVX-512: 8 doubles",
+        Path::Avx2 => "AVX2 and FMA: 4 doubles",
+        Path::Neon => "NEON: 2 · 2 doubles",
+        Path::Scalar => "4 doubles, as the target has them",
     }
 }
 
@@ -96,156 +105,188 @@ impl ModulusSwitchedLweCiphertext<usize> for SwitchedLwe {
 ///
 /// Panics where the sizes do not fit the key.
 pub fn blind_rotate(key: &RotationKey, accumulators: &mut [u64], switched: &[SwitchedLwe]) {
-    match &key.0 {
-        RotationLayout::Tfhe(key) => rotate_with_tfhe(key, accumulators, switched),
-        #[cfg(target_arch = "x86_64")]
-        RotationLayout::Lanes(key) => key.rotate(accumulators, switched),
-    }
+    key.0.rotate(accumulators, switched);
 }
 
-fn rotate_with_tfhe(
-    key: &FourierLweBootstrapKeyOwned,
-    accumulators: &mut [u64],
-    switched: &[SwitchedLwe],
-) {
-    let fft = Fft::new(key.polynomial_size());
-    let mut buffers = ComputationBuffers::new();
-    buffers.resize(
-        batch_blind_rotate_assign_scratch::<u64>(
-            key.glwe_size(),
-            key.polynomial_size(),
-            CiphertextCount(switched.len()),
+impl Rotate for FourierLweBootstrapKeyOwned {
+    fn rotate(&self, accumulators: &mut [u64], switched: &[SwitchedLwe]) {
+        let fft = Fft::new(self.polynomial_size());
+        let mut buffers = ComputationBuffers::new();
+        buffers.resize(
+            batch_blind_rotate_assign_scratch::<u64>(
+                self.glwe_size(),
+                self.polynomial_size(),
+                CiphertextCount(switched.len()),
+                fft.as_view(),
+            )
+            .unaligned_bytes_required(),
+        );
+        let accumulators = GlweCiphertextListMutView::from_container(
+            accumulators,
+            self.glwe_size(),
+            self.polynomial_size(),
+            CiphertextModulus::new_native(),
+        );
+        self.as_view().batch_blind_rotate_assign(
+            accumulators,
+            switched,
             fft.as_view(),
-        )
-        .unaligned_bytes_required(),
-    );
-    let accumulators = GlweCiphertextListMutView::from_container(
-        accumulators,
-        key.glwe_size(),
-        key.polynomial_size(),
-        CiphertextModulus::new_native(),
-    );
-    key.as_view()
-        .batch_blind_rotate_assign(accumulators, switched, fft.as_view(), buffers.stack());
+            buffers.stack(),
+        );
+    }
 }
 
-#[cfg(target_arch = "x86_64")]
-mod avx512 {
-    use rayon::prelude::*;
+/// A key in the Fourier domain, in registers of L lanes.
+struct LanesKey<I: Lanes<L>, const L: usize> {
+    lanes: I,
+    shape: Shape,
+    transform: Transform<I::Float, L>,
+    /// `[n]` times the layout of [`cmux::to_fourier`].
+    elements: Vec<Points<I::Float>>,
+}
 
-    use super::SwitchedLwe;
-    use crate::fhe::cmux::{self, Shape};
-    use crate::fhe::transform::{self, Points, Transform};
-
-    /// Bytes of a vector; a load that is not aligned to them takes twice the time.
-    const VECTOR_BYTES: usize = 64;
-
-    pub struct LanesKey {
-        shape: Shape,
-        transform: Transform,
-        /// `[n]` times the layout of [`cmux::to_fourier`].
-        elements: Vec<Points>,
-    }
-
-    impl LanesKey {
-        /// Returns whether CPU and sizes allow it.
-        pub fn supports(shape: &Shape) -> bool {
-            is_x86_feature_detected!("avx512f")
-                && is_x86_feature_detected!("avx512dq")
-                && (2..=5).contains(&shape.glwe_size)
-                && shape.polynomial_size >= transform::SMALLEST_SIZE
-                && shape.base_log * shape.levels < 53
+impl<I: Lanes<L>, const L: usize> LanesKey<I, L> {
+    /// Returns the key where CPU and shape allow it.
+    fn lay_out(key: &LweBootstrapKeyOwned<u64>) -> Option<RotationKey> {
+        let lanes = I::detect()?;
+        let shape = Shape {
+            glwe_size: key.glwe_size().0,
+            polynomial_size: key.polynomial_size().0,
+            base_log: key.decomposition_base_log().0,
+            levels: key.decomposition_level_count().0,
+        };
+        if !shape.fits(L) {
+            return None;
         }
-
-        pub fn new(key: &[u64], shape: Shape) -> Self {
-            assert!(Self::supports(&shape));
-            // SAFETY: the CPU has the instructions.
-            let (transform, zero) =
-                unsafe { (Transform::new(shape.polynomial_size), transform::zero()) };
-            // A vector has eight complex numbers, of two coefficients each.
-            let mut elements = vec![zero; key.len() / 16];
-            elements
-                .par_chunks_exact_mut(shape.ggsw_points())
-                .zip(key.par_chunks_exact(16 * shape.ggsw_points()))
-                // SAFETY: the CPU has the instructions.
-                .for_each(|(element, ggsw)| unsafe {
-                    cmux::to_fourier(ggsw, &shape, &transform, element);
+        let transform = Transform::new(lanes, shape.polynomial_size);
+        // A register has two coefficients of each lane: a real and an imaginary part.
+        let element_points = shape.ggsw_size() / (2 * L);
+        let mut elements = vec![zero(lanes); key.as_ref().len() / (2 * L)];
+        elements
+            .par_chunks_exact_mut(element_points)
+            .zip(key.as_ref().par_chunks_exact(shape.ggsw_size()))
+            .for_each(|(fourier, ggsw)| {
+                lanes.run(ToFourier {
+                    ggsw,
+                    shape: &shape,
+                    transform: &transform,
+                    fourier,
                 });
-            Self {
-                shape,
-                transform,
-                elements,
-            }
-        }
+            });
+        Some(RotationKey(Box::new(Self {
+            lanes,
+            shape,
+            transform,
+            elements,
+        })))
+    }
+}
 
-        pub fn rotate(&self, accumulators: &mut [u64], switched: &[SwitchedLwe]) {
-            let Shape {
-                glwe_size,
-                polynomial_size,
-                ..
-            } = self.shape;
-            assert_eq!(
-                accumulators.len(),
-                switched.len() * glwe_size * polynomial_size
-            );
-            let padded_size = self.shape.padded_size();
-            let padded_count = switched.len() * glwe_size * padded_size;
-            let mut memory = vec![0; padded_count + VECTOR_BYTES / size_of::<u64>()];
-            let aligned = memory.as_ptr().align_offset(VECTOR_BYTES);
-            let padded = &mut memory[aligned..][..padded_count];
-            let polynomials = accumulators.chunks_exact(polynomial_size);
-            for (index, (padded, polynomial)) in padded
-                .chunks_exact_mut(padded_size)
-                .zip(polynomials)
-                .enumerate()
-            {
-                divide(polynomial, switched[index / glwe_size].body, padded);
-                cmux::pad(padded);
-            }
-            // SAFETY: a key is only made where the CPU has the instructions.
-            unsafe {
-                match glwe_size {
-                    2 => self.rotate_padded::<2>(padded, switched),
-                    3 => self.rotate_padded::<3>(padded, switched),
-                    4 => self.rotate_padded::<4>(padded, switched),
-                    _ => self.rotate_padded::<5>(padded, switched),
-                }
-            }
-            let polynomials = accumulators.chunks_exact_mut(polynomial_size);
-            for (polynomial, padded) in polynomials.zip(padded.chunks_exact(padded_size)) {
-                polynomial.copy_from_slice(&padded[..polynomial_size]);
-            }
-        }
+/// Takes an element of the key to the Fourier domain.
+struct ToFourier<'a, F, const L: usize> {
+    ggsw: &'a [u64],
+    shape: &'a Shape,
+    transform: &'a Transform<F, L>,
+    fourier: &'a mut [Points<F>],
+}
 
-        #[target_feature(enable = "avx512f,avx512dq")]
-        fn rotate_padded<const SIZE: usize>(&self, padded: &mut [u64], switched: &[SwitchedLwe]) {
-            let (shape, transform) = (&self.shape, &self.transform);
-            let mut digits = vec![transform::zero(); shape.rows() * shape.points()];
-            let elements = self.elements.chunks_exact(shape.ggsw_points());
-            for (index, ggsw) in elements.enumerate() {
-                let accumulators = padded.chunks_exact_mut(SIZE * shape.padded_size());
-                for (accumulator, switched) in accumulators.zip(switched) {
-                    let a = switched.mask[index];
-                    if a != 0 {
-                        cmux::rotate::<SIZE>(accumulator, a, ggsw, &mut digits, shape, transform);
-                    }
+impl<I: Lanes<L>, const L: usize> Task<I, L> for ToFourier<'_, I::Float, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, lanes: I) {
+        cmux::to_fourier(lanes, self.ggsw, self.shape, self.transform, self.fourier);
+    }
+}
+
+impl<I: Lanes<L>, const L: usize> Rotate for LanesKey<I, L> {
+    fn rotate(&self, accumulators: &mut [u64], switched: &[SwitchedLwe]) {
+        let Shape {
+            glwe_size,
+            polynomial_size,
+            ..
+        } = self.shape;
+        assert_eq!(
+            accumulators.len(),
+            switched.len() * glwe_size * polynomial_size
+        );
+        let padded_size = self.shape.padded_size(L);
+        let mut memory = vec![0; switched.len() * glwe_size * padded_size + LINE_WORDS];
+        let aligned = memory.as_ptr().align_offset(LINE_WORDS * size_of::<u64>());
+        let padded = &mut memory[aligned..][..switched.len() * glwe_size * padded_size];
+        let polynomials = accumulators.chunks_exact(polynomial_size);
+        for (index, (padded, polynomial)) in padded
+            .chunks_exact_mut(padded_size)
+            .zip(polynomials)
+            .enumerate()
+        {
+            divide(polynomial, switched[index / glwe_size].body, padded);
+            cmux::pad(padded, L);
+        }
+        self.lanes.run(RotatePadded {
+            key: self,
+            padded: &mut *padded,
+            switched,
+        });
+        let polynomials = accumulators.chunks_exact_mut(polynomial_size);
+        for (polynomial, padded) in polynomials.zip(padded.chunks_exact(padded_size)) {
+            polynomial.copy_from_slice(&padded[..polynomial_size]);
+        }
+    }
+}
+
+/// Words of a line of the cache; a load across two of them takes twice the time.
+const LINE_WORDS: usize = 8;
+
+/// Takes all steps of a batch of padded accumulators.
+struct RotatePadded<'a, I: Lanes<L>, const L: usize> {
+    key: &'a LanesKey<I, L>,
+    padded: &'a mut [u64],
+    switched: &'a [SwitchedLwe],
+}
+
+impl<I: Lanes<L>, const L: usize> Task<I, L> for RotatePadded<'_, I, L> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run(self, lanes: I) {
+        let LanesKey {
+            shape,
+            transform,
+            elements,
+            ..
+        } = self.key;
+        let mut step = Step {
+            shape,
+            transform,
+            digits: &mut vec![zero(lanes); shape.rows() * shape.points(L)],
+        };
+        let elements = elements.chunks_exact(shape.ggsw_size() / (2 * L));
+        for (index, ggsw) in elements.enumerate() {
+            let accumulators = self
+                .padded
+                .chunks_exact_mut(shape.glwe_size * shape.padded_size(L));
+            for (accumulator, switched) in accumulators.zip(self.switched) {
+                let a = switched.mask[index];
+                if a != 0 {
+                    cmux::rotate(lanes, accumulator, a, ggsw, &mut step);
                 }
             }
         }
     }
+}
 
-    /// Writes the polynomial divided by X^degree, 0 ≤ degree < 2N, to the start of `quotient`.
-    fn divide(polynomial: &[u64], degree: usize, quotient: &mut [u64]) {
-        let size = polynomial.len();
-        for (index, coefficient) in quotient[..size].iter_mut().enumerate() {
-            let source = index + degree;
-            let value = polynomial[source % size];
-            *coefficient = if (source / size).is_multiple_of(2) {
-                value
-            } else {
-                value.wrapping_neg()
-            };
-        }
+/// Writes the polynomial divided by X^degree, 0 ≤ degree < 2N, to the start of `quotient`.
+fn divide(polynomial: &[u64], degree: usize, quotient: &mut [u64]) {
+    let size = polynomial.len();
+    for (index, coefficient) in quotient[..size].iter_mut().enumerate() {
+        let source = index + degree;
+        let value = polynomial[source % size];
+        *coefficient = if (source / size).is_multiple_of(2) {
+            value
+        } else {
+            value.wrapping_neg()
+        };
     }
 }
 
@@ -273,7 +314,7 @@ mod tests {
     }
 
     /// (k, N, base_log, levels): both parameter sets, more levels, other sizes, the smallest.
-    const SHAPES: [(usize, usize, usize, usize); 8] = [
+    const SHAPES: [(usize, usize, usize, usize); 10] = [
         (2, 1024, 23, 1),
         (1, 2048, 23, 1),
         (2, 1024, 15, 2),
@@ -282,6 +323,8 @@ mod tests {
         (3, 256, 12, 2),
         (1, 4096, 22, 1),
         (1, 128, 23, 1),
+        (2, 2048, 22, 1),
+        (1, 16384, 16, 2),
     ];
 
     /// A uniform key: as good as an encrypted one where only arithmetic is compared.
@@ -300,26 +343,28 @@ mod tests {
         )
     }
 
-    /// Returns the largest difference between a rotation and tfhe's, in units of 2^-64.
+    /// Returns the largest difference between a rotation and tfhe's, in units of 2^-64, on all paths.
     fn largest_difference(
         key: &LweBootstrapKeyOwned<u64>,
         accumulators: Vec<u64>,
         switched: &[SwitchedLwe],
     ) -> u64 {
-        let (mut found, mut expected) = (accumulators.clone(), accumulators);
-        blind_rotate(&RotationKey::new(key), &mut found, switched);
+        let mut expected = accumulators.clone();
         blind_rotate(
             &RotationKey::with_tfhes_layout(key),
             &mut expected,
             switched,
         );
-        let difference = |(a, b): (&u64, &u64)| (a.wrapping_sub(*b) as i64).unsigned_abs();
-        found
-            .iter()
-            .zip(&expected)
-            .map(difference)
-            .max()
-            .expect("accumulators")
+        let of_path = |path: Path| {
+            let mut found = accumulators.clone();
+            blind_rotate(&RotationKey::on(path, key), &mut found, switched);
+            let differences = found.iter().zip(&expected);
+            differences
+                .map(|(a, b)| (a.wrapping_sub(*b) as i64).unsigned_abs())
+                .max()
+        };
+        let differences = Path::available().filter_map(of_path);
+        differences.max().expect("accumulators")
     }
 
     /// Each of (k + 1)·levels·N products of a digit up to B/2 and half a turn has an error of
@@ -411,26 +456,29 @@ mod tests {
         // Cell j holds j/2N of a turn: the identity.
         let cell = |index: usize| (index as u64) << (64 - (2 * size).ilog2());
         let table = (0..3 * size).map(|j| if j < 2 * size { 0 } else { cell(j - 2 * size) });
-        let mut accumulators: Vec<u64> = table.collect::<Vec<_>>().repeat(batch.len());
-        blind_rotate(&RotationKey::new(&key), &mut accumulators, &batch);
-        for (accumulator, switched) in accumulators.chunks_exact(3 * size).zip(&batch) {
-            let pairs = switched.mask.iter().zip(small.as_ref());
-            let product: usize = pairs.map(|(a, s)| a * *s as usize).sum();
-            let phase = (switched.body + 2 * size * dimension - product) % (2 * size);
-            let expected = match phase.checked_sub(size) {
-                None => cell(phase),
-                Some(rest) => cell(rest).wrapping_neg(),
-            };
-            let accumulator = GlweCiphertext::from_container(
-                accumulator,
-                PolynomialSize(size),
-                CiphertextModulus::new_native(),
-            );
-            let mut plaintexts = PlaintextList::new(0, PlaintextCount(size));
-            decrypt_glwe_ciphertext(&big, &accumulator, &mut plaintexts);
-            let error = plaintexts.as_ref()[0].wrapping_sub(expected) as i64;
-            // A digit's rounding, 2^-21 of a turn, times the key's 1024 bits, over 30 steps.
-            assert!(error.unsigned_abs() < 1 << 52, "{error}");
+        let tables: Vec<u64> = table.collect::<Vec<_>>().repeat(batch.len());
+        for path in Path::available() {
+            let mut accumulators = tables.clone();
+            blind_rotate(&RotationKey::on(path, &key), &mut accumulators, &batch);
+            for (accumulator, switched) in accumulators.chunks_exact(3 * size).zip(&batch) {
+                let pairs = switched.mask.iter().zip(small.as_ref());
+                let product: usize = pairs.map(|(a, s)| a * *s as usize).sum();
+                let phase = (switched.body + 2 * size * dimension - product) % (2 * size);
+                let expected = match phase.checked_sub(size) {
+                    None => cell(phase),
+                    Some(rest) => cell(rest).wrapping_neg(),
+                };
+                let accumulator = GlweCiphertext::from_container(
+                    accumulator,
+                    PolynomialSize(size),
+                    CiphertextModulus::new_native(),
+                );
+                let mut plaintexts = PlaintextList::new(0, PlaintextCount(size));
+                decrypt_glwe_ciphertext(&big, &accumulator, &mut plaintexts);
+                let error = plaintexts.as_ref()[0].wrapping_sub(expected) as i64;
+                // A digit's rounding, 2^-21 of a turn, times the key's 1024 bits, over 30 steps.
+                assert!(error.unsigned_abs() < 1 << 52, "{error}");
+            }
         }
     }
 }

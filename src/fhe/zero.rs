@@ -14,10 +14,10 @@
 //! public key otherwise nothing is claimed.
 
 use rayon::prelude::*;
-use tfhe::core_crypto::algorithms::polynomial_algorithms::polynomial_karatsuba_wrapping_mul;
 use tfhe::core_crypto::commons::math::random::RandomGenerator;
 use tfhe::core_crypto::prelude::*;
 
+use super::binary::BinaryPolynomials;
 use super::cipher::{SeededCiphertexts, encrypt, expand};
 use super::generator::BatchGenerator;
 use super::keys::SecretKey;
@@ -82,17 +82,12 @@ impl PublicZeros {
         let mut zero = vec![0u64; (self.parameters.literal().glwe_dimension + 1) * size];
         generator.fill_slice_with_random_from_distribution(&mut zero, self.parameters.glwe_noise());
         for row in &self.rows {
-            let mut binary = Polynomial::new(0u64, PolynomialSize(size));
-            generator.fill_slice_with_random_uniform_binary(binary.as_mut());
-            let mut product = Polynomial::new(0u64, PolynomialSize(size));
+            let mut binary = vec![0; size];
+            generator.fill_slice_with_random_uniform_binary(&mut binary);
+            // Exact: an error in the mask would be noise times the secret key.
+            let binary = BinaryPolynomials::new(&binary, size);
             for (sum, factor) in zero.chunks_exact_mut(size).zip(row.chunks_exact(size)) {
-                // Exact: an error in the mask would be noise times the secret key.
-                polynomial_karatsuba_wrapping_mul(
-                    &mut product,
-                    &Polynomial::from_container(factor),
-                    &binary,
-                );
-                add(sum, product.as_ref());
+                binary.add_products(sum, factor);
             }
         }
         let mut flooding = vec![0u64; size];
