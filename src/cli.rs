@@ -24,6 +24,7 @@ mod scenario;
 mod summary;
 mod sweep;
 mod typed;
+mod version;
 mod words;
 
 use audit::AuditArguments;
@@ -44,16 +45,27 @@ use sweep::SweepArguments;
 
 use crate::core::error::Result;
 use crate::core::placement::Party;
+use crate::core::simd;
 use crate::machine::threads;
 use crate::sweep::{role, worker};
 
 /// Lists, runs and measures every client/server split of a neural network under fully homomorphic
 /// encryption.
 #[derive(Debug, Parser)]
-#[command(name = "splitbench", version, propagate_version = true)]
+#[command(
+    name = "splitbench",
+    disable_version_flag = true,
+    arg_required_else_help = true
+)]
 pub struct Cli {
+    /// Print the version
+    #[arg(short = 'V', long, global = true)]
+    version: bool,
+    /// With --version: also print the build, and the instructions that hot loops run on here
+    #[arg(long, requires = "version")]
+    verbose: bool,
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -100,8 +112,16 @@ enum Command {
 /// Whatever the command meets; [`Error::exit_code`](crate::core::error::Error::exit_code) tells what
 /// to exit with.
 pub fn run(cli: Cli) -> Result<()> {
+    let path = simd::check()?;
+    let command = match cli.command {
+        Some(command) if !cli.version => command,
+        _ => {
+            version::print(cli.verbose.then_some(path));
+            return Ok(());
+        }
+    };
     threads::start_pool()?;
-    match cli.command {
+    match command {
         Command::Import(arguments) => import::run(arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Sweep(arguments) => sweep::run(&arguments),

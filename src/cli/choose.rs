@@ -82,7 +82,13 @@ fn of_host(rows: Vec<SplitRow>, arguments: &ChooseArguments) -> Result<Vec<Split
     let rows = match &arguments.host {
         None => rows,
         Some(words) => {
-            let is_of = |row: &SplitRow| row.host.as_ref().is_some_and(|h| h.contains(words));
+            // A whole name may be the beginning of another.
+            let is_name = rows.iter().any(|row| row.host.as_ref() == Some(words));
+            let is_of = |row: &SplitRow| match &row.host {
+                Some(host) if is_name => host == words,
+                Some(host) => host.contains(words),
+                None => false,
+            };
             let known: Vec<&str> = hosts(&rows).into_iter().collect();
             if !rows.iter().any(is_of) {
                 let known = known.join("; ");

@@ -25,7 +25,7 @@ pub struct MergeArguments {
     /// Allow placements to be missing: a line says which, and their rows skipped or partial
     #[arg(long)]
     partial: bool,
-    /// Allow different CPUs and thread counts; rows say their host, and each has charts of its own
+    /// Allow different CPUs, instructions and thread counts; rows say their host, and each has charts of its own
     #[arg(long)]
     mix_hosts: bool,
 }

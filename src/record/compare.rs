@@ -18,6 +18,7 @@ use crate::core::statistics::{
 };
 use crate::core::text::from_json;
 use crate::machine::file::{self, MOST_TEXT_BYTES};
+use crate::record::host;
 use crate::record::results::{ENVIRONMENT, SAMPLES, read_splits, read_table};
 use crate::record::row::{SampleRow, SplitRow};
 
@@ -165,10 +166,18 @@ pub struct Comparison {
     pub different: Vec<String>,
 }
 
+fn are_of_one_host(first: &Measured, second: &Measured) -> bool {
+    match (&first.hosts()[..], &second.hosts()[..]) {
+        ([], []) => true,
+        ([one], [other]) => host::is_same(one, other),
+        _ => false,
+    }
+}
+
 /// Compares the second sweep with the first, whatever they are of.
 pub fn compare(first: &Measured, second: &Measured) -> Comparison {
     let mut different = differing(first, second);
-    let is_one_host = first.hosts() == second.hosts() && first.hosts().len() < 2;
+    let is_one_host = are_of_one_host(first, second);
     let machine = Machine::of(first, second, is_one_host);
     let of_second: BTreeMap<&str, &SplitRow> = measured(second).collect();
     let of_first: BTreeMap<&str, &SplitRow> = measured(first).collect();

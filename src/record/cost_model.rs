@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::core::error::{Error, Result};
+use crate::core::simd;
 use crate::core::text::from_json;
 use crate::machine::file::{self, MOST_TEXT_BYTES};
 
@@ -71,16 +72,29 @@ impl Figures {
 }
 
 impl Default for CostModel {
-    /// Measured on one core of an AMD EPYC of family 26 (Zen 5) by `splitbench calibrate`.
+    /// Returns what parameter sets are chosen by unless a machine's own figures are given: one model,
+    /// so that the machines of a sweep choose alike.
     fn default() -> Self {
-        Self {
-            rotation_ns: 0.0149,
-            keyswitch_ns: 0.0088,
-        }
+        Self::of(simd::Path::Avx512)
     }
 }
 
 impl CostModel {
+    /// Returns what a path takes, measured by `splitbench calibrate`: AVX-512 on an AMD EPYC of
+    /// family 26 (Zen 5), the others on one of family 25 (Zen 4). NEON was not measured; it is taken
+    /// for the portable path.
+    pub fn of(path: simd::Path) -> Self {
+        let (rotation_ns, keyswitch_ns) = match path {
+            simd::Path::Avx512 => (0.0149, 0.0088),
+            simd::Path::Avx2 => (0.0307, 0.0272),
+            simd::Path::Scalar | simd::Path::Neon => (0.0898, 0.153),
+        };
+        Self {
+            rotation_ns,
+            keyswitch_ns,
+        }
+    }
+
     /// Reads the figures of look-ups that `splitbench calibrate` wrote.
     ///
     /// # Errors

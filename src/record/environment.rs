@@ -8,6 +8,7 @@ use sysinfo::{CpuRefreshKind, MemoryRefreshKind, RefreshKind, System};
 
 use crate::core::digest::hex_digest;
 use crate::core::security::SECURITY_BITS;
+use crate::core::simd;
 use crate::machine::cpu::COMPILED_FEATURES;
 use crate::machine::file::{self, MOST_TEXT_BYTES};
 use crate::record::host::Host;
@@ -33,6 +34,10 @@ pub struct Machine {
     pub cpu: Option<String>,
     pub cores: Option<usize>,
     pub threads_used: usize,
+    /// The path of hot loops, see [`crate::core::simd`]; none where an earlier version was built for
+    /// one CPU alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub simd: Option<String>,
     /// How the first core's clock is governed, where the system tells.
     pub governor: Option<String>,
     pub memory_bytes: Option<u64>,
@@ -92,6 +97,10 @@ impl Environment {
         Host {
             cpu: self.machine.cpu.clone(),
             threads: self.machine.threads_used,
+            // Earlier versions ran what they were built for.
+            simd: (self.machine.simd.clone()).or_else(|| {
+                Some(simd::Path::of_features(&self.build.target_features)?.to_string())
+            }),
         }
     }
 }
@@ -107,6 +116,7 @@ impl Machine {
             cpu: cpu.map(|cpu| cpu.brand().trim().to_owned()),
             cores: System::physical_core_count().ok(),
             threads_used: rayon::current_num_threads(),
+            simd: Some(simd::path().to_string()),
             governor: governor(),
             memory_bytes: system.as_ref().map(memory_bytes),
             os: System::long_os_version().ok(),
