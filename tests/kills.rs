@@ -87,7 +87,7 @@ fn kill_below(temp: &TemporaryFolder, generations: usize, seed: u64) {
     while kills < WORKER_KILLS {
         let folder = format!("below-{generations}-{folders}");
         folders += 1;
-        assert!(folders <= 2 * WORKER_KILLS, "kills hit");
+        assert!(folders <= 6 * WORKER_KILLS, "kills hit");
         let mut sweep = temp.command(&format!("{SWEEP} --out {folder}"));
         sweep.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut sweep = sweep.spawn().unwrap();
@@ -97,7 +97,7 @@ fn kill_below(temp: &TemporaryFolder, generations: usize, seed: u64) {
             let process = Pid::from_raw(process.try_into().unwrap()).unwrap();
             struck += usize::from(kill_process(process, Signal::KILL).is_ok());
             // Some visits shall end well.
-            sleep(Duration::from_millis(random.random_range(0..800)));
+            sleep(Duration::from_millis(random.random_range(0..300)));
         }
         let ran = Ran::from(sweep.wait_with_output().unwrap());
         let statuses = temp.column(&folder, "status");
