@@ -8,6 +8,7 @@
 mod binary;
 pub mod bootstrap;
 mod bootstrap_key;
+mod butterfly;
 pub mod cipher;
 mod cmux;
 mod decomposition;

@@ -5,8 +5,9 @@
 //! errors, some 2^-50 of that, stay below the half at which the nearest integer would be another: at
 //! the worst, all halves -2^31 and all bits set, 0.002 at k·N = 2^11 and 0.1 at 2^16.
 
+use super::butterfly::{Points, multiply_add, zero};
 use super::lanes::{self, Lanes, Task};
-use super::transform::{Points, Transform, smallest_size, zero};
+use super::transform::{Transform, smallest_size};
 use crate::core::simd::{self, Path};
 
 /// The most coefficients of all polynomials together.
@@ -132,11 +133,8 @@ impl<I: Lanes<L>, const L: usize> Task<I, L> for Multiply<'_, I, L> {
             for (coefficients, polynomial) in pairs.zip(polynomials.chunks_exact(factor.len())) {
                 fold(lanes, &mut factor, coefficients, half);
                 transform.forward(lanes, &mut factor);
-                for ((sum, a), b) in products.iter_mut().zip(&factor).zip(polynomial) {
-                    sum.re = lanes.mul_add(a.re, b.re, sum.re);
-                    sum.im = lanes.mul_add(a.re, b.im, sum.im);
-                    sum.re = lanes.sub_mul(a.im, b.im, sum.re);
-                    sum.im = lanes.mul_add(a.im, b.re, sum.im);
+                for ((sum, &a), &b) in products.iter_mut().zip(&factor).zip(polynomial) {
+                    multiply_add(lanes, sum, a, b);
                 }
             }
             transform.backward(lanes, &mut products);

@@ -8,10 +8,11 @@
 //! adds its results to the accumulator. The digits are those of tfhe's `SignedDecomposer`, bit for
 //! bit, so a step differs from tfhe's by the rounding errors of the transforms alone.
 
+use super::butterfly::{Points, join, multiply_add, zero};
 use super::difference::Digits;
 use super::lanes::Lanes;
 use super::shape::Shape;
-use super::transform::{Points, Transform, gather, join, zero};
+use super::transform::{Transform, gather};
 
 /// What a step needs beside the accumulator.
 pub struct Step<'a, F, const L: usize> {
@@ -144,10 +145,19 @@ fn multiply<I: Lanes<L>, const L: usize, const SIZE: usize>(
         }
         for (index, ggsw) in (square * L..).zip(ggsw.chunks_exact(rows * SIZE)) {
             let mut sums = [zero(lanes); SIZE];
-            for (level, ggsw) in ggsw.as_chunks().0.as_chunks::<SIZE>().0.iter().enumerate() {
+            for (level, ggsw) in ggsw
+                .as_chunks::<SIZE>()
+                .0
+                .as_chunks::<SIZE>()
+                .0
+                .iter()
+                .enumerate()
+            {
                 for (row, ggsw) in ggsw.iter().enumerate() {
                     let digit = digits[(level * SIZE + row) * points + index];
-                    multiply_add(lanes, &mut sums, digit, ggsw);
+                    for (sum, &factor) in sums.iter_mut().zip(ggsw) {
+                        multiply_add(lanes, sum, digit, factor);
+                    }
                 }
             }
             for (column, sum) in sums.into_iter().enumerate() {
@@ -158,21 +168,6 @@ fn multiply<I: Lanes<L>, const L: usize, const SIZE: usize>(
             let product = &mut product.as_chunks_mut().0[square];
             transform.backward_square(lanes, product, square);
         }
-    }
-}
-
-#[inline(always)]
-fn multiply_add<I: Lanes<L>, const L: usize, const SIZE: usize>(
-    lanes: I,
-    sums: &mut [Points<I::Float>; SIZE],
-    digit: Points<I::Float>,
-    row: &[Points<I::Float>; SIZE],
-) {
-    for (sum, factor) in sums.iter_mut().zip(row) {
-        sum.re = lanes.mul_add(digit.re, factor.re, sum.re);
-        sum.im = lanes.mul_add(digit.re, factor.im, sum.im);
-        sum.re = lanes.sub_mul(digit.im, factor.im, sum.re);
-        sum.im = lanes.mul_add(digit.im, factor.re, sum.im);
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::ops::Range;
 
+use super::butterfly::{Points, split};
 use super::decomposition::Decomposition;
 use super::lanes::Lanes;
 use super::shape::Shape;
-use super::transform::{Pass, Points, gather, scatter, split};
+use super::transform::{Pass, gather, scatter};
 
 /// What takes the polynomials of an accumulator to digits of their differences to X^a times them.
 pub struct Digits<I: Lanes<L>, const L: usize, const RADIX: usize> {

@@ -9,10 +9,11 @@ use rayon::prelude::*;
 use tfhe::core_crypto::fft_impl::fft64::crypto::bootstrap::batch_blind_rotate_assign_scratch;
 use tfhe::core_crypto::prelude::*;
 
+use super::butterfly::{Points, zero};
 use super::cmux::{self, Step};
 use super::lanes::{self, Lanes, Task};
 use super::shape::Shape;
-use super::transform::{Points, Transform, zero};
+use super::transform::Transform;
 use crate::core::simd::Path;
 
 /// A bootstrap key in the Fourier domain, laid out for [`blind_rotate`].
