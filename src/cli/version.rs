@@ -6,11 +6,11 @@ use crate::record::environment::Environment;
 
 /// Prints the version; for a path also how this was built, and what hot loops run on here.
 pub fn print(path: Option<Path>) {
-    let environment = Environment::probe();
-    println!("splitbench {}", environment.splitbench_version);
+    println!("splitbench {}", env!("CARGO_PKG_VERSION"));
     let Some(path) = path else {
         return;
     };
+    let environment = Environment::probe();
     let has: Vec<&str> = Path::available().map(Path::name).collect();
     let (build, machine) = (environment.build, environment.machine);
     let changed = if environment.dirty { ", changed" } else { "" };
