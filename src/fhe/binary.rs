@@ -1,14 +1,15 @@
 //! Exact products of torus polynomials with binary ones, by the Fourier transform.
 //!
-//! A coefficient of 64 bits is a high and a low half, both signed. A product of halves with a binary
+//! A coefficient of 64 bits is a high and a low half. A product of halves with a binary
 //! polynomial is a sum of up to k·N ≤ 2^16 numbers of 31 bits, at most 2^47. The transform's rounding
 //! errors, some 2^-50 of that, stay below the half at which the nearest integer would be another: at
 //! the worst, all halves -2^31 and all bits set, 0.002 at k·N = 2^11 and 0.1 at 2^16.
 
 use super::butterfly::{Points, multiply_add, zero};
-use super::lanes::{self, Lanes, Task};
+use super::lanes::{Lanes, Task, on_path};
 use super::transform::{Transform, smallest_size};
 use crate::core::simd::{self, Path};
+use crate::core::torus::halves;
 
 /// The most coefficients of all polynomials together.
 const MOST_COEFFICIENTS: usize = 1 << 16;
@@ -28,17 +29,7 @@ impl BinaryPolynomials {
     }
 
     fn on(path: Path, coefficients: &[u64], polynomial_size: usize) -> Self {
-        let layout = match path {
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512 => {
-                Spectra::<lanes::avx512::Avx512, 8>::lay_out(coefficients, polynomial_size)
-            }
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx2 => Spectra::<lanes::avx2::Avx2, 4>::lay_out(coefficients, polynomial_size),
-            #[cfg(target_arch = "aarch64")]
-            Path::Neon => Spectra::<lanes::neon::Neon, 4>::lay_out(coefficients, polynomial_size),
-            _ => Spectra::<lanes::scalar::Scalar, 4>::lay_out(coefficients, polynomial_size),
-        };
+        let layout = on_path!(path, Spectra::lay_out(coefficients, polynomial_size));
         layout.unwrap_or_else(|| unreachable!("the CPU has {path}"))
     }
 
@@ -143,7 +134,7 @@ impl<I: Lanes<L>, const L: usize> Task<I, L> for Multiply<'_, I, L> {
     }
 }
 
-/// The halves of a coefficient: high · 2^32 + low, both signed.
+/// One of the [`halves`] of a coefficient.
 #[derive(Clone, Copy)]
 enum Half {
     Low,
@@ -153,14 +144,11 @@ enum Half {
 impl Half {
     #[inline(always)]
     fn of(self, coefficient: u64) -> f64 {
-        let low = coefficient as i32;
-        match self {
-            Self::Low => f64::from(low),
-            Self::High => {
-                let rest = coefficient.wrapping_sub(i64::from(low) as u64);
-                f64::from((rest >> 32) as i32)
-            }
-        }
+        let (low, high) = halves(coefficient);
+        f64::from(match self {
+            Self::Low => low,
+            Self::High => high,
+        })
     }
 
     #[inline(always)]

@@ -11,7 +11,7 @@ use tfhe::core_crypto::prelude::*;
 
 use super::butterfly::{Points, zero};
 use super::cmux::{self, Step};
-use super::lanes::{self, Lanes, Task};
+use super::lanes::{Lanes, Task, on_path};
 use super::shape::Shape;
 use super::transform::Transform;
 use crate::core::simd::Path;
@@ -28,16 +28,7 @@ trait Rotate: Send + Sync {
 impl RotationKey {
     /// Transforms the key to the Fourier domain, on all cores, laid out for a path.
     pub fn on(path: Path, key: &LweBootstrapKeyOwned<u64>) -> Self {
-        let layout = match path {
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx512 => LanesKey::<lanes::avx512::Avx512, 8>::lay_out(key),
-            #[cfg(target_arch = "x86_64")]
-            Path::Avx2 => LanesKey::<lanes::avx2::Avx2, 4>::lay_out(key),
-            #[cfg(target_arch = "aarch64")]
-            Path::Neon => LanesKey::<lanes::neon::Neon, 4>::lay_out(key),
-            _ => LanesKey::<lanes::scalar::Scalar, 4>::lay_out(key),
-        };
-        layout.unwrap_or_else(|| Self::with_tfhes_layout(key))
+        on_path!(path, LanesKey::lay_out(key)).unwrap_or_else(|| Self::with_tfhes_layout(key))
     }
 
     /// Lays the key out for tfhe's own rotation, which takes any shape.

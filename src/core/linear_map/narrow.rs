@@ -5,6 +5,7 @@
 //! the products with high halves only 32 bits count.
 
 use super::panel::{PANEL, ROWS, add_products};
+use crate::core::torus::halves;
 
 /// Returns the weights, in two's complement, where all fit.
 #[inline(always)]
@@ -61,7 +62,6 @@ pub fn add_to(
 #[inline(always)]
 fn split(values: &[u64], low: &mut [i32; PANEL], high: &mut [i32; PANEL]) {
     for ((low, high), &value) in low.iter_mut().zip(high).zip(values) {
-        *low = value as i32;
-        *high = (value.wrapping_add(1 << 31) >> 32) as i32;
+        (*low, *high) = halves(value);
     }
 }
