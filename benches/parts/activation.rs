@@ -17,7 +17,7 @@ const ACTIVATIONS: usize = 64;
 /// Ciphertexts of a keyswitch, on one core: the engine's own batch for one thread.
 const KEYSWITCHES: usize = 16;
 /// Interleaved pairs behind a ratio.
-const PAIRS: usize = 7;
+const PAIRS: usize = 11;
 /// Messages fill the half turn [0, 1/2) in boxes of 2^61.
 const BOXES: u64 = 4;
 
