@@ -5,6 +5,7 @@
 //! [`projection`] and [`memory_need`].
 
 pub mod budget;
+pub mod many_cores;
 pub mod memory_need;
 pub mod overhead;
 pub mod predict;

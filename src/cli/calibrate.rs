@@ -6,11 +6,15 @@ use clap::Args;
 
 use super::print::print;
 use crate::core::error::Result;
-use crate::core::units;
+use crate::core::{simd, units};
 use crate::fhe::parameters::ParameterSet;
 use crate::machine::whole_file::write_json;
+use crate::plan::many_cores::on_cores;
 use crate::record::cost_model::Figures;
 use crate::sweep::calibrate::{calibrate, client_s};
+
+/// Cores that others have, to tell what look-ups would take there.
+const MANY_CORES: [usize; 2] = [16, 64];
 
 /// What a person says of a machine calibration.
 #[derive(Debug, Args)]
@@ -48,8 +52,19 @@ pub fn run(arguments: &CalibrateArguments) -> Result<()> {
             units::seconds(found.key_generation_s),
         )
     });
-    print(lines.into_iter().chain([
+    let many = MANY_CORES.map(|cores| {
+        let look_up_core_s = fast.cost.look_up_core_s(&fast.parameters);
+        let found = on_cores(cores, &fast.parameters, look_up_core_s);
+        format!(
+            "{cores} cores, a model and no measurement: {} a look-up of the first set, where memory brings {}/s of keys",
+            units::seconds(found.look_up_s),
+            units::bytes(found.key_bytes_per_s as u64),
+        )
+    });
+    let own = [
+        format!("path {}", simd::path()),
         format!("a small client's phases  {}", units::seconds(client_s)),
         format!("figures  {}", path.display()),
-    ]))
+    ];
+    print(lines.into_iter().chain(many).chain(own))
 }

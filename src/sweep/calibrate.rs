@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::circuit::compile::{Choice, Target};
 use crate::core::error::Result;
 use crate::core::statistics::{Summary, median};
+use crate::fhe::bootstrap::full_batches;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
 use crate::model::output_mode::OutputMode;
@@ -12,9 +13,6 @@ use crate::party::session::Session;
 use crate::record::cost_model::CostModel;
 use crate::record::download::Download;
 use crate::sweep::reference_batch::ReferenceBatch;
-
-/// Look-ups of a measured batch.
-const BATCH: usize = 64;
 
 /// Inferences that the client's figure is the median of, after one to warm up.
 const CLIENT_INFERENCES: usize = 51;
@@ -34,7 +32,7 @@ pub struct Calibrated {
 
 /// Measures a parameter set with keys of its own.
 pub fn calibrate(parameters: ParameterSet) -> Calibrated {
-    let reference_batch = ReferenceBatch::new(parameters, BATCH);
+    let reference_batch = ReferenceBatch::new(parameters, full_batches());
     let activation_s = reference_batch.look_up_s(None);
     let keyswitch_core_s = reference_batch.keyswitch_core_s();
     let cores = rayon::current_num_threads() as f64;
