@@ -62,6 +62,7 @@ fn machine(machine: &Value) -> String {
     let parts = [
         machine["cpu"].as_str().map(str::to_owned),
         threads.map(|count| format!("{count} thread{}", if count == 1 { "" } else { "s" })),
+        machine["simd"].as_str().map(str::to_owned),
         machine["memory_bytes"]
             .as_u64()
             .map(|bytes| format!("{} of memory", units::bytes(bytes))),
