@@ -13,5 +13,5 @@ pub fn run(arguments: SplitArguments) -> Result<()> {
     let programs = compile_placement(&model, &placement, &settings.target()?)?;
     let images: Vec<usize> = (0..model.test.len()).collect();
     let accuracy = Accuracy::of(&model, &placement, &programs, &images, settings.seed);
-    print(explain(&model, &programs, &accuracy, &settings.cost))
+    print(explain(&model, &programs, &accuracy, &settings.cost.here()))
 }

@@ -95,7 +95,7 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
     };
     let counter = Counter {
         compiler: PlacementCompiler::new(&task.model, task.settings.target()?),
-        cost: task.settings.cost,
+        cost: task.settings.cost.here(),
         threads: task.threads,
     };
     let begin = Instant::now();

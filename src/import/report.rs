@@ -12,7 +12,6 @@ use crate::circuit::analysis::{Analysis, PlannedAction, Term};
 use crate::circuit::program::Program;
 use crate::core::error::Result;
 use crate::core::placement::{Party, Placement};
-use crate::core::simd;
 use crate::core::units;
 use crate::model::layer::Operation;
 use crate::model::{Model, NodeId};
@@ -256,7 +255,7 @@ fn bits_text(bits: &[(String, u32)]) -> String {
 fn estimate_line(model: &Model, program: &Arc<Program>) -> String {
     let Program { parameters, .. } = &**program;
     let cores = rayon::current_num_threads() as f64;
-    let core_s = CostModel::of(simd::path()).look_up_core_s(parameters);
+    let core_s = CostModel::default().here().look_up_core_s(parameters);
     let seconds = program.bootstrap_count() as f64 * core_s / cores;
     format!(
         "everything on the server  {} bootstraps with {}: about {} on {cores} cores, {}",

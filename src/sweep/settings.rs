@@ -263,7 +263,7 @@ impl Settings {
             Choice::Cheapest(..) => ParameterSet::fast()?,
         };
         Ok(Asked {
-            cost: self.cost,
+            cost: self.cost.here(),
             parameters,
             output_mode: self.output_mode(),
             runs: self.runs(model),

@@ -163,13 +163,13 @@ impl Search<'_> {
         let found = integer_labels(&self.draft.model, &self.images, DEFAULT_STEP_NOISE)?;
         let accuracy = fraction_equal(&found, &self.labels);
         let analysis = analyse_all(&self.draft.model)?;
-        let cost = CostModel::default();
         let set = select(
             &analysis,
             DEFAULT_LOG2_P_FAIL_LOOKUP,
             Precision::StepNoise(DEFAULT_STEP_NOISE),
-            &cost,
+            &CostModel::default(),
         );
+        let here = CostModel::default().here();
         let count = analysis.look_up_count() as f64;
         self.trials.push(Trial {
             bits: bits
@@ -177,7 +177,7 @@ impl Search<'_> {
                 .map(|(name, bits)| (name.clone(), *bits))
                 .collect(),
             accuracy,
-            look_up_core_s: set.ok().map(|set| count * cost.look_up_core_s(&set)),
+            look_up_core_s: set.ok().map(|set| count * here.look_up_core_s(&set)),
             kept: false,
         });
         Ok(accuracy)
