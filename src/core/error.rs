@@ -87,8 +87,8 @@ pub enum Error {
 
     /// This binary was compiled for a CPU with features that this one lacks.
     #[error(
-        "this binary was built for another CPU: it needs {missing}, which this CPU lacks; \
-         build it here with `cargo build --release`"
+        "this binary needs {missing}, which this CPU lacks: `cargo build --release`, without RUSTFLAGS \
+         that name a CPU, makes one for every CPU that has AES instructions (`aes`)"
     )]
     WrongCpu { missing: String },
 

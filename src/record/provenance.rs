@@ -97,14 +97,17 @@ mod tests {
             "commit": "0123456789abcdef",
             "dirty": false,
             "command": "splitbench sweep",
-            "machine": { "cpu": cpu, "threads_used": 2, "memory_bytes": 8_u64 << 30 },
+            "machine": { "cpu": cpu, "threads_used": 2, "simd": "avx2", "memory_bytes": 8_u64 << 30 },
         })
     }
 
     #[test]
     fn one_sweep_has_one_machine() {
         let found = Provenance::of(&json!({ "environments": [described("Epyc")] }));
-        assert_eq!(found.machines, ["Epyc, 2 threads, 8.00 GiB of memory"]);
+        assert_eq!(
+            found.machines,
+            ["Epyc, 2 threads, avx2, 8.00 GiB of memory"]
+        );
         assert_eq!(found.builds, ["splitbench 0.1.0, commit 0123456789ab"]);
         assert_eq!(found.commands, ["splitbench sweep"]);
     }
