@@ -17,10 +17,12 @@ pub mod likelihood;
 pub mod mask;
 mod milestone;
 pub mod ordinary;
+pub mod peel;
 pub mod plan;
 pub mod queries;
 pub mod response;
 pub mod segment;
+pub mod staircase;
 pub mod two_adic;
 
 /// Numbers of queries after which an attack's success is told, besides all that it needs.

@@ -81,6 +81,7 @@ impl Fixture {
             SegmentIndex::FIRST,
             0,
             &self.uploads[0],
+            &[],
             budget,
         )
         .expect("runs")
@@ -213,7 +214,7 @@ fn exposure_of(fixture: &Fixture, budget_s: Option<f64>) -> SegmentExposure {
 
 #[test]
 fn what_no_attack_was_mounted_on_is_unknown() {
-    let fixture = Fixture::new("digits-mlp", "SSS", Download::Plain, Protection::None);
+    let fixture = Fixture::new("digits-cnn", "SSSSS", Download::Plain, Protection::None);
     let segment = exposure_of(&fixture, Some(BUDGET_S));
     assert_eq!(segment.chosen.fractions, [None; 3]);
     assert!(segment.chosen.reason.is_some());
@@ -222,6 +223,19 @@ fn what_no_attack_was_mounted_on_is_unknown() {
     assert_eq!(segment.fraction(), None);
     assert_eq!(segment.queries.honest_are, Bound::Least);
     assert_eq!(segment.queries.malicious, None);
+}
+
+#[test]
+fn weights_on_both_sides_of_a_look_up_are_read() {
+    let fixture = Fixture::new("digits-mlp", "SSS", Download::Plain, Protection::None);
+    let segment = exposure_of(&fixture, Some(BUDGET_S));
+    let chosen = &segment.chosen;
+    assert_eq!(chosen.method, "peel, confirmed", "{chosen:?}");
+    assert_eq!(chosen.fractions[..2], [Some(0.0); 2]);
+    let found = chosen.fractions[2].expect("ended");
+    assert!(found > 0.9, "{chosen:?}");
+    assert_eq!(segment.knowledge(), Knowledge::AttackEnded);
+    assert_eq!(segment.fraction(), Some(found));
 }
 
 #[test]

@@ -14,6 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use super::budget::Budget;
 use crate::circuit::program::{NoiseSeed, Program, columns};
 use crate::core::error::Result;
+use crate::core::linear_map::Row;
 use crate::core::placement::SegmentIndex;
 use crate::oracle::agreement::within_error_model;
 use crate::party::inference::Exchange;
@@ -67,6 +68,15 @@ impl<'a> Attacker<'a> {
         let answers = self.program.run_clear(&question, Some(NoiseSeed(noise)));
         let rows = answers.outputs.into_iter().flatten();
         rows.map(|row| row[0] as i64).collect()
+    }
+
+    /// Returns the simulated answers to many questions, `[elements, questions]` of the only upload, as
+    /// `[elements, questions]` of the only download.
+    pub fn ask_columns(&self, questions: Vec<Row<u64>>) -> Vec<Row<u64>> {
+        let noise = self.generator(NOISE | self.asked.get()).random();
+        self.asked.set(self.asked.get() + 1);
+        let answers = self.program.run_clear(&[questions], Some(NoiseSeed(noise)));
+        answers.outputs.into_iter().flatten().collect()
     }
 
     /// Returns whether the real server answers questions as the simulated one does, in words for the

@@ -16,8 +16,10 @@ use super::budget::Budget;
 use super::capacity::{Capacity, NOISE_QUANTILE};
 use super::found::Found;
 use super::milestone::mark;
+use super::peel;
 use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
 use super::response;
+use super::staircase::Staircases;
 use crate::core::error::Result;
 use crate::core::linear_map::PADDING;
 use crate::core::placement::SegmentIndex;
@@ -29,7 +31,8 @@ use crate::record::segment_exposure::Outcome;
 /// Standard deviations of a weight's estimate that must fit half a unit before queries end.
 const WEIGHT_QUANTILE: f64 = 4.0;
 
-/// Mounts the attack on a segment; `ordinary` are the integers of an ordinary inference.
+/// Mounts the attack on a segment; `ordinary` are the integers of an ordinary inference, `others` those of
+/// further ones, all uploads in a row.
 ///
 /// # Errors
 ///
@@ -39,6 +42,7 @@ pub fn attack(
     segment: SegmentIndex,
     seed: u64,
     ordinary: &[Vec<i64>],
+    others: &[Vec<i64>],
     budget: Budget,
 ) -> Result<Outcome> {
     let attacker = Attacker::new(session, segment, seed, budget);
@@ -49,11 +53,14 @@ pub fn attack(
     if let Some(looked_up) = LookedUp::of(program) {
         return response::solve(&attacker, &looked_up, &ordinary.concat());
     }
+    if let Some(staircases) = Staircases::of(program) {
+        return peel::solve(&attacker, &staircases, &ordinary.concat(), others);
+    }
     let is_read = program.bootstrap_count() == 0 || LookedUp::stands_last(program);
     let reason = if is_read {
         "the map is too large to write out"
     } else {
-        "no attack here reads look-ups that are neither first nor last"
+        "no attack here reads more than one look-up with linear layers around it"
     };
     Ok(Outcome::untried(reason.into()))
 }

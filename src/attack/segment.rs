@@ -20,6 +20,9 @@ use crate::record::exposure::total_distance;
 use crate::record::segment_exposure::{Kind, Outcome, Queries, SegmentExposure};
 use crate::record::stage::Stage;
 
+/// Further ordinary inferences that attacks may look at.
+const OTHERS: usize = 48;
+
 /// A server segment of a session, with what an ordinary inference uploads to it.
 pub struct Subject<'a> {
     pub model: &'a Model,
@@ -29,6 +32,8 @@ pub struct Subject<'a> {
     pub layers: Range<usize>,
     pub target: &'a Target,
     pub ordinary: Vec<Vec<i64>>,
+    /// What further inferences upload, all uploads in a row.
+    pub others: Vec<Vec<i64>>,
 }
 
 /// How attacks are mounted.
@@ -58,11 +63,21 @@ impl<'a> Subject<'a> {
             layers: segment.layers.clone(),
             target,
             ordinary: Vec::new(),
+            others: Vec::new(),
         };
         let (alone, program) = (subject.alone(), subject.program().clone());
-        observe_uploads(model, &alone, &[program], &[0], &mut |_, uploads| {
-            let integers = |rows: &Vec<Row<u64>>| rows.iter().map(|row| row[0] as i64).collect();
-            subject.ordinary = uploads.iter().map(integers).collect();
+        let images: Vec<usize> = (0..model.test.len().min(1 + OTHERS)).collect();
+        observe_uploads(model, &alone, &[program], &images, &mut |_, uploads| {
+            let of_image = |image: usize| -> Vec<Vec<i64>> {
+                let integers =
+                    |rows: &Vec<Row<u64>>| rows.iter().map(|row| row[image] as i64).collect();
+                uploads.iter().map(integers).collect()
+            };
+            subject.ordinary = of_image(0);
+            subject.others = images[1..]
+                .iter()
+                .map(|&image| of_image(image).concat())
+                .collect();
             ControlFlow::Break(())
         });
         subject
@@ -137,7 +152,8 @@ impl<'a> Subject<'a> {
         };
         let chosen = || {
             (mounting.hear)(Stage::ChosenInputs);
-            chosen::attack(session, index, mounting.seed, &self.ordinary, budget)
+            let (ordinary, others) = (&self.ordinary, &self.others);
+            chosen::attack(session, index, mounting.seed, ordinary, others, budget)
         };
         if exposure.queries.kind != Kind::Affine {
             return Ok(SegmentExposure {
