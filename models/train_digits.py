@@ -6,7 +6,7 @@
 
 The data are the UCI handwritten digits (8x8 pixels, 0..=16), split by `digits-split.json`. The
 test images serve two purposes only: they are copied into the folders, and they give the reported
-accuracies.
+accuracies. The training images are copied too: whoever attacks a split asks with images of their kind.
 
 A network first trains in plain float. For the last third of the epochs it meets what homomorphic
 evaluation does to it:
@@ -389,6 +389,19 @@ def save_npy(path, array):
         np.lib.format.write_array(file, array, version=(1, 0))
 
 
+def write_training(folder, pixels, labels):
+    """Writes training-images.npy, training-labels.npy and training.json, which names them."""
+    save_npy(folder / "training-images.npy", pixels)
+    save_npy(folder / "training-labels.npy", labels)
+    names = {
+        "images": "training-images.npy",
+        "images_sha256": sha256(folder / "training-images.npy"),
+        "labels": "training-labels.npy",
+        "labels_sha256": sha256(folder / "training-labels.npy"),
+    }
+    (folder / "training.json").write_text(json.dumps(names, indent=2) + "\n")
+
+
 def write_folder(name, layers, float_accuracy, train_images, test_pixels, test_labels):
     """Writes model.json, weights.bin, test-images.npy and test-labels.npy."""
     _, input_shape, description = NETWORKS[name]
@@ -449,6 +462,7 @@ def main():
             layers = train(name, train_images, train_labels)
             exact, noisy = accuracies(name, layers, test_images, test_labels)
             write_folder(name, layers, exact, train_images, pixels[split["test"]], test_labels)
+            write_training(MODELS / name, pixels[split["train"]], train_labels)
         spread = f"mean {np.mean(noisy):.2%}, least {min(noisy):.2%}, greatest {max(noisy):.2%}"
         print(f"{name}: float {exact:.2%}; 4-bit and noise, {NOISE_SEEDS} seeds: {spread}")
 

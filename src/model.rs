@@ -21,6 +21,7 @@ mod room;
 pub mod source;
 mod tensors;
 mod test_set;
+mod training;
 pub mod values;
 
 pub use graph::{Granularity, Layer, Model, Node};

@@ -24,14 +24,23 @@ pub enum Source {
 #[derive(Debug)]
 pub struct Embedded {
     pub name: &'static str,
-    files: [(&'static str, &'static [u8]); 4],
+    files: [(&'static str, &'static [u8]); 7],
 }
 
 macro_rules! embedded {
     ($name:literal) => {
         Embedded {
             name: $name,
-            files: embedded!($name, "model.json", "weights.bin", "test-images.npy", "test-labels.npy"),
+            files: embedded!(
+                $name,
+                "model.json",
+                "weights.bin",
+                "test-images.npy",
+                "test-labels.npy",
+                "training.json",
+                "training-images.npy",
+                "training-labels.npy"
+            ),
         }
     };
     ($name:literal, $($file:literal),+) => {
@@ -88,6 +97,15 @@ impl Source {
             Self::Folder(folder) => folder.join(file).display().to_string(),
             Self::Embedded(model) => format!("built-in {}/{file}", model.name),
             Self::Memory(_) => format!("imported {file}"),
+        }
+    }
+
+    /// Returns whether there is a file of that name.
+    pub fn holds(&self, file: &str) -> bool {
+        match self {
+            Self::Folder(folder) => folder.join(file).exists(),
+            Self::Embedded(model) => model.files.iter().any(|(name, _)| *name == file),
+            Self::Memory(files) => files.contains_key(file),
         }
     }
 

@@ -1,5 +1,7 @@
 //! The test images that come with a model.
 
+use std::ops::Range;
+
 use super::format::RawTest;
 use super::input::Input;
 use super::npy::{Header, Kind};
@@ -67,6 +69,20 @@ impl TestSet {
     pub fn image(&self, index: usize) -> &[u8] {
         let element_count = self.pixels.len() / self.len();
         &self.pixels[index * element_count..][..element_count]
+    }
+
+    /// Returns some of the images.
+    pub fn select(&self, images: &[usize]) -> Self {
+        let pixels = images.iter().flat_map(|&image| self.image(image));
+        Self {
+            pixels: pixels.copied().collect(),
+            labels: images.iter().map(|&image| self.labels[image]).collect(),
+        }
+    }
+
+    /// Returns the images of a range.
+    pub fn part(&self, images: Range<usize>) -> Self {
+        self.select(&images.collect::<Vec<_>>())
     }
 
     /// Returns the bytes that it takes.
