@@ -11,6 +11,7 @@ pub mod budget;
 pub mod capacity;
 pub mod chosen;
 pub mod composition;
+pub mod copy;
 pub mod found;
 pub mod lattice;
 pub mod likelihood;

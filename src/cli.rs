@@ -1,6 +1,7 @@
 //! The command line: what a person types and reads. Results go to standard output, everything
 //! else to standard error.
 
+mod attack;
 mod audit;
 mod calibrate;
 mod choose;
@@ -27,6 +28,7 @@ mod typed;
 mod version;
 mod words;
 
+use attack::AttackArguments;
 use audit::AuditArguments;
 use calibrate::CalibrateArguments;
 use choose::ChooseArguments;
@@ -83,6 +85,9 @@ enum Command {
     Compare(CompareArguments),
     /// Choose a split of a results folder: the best within limits, the front, and why not the others
     Choose(ChooseArguments),
+    /// Learn copies of the server's layers from its answers, for the splits of a results folder: how good a
+    /// copy a client gets after how many queries
+    Attack(AttackArguments),
     /// Predict what every split takes from machine calibration on some; compare with measured rows
     Predict(PredictArguments),
     /// Print the parameter sets chosen for a placement, the noise budget behind them and the accuracy
@@ -128,6 +133,7 @@ pub fn run(cli: Cli) -> Result<()> {
         Command::Merge(arguments) => merge::run(arguments),
         Command::Compare(arguments) => compare::run(&arguments),
         Command::Choose(arguments) => choose::run(&arguments),
+        Command::Attack(arguments) => attack::run(&arguments),
         Command::Predict(arguments) => predict::run(&arguments),
         Command::Params(arguments) => params::run(arguments),
         Command::Audit(arguments) => audit::run(arguments),

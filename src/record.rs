@@ -6,6 +6,7 @@
 
 pub mod columns;
 pub mod compare;
+pub mod copy;
 pub mod cost_model;
 pub mod deviations;
 pub mod download;

@@ -26,7 +26,7 @@ pub fn visited(records: &[Record]) -> Vec<Visited<'_>> {
     let mut places: HashMap<&Visit, usize> = HashMap::new();
     for record in records {
         match record {
-            Record::Settings(_) => {}
+            Record::Settings(_) | Record::Copy(_) | Record::Replay(_) => {}
             Record::Environment(of_next) => environment = Some(of_next),
             Record::Start(_) => samples.clear(),
             Record::Sample(sample) => samples.push(sample),

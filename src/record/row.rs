@@ -254,6 +254,36 @@ pub struct StageRow {
     pub environment: Option<String>,
 }
 
+/// Copies of a split after so many queries: a line of `copies.csv`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct CopyRow {
+    pub model: String,
+    pub placement: String,
+    pub queries: usize,
+    pub seeds: usize,
+    pub copy_agreement: Option<f64>,
+    pub copy_agreement_least: Option<f64>,
+    pub copy_agreement_most: Option<f64>,
+    pub copy_accuracy: Option<f64>,
+    pub copy_accuracy_least: Option<f64>,
+    pub copy_accuracy_most: Option<f64>,
+    pub own_agreement: Option<f64>,
+    pub own_agreement_least: Option<f64>,
+    pub own_agreement_most: Option<f64>,
+    pub own_accuracy: Option<f64>,
+    pub own_accuracy_least: Option<f64>,
+    pub own_accuracy_most: Option<f64>,
+    pub ceiling_agreement: Option<f64>,
+    pub queries_until_90: String,
+    pub queries_until_95: String,
+    pub queries_until_99: String,
+    pub server_weights: usize,
+    pub ordinary_images: usize,
+    pub judged_images: usize,
+    pub copy_s: f64,
+    pub reason: Option<String>,
+}
+
 /// How a split ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

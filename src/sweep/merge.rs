@@ -71,7 +71,8 @@ pub fn merge(request: &MergeRequest, tell: &dyn Fn(&str)) -> Result<Tables> {
         check_one_host(&parts)?;
     }
     let model = load_model(request.model.as_deref(), &settings)?;
-    let records = merged_records(&settings, &visits);
+    let mut records = merged_records(&settings, &visits);
+    records.extend(parts.iter().flat_map(Part::copies).cloned());
     let tables = Tables::derive(&settings, &model, &records);
     let description = Description::of(&settings, &model, environments(&records));
     write(&request.out, &description, &records, &tables)?;
@@ -174,6 +175,14 @@ impl Part {
             records,
             _lock: lock,
         })
+    }
+}
+
+impl Part {
+    /// Returns what was learnt of copies.
+    fn copies(&self) -> impl Iterator<Item = &Record> {
+        let is_of_copies = |record: &&Record| matches!(record, Record::Copy(_) | Record::Replay(_));
+        self.records.iter().filter(is_of_copies)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Settings come first, once. A visit begins, behind an environment, with a `Start` of a placement and
 //! a round of the settings that has not ended for good; its samples name it and its images in order;
 //! its `End` names it, and fits the samples. A visit that breaks off has no end: the sweep that goes on
-//! writes its own environment first.
+//! writes its own environment first. Copies that were learnt of a split stand anywhere behind the settings.
 
 use std::collections::{HashMap, HashSet};
 
@@ -68,6 +68,8 @@ impl Course {
                 (self.has_environment, self.open) = (true, None);
                 Ok(())
             }
+            (Record::Copy(point), Some(plan)) => plan.check_placement(&point.placement),
+            (Record::Replay(_), Some(_)) => Ok(()),
             (Record::Start(visit), Some(plan)) => {
                 plan.check(visit)?;
                 self.start(visit)
@@ -115,6 +117,15 @@ impl Plan {
             images: settings.images,
             repeats: settings.repeats,
         }
+    }
+
+    fn check_placement(&self, placement: &Placement) -> Taken {
+        if self.placements.contains(placement) {
+            return Ok(());
+        }
+        Err(format!(
+            "copies of {placement}, no placement in the settings"
+        ))
     }
 
     fn check(&self, visit: &Visit) -> Taken {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::line::Chain;
 use crate::core::error::{Error, Result};
+use crate::record::copy::{CopyPoint, Replay};
 use crate::record::environment::Environment;
 use crate::record::finished::{Finished, Sample};
 use crate::record::row::Status;
@@ -24,6 +25,10 @@ pub enum Record {
     Sample(Sample),
     /// A visit has ended.
     End(VisitEnd),
+    /// What copies of a split are worth, learnt when a sweep had ended.
+    Copy(CopyPoint),
+    /// Queries of theirs that were put to the real server.
+    Replay(Replay),
 }
 
 /// How a visit ended.

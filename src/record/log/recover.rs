@@ -143,7 +143,7 @@ fn visit_of(record: &Record) -> Option<Visit> {
     match record {
         Record::Start(visit) => Some(visit.clone()),
         Record::End(end) => Some(end.visit.clone()),
-        Record::Settings(_) | Record::Environment(_) | Record::Sample(_) => None,
+        _ => None,
     }
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use super::names::{EXPOSURE, LAYERS, SAMPLES, SPLITS, STAGES};
+use super::copy_rows::copy_rows;
+use super::names::{COPIES, EXPOSURE, LAYERS, SAMPLES, SPLITS, STAGES};
 use super::split::Split;
 use super::table::write_csv;
 use crate::core::error::Result;
@@ -10,7 +11,7 @@ use crate::model::Model;
 use crate::record::drift::Pace;
 use crate::record::history::by_split;
 use crate::record::log::Record;
-use crate::record::row::{ExposureRow, LayerRow, SampleRow, SplitRow, StageRow};
+use crate::record::row::{CopyRow, ExposureRow, LayerRow, SampleRow, SplitRow, StageRow};
 use crate::record::settings::Settings;
 
 /// The tables of a results folder.
@@ -21,6 +22,8 @@ pub struct Tables {
     pub layers: Vec<LayerRow>,
     pub exposure: Vec<ExposureRow>,
     pub stages: Vec<StageRow>,
+    /// None before copies were learnt.
+    pub copies: Vec<CopyRow>,
 }
 
 impl Tables {
@@ -49,6 +52,7 @@ impl Tables {
             ..unvisited.row(model, placement, &pace)
         });
         tables.splits.extend(left_out);
+        tables.copies = copy_rows(&model.name, &settings.placements, records);
         tables
     }
 
@@ -62,6 +66,10 @@ impl Tables {
         write_csv(&folder.join(SPLITS), &self.splits)?;
         write_csv(&folder.join(LAYERS), &self.layers)?;
         write_csv(&folder.join(EXPOSURE), &self.exposure)?;
-        write_csv(&folder.join(STAGES), &self.stages)
+        write_csv(&folder.join(STAGES), &self.stages)?;
+        if self.copies.is_empty() {
+            return Ok(());
+        }
+        write_csv(&folder.join(COPIES), &self.copies)
     }
 }

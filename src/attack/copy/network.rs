@@ -1,0 +1,410 @@
+//! A network, or a part of one, some of whose layers are learnt: values for a batch, and gradients.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::affine::{Affine, Batch, Tensors};
+use super::element::Element;
+use crate::circuit::program::Program;
+use crate::core::placement::{Party, Placement};
+use crate::model::layer::{Activation, Function, Operation};
+use crate::model::quantise::{QuantParams, Quantisation};
+use crate::model::{Model, NodeId, ValueId};
+
+/// Layers in order, each a step on values that were made before.
+#[derive(Debug, Clone)]
+pub struct Network {
+    input_count: usize,
+    steps: Vec<Step>,
+    /// Values that leave it.
+    outputs: Vec<usize>,
+    /// Nodes whose weights are learnt, in order.
+    pub learnt: Vec<NodeId>,
+    /// Of each value, whether learnt weights stand before it.
+    depends: Vec<bool>,
+}
+
+#[derive(Debug, Clone)]
+struct Step {
+    /// Values that it reads: inputs first, then those of the steps.
+    operands: Vec<usize>,
+    action: Action,
+}
+
+#[derive(Debug, Clone)]
+enum Action {
+    /// Weights that are known.
+    Known(Arc<(Affine, Tensors)>),
+    /// Which of the learnt weights.
+    Learnt(Affine, usize),
+    Element(Element),
+    /// What a client does to a value before it uploads it.
+    Upload(Arc<Quantisation>),
+    Add,
+    MaxPool(Arc<Vec<Vec<u32>>>),
+}
+
+/// The values of a run, inputs first.
+pub struct Run(Vec<Batch>);
+
+/// Builds networks of a model's nodes.
+struct Builder<'a> {
+    model: &'a Model,
+    network: Network,
+    places: BTreeMap<ValueId, usize>,
+}
+
+impl Network {
+    /// Returns a server segment: its uploads are inputs, its downloads outputs.
+    pub fn of_segment(model: &Model, program: &Program) -> Self {
+        let uploads = program.interface.uploads.iter().map(|upload| upload.value);
+        let mut builder = Builder::new(model, uploads.collect());
+        builder.push_all(program.nodes.clone(), Party::Server);
+        let downloads = program.interface.downloads.iter();
+        builder.finish(downloads.map(|download| download.node.value()))
+    }
+
+    /// Returns a placement from the network's input to its output: the client's layers as they are, the
+    /// server's learnt.
+    pub fn of_placement(model: &Model, placement: &Placement, programs: &[Arc<Program>]) -> Self {
+        let mut builder = Builder::new(model, vec![ValueId::INPUT]);
+        let mut programs = programs.iter();
+        for segment in placement.segments() {
+            let nodes = model.nodes_of(&segment);
+            if segment.party == Party::Client {
+                builder.push_all(nodes, Party::Client);
+                continue;
+            }
+            let Some(program) = programs.next() else {
+                unreachable!("one program per server segment");
+            };
+            let whole = builder.places.clone();
+            for upload in &program.interface.uploads {
+                let quantisation = Arc::new(upload.quantisation.clone());
+                let operands = vec![builder.places[&upload.value]];
+                let place = builder.push(operands, Action::Upload(quantisation));
+                builder.places.insert(upload.value, place);
+            }
+            builder.push_all(nodes, Party::Server);
+            // Others read what the client has, not what it rounded.
+            builder.places.extend(whole);
+        }
+        let output = model.output();
+        builder.finish(std::iter::once(output))
+    }
+
+    /// Returns the true weights of the learnt layers.
+    pub fn truth(&self, model: &Model) -> Vec<Tensors> {
+        let of = |&node: &NodeId| affine_of(model, node).map(|(_, tensors)| tensors);
+        self.learnt.iter().filter_map(of).collect()
+    }
+
+    /// Returns the values for inputs.
+    pub fn run(&self, learnt: &[Tensors], inputs: Vec<Batch>) -> Run {
+        let mut run = Run(inputs);
+        for step in &self.steps {
+            run.0.push(step.run(learnt, &run.0));
+        }
+        run
+    }
+
+    /// Returns the outputs for inputs.
+    pub fn outputs(&self, learnt: &[Tensors], inputs: Vec<Batch>) -> Vec<Batch> {
+        let mut run = self.run(learnt, inputs);
+        let take = |&value: &usize| std::mem::take(&mut run.0[value]);
+        self.outputs.iter().map(take).collect()
+    }
+
+    /// Adds the gradients of the learnt weights to `sums`, for those of the outputs.
+    pub fn differentiate(
+        &self,
+        learnt: &[Tensors],
+        run: &Run,
+        outputs: Vec<Batch>,
+        sums: &mut [Tensors],
+    ) {
+        let mut gradients: Vec<Option<Batch>> = vec![None; run.0.len()];
+        for (&value, gradient) in self.outputs.iter().zip(outputs) {
+            add(&mut gradients[value], gradient);
+        }
+        for (index, step) in self.steps.iter().enumerate().rev() {
+            let value = self.input_count + index;
+            if !self.depends[value] {
+                continue;
+            }
+            if let Some(gradient) = gradients[value].take() {
+                let wanted = |operand: usize| self.depends[operand];
+                step.differentiate(learnt, &run.0, &gradient, sums, &wanted, &mut gradients);
+            }
+        }
+    }
+
+    /// Returns the multiplications by weights of an input.
+    pub fn multiplication_count(&self) -> usize {
+        let of = |step: &Step| match &step.action {
+            Action::Known(known) => known.0.multiplication_count(),
+            Action::Learnt(affine, _) => affine.multiplication_count(),
+            _ => 0,
+        };
+        self.steps.iter().map(of).sum()
+    }
+
+    /// Returns the number of learnt numbers.
+    pub fn learnt_count(&self) -> usize {
+        let of = |step: &Step| match &step.action {
+            Action::Learnt(affine, _) => affine.weight_count() + affine.bias_count(),
+            _ => 0,
+        };
+        self.steps.iter().map(of).sum()
+    }
+
+    /// Calls `visit` with each learnt layer, its place among the learnt ones, and the batch that it reads; runs
+    /// the steps one after the other on what `visit` made of the weights.
+    pub fn visit_learnt(
+        &self,
+        learnt: &mut [Tensors],
+        inputs: Vec<Batch>,
+        mut visit: impl FnMut(&Affine, usize, &Batch, &mut Tensors),
+    ) {
+        let mut run = Run(inputs);
+        for step in &self.steps {
+            if let Action::Learnt(affine, index) = &step.action {
+                visit(
+                    affine,
+                    *index,
+                    &run.0[step.operands[0]],
+                    &mut learnt[*index],
+                );
+            }
+            run.0.push(step.run(learnt, &run.0));
+        }
+    }
+
+    /// Returns whether the only learnt layer is the one that makes the only output.
+    pub fn is_solvable(&self) -> bool {
+        let is_last = |step: &Step| matches!(step.action, Action::Learnt(..));
+        let last = self.input_count + self.steps.len() - 1;
+        self.learnt.len() == 1 && self.outputs == [last] && self.steps.last().is_some_and(is_last)
+    }
+}
+
+impl Run {
+    /// Returns the outputs of a network's run.
+    pub fn outputs<'a>(&'a self, network: &'a Network) -> impl Iterator<Item = &'a Batch> {
+        network.outputs.iter().map(|&value| &self.0[value])
+    }
+}
+
+impl<'a> Builder<'a> {
+    fn new(model: &'a Model, inputs: Vec<ValueId>) -> Self {
+        let network = Network {
+            input_count: inputs.len(),
+            steps: Vec::new(),
+            outputs: Vec::new(),
+            learnt: Vec::new(),
+            depends: vec![false; inputs.len()],
+        };
+        let places = inputs.into_iter().zip(0..).collect();
+        Self {
+            model,
+            network,
+            places,
+        }
+    }
+
+    fn push_all(&mut self, nodes: Range<usize>, party: Party) {
+        for id in NodeId::all(nodes) {
+            let node = self.model.node(id);
+            let operands = node.inputs.iter().map(|value| self.places[value]).collect();
+            let action = self.action(id, party);
+            let place = self.push(operands, action);
+            self.places.insert(id.value(), place);
+        }
+    }
+
+    fn action(&mut self, id: NodeId, party: Party) -> Action {
+        let node = self.model.node(id);
+        match &node.operation {
+            Operation::Linear(linear) if party == Party::Client || node.parameter_count == 0 => {
+                Action::Known(Arc::new(Affine::of(linear, 1)))
+            }
+            Operation::Linear(linear) => {
+                self.network.learnt.push(id);
+                let (affine, _) = Affine::of(linear, node.channel_size);
+                Action::Learnt(affine, self.network.learnt.len() - 1)
+            }
+            Operation::Activation(Activation { function, output }) => {
+                let rounding = (party == Party::Server).then_some(*output);
+                Action::Element(Element::new(function.clone(), rounding))
+            }
+            Operation::Add(_) => Action::Add,
+            Operation::MaxPool(pool) => Action::MaxPool(Arc::new(pool.windows.clone())),
+        }
+    }
+
+    fn push(&mut self, operands: Vec<usize>, action: Action) -> usize {
+        let of_operands = operands.iter().any(|&value| self.network.depends[value]);
+        let depends = of_operands || matches!(action, Action::Learnt(..));
+        self.network.depends.push(depends);
+        self.network.steps.push(Step { operands, action });
+        self.network.depends.len() - 1
+    }
+
+    fn finish(mut self, outputs: impl Iterator<Item = ValueId>) -> Network {
+        self.network.outputs = outputs.map(|value| self.places[&value]).collect();
+        self.network
+    }
+}
+
+/// Returns a linear node's shape and weights, a bias for each channel.
+fn affine_of(model: &Model, id: NodeId) -> Option<(Affine, Tensors)> {
+    let node = model.node(id);
+    match &node.operation {
+        Operation::Linear(linear) => Some(Affine::of(linear, node.channel_size)),
+        _ => None,
+    }
+}
+
+impl Step {
+    fn run(&self, learnt: &[Tensors], values: &[Batch]) -> Batch {
+        let input = &values[self.operands[0]];
+        match &self.action {
+            Action::Known(known) => known.0.run(&known.1, input),
+            Action::Learnt(affine, index) => affine.run(&learnt[*index], input),
+            Action::Element(element) => input.mapv(|x| element.value(x)),
+            Action::Upload(quantisation) => uploaded(quantisation, input),
+            Action::Add => input + &values[self.operands[1]],
+            Action::MaxPool(windows) => pooled(windows, input),
+        }
+    }
+
+    /// Adds the gradients of weights to `sums` and those of operands to `gradients`.
+    fn differentiate(
+        &self,
+        learnt: &[Tensors],
+        values: &[Batch],
+        gradient: &Batch,
+        sums: &mut [Tensors],
+        wanted: &dyn Fn(usize) -> bool,
+        gradients: &mut [Option<Batch>],
+    ) {
+        let first = self.operands[0];
+        let input = &values[first];
+        let of_input = match &self.action {
+            Action::Known(known) => {
+                let (affine, tensors) = &**known;
+                affine.differentiate(tensors, input, gradient, None, wanted(first))
+            }
+            Action::Learnt(affine, index) => {
+                let sums = Some(&mut sums[*index]);
+                affine.differentiate(&learnt[*index], input, gradient, sums, wanted(first))
+            }
+            Action::Element(element) => {
+                let mut passed = gradient.clone();
+                passed.zip_mut_with(input, |gradient, &x| {
+                    *gradient = element.gradient(x, *gradient)
+                });
+                Some(passed)
+            }
+            Action::Upload(quantisation) => Some(upload_gradient(quantisation, input, gradient)),
+            Action::Add => {
+                let second = self.operands[1];
+                if wanted(second) {
+                    add(&mut gradients[second], gradient.clone());
+                }
+                Some(gradient.clone())
+            }
+            Action::MaxPool(windows) => Some(pool_gradient(windows, input, gradient)),
+        };
+        if let Some(of_input) = of_input.filter(|_| wanted(first)) {
+            add(&mut gradients[first], of_input);
+        }
+    }
+}
+
+fn add(sum: &mut Option<Batch>, more: Batch) {
+    match sum {
+        Some(sum) => *sum += &more,
+        None => *sum = Some(more),
+    }
+}
+
+/// Returns what the integers stand for that a client uploads.
+fn uploaded(quantisation: &Quantisation, input: &Batch) -> Batch {
+    let mut output = input.clone();
+    for (element, mut row) in output.rows_mut().into_iter().enumerate() {
+        let (scale, offset) = (quantisation.scales[element], quantisation.offsets[element]);
+        row.mapv_inplace(|real| {
+            let integer = quantisation.quantise(element, f64::from(real));
+            (integer as f64 * scale + offset) as f32
+        });
+    }
+    output
+}
+
+/// Returns the gradient of what is uploaded: as [`Element::gradient`].
+fn upload_gradient(quantisation: &Quantisation, input: &Batch, gradient: &Batch) -> Batch {
+    let mut output = gradient.clone();
+    let rows = output.rows_mut().into_iter().zip(input.rows());
+    for (element, (row, reals)) in rows.enumerate() {
+        let rounding = QuantParams {
+            scale: quantisation.scales[element],
+            low: quantisation.low,
+            high: quantisation.high,
+        };
+        let offset = quantisation.offsets[element] as f32;
+        let identity = Element::new(Function::Identity, Some(rounding));
+        for (gradient, &real) in row.into_iter().zip(reals) {
+            *gradient = identity.gradient(real - offset, *gradient);
+        }
+    }
+    output
+}
+
+fn pooled(windows: &[Vec<u32>], input: &Batch) -> Batch {
+    Batch::from_shape_fn((windows.len(), input.ncols()), |(window, column)| {
+        input[(largest(&windows[window], input, column), column)]
+    })
+}
+
+/// Hands each gradient to the element that won.
+fn pool_gradient(windows: &[Vec<u32>], input: &Batch, gradient: &Batch) -> Batch {
+    let mut output = Batch::zeros(input.raw_dim());
+    for (window, row) in windows.iter().zip(gradient.rows()) {
+        for (column, gradient) in row.iter().enumerate() {
+            output[(largest(window, input, column), column)] += gradient;
+        }
+    }
+    output
+}
+
+/// Returns the element of a window that is largest; the first of equals.
+fn largest(window: &[u32], input: &Batch, column: usize) -> usize {
+    let elements = window.iter().map(|&element| element as usize);
+    elements
+        .reduce(|best, next| {
+            if input[(next, column)] > input[(best, column)] {
+                next
+            } else {
+                best
+            }
+        })
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+impl Network {
+    /// Returns all of a model, learnt, without any rounding: what gradients are those of.
+    pub(super) fn unrounded(model: &Model) -> Self {
+        let mut builder = Builder::new(model, vec![ValueId::INPUT]);
+        builder.push_all(0..model.nodes.len(), Party::Server);
+        let mut network = builder.finish(std::iter::once(model.output()));
+        for step in &mut network.steps {
+            if let Action::Element(element) = &mut step.action {
+                *element = element.clone().unrounded();
+            }
+        }
+        network
+    }
+}

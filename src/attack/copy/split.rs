@@ -1,0 +1,105 @@
+//! A split whose server segments are copied: what its copies are worth, and what the same client learns
+//! without the server.
+
+use std::sync::Arc;
+
+use super::affine::{Batch, Tensors};
+use super::ground::{Ground, pixels};
+use super::learn::learn;
+use super::lesson::{Goal, Lesson};
+use super::network::Network;
+use super::pupil::{PACE, images};
+use super::start::Start;
+use crate::circuit::program::{NoiseSeed, Program};
+use crate::core::placement::Placement;
+use crate::oracle::simulation::{label_of, simulate};
+use crate::record::copy::Judged;
+
+/// Judged images that run at once: what fits in memory for wide layers.
+const AT_ONCE: usize = 250;
+/// Runs with noise that the ceiling is the mean of.
+const CEILING_RUNS: u64 = 3;
+
+/// A split, and what its copies are held against.
+pub struct Split {
+    pub placement: Placement,
+    pub programs: Vec<Arc<Program>>,
+    /// From image to logits, the server's layers to be learnt.
+    pub network: Network,
+    /// Labels of the server's noiseless integers.
+    reference: Vec<usize>,
+    /// Agreement of the server, with its noise, with those.
+    pub ceiling: f64,
+}
+
+impl Split {
+    /// Returns a split.
+    pub fn new(ground: &Ground, placement: &Placement, programs: Vec<Arc<Program>>) -> Self {
+        let model = &ground.model;
+        let all: Vec<usize> = (0..model.test.len()).collect();
+        let labels = |noise| simulate(model, placement, &programs, &all, noise).labels();
+        let reference = labels(None);
+        let noisy =
+            (0..CEILING_RUNS).map(|seed| agreement(&labels(Some(NoiseSeed(seed))), &reference));
+        Self {
+            placement: placement.clone(),
+            network: Network::of_placement(model, placement, &programs),
+            ceiling: noisy.sum::<f64>() / CEILING_RUNS as f64,
+            reference,
+            programs,
+        }
+    }
+
+    /// Returns what weights for the learnt layers are worth.
+    pub fn judge(&self, ground: &Ground, tensors: &[Tensors]) -> Judged {
+        let labels = self.labels(&ground.judged(), tensors);
+        let truth: Vec<usize> = (0..labels.len())
+            .map(|image| ground.model.test.label(image))
+            .collect();
+        Judged {
+            agreement: agreement(&labels, &self.reference),
+            accuracy: agreement(&labels, &truth),
+        }
+    }
+
+    fn labels(&self, images: &Batch, tensors: &[Tensors]) -> Vec<usize> {
+        let indices: Vec<usize> = (0..images.ncols()).collect();
+        let mut labels = Vec::with_capacity(indices.len());
+        for portion in indices.chunks(AT_ONCE) {
+            let input = super::lesson::columns(images, portion);
+            let logits = &self.network.outputs(tensors, vec![input])[0];
+            let columns = logits.columns().into_iter();
+            labels.extend(columns.map(|column| label_of(column.iter().copied())));
+        }
+        labels
+    }
+
+    /// Returns what is learnt of the ordinary images of so many queries and their true labels, from the start
+    /// that copies of all segments have, through the client's layers; `None` where `stop` says so.
+    pub fn learn_alone(
+        &self,
+        ground: &Ground,
+        start: &Start,
+        queries: usize,
+        seed: u64,
+        stop: &dyn Fn() -> bool,
+    ) -> Option<Vec<Tensors>> {
+        let model = &ground.asked;
+        let images = images(model.test.len(), queries, seed);
+        let classes = images.iter().map(|&image| model.test.label(image) as u32);
+        let lesson = Lesson {
+            inputs: vec![pixels(model, &images)],
+            goal: Goal::Classes(classes.collect()),
+        };
+        learn(&self.network, start, &lesson, PACE, seed, stop)
+    }
+}
+
+/// Returns the fraction of labels that are equal.
+fn agreement(labels: &[usize], others: &[usize]) -> f64 {
+    let equal = labels
+        .iter()
+        .zip(others)
+        .filter(|(label, other)| label == other);
+    equal.count() as f64 / labels.len().max(1) as f64
+}

@@ -1,0 +1,339 @@
+//! `splitbench attack`.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::Ordering;
+
+use clap::Args;
+
+use super::interrupt::listen;
+use super::print::print;
+use super::typed::seconds;
+use crate::attack::copy::campaign::{Advance, Campaign, Listener, Wanted};
+use crate::attack::copy::ground::Ground;
+use crate::attack::copy::pupil::Pupil;
+use crate::attack::copy::replay::replay;
+use crate::cli::progress::{INTERRUPTED, tell};
+use crate::core::error::{Error, Result};
+use crate::core::placement::Placement;
+use crate::core::units;
+use crate::model::source::Source;
+use crate::model::{Model, TestSet};
+use crate::record::copy::{AGREEMENTS, CopyPoint, Until};
+use crate::record::log::{self, Record};
+use crate::record::results::{COPIES, Tables, copy_curve, write_csv};
+use crate::record::settings::Settings;
+use crate::sweep::{ResultsFolder, Resume};
+
+/// Seeds that are learnt with, at most.
+const MOST_SEEDS: usize = 100;
+/// Queries that a point may have, at most.
+const MOST_QUERIES: usize = 1_000_000;
+
+/// What a person says of an attack.
+#[derive(Debug, Args)]
+pub struct AttackArguments {
+    /// A results folder
+    folder: PathBuf,
+    /// Only these placements, one letter per layer: C client, S server [default: all that ended well]
+    #[arg(long, value_name = "CSSC", num_args = 1..)]
+    placement: Vec<String>,
+    /// After how many queries copies are judged
+    #[arg(
+        long,
+        value_name = "N,N",
+        value_delimiter = ',',
+        default_value = "10,100,1000,10000"
+    )]
+    queries: Vec<usize>,
+    /// Copies for each point, with other queries, noise and start
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    seeds: usize,
+    /// How long to learn; what does not fit is unknown, and learnt when asked for again
+    #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "15m")]
+    budget: f64,
+    /// Queries that are put to a real server too, over all segments, whatever of the budget is left; 0 for none
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    replay: usize,
+    /// The model that was swept, where it lies elsewhere
+    #[arg(long, value_name = "DIR")]
+    model: Option<PathBuf>,
+}
+
+/// Learns copies, keeps what they are worth and prints it.
+///
+/// # Errors
+///
+/// [`Error::Usage`] for what cannot be asked, [`Error::Invalid`] where the model changed; as
+/// [`ResultsFolder::open`] and [`Campaign::run`].
+pub fn run(arguments: &AttackArguments) -> Result<()> {
+    let wanted = arguments.wanted()?;
+    let settings = arguments.settings()?;
+    let (model, training) = arguments.load(&settings)?;
+    let mut folder = ResultsFolder::open(&arguments.folder, &settings, Resume::Continue)?;
+    let placements = arguments.placements(&settings, &model, folder.records())?;
+    listen()?;
+    tell(&format!(
+        "{}: copies of {} splits, {} seeds, at most {}; compiling",
+        model.name,
+        placements.len(),
+        wanted.seeds,
+        units::rough_seconds(wanted.budget_s),
+    ));
+    let ground = Ground::new(model.clone(), training, settings.target()?)?;
+    let campaign = Campaign::new(&ground, &placements)?;
+    let known = known(folder.records(), wanted.seeds);
+    let mut listener = Keeper {
+        folder: &mut folder,
+    };
+    let is_done = |placement: &Placement, queries| known.contains(&(placement.clone(), queries));
+    let learnt = campaign.run(&wanted, &is_done, &mut listener);
+    write(&folder, &settings, &model)?;
+    learnt?;
+    let replayed = arguments.replay(&ground, &campaign, &mut folder, wanted.seed)?;
+    print(
+        table(folder.records(), &placements, &wanted.queries)
+            .into_iter()
+            .chain([replayed]),
+    )
+}
+
+impl AttackArguments {
+    fn wanted(&self) -> Result<Wanted> {
+        let mut queries = self.queries.clone();
+        queries.sort_unstable();
+        queries.dedup();
+        if let Some(wrong) = queries
+            .iter()
+            .find(|count| !(2..=MOST_QUERIES).contains(*count))
+        {
+            return Err(Error::Usage(format!(
+                "--queries {wrong}: give numbers from 2 to {MOST_QUERIES}"
+            )));
+        }
+        if !(1..=MOST_SEEDS).contains(&self.seeds) {
+            let seeds = self.seeds;
+            return Err(Error::Usage(format!(
+                "--seeds {seeds}: give 1 to {MOST_SEEDS}"
+            )));
+        }
+        Ok(Wanted {
+            queries,
+            seeds: self.seeds,
+            seed: 0,
+            budget_s: self.budget,
+        })
+    }
+
+    /// Returns the settings that the folder's sweep ran with.
+    fn settings(&self) -> Result<Settings> {
+        match log::read(&self.folder)?.into_iter().next() {
+            Some(Record::Settings(settings)) => Ok(settings),
+            _ => {
+                let place = self.folder.join(log::FILE_NAME).display().to_string();
+                let reason =
+                    "there is no log of a sweep: give a folder that `splitbench sweep` wrote";
+                Err(Error::invalid(place, reason))
+            }
+        }
+    }
+
+    /// Loads the model that was swept, and the images that it was trained on.
+    fn load(&self, settings: &Settings) -> Result<(Model, Option<TestSet>)> {
+        let path = self.model.as_ref().unwrap_or(&settings.model);
+        let source = Source::find(path)?;
+        let model = Model::read(&source)?.with_granularity(settings.granularity);
+        if model.digest != settings.model_digest {
+            let reason = "not the model that was swept, its digest differs: restore it, or name that one \
+                          with --model";
+            return Err(Error::invalid(path.display().to_string(), reason));
+        }
+        let training = TestSet::training(&source, &model)?;
+        Ok((model, training))
+    }
+
+    /// Returns the placements to attack: those that ended well, or of these the ones that were asked for.
+    fn placements(
+        &self,
+        settings: &Settings,
+        model: &Model,
+        records: &[Record],
+    ) -> Result<Vec<Placement>> {
+        let splits = Tables::derive(settings, model, records).splits;
+        let is_ok = |placement: &Placement| {
+            let name = placement.to_string();
+            splits
+                .iter()
+                .any(|row| row.placement == name && row.status == "ok")
+        };
+        if self.placement.is_empty() {
+            let ok = settings
+                .placements
+                .iter()
+                .filter(|placement| is_ok(placement));
+            return Ok(ok.cloned().collect());
+        }
+        let mut placements = Vec::new();
+        for letters in &self.placement {
+            let placement: Placement = letters.parse()?;
+            placement.check_length(model.layer_count(), &model.name)?;
+            if !is_ok(&placement) {
+                return Err(Error::Usage(format!(
+                    "--placement {placement}: {} has no row of it with status ok; run it first",
+                    self.folder.display()
+                )));
+            }
+            if !placements.contains(&placement) {
+                placements.push(placement);
+            }
+        }
+        Ok(placements)
+    }
+
+    /// Puts questions to real servers, those of segments that were asked before less, and says what came of it.
+    fn replay(
+        &self,
+        ground: &Ground,
+        campaign: &Campaign<'_>,
+        folder: &mut ResultsFolder,
+        seed: u64,
+    ) -> Result<String> {
+        let pupils: Vec<&Pupil> = campaign.pupils().collect();
+        let each = self.replay.div_ceil(pupils.len().max(1));
+        let stop = || INTERRUPTED.load(Ordering::Relaxed);
+        for pupil in &pupils {
+            let asked = asked_before(folder.records(), pupil);
+            if asked >= each {
+                continue;
+            }
+            let found = replay(ground, pupil, each, seed, &stop)?;
+            tell(&format!(
+                "layers {} to {}: {} of {} queries answered within the error model by a real server",
+                found.layers.0 + 1,
+                found.layers.1,
+                found.within,
+                found.queries,
+            ));
+            folder.append(Record::Replay(found))?;
+            if stop() {
+                return Err(Error::Interrupted);
+            }
+        }
+        let (mut queries, mut within) = (0, 0);
+        for record in folder.records() {
+            if let Record::Replay(replay) = record {
+                queries += replay.queries;
+                within += replay.within;
+            }
+        }
+        Ok(format!(
+            "{queries} queries were put to real servers too, {within} of them answered within the error model"
+        ))
+    }
+}
+
+/// Returns how many questions of a segment a real server was asked.
+fn asked_before(records: &[Record], pupil: &Pupil) -> usize {
+    let parameters = pupil.program.parameters.to_string();
+    let layers = (pupil.layers.start, pupil.layers.end);
+    let asked = records.iter().filter_map(|record| match record {
+        Record::Replay(replay) if replay.layers == layers && replay.parameters == parameters => {
+            Some(replay.queries)
+        }
+        _ => None,
+    });
+    asked.sum()
+}
+
+/// Returns the points that are known with at least so many seeds.
+fn known(records: &[Record], seeds: usize) -> HashSet<(Placement, usize)> {
+    let points = records.iter().filter_map(|record| match record {
+        Record::Copy(point) if point.seeds.len() >= seeds => {
+            Some((point.placement.clone(), point.queries))
+        }
+        _ => None,
+    });
+    points.collect()
+}
+
+/// Writes the table.
+fn write(folder: &ResultsFolder, settings: &Settings, model: &Model) -> Result<()> {
+    folder.check_place()?;
+    let copies = Tables::derive(settings, model, folder.records()).copies;
+    write_csv(&folder.path().join(COPIES), &copies)
+}
+
+/// Keeps points and tells of them.
+struct Keeper<'a> {
+    folder: &'a mut ResultsFolder,
+}
+
+impl Listener for Keeper<'_> {
+    fn point(&mut self, point: &CopyPoint, advance: Advance) -> Result<()> {
+        self.folder.append(Record::Copy(point.clone()))?;
+        let found = match (&point.reason, agreement_words(point)) {
+            (Some(reason), _) => reason.clone(),
+            (None, agreement) => format!("copies agree in {agreement}"),
+        };
+        tell(&format!(
+            "{}  {} queries: {found}  ({} of {}, about {} left)",
+            point.placement,
+            point.queries,
+            advance.done,
+            advance.total,
+            units::rough_seconds(advance.left_s),
+        ));
+        Ok(())
+    }
+
+    fn stop(&self) -> bool {
+        INTERRUPTED.load(Ordering::Relaxed)
+    }
+}
+
+fn agreement_words(point: &CopyPoint) -> String {
+    let mean = point.mean(|of| of.copy.agreement);
+    mean.map_or_else(|| "-".into(), units::percent)
+}
+
+/// Returns a line for each split: agreements of copies, and of what is learnt without the server.
+fn table(records: &[Record], placements: &[Placement], queries: &[usize]) -> Vec<String> {
+    let mut header = format!("{:12}", "split");
+    for count in queries {
+        header += &format!("  {:>10}", count);
+    }
+    header += &format!("  {:>10}  {:>8}", "own", "ceiling");
+    for agreement in AGREEMENTS {
+        header += &format!("  {:>8}", format!("for {}", units::percent(agreement)));
+    }
+    let mut lines = vec![
+        "agreement of copies with the server's labels, by queries; own: learnt without the server"
+            .into(),
+        header,
+    ];
+    for placement in placements {
+        let curve = copy_curve(records, placement);
+        if curve.is_empty() {
+            continue;
+        }
+        let mut line = format!("{:12}", placement.to_string());
+        for count in queries {
+            let point = curve.iter().find(|point| point.queries == *count);
+            line += &format!(
+                "  {:>10}",
+                point.map_or_else(|| "-".into(), |point| agreement_words(point))
+            );
+        }
+        let last = curve.iter().rev().find(|point| !point.seeds.is_empty());
+        let own = last.and_then(|point| point.mean(|of| of.own.agreement));
+        let ceiling = curve.last().and_then(|point| point.ceiling);
+        let shown = |fraction: Option<f64>| fraction.map_or_else(|| "-".into(), units::percent);
+        line += &format!("  {:>10}  {:>8}", shown(own), shown(ceiling));
+        for agreement in AGREEMENTS {
+            let until = Until::of(&curve, agreement).cell();
+            line += &format!("  {:>8}", if until.is_empty() { "-".into() } else { until });
+        }
+        lines.push(line);
+    }
+    lines
+}

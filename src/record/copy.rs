@@ -1,0 +1,167 @@
+//! How good a copy of the server's layers a client of a split learns from so many queries.
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::placement::Placement;
+
+/// Agreements whose number of queries is told.
+pub const AGREEMENTS: [f64; 3] = [0.9, 0.95, 0.99];
+
+/// What copies of a split are worth after so many queries.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CopyPoint {
+    pub placement: Placement,
+    pub queries: usize,
+    /// One for each seed; none where it is not known.
+    pub seeds: Vec<CopyOutcome>,
+    /// Agreement of the server, with its noise, with its noiseless integers.
+    pub ceiling: Option<f64>,
+    /// Trained numbers in the server's segments.
+    pub weights: usize,
+    /// Ordinary images among the queries.
+    pub ordinary: usize,
+    /// Images that copies are judged on.
+    pub judged: usize,
+    pub seconds: f64,
+    /// Why it is not known.
+    pub reason: Option<String>,
+}
+
+/// What was learnt with a seed.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct CopyOutcome {
+    pub seed: u64,
+    /// From the server's answers.
+    pub copy: Judged,
+    /// From the true labels of the ordinary images, without the server.
+    pub own: Judged,
+}
+
+/// What a network is worth on images that nothing was asked with.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Judged {
+    /// Fraction of labels that are those of the server's noiseless integers.
+    pub agreement: f64,
+    /// Fraction of labels that are true.
+    pub accuracy: f64,
+}
+
+/// How many queries an agreement takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// The least tested number that reached it.
+    Queries(usize),
+    /// None did, up to so many.
+    NotWithin(usize),
+    /// None that is known did, and some are not known.
+    Unknown,
+}
+
+impl Until {
+    /// Returns how many queries of a split's curve, in order, a mean agreement takes.
+    pub fn of(curve: &[&CopyPoint], agreement: f64) -> Self {
+        let reached = |point: &CopyPoint| {
+            point
+                .mean(|of| of.copy.agreement)
+                .map(|mean| mean >= agreement)
+        };
+        for point in curve {
+            match reached(point) {
+                Some(true) => return Self::Queries(point.queries),
+                Some(false) => {}
+                None => return Self::Unknown,
+            }
+        }
+        curve
+            .last()
+            .map_or(Self::Unknown, |last| Self::NotWithin(last.queries))
+    }
+
+    /// Returns the cell of the table.
+    pub fn cell(self) -> String {
+        match self {
+            Self::Queries(queries) => queries.to_string(),
+            Self::NotWithin(queries) => format!("> {queries}"),
+            Self::Unknown => String::new(),
+        }
+    }
+}
+
+impl CopyPoint {
+    /// Returns the mean of a figure over seeds; none where nothing is known.
+    pub fn mean(&self, of: impl Fn(&CopyOutcome) -> f64) -> Option<f64> {
+        let sum: f64 = self.seeds.iter().map(of).sum();
+        (!self.seeds.is_empty()).then(|| sum / self.seeds.len() as f64)
+    }
+
+    /// Returns the least and the most of a figure over seeds.
+    pub fn ends(&self, of: impl Fn(&CopyOutcome) -> f64) -> Option<(f64, f64)> {
+        let values = self
+            .seeds
+            .iter()
+            .map(|seed| of(seed))
+            .map(|value| (value, value));
+        values.reduce(|(least, most), (value, _)| (least.min(value), most.max(value)))
+    }
+}
+
+/// Queries to a segment that were put to the real server too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    /// The segment's first layer, and the one behind its last.
+    pub layers: (usize, usize),
+    /// Its parameter set.
+    pub parameters: String,
+    pub queries: usize,
+    /// Those that were answered within the error model of what the simulation says.
+    pub within: usize,
+}
+
+#[cfg(test)]
+impl CopyPoint {
+    /// Returns a point of `CS` whose copies have these agreements.
+    pub(crate) fn fixture(queries: usize, agreements: &[f64]) -> Self {
+        let judged = |agreement| Judged {
+            agreement,
+            accuracy: agreement / 2.0,
+        };
+        let outcome = |(seed, &agreement): (usize, &f64)| CopyOutcome {
+            seed: seed as u64,
+            copy: judged(agreement),
+            own: judged(0.5),
+        };
+        Self {
+            placement: "CS".parse().expect("letters"),
+            queries,
+            seeds: agreements.iter().enumerate().map(outcome).collect(),
+            ceiling: Some(1.0),
+            weights: 7,
+            ordinary: queries / 2,
+            judged: 100,
+            seconds: 1.5,
+            reason: agreements.is_empty().then(|| "stopped".into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_least_tested_number_that_reaches_an_agreement_counts() {
+        let point = CopyPoint::fixture;
+        let (ten, hundred) = (point(10, &[0.8, 0.9]), point(100, &[0.96]));
+        let open = point(1000, &[]);
+        for (curve, agreement, until) in [
+            (vec![&ten, &hundred], 0.9, Until::Queries(100)),
+            (vec![&ten, &hundred], 0.85, Until::Queries(10)),
+            (vec![&ten, &hundred], 0.99, Until::NotWithin(100)),
+            (vec![&ten, &hundred, &open], 0.99, Until::Unknown),
+            (vec![&ten, &open], 0.99, Until::Unknown),
+            (vec![], 0.9, Until::Unknown),
+        ] {
+            assert_eq!(Until::of(&curve, agreement), until, "{agreement}");
+        }
+    }
+}
