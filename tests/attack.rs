@@ -127,3 +127,26 @@ fn what_cannot_be_attacked_is_named() {
         temp.refuse(code, arguments, &[words]);
     }
 }
+
+#[test]
+fn a_choice_may_ask_how_far_copies_agree() {
+    let temp = swept();
+    let ask = "choose results --max-exposure 100% --max-copy-agreement";
+    temp.refuse(3, &format!("{ask} 90%"), &["splitbench attack results"]);
+    temp.succeed("attack results --queries 10,1000 --seeds 1 --replay 0");
+    temp.refuse(3, &format!("{ask} 90% --queries 100"), &["10, 1000"]);
+    let all = temp.succeed(&format!("{ask} 100%"));
+    assert!(
+        all.stdout.contains("copies agree in 100.0 %"),
+        "{}",
+        all.stdout
+    );
+    let few = temp.succeed(&format!("{ask} 80% --queries 10"));
+    assert!(
+        few.stdout.contains("take SCS") || few.stdout.contains("take CCS"),
+        "{}",
+        few.stdout
+    );
+    let words = ["--max-copy-agreement excludes 3 of 3", "copies agree in"];
+    temp.refuse(7, &format!("{ask} 50%"), &words);
+}

@@ -15,6 +15,8 @@ pub struct Limits {
     pub max_server_memory: Option<u64>,
     pub max_exposure: Option<f64>,
     pub min_accuracy: Option<f64>,
+    /// Of copies, after as many queries as the rows tell of.
+    pub max_copy_agreement: Option<f64>,
     /// Whether an exposure that is not known counts as the least that it can be.
     pub counts_handed_over: bool,
 }
@@ -26,6 +28,7 @@ pub enum Limit {
     ServerMemory,
     Exposure,
     Accuracy,
+    CopyAgreement,
 }
 
 /// A limit that a split breaks.
@@ -68,7 +71,8 @@ impl Limits {
             .map(|most| memory(Limit::ServerMemory, "server", server_memory(row), most));
         let exposure = self.max_exposure.map(|most| self.over_exposed(row, most));
         let accuracy = self.min_accuracy.map(|least| inaccurate(row, least));
-        [client, server, exposure, accuracy]
+        let copies = self.max_copy_agreement.map(|most| copied(row, most));
+        [client, server, exposure, accuracy, copies]
             .into_iter()
             .flatten()
             .flatten()
@@ -122,11 +126,16 @@ impl Limits {
         let accuracy = self.min_accuracy;
         let accuracy =
             accuracy.map(|least| format!("accuracy at least {}", units::percent_as_typed(least)));
+        let copies = self.max_copy_agreement.map(|most| {
+            let most = units::percent_as_typed(most);
+            format!("agreement of copies at most {most}")
+        });
         let words = [
             exposure,
             memory("client", self.max_client_memory),
             memory("server", self.max_server_memory),
             accuracy,
+            copies,
         ];
         words.into_iter().flatten().collect()
     }
@@ -167,6 +176,20 @@ fn inaccurate(row: &SplitRow, least: f64) -> Option<Broken> {
     })
 }
 
+fn copied(row: &SplitRow, most: f64) -> Option<Broken> {
+    let limit = Limit::CopyAgreement;
+    let Some(found) = row.copy_agreement else {
+        return Some(Broken::unknown(limit, "how good a copy is, is not known"));
+    };
+    let (words, allowed) = units::percents_apart(found, most);
+    let keeps = found <= most;
+    (!keeps).then(|| Broken {
+        limit,
+        words: format!("copies agree in {words}, {allowed} allowed"),
+        excess: found - most,
+    })
+}
+
 impl fmt::Display for Limit {
     /// Writes the option that sets the limit.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -175,6 +198,7 @@ impl fmt::Display for Limit {
             Self::ServerMemory => "--max-server-memory",
             Self::Exposure => "--max-exposure",
             Self::Accuracy => "--min-accuracy",
+            Self::CopyAgreement => "--max-copy-agreement",
         })
     }
 }

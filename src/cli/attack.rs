@@ -296,44 +296,57 @@ fn agreement_words(point: &CopyPoint) -> String {
     mean.map_or_else(|| "-".into(), units::percent)
 }
 
-/// Returns a line for each split: agreements of copies, and of what is learnt without the server.
+/// Width of a column with two percentages.
+const WIDTH: usize = 19;
+
+/// Returns a line for each split: agreements of copies, beside them of what is learnt without the server.
 fn table(records: &[Record], placements: &[Placement], queries: &[usize]) -> Vec<String> {
-    let mut header = format!("{:12}", "split");
-    for count in queries {
-        header += &format!("  {:>10}", count);
-    }
-    header += &format!("  {:>10}  {:>8}", "own", "ceiling");
-    for agreement in AGREEMENTS {
-        header += &format!("  {:>8}", format!("for {}", units::percent(agreement)));
-    }
-    let mut lines = vec![
-        "agreement of copies with the server's labels, by queries; own: learnt without the server"
-            .into(),
-        header,
-    ];
-    for placement in placements {
-        let curve = copy_curve(records, placement);
-        if curve.is_empty() {
-            continue;
-        }
-        let mut line = format!("{:12}", placement.to_string());
-        for count in queries {
-            let point = curve.iter().find(|point| point.queries == *count);
-            line += &format!(
-                "  {:>10}",
-                point.map_or_else(|| "-".into(), |point| agreement_words(point))
-            );
-        }
-        let last = curve.iter().rev().find(|point| !point.seeds.is_empty());
-        let own = last.and_then(|point| point.mean(|of| of.own.agreement));
-        let ceiling = curve.last().and_then(|point| point.ceiling);
-        let shown = |fraction: Option<f64>| fraction.map_or_else(|| "-".into(), units::percent);
-        line += &format!("  {:>10}  {:>8}", shown(own), shown(ceiling));
-        for agreement in AGREEMENTS {
-            let until = Until::of(&curve, agreement).cell();
-            line += &format!("  {:>8}", if until.is_empty() { "-".into() } else { until });
-        }
-        lines.push(line);
-    }
-    lines
+    let what = "agreement with the server's labels after so many queries: of copies, and (of what the same \
+                images teach without the server)";
+    let width = placements
+        .iter()
+        .map(|placement| placement.parties().len())
+        .max()
+        .unwrap_or(0)
+        .max("split".len());
+    let counts = queries.iter().map(|count| format!("  {count:>WIDTH$}"));
+    let agreements =
+        AGREEMENTS.map(|agreement| format!("  {:>8}", units::percent_as_typed(agreement)));
+    let header = format!(
+        "{:width$}{}  {:>8}{}",
+        "split",
+        counts.collect::<String>(),
+        "ceiling",
+        agreements.concat()
+    );
+    let curves = placements
+        .iter()
+        .map(|placement| (placement, copy_curve(records, placement)));
+    let lines = curves
+        .filter(|(_, curve)| !curve.is_empty())
+        .map(|(placement, curve)| {
+            format!("{:width$}{}", placement.to_string(), cells(&curve, queries))
+        });
+    [what.to_owned(), header].into_iter().chain(lines).collect()
+}
+
+/// Returns what stands behind the name of a split.
+fn cells(curve: &[&CopyPoint], queries: &[usize]) -> String {
+    let shown = |fraction: Option<f64>| fraction.map_or_else(|| "-".into(), units::percent);
+    let points = queries.iter().map(|count| {
+        let point = curve.iter().find(|point| point.queries == *count);
+        let copy = point.and_then(|point| point.mean(|of| of.copy.agreement));
+        let own = point.and_then(|point| point.mean(|of| of.own.agreement));
+        format!("  {:>WIDTH$}", format!("{} ({})", shown(copy), shown(own)))
+    });
+    let ceiling = shown(curve.last().and_then(|point| point.ceiling));
+    let until = AGREEMENTS.map(|agreement| match Until::of(curve, agreement).cell() {
+        unknown if unknown.is_empty() => format!("  {:>8}", "-"),
+        cell => format!("  {cell:>8}"),
+    });
+    format!(
+        "{}  {ceiling:>8}{}",
+        points.collect::<String>(),
+        until.concat()
+    )
 }

@@ -13,12 +13,15 @@ use crate::core::error::{Error, Result};
 use crate::core::objective::Objective;
 use crate::core::units;
 use crate::record::exposure;
-use crate::record::results::read_splits;
+use crate::record::results::{read_copy_agreements, read_splits};
 use crate::record::row::SplitRow;
 use crate::report::plot::hosts;
 
 /// Runners-up that are shown.
 const RUNNERS_UP: usize = 3;
+
+/// Queries after which copies are judged where nobody says.
+const DEFAULT_QUERIES: usize = 1000;
 
 /// What a person says of a choice.
 #[derive(Debug, Args)]
@@ -43,6 +46,13 @@ pub struct ChooseArguments {
     /// The least simulated accuracy, such as 95% or 0.95
     #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     min_accuracy: Option<f64>,
+    /// The most labels of a copy that may be the server's, such as 90%, as `splitbench attack` found it; a split
+    /// of which it is not known does not pass
+    #[arg(long, value_name = "FRACTION", value_parser = fraction)]
+    max_copy_agreement: Option<f64>,
+    /// With --max-copy-agreement: after how many queries [default: 1000]
+    #[arg(long, value_name = "N", requires = "max_copy_agreement")]
+    queries: Option<usize>,
     /// Only rows whose host holds these words: times of different hosts do not compare
     #[arg(long, value_name = "WORDS")]
     host: Option<String>,
@@ -55,7 +65,11 @@ pub struct ChooseArguments {
 
 /// Chooses and prints; fails where nothing is left.
 pub fn run(arguments: &ChooseArguments) -> Result<()> {
-    let rows = of_host(read_splits(&arguments.folder)?, arguments)?;
+    let mut rows = of_host(read_splits(&arguments.folder)?, arguments)?;
+    if arguments.max_copy_agreement.is_some() {
+        let queries = arguments.queries.unwrap_or(DEFAULT_QUERIES);
+        read_copy_agreements(&arguments.folder, queries, &mut rows)?;
+    }
     let scenario = arguments.scenario.scenario()?;
     if arguments.minimise == Objective::Money && scenario.prices == Prices::default() {
         let reason = "--minimise money needs a price: give --price-server-hour, --price-gb or both";
@@ -66,6 +80,7 @@ pub fn run(arguments: &ChooseArguments) -> Result<()> {
         max_server_memory: arguments.max_server_memory,
         max_exposure: arguments.max_exposure,
         min_accuracy: arguments.min_accuracy,
+        max_copy_agreement: arguments.max_copy_agreement,
         counts_handed_over: arguments.count_handed_over,
     };
     let choice = choose(&rows, &scenario, &limits, arguments.minimise);
@@ -155,6 +170,9 @@ fn recommendation(best: &Candidate<'_>, scenario: &Scenario) -> String {
         best.row
             .simulated_accuracy
             .map(|fraction| format!("accuracy {} (simulated)", units::percent(fraction))),
+        best.row
+            .copy_agreement
+            .map(|fraction| format!("copies agree in {}", units::percent(fraction))),
         (scenario.prices != Prices::default())
             .then(|| format!("{:.4} for 1,000", best.modelled.money_per_1000)),
     ];

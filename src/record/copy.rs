@@ -96,11 +96,7 @@ impl CopyPoint {
 
     /// Returns the least and the most of a figure over seeds.
     pub fn ends(&self, of: impl Fn(&CopyOutcome) -> f64) -> Option<(f64, f64)> {
-        let values = self
-            .seeds
-            .iter()
-            .map(|seed| of(seed))
-            .map(|value| (value, value));
+        let values = self.seeds.iter().map(of).map(|value| (value, value));
         values.reduce(|(least, most), (value, _)| (least.min(value), most.max(value)))
     }
 }

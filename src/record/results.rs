@@ -17,6 +17,6 @@ mod visit_rows;
 pub use copy_rows::copy_curve;
 pub use description::{Described, Description};
 pub use names::{CHARTS, COPIES, ENVIRONMENT, EXPOSURE, LAYERS, REPORT, SAMPLES, SPLITS, STAGES};
-pub use splits::read_splits;
+pub use splits::{read_copy_agreements, read_splits};
 pub use table::{read_csv, read_table, write_csv};
 pub use tables::Tables;

@@ -152,6 +152,9 @@ pub struct SplitRow {
     pub activation_s: Option<f64>,
     pub efficiency: Option<f64>,
     pub reason: Option<String>,
+    /// Agreement of copies after as many queries as a choice asks about, from `copies.csv`; no column.
+    #[serde(skip)]
+    pub copy_agreement: Option<f64>,
 }
 
 impl SplitRow {

@@ -88,6 +88,7 @@ impl Verdict {
                             Limit::Exposure if is_unknown => "unknown",
                             Limit::Exposure => "exposure",
                             Limit::Accuracy => "accuracy",
+                            Limit::CopyAgreement => unreachable!("the script knows no such limit"),
                         };
                         word.to_owned()
                     })

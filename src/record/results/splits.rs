@@ -1,11 +1,12 @@
 //! The split table of a results folder, which a person may have edited, read and checked.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::names::SPLITS;
+use super::names::{COPIES, SPLITS};
 use super::table::read_table;
 use crate::core::error::{Error, Result};
-use crate::record::row::SplitRow;
+use crate::record::row::{CopyRow, SplitRow};
 
 /// Reads the splits of a results folder.
 ///
@@ -22,6 +23,51 @@ pub fn read_splits(folder: &Path) -> Result<Vec<SplitRow>> {
         })?;
     }
     Ok(rows)
+}
+
+/// Fills in how far copies agree with the server after so many queries; of a split without a server all that
+/// there is was handed over.
+///
+/// # Errors
+///
+/// [`Error::Invalid`] where no copies were learnt, none after so many queries, or a figure cannot be.
+pub fn read_copy_agreements(folder: &Path, queries: usize, rows: &mut [SplitRow]) -> Result<()> {
+    let table = folder.join(COPIES);
+    let refused = |reason: String| Err(Error::invalid(table.display().to_string(), reason));
+    if !table.exists() {
+        let shown = folder.display();
+        let reason = format!("no copies were learnt: run `splitbench attack {shown}` first");
+        return refused(reason);
+    }
+    let copies: Vec<CopyRow> = read_table(folder, COPIES)?;
+    let known: BTreeSet<usize> = copies.iter().map(|copy| copy.queries).collect();
+    if !known.contains(&queries) {
+        let known: Vec<String> = known.iter().map(usize::to_string).collect();
+        let known = known.join(", ");
+        return refused(format!(
+            "no copies after {queries} queries: there are some after {known}"
+        ));
+    }
+    for row in rows {
+        let is_of = |copy: &&CopyRow| copy.queries == queries && copy.placement == row.placement;
+        row.copy_agreement = match row.rounds {
+            Some(0) => Some(1.0),
+            _ => copies
+                .iter()
+                .find(is_of)
+                .and_then(|copy| copy.copy_agreement),
+        };
+        if let Some(wrong) = row
+            .copy_agreement
+            .filter(|found| !(0.0..=1.0).contains(found))
+        {
+            let placement = &row.placement;
+            return refused(format!(
+                "copy_agreement of {placement}: {wrong} is no fraction from 0 to 1"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// Checks that times are such as an axis can show, and that fractions are fractions.
