@@ -171,7 +171,7 @@ impl<'a> Campaign<'a> {
                     continue;
                 }
                 let own = images(self.ground.asked.test.len(), queries, 0).len();
-                let mut work = effort(split.network.multiplication_count(), own);
+                let mut work = effort(split.network.learnt_multiplication_count(), own);
                 for key in keys(split) {
                     let multiplications = self.pupils[&key].network.multiplication_count();
                     if learnt.insert(key) {
@@ -232,8 +232,8 @@ impl<'a> Campaign<'a> {
         Ok(CopyPoint {
             placement: split.placement.clone(),
             queries,
+            ceiling: (!seeds.is_empty()).then(|| split.ceiling(self.ground)),
             seeds,
-            ceiling: Some(split.ceiling),
             weights,
             ordinary: images(self.ground.asked.test.len(), queries, 0).len(),
             judged: self.ground.model.test.len(),
@@ -253,6 +253,10 @@ impl<'a> Campaign<'a> {
     ) -> Option<Vec<CopyOutcome>> {
         let seeds = || (0..wanted.seeds as u64).map(|index| wanted.seed.wrapping_add(index));
         let keys = keys(split);
+        // Here, on one thread: what is found once must not wait for itself on a pool that runs other jobs meanwhile.
+        split.ceiling(self.ground);
+        keys.iter()
+            .for_each(|key| self.pupils[key].prepare(self.ground));
         let missing: Vec<(Key, u64)> = keys
             .iter()
             .flat_map(|key| seeds().map(|seed| (key.clone(), seed)))

@@ -1,6 +1,6 @@
 //! A network, or a part of one, some of whose layers are learnt: values for a batch, and gradients.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -140,14 +140,67 @@ impl Network {
         }
     }
 
+    /// Returns what is left of the network where all that stands before learnt weights has run, and the values
+    /// that it reads.
+    pub fn behind_known(&self, inputs: Vec<Batch>) -> (Self, Vec<Batch>) {
+        let mut values: Vec<Batch> = inputs;
+        let mut read = BTreeSet::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let is_left = self.depends[self.input_count + index];
+            let operands = step.operands.iter().filter(|value| !self.depends[**value]);
+            read.extend(operands.copied().filter(|_| is_left));
+            values.push(if is_left {
+                Batch::default((0, 0))
+            } else {
+                step.run(&[], &values)
+            });
+        }
+        read.extend(
+            self.outputs
+                .iter()
+                .copied()
+                .filter(|value| !self.depends[*value]),
+        );
+        let mut places: BTreeMap<usize, usize> = read.iter().copied().zip(0..).collect();
+        let mut steps = Vec::new();
+        for (index, step) in self.steps.iter().enumerate() {
+            let value = self.input_count + index;
+            if self.depends[value] {
+                places.insert(value, read.len() + steps.len());
+                let operands = step
+                    .operands
+                    .iter()
+                    .map(|operand| places[operand])
+                    .collect();
+                let action = step.action.clone();
+                steps.push(Step { operands, action });
+            }
+        }
+        let mut depends = vec![false; read.len()];
+        depends.resize(read.len() + steps.len(), true);
+        let rest = Self {
+            input_count: read.len(),
+            steps,
+            outputs: self.outputs.iter().map(|output| places[output]).collect(),
+            learnt: self.learnt.clone(),
+            depends,
+        };
+        let inputs = read
+            .into_iter()
+            .map(|value| std::mem::take(&mut values[value]));
+        (rest, inputs.collect())
+    }
+
+    /// Returns the multiplications by weights of an input in steps that learning runs.
+    pub fn learnt_multiplication_count(&self) -> usize {
+        let steps = self.steps.iter().zip(&self.depends[self.input_count..]);
+        let steps = steps.filter(|(_, depends)| **depends);
+        steps.map(|(step, _)| step.multiplication_count()).sum()
+    }
+
     /// Returns the multiplications by weights of an input.
     pub fn multiplication_count(&self) -> usize {
-        let of = |step: &Step| match &step.action {
-            Action::Known(known) => known.0.multiplication_count(),
-            Action::Learnt(affine, _) => affine.multiplication_count(),
-            _ => 0,
-        };
-        self.steps.iter().map(of).sum()
+        self.steps.iter().map(Step::multiplication_count).sum()
     }
 
     /// Returns the number of learnt numbers.
@@ -267,6 +320,14 @@ fn affine_of(model: &Model, id: NodeId) -> Option<(Affine, Tensors)> {
 }
 
 impl Step {
+    fn multiplication_count(&self) -> usize {
+        match &self.action {
+            Action::Known(known) => known.0.multiplication_count(),
+            Action::Learnt(affine, _) => affine.multiplication_count(),
+            _ => 0,
+        }
+    }
+
     fn run(&self, learnt: &[Tensors], values: &[Batch]) -> Batch {
         let input = &values[self.operands[0]];
         match &self.action {

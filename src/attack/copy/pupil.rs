@@ -1,7 +1,7 @@
 //! A server segment that is copied: what is asked, what is answered, and what is learnt from it.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -36,8 +36,8 @@ pub struct Pupil {
     pub layers: Range<usize>,
     pub program: Arc<Program>,
     pub network: Network,
-    /// Of each image to ask with.
-    ordinary: Questions,
+    /// Of each image to ask with; found where they are first asked for.
+    ordinary: OnceLock<Questions>,
     /// Whether its answers are labels.
     is_label: bool,
 }
@@ -53,8 +53,6 @@ impl Pupil {
     /// Returns the pupil of a segment.
     pub fn new(ground: &Ground, segment: &Segment, program: &Arc<Program>) -> Self {
         let model = &ground.asked;
-        let alone = Placement::with_server(segment.layers.clone(), model.layer_count());
-        let images: Vec<usize> = (0..model.test.len()).collect();
         let downloads = program.interface.downloads.iter();
         let mode = ground.target.output_mode;
         let mut added = downloads.map(|download| mode.added(model, download.node));
@@ -62,17 +60,33 @@ impl Pupil {
             layers: segment.layers.clone(),
             program: Arc::clone(program),
             network: Network::of_segment(model, program),
-            ordinary: questions::ordinary(model, &alone, program, &images),
+            ordinary: OnceLock::new(),
             is_label: added.any(|added| added == Some(Added::Label)),
         }
     }
 
+    /// Finds what ordinary inferences upload.
+    pub fn prepare(&self, ground: &Ground) {
+        self.ordinary(ground);
+    }
+
+    /// Returns what ordinary inferences of each image to ask with upload.
+    fn ordinary(&self, ground: &Ground) -> &Questions {
+        self.ordinary.get_or_init(|| {
+            let model = &ground.asked;
+            let alone = Placement::with_server(self.layers.clone(), model.layer_count());
+            let images: Vec<usize> = (0..model.test.len()).collect();
+            questions::ordinary(model, &alone, &self.program, &images)
+        })
+    }
+
     /// Returns the questions of so many queries: half of them ordinary, if there are as many, and these first.
     pub fn questions(&self, ground: &Ground, queries: usize, seed: u64) -> Questions {
-        let images = images(self.ordinary.len(), queries, seed);
+        let ordinary = self.ordinary(ground);
+        let images = images(ordinary.len(), queries, seed);
         let mut all: Questions = images
             .iter()
-            .map(|&image| self.ordinary[image].clone())
+            .map(|&image| ordinary[image].clone())
             .collect();
         let made = queries - all.len();
         let seed = seed ^ STREAMS[0];
@@ -102,7 +116,7 @@ impl Pupil {
 
     /// Returns the weights that a copy starts from.
     pub fn start(&self, ground: &Ground, lesson: &Lesson, seed: u64) -> Start {
-        let ordinary = lesson.len().div_ceil(2).min(self.ordinary.len());
+        let ordinary = lesson.len().div_ceil(2).min(ground.asked.test.len());
         let first: Vec<usize> = (0..ordinary.min(MOST_SCALING)).collect();
         let inputs = lesson.inputs.iter().map(|all| columns(all, &first));
         Start::draw(&ground.model, &self.network, inputs.collect(), seed)

@@ -1,7 +1,7 @@
 //! A split whose server segments are copied: what its copies are worth, and what the same client learns
 //! without the server.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::affine::{Batch, Tensors};
 use super::ground::{Ground, pixels};
@@ -26,28 +26,48 @@ pub struct Split {
     pub programs: Vec<Arc<Program>>,
     /// From image to logits, the server's layers to be learnt.
     pub network: Network,
-    /// Labels of the server's noiseless integers.
-    reference: Vec<usize>,
+    /// Found where it is first asked for.
+    reference: OnceLock<Reference>,
+}
+
+/// What copies are held against.
+struct Reference {
+    /// Of the server's noiseless integers.
+    labels: Vec<usize>,
     /// Agreement of the server, with its noise, with those.
-    pub ceiling: f64,
+    ceiling: f64,
 }
 
 impl Split {
-    /// Returns a split.
+    /// Returns a split, of which nothing was run.
     pub fn new(ground: &Ground, placement: &Placement, programs: Vec<Arc<Program>>) -> Self {
-        let model = &ground.model;
-        let all: Vec<usize> = (0..model.test.len()).collect();
-        let labels = |noise| simulate(model, placement, &programs, &all, noise).labels();
-        let reference = labels(None);
-        let noisy =
-            (0..CEILING_RUNS).map(|seed| agreement(&labels(Some(NoiseSeed(seed))), &reference));
         Self {
             placement: placement.clone(),
-            network: Network::of_placement(model, placement, &programs),
-            ceiling: noisy.sum::<f64>() / CEILING_RUNS as f64,
-            reference,
+            network: Network::of_placement(&ground.model, placement, &programs),
+            reference: OnceLock::new(),
             programs,
         }
+    }
+
+    /// Returns the agreement of the server, with its noise, with its noiseless integers.
+    pub fn ceiling(&self, ground: &Ground) -> f64 {
+        self.reference(ground).ceiling
+    }
+
+    fn reference(&self, ground: &Ground) -> &Reference {
+        self.reference.get_or_init(|| {
+            let model = &ground.model;
+            let all: Vec<usize> = (0..model.test.len()).collect();
+            let run =
+                |noise| simulate(model, &self.placement, &self.programs, &all, noise).labels();
+            let labels = run(None);
+            let noisy =
+                (0..CEILING_RUNS).map(|seed| agreement(&run(Some(NoiseSeed(seed))), &labels));
+            Reference {
+                ceiling: noisy.sum::<f64>() / CEILING_RUNS as f64,
+                labels,
+            }
+        })
     }
 
     /// Returns what weights for the learnt layers are worth.
@@ -57,7 +77,7 @@ impl Split {
             .map(|image| ground.model.test.label(image))
             .collect();
         Judged {
-            agreement: agreement(&labels, &self.reference),
+            agreement: agreement(&labels, &self.reference(ground).labels),
             accuracy: agreement(&labels, &truth),
         }
     }
@@ -87,11 +107,13 @@ impl Split {
         let model = &ground.asked;
         let images = images(model.test.len(), queries, seed);
         let classes = images.iter().map(|&image| model.test.label(image) as u32);
+        // The client's first layers do not change: they run once.
+        let (rest, inputs) = self.network.behind_known(vec![pixels(model, &images)]);
         let lesson = Lesson {
-            inputs: vec![pixels(model, &images)],
+            inputs,
             goal: Goal::Classes(classes.collect()),
         };
-        learn(&self.network, start, &lesson, PACE, seed, stop)
+        learn(&rest, start, &lesson, PACE, seed, stop)
     }
 }
 
