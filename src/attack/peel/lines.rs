@@ -59,7 +59,8 @@ fn strongest(
         count: spectrum.count() as i64,
     };
     let free = (1..lines.count / 2).filter(|frequency| !taken.contains(frequency));
-    let frequency = free.max_by(|&a, &b| lines.power(a).total_cmp(&lines.power(b)))?;
+    let powers = free.map(|frequency| (lines.power(frequency), frequency));
+    let (_, frequency) = powers.max_by(|(a, _), (b, _)| a.total_cmp(b))?;
     let line: Vec<Complex<f64>> = lines.at(frequency).collect();
     // A column of reals times one complex number: twice its angle is that of the squares.
     let angle = line.iter().map(|z| z * z).sum::<Complex<f64>>().arg() / 2.0;

@@ -9,8 +9,9 @@ use super::signal::{Signal, Spectrum};
 use super::turn::{Curve, Unit};
 use crate::attack::likelihood::MOST_WEIGHT;
 
-/// The most times that all units are placed, each with the others as they are.
-const ROUNDS: usize = 4;
+/// The most times that all units are placed, each with the others as they are: where lines move, and
+/// where they only begin elsewhere.
+const ROUNDS: [usize; 2] = [4, 2];
 
 /// The tables, and the transform of sweeps.
 #[derive(Clone, Copy)]
@@ -30,7 +31,7 @@ impl Means<'_> {
     /// Returns units, in the order of their strength, at the frequencies where their lines are in a sweep
     /// along another direction, at most [`MOST_WEIGHT`] times `step` away.
     pub fn moved(self, signal: Signal<'_>, units: &[Unit], step: i64) -> Placed {
-        self.placed(signal, units, &|signal, unit| {
+        self.placed(signal, units, ROUNDS[0], &|signal, unit| {
             let line = self.line(signal, unit);
             let expected = self.expected(unit);
             let likeness = |frequency: i64| {
@@ -48,7 +49,7 @@ impl Means<'_> {
 
     /// Returns units where they begin in a sweep along the same direction through another input.
     pub fn begun(self, signal: Signal<'_>, units: &[Unit]) -> Placed {
-        self.placed(signal, units, &|signal, unit| {
+        self.placed(signal, units, ROUNDS[1], &|signal, unit| {
             let heard = self.line(signal, unit).at(signal, unit.frequency);
             let turns = heard.map_or(0.0, |z| (z * self.expected(unit).conj()).arg() / TAU);
             Unit {
@@ -63,10 +64,11 @@ impl Means<'_> {
         self,
         mut signal: Signal<'_>,
         units: &[Unit],
+        rounds: usize,
         place: &dyn Fn(&Signal<'_>, &Unit) -> Unit,
     ) -> Placed {
         let mut placed: Vec<Option<Unit>> = vec![None; units.len()];
-        for _ in 0..ROUNDS {
+        for _ in 0..rounds {
             let mut is_same = true;
             for (unit, before) in units.iter().zip(&mut placed) {
                 if let Some(before) = before {

@@ -52,7 +52,7 @@ impl Spectrum {
 /// The answers of a sweep, less what units explain.
 pub struct Signal<'a> {
     curves: &'a [Curve],
-    /// `[outputs, parts]`, fractions of a turn.
+    /// `[outputs, parts]`, fractions of a turn, less what is explained, until that is looked at itself.
     answers: Vec<Vec<f64>>,
     /// Whether what is left is looked at itself, and not by its differences.
     is_direct: bool,
@@ -94,12 +94,6 @@ impl<'a> Signal<'a> {
 
     /// Takes a unit out, or puts it back.
     pub fn explain(&mut self, unit: &Unit, by: f64) {
-        let values = self.curves[unit.table].along(unit, self.answers[0].len());
-        for (answers, weight) in self.answers.iter_mut().zip(&unit.column) {
-            for (answer, value) in answers.iter_mut().zip(&values) {
-                *answer -= by * weight * value;
-            }
-        }
         if self.is_direct {
             let shape = self.shape(unit);
             for (rest, weight) in self.rest.iter_mut().zip(&unit.column) {
@@ -108,9 +102,15 @@ impl<'a> Signal<'a> {
                     *rest -= rest.round();
                 }
             }
-        } else {
-            self.settle();
+            return;
         }
+        let values = self.curves[unit.table].along(unit, self.answers[0].len());
+        for (answers, weight) in self.answers.iter_mut().zip(&unit.column) {
+            for (answer, value) in answers.iter_mut().zip(&values) {
+                *answer -= by * weight * value;
+            }
+        }
+        self.settle();
     }
 
     /// Works out what is left.

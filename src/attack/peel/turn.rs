@@ -4,7 +4,7 @@ use rustfft::num_complex::Complex;
 use std::f64::consts::TAU;
 
 use crate::circuit::program::LookUpStep;
-use crate::core::torus::TURN;
+use crate::core::torus::{TURN, torus};
 
 /// Harmonics of a table that tell it from others; the even ones vanish, because tables are negacyclic.
 pub const HARMONICS: [i64; 5] = [3, 5, 7, 9, 11];
@@ -27,7 +27,7 @@ pub struct Unit {
 
 /// A table, as the fraction of a turn that one weight adds to an answer, expected over the noise.
 pub struct Curve {
-    /// By cell, `[2N]`.
+    /// By cell, `[2N]`, a power of two.
     cells: Vec<f64>,
     /// The mean square of what noise adds.
     pub noise: f64,
@@ -99,13 +99,17 @@ impl Curve {
         }
     }
 
-    /// Returns the values that a unit of this table reads at `count` equal parts of a turn.
+    /// Returns the values that a unit of this table reads at `count` equal parts of a turn, a power of two.
     pub fn along(&self, unit: &Unit, count: usize) -> Vec<f64> {
-        let value = |part: usize| {
-            let turns = unit.offset + unit.frequency as f64 * part as f64 / count as f64;
-            let cell = (turns - turns.floor()) * self.cells.len() as f64;
-            self.cells[(cell as usize).min(self.cells.len() - 1)]
-        };
-        (0..count).map(value).collect()
+        let (start, step) = (
+            torus(unit.offset),
+            unit.frequency as u64 * (u64::MAX / count as u64 + 1),
+        );
+        let shift = u64::BITS - self.cells.len().ilog2();
+        let phase = |part: u64| start.wrapping_add(step.wrapping_mul(part));
+        let parts = 0..count as u64;
+        parts
+            .map(|part| self.cells[(phase(part) >> shift) as usize])
+            .collect()
     }
 }
