@@ -91,11 +91,14 @@ impl Recovered {
         for (index, query) in plan.iter().enumerate() {
             for shown in &query.shown {
                 for (row, &output) in blocks[shown.block].outputs.iter().enumerate() {
-                    if let Some(unit) = places[output as usize] {
+                    let unit = places[output as usize];
+                    // There are shifts of so many queries as there was time for.
+                    let shift = unit.and_then(|unit| self.shifts[unit].get(index));
+                    if let Some(&shift) = shift {
                         let of = votes
                             .entry((first[shown.block], row, shown.tap))
                             .or_default();
-                        *of.entry(self.shifts[unit][index]).or_default() += 1;
+                        *of.entry(shift).or_default() += 1;
                     }
                 }
             }
