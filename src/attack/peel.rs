@@ -45,6 +45,8 @@ use crate::record::segment_exposure::Outcome;
 const PARTS: usize = 1 << 14;
 /// The most hidden units: of 8192 lines so many are hardly ever one.
 const MOST_HIDDEN: usize = 512;
+/// The most answers: sweeps that are read together take 2 MiB of memory for each.
+const MOST_OUTPUTS: usize = 256;
 /// Directions that are tried, until units explain all but noise of one.
 const DIRECTIONS: u64 = 6;
 /// Largest step of a direction, for so many weights to a unit at most: lines are to lie far apart, and below
@@ -54,6 +56,8 @@ const STEPS: [(usize, i64); 3] = [(128, 3), (256, 2), (usize::MAX, 1)];
 const READ_TOGETHER: usize = 8;
 /// How much more than the noise that is expected counts as noise.
 const NOISE_FACTOR: f64 = 1.3;
+/// Logarithm of a likelihood ratio that decides.
+const SURE: f64 = 30.0;
 /// How often what a query raises is added to the direction, one after the other where too much is left.
 const TIMES: [i64; 4] = [1, -1, 2, -2];
 /// How much more may be left of another sweep: a mean square, and a factor on that of the one that units
@@ -75,6 +79,11 @@ pub fn solve(
     if target.hidden_count() > MOST_HIDDEN {
         let reason = format!("more than {MOST_HIDDEN} hidden units");
         return Ok(Outcome::untried(reason));
+    }
+    if target.second.output_count > MOST_OUTPUTS {
+        return Ok(Outcome::untried(format!(
+            "more than {MOST_OUTPUTS} answers"
+        )));
     }
     if plan_cost(&target.first.blocks) > MOST_PLANNING {
         return Ok(Outcome::untried("the map is too large to plan for".into()));
@@ -140,6 +149,10 @@ impl<'a> Peel<'a> {
             let reason = self.attacker.budget.reason();
             return Ok(self.stopped(outcome, 0.0, &reason));
         };
+        if seen.energy > self.noise(&seen) {
+            let reason = "lines of several units meet, or drown in noise";
+            return Ok(self.stopped(outcome, 0.0, reason));
+        }
         let shifts = self.shifts(&seen);
         let signs = self.signs(&seen);
         let recovered = Recovered::new(&seen.units, &shifts, &signs);
@@ -284,14 +297,18 @@ impl<'a> Peel<'a> {
         shifts_of
     }
 
-    /// Returns the signs of each unit's weights, from as many ordinary inputs as it takes, or as there are.
+    /// Returns the likeliest signs of each unit's weights, from as many ordinary inputs as it takes, or as there
+    /// are.
     fn signs(&self, seen: &Seen) -> Vec<Signs> {
         let mut offsets: Vec<Vec<f64>> = seen.units.iter().map(|unit| vec![unit.offset]).collect();
         let signs_by = |offsets: &[Vec<f64>]| -> Vec<(Signs, bool)> {
             let units = seen.units.iter().zip(offsets);
             units
                 .map(|(unit, offsets)| {
-                    signs(unit, offsets, self.target.look_up, &self.curves[unit.table])
+                    let curve = &self.curves[unit.table];
+                    let differs = square(&unit.column) * curve.asymmetry() * PARTS as f64;
+                    let tells_mirrors = differs > 2.0 * SURE * seen.energy;
+                    signs(unit, offsets, self.target.look_up, curve, tells_mirrors)
                 })
                 .collect()
         };

@@ -1,6 +1,6 @@
 //! `splitbench attack`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -117,6 +117,12 @@ impl AttackArguments {
                 "--seeds {seeds}: give 1 to {MOST_SEEDS}"
             )));
         }
+        if self.replay > MOST_QUERIES {
+            let replay = self.replay;
+            return Err(Error::Usage(format!(
+                "--replay {replay}: give at most {MOST_QUERIES}"
+            )));
+        }
         Ok(Wanted {
             queries,
             seeds: self.seeds,
@@ -219,13 +225,22 @@ impl AttackArguments {
                 return Err(Error::Interrupted);
             }
         }
-        let (mut queries, mut within) = (0, 0);
+        // Each replay of a segment begins with the same questions: the longest counts.
+        let mut longest = BTreeMap::new();
         for record in folder.records() {
             if let Record::Replay(replay) = record {
-                queries += replay.queries;
-                within += replay.within;
+                let of = longest
+                    .entry((replay.layers, &replay.parameters))
+                    .or_insert((0_usize, 0_usize));
+                *of = (*of).max((replay.queries, replay.within));
             }
         }
+        let queries = longest
+            .values()
+            .fold(0_usize, |sum, of| sum.saturating_add(of.0));
+        let within = longest
+            .values()
+            .fold(0_usize, |sum, of| sum.saturating_add(of.1));
         Ok(format!(
             "{queries} queries were put to real servers too, {within} of them answered within the error model"
         ))
@@ -242,7 +257,7 @@ fn asked_before(records: &[Record], pupil: &Pupil) -> usize {
         }
         _ => None,
     });
-    asked.sum()
+    asked.max().unwrap_or(0)
 }
 
 /// Returns the points that are known with at least so many seeds.

@@ -6,7 +6,8 @@
 //! the worst, all halves -2^31 and all bits set, 0.002 at k·N = 2^11 and 0.1 at 2^16.
 
 use super::butterfly::{Points, multiply_add, zero};
-use super::lanes::{Lanes, Task, on_path};
+use super::lanes::dispatch::on_path;
+use super::lanes::{Lanes, Task};
 use super::transform::{Transform, smallest_size};
 use crate::core::simd::{self, Path};
 use crate::core::torus::halves;

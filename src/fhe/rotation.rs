@@ -11,7 +11,8 @@ use tfhe::core_crypto::prelude::*;
 
 use super::butterfly::{Points, zero};
 use super::cmux::{self, Step};
-use super::lanes::{Lanes, Task, on_path};
+use super::lanes::dispatch::on_path;
+use super::lanes::{Lanes, Task};
 use super::shape::Shape;
 use super::transform::Transform;
 use crate::core::simd::Path;

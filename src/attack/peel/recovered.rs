@@ -43,15 +43,10 @@ impl Recovered {
         let moves: Vec<Vec<i64>> = rows.iter().map(moves).collect();
         let places = self.places(&moves, &columns);
         let is_live = |hidden: usize| columns[hidden].iter().any(|weight| *weight != 0);
-        let (mut right, mut all) = self.rows_found(target, plan, &places, is_live);
-        for (hidden, column) in columns
-            .iter()
-            .enumerate()
-            .filter(|(hidden, _)| is_live(*hidden))
-        {
-            all += column.len();
-            right += places[hidden].map_or(0, |unit| equal(&self.columns[unit], column));
-        }
+        let (mut right, mut all) = self.rows_found(target, plan, &places, &is_live);
+        let second = self.columns_found(target, &places, is_live);
+        right += second.0;
+        all += second.1;
         right as f64 / f64::max(all as f64, 1.0)
     }
 
@@ -76,6 +71,36 @@ impl Recovered {
         places
     }
 
+    /// Returns how many weights of the second map are found at most positions that share them, and how many
+    /// there are.
+    fn columns_found(
+        &self,
+        target: &Staircases<'_>,
+        places: &[Option<usize>],
+        is_live: impl Fn(usize) -> bool,
+    ) -> (usize, usize) {
+        let blocks = &target.second.blocks;
+        let mut votes: BTreeMap<(usize, usize, usize), (usize, usize)> = BTreeMap::new();
+        for (block, first) in blocks.iter().zip(first_of_shared(blocks)) {
+            let rows = block.weights.chunks_exact(block.inputs.len());
+            for (row, (&output, weights)) in block.outputs.iter().zip(rows).enumerate() {
+                let taps = block.inputs.iter().zip(weights).enumerate();
+                for (tap, (&input, &weight)) in taps {
+                    if input == PADDING || !is_live(input as usize) {
+                        continue;
+                    }
+                    let unit = places[input as usize];
+                    let found = unit.map(|unit| self.columns[unit][output as usize]);
+                    let (right, all) = votes.entry((first, row, tap)).or_default();
+                    *right += usize::from(found == Some(weight as i64));
+                    *all += 1;
+                }
+            }
+        }
+        let right = votes.values().filter(|(right, all)| 2 * right > *all);
+        (right.count(), votes.len())
+    }
+
     /// Returns how many weights of the first map are found, and how many there are, each counted once
     /// where positions share it.
     fn rows_found(
@@ -83,7 +108,7 @@ impl Recovered {
         target: &Staircases<'_>,
         plan: &[Query],
         places: &[Option<usize>],
-        is_live: impl Fn(usize) -> bool,
+        is_live: &impl Fn(usize) -> bool,
     ) -> (usize, usize) {
         let blocks = &target.first.blocks;
         let first = first_of_shared(blocks);

@@ -39,8 +39,15 @@ const ALTERNATIVES: [Signs; 4] = [
 ];
 
 /// Returns the signs with which most of the `offsets`, where a unit stands on ordinary inputs, lie in the
-/// range of its table, and whether no others do as well.
-pub fn signs(unit: &Unit, offsets: &[f64], look_up: &LookUpStep, curve: &Curve) -> (Signs, bool) {
+/// range of its table, and whether no others do as well; where harmonics tell a table from its mirror image, they
+/// have decided between those.
+pub fn signs(
+    unit: &Unit,
+    offsets: &[f64],
+    look_up: &LookUpStep,
+    curve: &Curve,
+    tells_mirrors: bool,
+) -> (Signs, bool) {
     let table = &look_up.tables[unit.table];
     let turns = |integer: i64| integer as f64 * look_up.unit as f64 / TURN;
     let (low, high) = (turns(table.range.0), turns(table.range.1));
@@ -60,7 +67,8 @@ pub fn signs(unit: &Unit, offsets: &[f64], look_up: &LookUpStep, curve: &Curve) 
             .filter(|beside| (beside - beside.round()).abs() <= (high - low) / 2.0)
             .count()
     };
-    let counts = ALTERNATIVES.map(inside);
+    let possible = |signs: Signs| signs.row > 0 || !tells_mirrors;
+    let counts = ALTERNATIVES.map(|signs| if possible(signs) { inside(signs) } else { 0 });
     let most = counts.into_iter().max().unwrap_or(0);
     let mut best = (0..ALTERNATIVES.len()).filter(|&index| counts[index] == most);
     let first = best.next().unwrap_or(0);

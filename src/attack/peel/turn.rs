@@ -99,11 +99,24 @@ impl Curve {
         }
     }
 
+    /// Returns the mean square by which the curve differs from itself walked through backwards, where their
+    /// fundamentals are the same.
+    pub fn asymmetry(&self) -> f64 {
+        let angle = self.fundamental.arg();
+        let pairs = HARMONICS.iter().zip(&self.harmonics);
+        // A harmonic and its mirror image differ by twice what is imaginary beside the fundamental.
+        let imaginary = pairs.map(|(&harmonic, coefficient)| {
+            let turned = coefficient * Complex::from_polar(1.0, -angle * harmonic as f64);
+            turned.im.powi(2)
+        });
+        8.0 * imaginary.sum::<f64>()
+    }
+
     /// Returns the values that a unit of this table reads at `count` equal parts of a turn, a power of two.
     pub fn along(&self, unit: &Unit, count: usize) -> Vec<f64> {
         let (start, step) = (
             torus(unit.offset),
-            unit.frequency as u64 * (u64::MAX / count as u64 + 1),
+            (unit.frequency as u64).wrapping_mul(1 << (u64::BITS - count.ilog2())),
         );
         let shift = u64::BITS - self.cells.len().ilog2();
         let phase = |part: u64| start.wrapping_add(step.wrapping_mul(part));

@@ -5,15 +5,19 @@ use crate::record::copy::{AGREEMENTS, CopyPoint, Until};
 use crate::record::log::Record;
 use crate::record::row::CopyRow;
 
-/// Returns what the records tell last of each number of queries of a placement, in order.
+/// Returns what the records tell of each number of queries of a placement, in order: the last of most seeds.
 pub fn copy_curve<'a>(records: &'a [Record], placement: &Placement) -> Vec<&'a CopyPoint> {
     let mut points: Vec<&CopyPoint> = Vec::new();
     for record in records {
         if let Record::Copy(point) = record
             && point.placement == *placement
         {
-            points.retain(|earlier| earlier.queries != point.queries);
-            points.push(point);
+            let same = |earlier: &&mut &CopyPoint| earlier.queries == point.queries;
+            match points.iter_mut().find(same) {
+                Some(earlier) if earlier.seeds.len() > point.seeds.len() => {}
+                Some(earlier) => *earlier = point,
+                None => points.push(point),
+            }
         }
     }
     points.sort_by_key(|point| point.queries);
