@@ -5,6 +5,7 @@
 
 pub mod advance;
 pub mod calibrate;
+pub mod copies;
 pub mod learnt;
 pub mod merge;
 mod observer;

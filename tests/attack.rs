@@ -75,6 +75,28 @@ fn an_attack_that_goes_on_leaves_what_one_attack_does() {
 }
 
 #[test]
+fn a_sweep_learns_copies_of_what_it_did_not_find() {
+    let temp = TemporaryFolder::new();
+    let sweep = "sweep --model digits-mlp --placement SSS --placement CCS --images 1 --attack-budget 3s --out results";
+    let ran = temp.succeed(sweep);
+    let rows = copies(&temp);
+    let [row] = &rows[..] else {
+        panic!("CCS is known to give all away: {rows:?}");
+    };
+    assert_eq!((&*row["placement"], &*row["queries"]), ("SSS", "1000"));
+    // A slow machine learns none in the time.
+    match row["copy_agreement"].parse::<f64>() {
+        Ok(agreement) => assert!((0.9..=1.0).contains(&agreement), "{row:?}"),
+        Err(_) => assert!(row["reason"].contains("splitbench attack"), "{row:?}"),
+    }
+    assert!(ran.stderr.contains("SSS  1000 queries"), "{}", ran.stderr);
+    let quick =
+        temp.succeed(&sweep.replace("--attack-budget 3s --out results", "--quick --out quick"));
+    assert!(!quick.stderr.contains("queries"), "{}", quick.stderr);
+    assert!(!temp.path("quick/copies.csv").exists());
+}
+
+#[test]
 fn columns_are_documented() {
     let temp = swept();
     temp.succeed("attack results --queries 10 --seeds 1 --replay 0 --budget 0s");

@@ -1,6 +1,6 @@
 //! `splitbench attack`.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 
@@ -9,11 +9,11 @@ use clap::Args;
 use super::interrupt::listen;
 use super::print::print;
 use super::typed::seconds;
-use crate::attack::copy::campaign::{Advance, Campaign, Listener, Wanted};
+use crate::attack::copy::campaign::{Campaign, Wanted};
 use crate::attack::copy::ground::Ground;
 use crate::attack::copy::pupil::Pupil;
 use crate::attack::copy::replay::replay;
-use crate::cli::progress::{INTERRUPTED, tell};
+use crate::cli::progress::{INTERRUPTED, copied, tell};
 use crate::core::error::{Error, Result};
 use crate::core::placement::Placement;
 use crate::core::units;
@@ -23,6 +23,7 @@ use crate::record::copy::{AGREEMENTS, CopyPoint, Until};
 use crate::record::log::{self, Record};
 use crate::record::results::{COPIES, Tables, copy_curve, write_csv};
 use crate::record::settings::Settings;
+use crate::sweep::copies::learn;
 use crate::sweep::{ResultsFolder, Resume};
 
 /// Seeds that are learnt with, at most.
@@ -82,12 +83,9 @@ pub fn run(arguments: &AttackArguments) -> Result<()> {
     ));
     let ground = Ground::new(model.clone(), training, settings.target()?)?;
     let campaign = Campaign::new(&ground, &placements)?;
-    let known = known(folder.records(), wanted.seeds);
-    let mut listener = Keeper {
-        folder: &mut folder,
-    };
-    let is_done = |placement: &Placement, queries| known.contains(&(placement.clone(), queries));
-    let learnt = campaign.run(&wanted, &is_done, &mut listener);
+    let hear = |point: &CopyPoint, advance| tell(&copied(point, advance));
+    let stop = || INTERRUPTED.load(Ordering::Relaxed);
+    let learnt = learn(&mut folder, &campaign, &wanted, &hear, &stop);
     write(&folder, &settings, &model)?;
     learnt?;
     let replayed = arguments.replay(&ground, &campaign, &mut folder, wanted.seed)?;
@@ -260,55 +258,11 @@ fn asked_before(records: &[Record], pupil: &Pupil) -> usize {
     asked.max().unwrap_or(0)
 }
 
-/// Returns the points that are known with at least so many seeds.
-fn known(records: &[Record], seeds: usize) -> HashSet<(Placement, usize)> {
-    let points = records.iter().filter_map(|record| match record {
-        Record::Copy(point) if point.seeds.len() >= seeds => {
-            Some((point.placement.clone(), point.queries))
-        }
-        _ => None,
-    });
-    points.collect()
-}
-
 /// Writes the table.
 fn write(folder: &ResultsFolder, settings: &Settings, model: &Model) -> Result<()> {
     folder.check_place()?;
     let copies = Tables::derive(settings, model, folder.records()).copies;
     write_csv(&folder.path().join(COPIES), &copies)
-}
-
-/// Keeps points and tells of them.
-struct Keeper<'a> {
-    folder: &'a mut ResultsFolder,
-}
-
-impl Listener for Keeper<'_> {
-    fn point(&mut self, point: &CopyPoint, advance: Advance) -> Result<()> {
-        self.folder.append(Record::Copy(point.clone()))?;
-        let found = match (&point.reason, agreement_words(point)) {
-            (Some(reason), _) => reason.clone(),
-            (None, agreement) => format!("copies agree in {agreement}"),
-        };
-        tell(&format!(
-            "{}  {} queries: {found}  ({} of {}, about {} left)",
-            point.placement,
-            point.queries,
-            advance.done,
-            advance.total,
-            units::rough_seconds(advance.left_s),
-        ));
-        Ok(())
-    }
-
-    fn stop(&self) -> bool {
-        INTERRUPTED.load(Ordering::Relaxed)
-    }
-}
-
-fn agreement_words(point: &CopyPoint) -> String {
-    let mean = point.mean(|of| of.copy.agreement);
-    mean.map_or_else(|| "-".into(), units::percent)
 }
 
 /// Width of a column with two percentages.

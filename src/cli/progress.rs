@@ -9,11 +9,13 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressState, ProgressStyle};
 
+use crate::attack::copy::campaign as copy;
 use crate::core::foreign;
 use crate::core::units;
 use crate::machine::threads;
 use crate::plan::projection::Expected;
 use crate::plan::remaining::Remaining;
+use crate::record::copy::CopyPoint;
 use crate::record::log::VisitEnd;
 use crate::record::stage::Begin;
 use crate::record::visit::Visit;
@@ -28,6 +30,24 @@ pub fn tell(line: &str) {
     let line = foreign::line(line);
     // Nobody may be reading; that is no reason to stop.
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Returns what a person reads of a point of copies.
+pub fn copied(point: &CopyPoint, advance: copy::Advance) -> String {
+    let agreement = point.mean(|of| of.copy.agreement);
+    let found = match (&point.reason, agreement) {
+        (Some(reason), _) => reason.clone(),
+        (None, Some(agreement)) => format!("copies agree in {}", units::percent(agreement)),
+        (None, None) => "copies agree in -".into(),
+    };
+    format!(
+        "{}  {} queries: {found}  ({} of {}, about {} left)",
+        point.placement,
+        point.queries,
+        advance.done,
+        advance.total,
+        units::rough_seconds(advance.left_s),
+    )
 }
 
 /// How often the remaining time is told anew on a terminal.
@@ -181,6 +201,14 @@ impl Observer for Progress {
                     end.visit.placement
                 ));
             }
+        }
+    }
+
+    fn copied(&self, point: &CopyPoint, advance: copy::Advance) {
+        let line = copied(point, advance);
+        match &self.bar {
+            Some(bar) => bar.set_message(line),
+            None => tell(&line),
         }
     }
 

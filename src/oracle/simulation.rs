@@ -60,7 +60,7 @@ pub fn simulate(
 }
 
 /// Returns test images as the network reads them: `[elements, images]`.
-fn pixels(model: &Model, images: &[usize]) -> Vec<Row<f32>> {
+pub fn pixels(model: &Model, images: &[usize]) -> Vec<Row<f32>> {
     let pixel =
         |image: &usize, element| model.input.real(element, model.test.image(*image)[element]);
     (0..model.element_count(ValueId::INPUT))

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::placement::Placement;
 
+/// Queries after which copies are judged where nobody says.
+pub const USUAL_QUERIES: usize = 1000;
+
 /// Agreements whose number of queries is told.
 pub const AGREEMENTS: [f64; 3] = [0.9, 0.95, 0.99];
 

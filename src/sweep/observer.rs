@@ -1,5 +1,7 @@
 //! Whoever hears how a sweep comes along, and may stop it.
 
+use crate::attack::copy::campaign as copy;
+use crate::record::copy::CopyPoint;
 use crate::record::log::VisitEnd;
 use crate::record::stage::Begin;
 use crate::record::visit::Visit;
@@ -17,6 +19,8 @@ pub trait Observer: Sync {
     fn advance(&self, visit: &Visit, advance: &Advance);
     /// It ended so.
     fn end(&self, end: &VisitEnd, online_s: Option<f64>);
+    /// After all visits, copies of a split are learnt; told of each point, and how far they have come.
+    fn copied(&self, point: &CopyPoint, advance: copy::Advance);
     /// Whether to stop.
     fn stop(&self) -> bool;
 }

@@ -20,6 +20,7 @@ use crate::record::visit::Visit;
 use crate::report;
 use crate::report::plot::draw_results;
 use crate::sweep::advance::Advance;
+use crate::sweep::copies::learn_undecided;
 use crate::sweep::observer::Observer;
 use crate::sweep::reference::Reference;
 use crate::sweep::results_folder::ResultsFolder;
@@ -64,7 +65,7 @@ impl Isolation {
     }
 }
 
-/// Makes every visit that has not ended yet, then writes tables and charts.
+/// Makes every visit that has not ended yet, learns copies, then writes tables and charts.
 ///
 /// # Errors
 ///
@@ -83,7 +84,8 @@ pub fn run(
     }
     let description = Description::of(settings, model, environments(folder.records()));
     whole_file::write_json(&folder.path().join(results::ENVIRONMENT), &description)?;
-    let outcome = make_visits(settings, left, isolation, observer, &mut folder);
+    let outcome = make_visits(settings, left, isolation, observer, &mut folder)
+        .and_then(|()| learn_undecided(&mut folder, settings, model, observer));
     // Tables go to the log that they derive from, or nowhere.
     folder.check_place()?;
     let tables = Tables::derive(settings, model, folder.records());

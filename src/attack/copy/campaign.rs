@@ -22,6 +22,8 @@ use crate::record::copy::{CopyOutcome, CopyPoint};
 const MOST_WEIGHTS: usize = 1_000_000;
 /// Bytes of the questions and answers of one lesson, at most.
 const MOST_LESSON_BYTES: usize = 1 << 30;
+/// Multiplications of a second that no thread exceeds: of sixteen numbers, twice in each of five billion cycles.
+const FASTEST: f64 = 1.6e11;
 /// Products of a layer for each sample: of its outputs, and of the gradients of its weights and its input.
 const PASSES: f64 = 3.0;
 
@@ -119,46 +121,37 @@ impl<'a> Campaign<'a> {
         done: &dyn Fn(&Placement, usize) -> bool,
         listener: &mut (dyn Listener + Sync),
     ) -> Result<()> {
-        let clock = Clock {
-            budget: Budget::start(wanted.budget_s),
-            work: self.work(wanted, done),
-        };
-        let (mut advance_done, mut worked) = (0, 0.0);
-        let total = clock.work.len();
+        let points = self.points(wanted, done);
+        let mut clock = Clock::start(wanted.budget_s, points.iter().map(|(_, _, work)| *work));
         let mut copies = BTreeMap::new();
         let mut queries_before = None;
-        for (index, queries, work) in &clock.work {
-            if queries_before.replace(*queries) != Some(*queries) {
+        for (index, &(split, queries, work)) in points.iter().enumerate() {
+            if queries_before.replace(queries) != Some(queries) {
                 copies.clear();
             }
-            let split = &self.splits[*index];
-            let left = clock.left(advance_done, worked);
+            let split = &self.splits[split];
             let point = self.point(
                 split,
-                *queries,
+                (queries, work),
                 wanted,
-                (&clock.budget, left),
+                &clock,
                 &mut copies,
                 &*listener,
             )?;
-            advance_done += 1;
-            worked += work;
-            let left_s = clock.left(advance_done, worked).rest_s;
-            listener.point(
-                &point,
-                Advance {
-                    done: advance_done,
-                    total,
-                    left_s,
-                },
-            )?;
+            clock.end(work, point.seconds, !point.seeds.is_empty());
+            let advance = Advance {
+                done: index + 1,
+                total: points.len(),
+                left_s: clock.rest_s(),
+            };
+            listener.point(&point, advance)?;
         }
         Ok(())
     }
 
     /// Returns the points to learn, in order, each with its work: multiplications, each segment's with the first
     /// split that has it.
-    fn work(
+    fn points(
         &self,
         wanted: &Wanted,
         done: &dyn Fn(&Placement, usize) -> bool,
@@ -173,9 +166,10 @@ impl<'a> Campaign<'a> {
                 let own = images(self.ground.asked.test.len(), queries, 0).len();
                 let mut work = effort(split.network.learnt_multiplication_count(), own);
                 for key in keys(split) {
-                    let multiplications = self.pupils[&key].network.multiplication_count();
-                    if learnt.insert(key) {
-                        work += effort(multiplications, queries);
+                    let network = &self.pupils[&key].network;
+                    // One that is solvable takes no steps.
+                    if learnt.insert(key) && !network.is_solvable() {
+                        work += effort(network.multiplication_count(), queries);
                     }
                 }
                 points.push((index, queries, work * wanted.seeds as f64));
@@ -188,12 +182,13 @@ impl<'a> Campaign<'a> {
     fn point(
         &self,
         split: &Split,
-        queries: usize,
+        (queries, work): (usize, f64),
         wanted: &Wanted,
-        (budget, left): (&Budget, Left),
+        clock: &Clock,
         copies: &mut BTreeMap<(Key, u64), Copied>,
         listener: &(dyn Listener + Sync),
     ) -> Result<CopyPoint> {
+        let budget = &clock.budget;
         let begun_s = budget.used_s();
         let weights = split.network.learnt_count();
         let stop = || budget.is_over() || listener.stop();
@@ -204,7 +199,7 @@ impl<'a> Campaign<'a> {
         let mut seeds = Vec::new();
         let over = || {
             format!(
-                "not within the {} of --budget",
+                "not within {}; `splitbench attack` may take longer, as --budget says",
                 units::seconds(wanted.budget_s)
             )
         };
@@ -214,7 +209,7 @@ impl<'a> Campaign<'a> {
             ))
         } else if bytes.is_some_and(|bytes| bytes > MOST_LESSON_BYTES) {
             Some("not mounted: too large, its questions and answers take more than 1 GiB".into())
-        } else if budget.is_over() || left.next_s.is_some_and(|next| next > budget.left_s()) {
+        } else if !clock.has_room_for(work) {
             Some(over())
         } else {
             let found = self.outcomes(split, queries, wanted, copies, &stop);
@@ -254,9 +249,10 @@ impl<'a> Campaign<'a> {
         let seeds = || (0..wanted.seeds as u64).map(|index| wanted.seed.wrapping_add(index));
         let keys = keys(split);
         // Here, on one thread: what is found once must not wait for itself on a pool that runs other jobs meanwhile.
-        split.ceiling(self.ground);
-        keys.iter()
-            .for_each(|key| self.pupils[key].prepare(self.ground));
+        split.prepare(self.ground, stop)?;
+        for key in &keys {
+            self.pupils[key].ordinary(self.ground, stop)?;
+        }
         let missing: Vec<(Key, u64)> = keys
             .iter()
             .flat_map(|key| seeds().map(|seed| (key.clone(), seed)))
@@ -264,7 +260,7 @@ impl<'a> Campaign<'a> {
             .collect();
         let learn = |(key, seed): &(Key, u64)| {
             let pupil = &self.pupils[key];
-            let lesson = pupil.lesson(self.ground, queries, *seed);
+            let lesson = pupil.lesson(self.ground, queries, *seed, stop)?;
             let start = pupil.start(self.ground, &lesson, *seed);
             pupil.learn(start, &lesson, *seed, stop)
         };
@@ -310,28 +306,66 @@ fn effort(multiplications: usize, samples: usize) -> f64 {
 /// The time of a campaign.
 struct Clock {
     budget: Budget,
-    /// Points to learn: which split, how many queries, multiplications.
-    work: Vec<(usize, usize, f64)>,
-}
-
-/// What is left of a campaign, at the pace so far.
-#[derive(Debug, Clone, Copy)]
-struct Left {
-    /// Seconds of the next point; none before there is a pace.
-    next_s: Option<f64>,
-    rest_s: f64,
+    /// Multiplications of the points that are behind, and of all.
+    worked: f64,
+    work: f64,
+    /// Seconds of a multiplication at the best pace so far: what goes with a point and is no work of this kind,
+    /// such as running the judged images, must not make others look dear.
+    best_s: Option<f64>,
 }
 
 impl Clock {
-    fn left(&self, done: usize, worked: f64) -> Left {
-        let rest = &self.work[done..];
-        let pace = (worked > 0.0).then(|| self.budget.used_s() / worked);
-        let sum: f64 = rest.iter().map(|(_, _, work)| work).sum();
-        Left {
-            next_s: pace.and_then(|pace| rest.first().map(|(_, _, work)| pace * work)),
-            rest_s: pace
-                .map_or(f64::INFINITY, |pace| pace * sum)
-                .min(self.budget.left_s()),
+    fn start(budget_s: f64, work: impl Iterator<Item = f64>) -> Self {
+        Self {
+            budget: Budget::start(budget_s),
+            worked: 0.0,
+            work: work.sum(),
+            best_s: None,
         }
+    }
+
+    /// Returns whether work may fit into what is left of the budget.
+    fn has_room_for(&self, work: f64) -> bool {
+        let fastest_s = 1.0 / (FASTEST * rayon::current_num_threads() as f64);
+        let best_s = self.best_s.unwrap_or(fastest_s);
+        !self.budget.is_over() && best_s * work <= self.budget.left_s()
+    }
+
+    /// A point is behind, which took so many seconds; its pace counts where it was `learnt`.
+    fn end(&mut self, work: f64, seconds: f64, learnt: bool) {
+        if learnt {
+            let pace_s = seconds / work.max(1.0);
+            self.best_s = Some(self.best_s.map_or(pace_s, |best_s| best_s.min(pace_s)));
+        }
+        self.worked += work;
+    }
+
+    /// Returns the seconds that the rest takes at the pace so far, at most those of the budget that are left.
+    fn rest_s(&self) -> f64 {
+        let pace_s = self.budget.used_s() / self.worked.max(1.0);
+        let rest = (self.work - self.worked).max(0.0);
+        (pace_s * rest).min(self.budget.left_s())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_no_cpu_does_within_the_budget_is_not_begun() {
+        let mut clock = Clock::start(100.0, [1e9, 1e20].into_iter());
+        assert!(!clock.has_room_for(1e20));
+        assert!(clock.has_room_for(1e9));
+        // At a second for 1e9, the best pace so far, and then at half of it.
+        clock.end(1e9, 1.0, true);
+        assert!(clock.has_room_for(9e10) && !clock.has_room_for(1.1e11));
+        clock.end(1e9, 0.5, true);
+        assert!(clock.has_room_for(1.9e11) && !clock.has_room_for(2.1e11));
+        // A dear one, or one that was not learnt, is no reason to skip others.
+        clock.end(1e9, 50.0, true);
+        clock.end(1e9, 0.0, false);
+        assert!(clock.has_room_for(1.9e11) && !clock.has_room_for(2.1e11));
+        assert!(!Clock::start(0.0, [].into_iter()).has_room_for(0.0));
     }
 }

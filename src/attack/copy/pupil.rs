@@ -65,24 +65,30 @@ impl Pupil {
         }
     }
 
-    /// Finds what ordinary inferences upload.
-    pub fn prepare(&self, ground: &Ground) {
-        self.ordinary(ground);
-    }
-
-    /// Returns what ordinary inferences of each image to ask with upload.
-    fn ordinary(&self, ground: &Ground) -> &Questions {
-        self.ordinary.get_or_init(|| {
+    /// Returns what ordinary inferences of each image to ask with upload; `None` where `stop` says so before it
+    /// is found.
+    pub fn ordinary(&self, ground: &Ground, stop: &dyn Fn() -> bool) -> Option<&Questions> {
+        if self.ordinary.get().is_none() {
             let model = &ground.asked;
             let alone = Placement::with_server(self.layers.clone(), model.layer_count());
             let images: Vec<usize> = (0..model.test.len()).collect();
-            questions::ordinary(model, &alone, &self.program, &images)
-        })
+            let found = questions::ordinary(model, &alone, &self.program, &images, stop)?;
+            // Whoever found the same meanwhile is not contradicted.
+            let _ = self.ordinary.set(found);
+        }
+        self.ordinary.get()
     }
 
-    /// Returns the questions of so many queries: half of them ordinary, if there are as many, and these first.
-    pub fn questions(&self, ground: &Ground, queries: usize, seed: u64) -> Questions {
-        let ordinary = self.ordinary(ground);
+    /// Returns the questions of so many queries: half of them ordinary, if there are as many, and these first;
+    /// `None` where `stop` says so.
+    pub fn questions(
+        &self,
+        ground: &Ground,
+        queries: usize,
+        seed: u64,
+        stop: &dyn Fn() -> bool,
+    ) -> Option<Questions> {
+        let ordinary = self.ordinary(ground, stop)?;
         let images = images(ordinary.len(), queries, seed);
         let mut all: Questions = images
             .iter()
@@ -97,21 +103,27 @@ impl Pupil {
             made,
             seed,
         ));
-        all
+        Some(all)
     }
 
-    /// Returns what is taught by so many queries.
-    pub fn lesson(&self, ground: &Ground, queries: usize, seed: u64) -> Lesson {
-        let questions = self.questions(ground, queries, seed);
-        let answers = questions::answers(&self.program, &questions, seed ^ STREAMS[1]);
-        Lesson {
+    /// Returns what is taught by so many queries; `None` where `stop` says so before the end.
+    pub fn lesson(
+        &self,
+        ground: &Ground,
+        queries: usize,
+        seed: u64,
+        stop: &dyn Fn() -> bool,
+    ) -> Option<Lesson> {
+        let questions = self.questions(ground, queries, seed, stop)?;
+        let answers = questions::answers(&self.program, &questions, seed ^ STREAMS[1], stop)?;
+        Some(Lesson {
             inputs: questions::reals(&self.program, &questions),
             goal: if self.is_label {
                 Goal::Classes(marked(&answers[0]))
             } else {
                 Goal::Values(answers)
             },
-        }
+        })
     }
 
     /// Returns the weights that a copy starts from.

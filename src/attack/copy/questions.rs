@@ -13,24 +13,28 @@ use crate::circuit::program::{NoiseSeed, Program};
 use crate::core::linear_map::Row;
 use crate::core::placement::Placement;
 use crate::model::Model;
-use crate::oracle::simulation::{PORTION, observe_uploads};
+use crate::oracle::simulation::observe_uploads;
 
-/// Questions that are answered at once: what fits in memory for wide layers.
-const AT_ONCE: usize = 500;
+/// Inferences that run before anyone is asked whether to stop: seconds of wide networks.
+pub const AT_ONCE: usize = 50;
 
 /// Integers of all uploads, one value after the other, of each question.
 pub type Questions = Vec<Vec<i64>>;
 
 /// Returns what ordinary inferences of a model's images upload to a segment that stands `alone` on the
-/// server.
+/// server; `None` where `stop` says so before the end.
 pub fn ordinary(
     model: &Model,
     alone: &Placement,
     program: &Arc<Program>,
     images: &[usize],
-) -> Questions {
+    stop: &dyn Fn() -> bool,
+) -> Option<Questions> {
     let mut questions = Vec::with_capacity(images.len());
-    for portion in images.chunks(PORTION) {
+    for portion in images.chunks(AT_ONCE) {
+        if stop() {
+            return None;
+        }
         let programs = [Arc::clone(program)];
         observe_uploads(model, alone, &programs, portion, &mut |_, uploads| {
             let elements: Vec<&Row<u64>> = uploads.iter().flatten().collect();
@@ -41,7 +45,7 @@ pub fn ordinary(
             ControlFlow::Break(())
         });
     }
-    questions
+    Some(questions)
 }
 
 /// How much of a range an ordinary value is moved by, at most.
@@ -133,14 +137,23 @@ pub fn reals(program: &Program, questions: &[Vec<i64>]) -> Vec<Batch> {
     uploads.collect()
 }
 
-/// Returns the server's answers, with its noise: `[elements, questions]` of each download.
-pub fn answers(program: &Program, questions: &[Vec<i64>], seed: u64) -> Vec<Batch> {
+/// Returns the server's answers, with its noise: `[elements, questions]` of each download; `None` where `stop`
+/// says so before the end.
+pub fn answers(
+    program: &Program,
+    questions: &[Vec<i64>],
+    seed: u64,
+    stop: &dyn Fn() -> bool,
+) -> Option<Vec<Batch>> {
     let downloads = &program.interface.downloads;
     let mut all: Vec<Vec<Vec<f32>>> = downloads
         .iter()
         .map(|d| vec![Vec::new(); d.scales.len()])
         .collect();
     for (index, portion) in questions.chunks(AT_ONCE).enumerate() {
+        if stop() {
+            return None;
+        }
         let noise = NoiseSeed(seed.wrapping_add((index as u64) << 40));
         let outputs = program
             .run_clear(&by_upload(program, portion), Some(noise))
@@ -153,7 +166,7 @@ pub fn answers(program: &Program, questions: &[Vec<i64>], seed: u64) -> Vec<Batc
         let shape = (rows.len(), questions.len());
         Batch::from_shape_vec(shape, rows.concat()).expect("an answer to each question")
     };
-    all.into_iter().map(batch).collect()
+    Some(all.into_iter().map(batch).collect())
 }
 
 fn decode(all: &mut [Vec<f32>], rows: &[Row<u64>], download: &DownloadEncoding) {

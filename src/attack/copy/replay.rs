@@ -29,7 +29,10 @@ pub fn replay(
     let alone = Placement::with_server(pupil.layers.clone(), model.layer_count());
     let session = Session::of_programs(model, &alone, vec![Arc::clone(program)])?;
     let (mut asked, mut within) = (0, 0);
-    for question in pupil.questions(ground, queries, seed) {
+    for question in pupil
+        .questions(ground, queries, seed, stop)
+        .unwrap_or_default()
+    {
         if stop() {
             break;
         }

@@ -9,14 +9,13 @@ use super::learn::learn;
 use super::lesson::{Goal, Lesson};
 use super::network::Network;
 use super::pupil::{PACE, images};
+use super::questions::AT_ONCE;
 use super::start::Start;
 use crate::circuit::program::{NoiseSeed, Program};
 use crate::core::placement::Placement;
-use crate::oracle::simulation::{label_of, simulate};
+use crate::oracle::simulation::{self, label_of, simulate_on};
 use crate::record::copy::Judged;
 
-/// Judged images that run at once: what fits in memory for wide layers.
-const AT_ONCE: usize = 250;
 /// Runs with noise that the ceiling is the mean of.
 const CEILING_RUNS: u64 = 3;
 
@@ -49,25 +48,62 @@ impl Split {
         }
     }
 
+    /// Finds what copies are held against; `None` where `stop` says so before the end.
+    pub fn prepare(&self, ground: &Ground, stop: &dyn Fn() -> bool) -> Option<()> {
+        if self.reference.get().is_none() {
+            let found = self.find_reference(ground, stop)?;
+            // Whoever found the same meanwhile is not contradicted.
+            let _ = self.reference.set(found);
+        }
+        Some(())
+    }
+
     /// Returns the agreement of the server, with its noise, with its noiseless integers.
     pub fn ceiling(&self, ground: &Ground) -> f64 {
         self.reference(ground).ceiling
     }
 
     fn reference(&self, ground: &Ground) -> &Reference {
-        self.reference.get_or_init(|| {
-            let model = &ground.model;
-            let all: Vec<usize> = (0..model.test.len()).collect();
-            let run =
-                |noise| simulate(model, &self.placement, &self.programs, &all, noise).labels();
-            let labels = run(None);
-            let noisy =
-                (0..CEILING_RUNS).map(|seed| agreement(&run(Some(NoiseSeed(seed))), &labels));
-            Reference {
-                ceiling: noisy.sum::<f64>() / CEILING_RUNS as f64,
-                labels,
-            }
+        self.reference
+            .get_or_init(|| match self.find_reference(ground, &|| false) {
+                Some(found) => found,
+                None => unreachable!("nobody stops it"),
+            })
+    }
+
+    fn find_reference(&self, ground: &Ground, stop: &dyn Fn() -> bool) -> Option<Reference> {
+        let labels = self.server_labels(ground, None, stop)?;
+        let mut sum = 0.0;
+        for seed in 0..CEILING_RUNS {
+            let noisy = self.server_labels(ground, Some(seed), stop)?;
+            sum += agreement(&noisy, &labels);
+        }
+        Some(Reference {
+            ceiling: sum / CEILING_RUNS as f64,
+            labels,
         })
+    }
+
+    /// Returns the labels that the server gives the judged images, with the noise of a seed or without any.
+    fn server_labels(
+        &self,
+        ground: &Ground,
+        seed: Option<u64>,
+        stop: &dyn Fn() -> bool,
+    ) -> Option<Vec<usize>> {
+        let model = &ground.model;
+        let all: Vec<usize> = (0..model.test.len()).collect();
+        let mut labels = Vec::with_capacity(all.len());
+        for (index, portion) in all.chunks(AT_ONCE).enumerate() {
+            if stop() {
+                return None;
+            }
+            let noise = seed.map(|seed| NoiseSeed(seed.wrapping_add((index as u64) << 40)));
+            let input = simulation::pixels(model, portion);
+            let run = simulate_on(model, &self.placement, &self.programs, input, noise);
+            labels.extend(run.labels());
+        }
+        Some(labels)
     }
 
     /// Returns what weights for the learnt layers are worth.

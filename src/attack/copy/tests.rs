@@ -39,6 +39,12 @@ fn split(ground: &Ground, letters: &str) -> (Split, Vec<Pupil>) {
     (Split::new(ground, &placement, programs), pupils)
 }
 
+/// Returns what a thousand queries teach.
+fn lesson_of(ground: &Ground, pupil: &Pupil) -> Lesson {
+    let lesson = pupil.lesson(ground, 1000, 1, &|| false);
+    lesson.expect("nobody stops it")
+}
+
 /// Returns the weights that a lesson teaches the only segment of a split.
 fn learnt(ground: &Ground, pupil: &Pupil, lesson: &Lesson) -> Vec<Tensors> {
     let start = pupil.start(ground, lesson, 1);
@@ -226,7 +232,7 @@ fn a_linear_segment_is_copied_up_to_the_ceiling() {
     let ground = ground("digits-mlp", Target::usual());
     for letters in ["SCC", "CCS", "CSS"] {
         let (split, pupils) = split(&ground, letters);
-        let tensors = learnt(&ground, &pupils[0], &pupils[0].lesson(&ground, 1000, 1));
+        let tensors = learnt(&ground, &pupils[0], &lesson_of(&ground, &pupils[0]));
         let agreement = split.judge(&ground, &tensors).agreement;
         assert!(
             agreement >= 0.99 * split.ceiling(&ground),
@@ -240,7 +246,7 @@ fn a_linear_segment_is_copied_up_to_the_ceiling() {
 fn answers_teach_more_than_labels_do() {
     let ground = ground("digits-mlp", Target::usual());
     let (split, pupils) = split(&ground, "SSS");
-    let lesson = pupils[0].lesson(&ground, 1000, 1);
+    let lesson = lesson_of(&ground, &pupils[0]);
     let agreement = split
         .judge(&ground, &learnt(&ground, &pupils[0], &lesson))
         .agreement;
@@ -266,7 +272,7 @@ fn labels_teach_too() {
     };
     let ground = ground("digits-mlp", target);
     let (split, pupils) = split(&ground, "CCS");
-    let lesson = pupils[0].lesson(&ground, 1000, 1);
+    let lesson = lesson_of(&ground, &pupils[0]);
     assert!(matches!(lesson.goal, Goal::Classes(_)));
     let agreement = split
         .judge(&ground, &learnt(&ground, &pupils[0], &lesson))
@@ -278,7 +284,7 @@ fn labels_teach_too() {
 fn answers_of_another_network_teach_nothing_of_this_one() {
     let ground = ground("digits-mlp", Target::usual());
     let (split, pupils) = split(&ground, "SSS");
-    let mut lesson = pupils[0].lesson(&ground, 1000, 1);
+    let mut lesson = lesson_of(&ground, &pupils[0]);
     let network = &pupils[0].network;
     let images: Vec<usize> = (0..200).collect();
     let other = Start::draw(
@@ -298,7 +304,7 @@ fn answers_of_another_network_teach_nothing_of_this_one() {
 fn random_answers_teach_no_more_than_no_server() {
     let ground = ground("digits-mlp", Target::usual());
     let (split, pupils) = split(&ground, "SSS");
-    let mut lesson = pupils[0].lesson(&ground, 1000, 1);
+    let mut lesson = lesson_of(&ground, &pupils[0]);
     let start = pupils[0].start(&ground, &lesson, 1);
     if let Goal::Values(values) = &mut lesson.goal {
         // Each question gets the answer to another one.
