@@ -97,7 +97,7 @@ impl<'a> Campaign<'a> {
             }
             splits.push(Split::new(ground, placement, programs));
         }
-        splits.sort_by_key(|split| split.network.multiplication_count());
+        splits.sort_by_key(|split| split.network.learnt_multiplication_count());
         Ok(Self {
             ground,
             splits,
