@@ -333,8 +333,8 @@ impl Clock {
 
     /// A point is behind, which took so many seconds; its pace counts where it was `learnt`.
     fn end(&mut self, work: f64, seconds: f64, learnt: bool) {
-        if learnt {
-            let pace_s = seconds / work.max(1.0);
+        if learnt && work > 0.0 {
+            let pace_s = seconds / work;
             self.best_s = Some(self.best_s.map_or(pace_s, |best_s| best_s.min(pace_s)));
         }
         self.worked += work;
@@ -357,6 +357,8 @@ mod tests {
         let mut clock = Clock::start(100.0, [1e9, 1e20].into_iter());
         assert!(!clock.has_room_for(1e20));
         assert!(clock.has_room_for(1e9));
+        clock.end(0.0, 50.0, true);
+        assert!(clock.has_room_for(1e9));
         // At a second for 1e9, the best pace so far, and then at half of it.
         clock.end(1e9, 1.0, true);
         assert!(clock.has_room_for(9e10) && !clock.has_room_for(1.1e11));
@@ -365,6 +367,8 @@ mod tests {
         // A dear one, or one that was not learnt, is no reason to skip others.
         clock.end(1e9, 50.0, true);
         clock.end(1e9, 0.0, false);
+        // Nor is one without anything to learn.
+        clock.end(0.0, 50.0, true);
         assert!(clock.has_room_for(1.9e11) && !clock.has_room_for(2.1e11));
         assert!(!Clock::start(0.0, [].into_iter()).has_room_for(0.0));
     }
