@@ -1,11 +1,15 @@
 // The answer to the reader's conditions in words, and what else there is to weigh.
 
 const BEST = 5;
-const WITHOUT = { memory: null, exposure: null, accuracy: null };
+const WITHOUT = { memory: null, exposure: null, accuracy: null, copies: null };
 // Where everything may be given away, that is not a limit to be lifted.
-const withoutLimits = (conditions) => ({ ...conditions, ...WITHOUT, exposure: conditions.exposure >= 1 ? 1 : null });
+const whereAll = (limit) => (limit >= 1 ? 1 : null);
+const withoutLimits = (conditions) => ({
+  ...conditions, ...WITHOUT, exposure: whereAll(conditions.exposure), copies: whereAll(conditions.copies),
+});
 const RANKING_TITLES = [
   "split", "exposure", "modelled time", "of it network", "of it keys", "measured online", "client memory", "up", "down", "rounds", "accuracy",
+  ...(figures.copies ? ["copies agree"] : []),
 ];
 
 // A figure in words, with more digits where a limit reads the same.
@@ -21,7 +25,16 @@ function figureWords(split, limits = WITHOUT) {
   const exposure = split.exposure === null ? exposed(split) : apart(split.exposure, limits.exposure, percent, percentAsTyped);
   const right = split.accuracy === null ? null : apart(split.accuracy, limits.accuracy, percent, percentAsTyped);
   const accuracy = right === null ? "accuracy not known" : `accuracy ${right} (simulated)`;
-  return `${memory}; exposure ${exposure}; ${accuracy}`;
+  const copies = split.copies === null ? "" : `; copies agree in ${copyWords(split, limits.copies)}`;
+  return `${memory}; exposure ${exposure}${copies}; ${accuracy}`;
+}
+
+const queriesWords = () => `${grouped(figures.copies.queries)}${NBSP}queries`;
+
+// How far copies agree, and what the same images teach without the server.
+function copyWords(split, limit = null) {
+  const own = split.own === null ? "" : ` (${percent(split.own)} without the server)`;
+  return `${apart(split.copies, limit, percent, percentAsTyped)} after ${queriesWords()}${own}`;
 }
 
 // What the client ends up with, in words; where no attack ran to its end, the least of it.
@@ -31,12 +44,13 @@ function exposed(split) {
 }
 
 // The limits in words, each with whether it is the one the form came with.
-function limitWords({ memory, exposure, accuracy, withUnknown }) {
+function limitWords({ memory, exposure, accuracy, copies, withUnknown }) {
   const preset = (id) => (byId(id).value === byId(id).defaultValue ? " (preset)" : "");
   return [
     exposure === null ? null : `exposure at most ${percentAsTyped(exposure)}${preset("most-exposure")}${withUnknown ? " where what is unknown counts as the least that it can be" : ""}`,
     memory === null ? null : `client memory at most ${bytes(memory)}`,
     accuracy === null ? null : `accuracy at least ${percentAsTyped(accuracy)}`,
+    copies === null ? null : `copies agreeing in at most ${percentAsTyped(copies)}${preset("most-copies")}`,
   ].filter(Boolean);
 }
 
@@ -68,6 +82,7 @@ function drawRanking(ranked) {
   const rows = ranked.slice(0, BEST).map(({ split, total, added, keys }) => [
     splitLink(split), exposureWords(split), seconds(total), seconds(added), seconds(keys), seconds(split.online), bytes(split.memory),
     bytes(split.up), bytes(split.down), String(split.rounds), percent(split.accuracy),
+    ...(figures.copies ? [percent(split.copies)] : []),
   ]);
   byId("ranking").replaceChildren(simpleTable(RANKING_TITLES, rows));
 }
@@ -94,7 +109,11 @@ const CAVEATS = {
   noisy: () => ["Its times are noisy: beside them a fixed batch of bootstraps strayed by more than a tenth. "],
   single: () => [`Its time is one sample (n${NBSP}=${NBSP}1), which has no spread. `],
   close: ({ split, slower }) => [splitLink(split), ` is ${percent(slower)} slower, which noisy or single samples do not tell apart. `],
-  unknown: ({ split }) => [`Its exposure is unknown: ${whyUnknown(split)}, and what was not found is not thereby safe. `],
+  unknown: ({ split }) => {
+    const copies = split.copies === null ? "" : `; copies agree in ${copyWords(split)}`;
+    return [`Its exposure is unknown: ${whyUnknown(split)}, and what was not found is not thereby safe${copies}. `];
+  },
+  "whole copies": ({ split }) => [`${queriesWords()} teach a copy that agrees in ${percent(split.copies)}, which is as good as the whole model. `],
   "kept out": ({ split, total }) => [splitLink(split), ` would take ${seconds(total)}, but its exposure is ${exposed(split)}: ${whyUnknown(split)}. `],
 };
 
@@ -144,6 +163,11 @@ byId("network").append(
   html("option", { value: "own" }, "your own"),
 );
 takeProfile();
+if (figures.copies) {
+  for (const id of ["copies-choice", "copies-note"]) byId(id).hidden = false;
+  byId("copies-words").textContent = `Copies after ${queriesWords()} agree in at most`;
+  byId("most-copies").setAttribute("value", String(100 * figures.copies.whole_model));
+}
 byId("conditions").addEventListener("input", (event) => {
   if (event.target.id === "network") takeProfile();
   if (["up", "down", "round-trip"].includes(event.target.id)) byId("network").value = "own";

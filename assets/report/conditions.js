@@ -25,6 +25,7 @@ function yourConditions() {
     memory: typed("most-memory", mebibytes),
     exposure: typed("most-exposure", hundredths),
     accuracy: typed("least-accuracy", hundredths),
+    copies: typed("most-copies", hundredths),
     withUnknown: byId("with-unknown").checked,
   };
 }
@@ -35,6 +36,8 @@ const OBJECTIONS = {
   unknown: "with exposure unknown",
   exposure: "exposing too much",
   accuracy: "not accurate enough",
+  "whole copies": "whose copies are as good as the whole model",
+  copies: "whose copies agree too well, or in an unknown fraction",
 };
 
 function leftOut(conditions) {

@@ -64,6 +64,9 @@ function logarithm(value) {
 
 const FORMATS = { time: seconds, bytes, fraction: percent, log2: logarithm, number: plain, text: plain };
 
+// A count with its digits in threes.
+const grouped = (number) => String(number).replace(/\B(?=(\d{3})+$)/g, ",");
+
 // Axis ticks carry no trailing zeros: 1 ms, 2.5 KiB.
 function tick(figure) {
   const [number, unit] = figure.split(NBSP);

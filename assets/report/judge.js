@@ -12,7 +12,7 @@ function readSplits(figures) {
   return figures.rows.map((cells, index) => {
     const value = (name) => cells[columnAt.get(name)] ?? null;
     const [up, down] = [value("upload_bytes"), value("download_bytes")];
-    const exposure = value("exposure");
+    const [exposure, copies] = [value("exposure"), value("copy_agreement")];
     return {
       index,
       value,
@@ -30,6 +30,10 @@ function readSplits(figures) {
       // Known or not, it is no less than this.
       leastExposure: exposure ?? value("exposed_weight_share_least") ?? value("client_weight_share"),
       givesAllAway: exposure !== null && exposure >= 1,
+      // Of copies after as many queries as the figures tell, and of what images teach without the server.
+      copies,
+      own: value("own_agreement"),
+      isWhollyCopied: copies !== null && copies >= figures.copies.whole_model,
       accuracy: value("simulated_accuracy"),
       dominatedBy: figures.dominated_by[index],
       isOk: figures.dominated_by[index] !== null,
@@ -67,13 +71,15 @@ const countedExposure = (split, { withUnknown }) => (withUnknown ? split.leastEx
 
 // The limits that a split breaks, each in a word; none where it can be taken.
 function objections(split, conditions) {
-  const { memory, exposure, accuracy } = conditions;
+  const { memory, exposure, accuracy, copies } = conditions;
   if (exposure === null && split.givesAllAway) return ["all away"];
+  if (exposure === null && copies === null && split.isWhollyCopied) return ["whole copies"];
   const counted = countedExposure(split, conditions);
   return [
     within(split.memory, memory) ? null : "memory",
     within(counted, exposure) ? null : counted === null ? "unknown" : "exposure",
     accuracy === null || (split.accuracy !== null && split.accuracy >= accuracy) ? null : "accuracy",
+    within(split.copies, copies) ? null : "copies",
   ].filter(Boolean);
 }
 
@@ -127,24 +133,29 @@ function caveats(splits, network, conditions) {
     isSingle(best) ? { kind: "single", ...best } : null,
     isDoubtful && slower < CLOSE ? { kind: "close", slower, ...next } : null,
     best.split.exposure === null ? { kind: "unknown", ...best } : null,
+    best.split.isWhollyCopied && !best.split.givesAllAway ? { kind: "whole copies", ...best } : null,
     ...last,
   ].filter(Boolean);
 }
 
 // By how much of each limit a split misses it; more than any other where a figure is unknown.
 function excess(split, conditions) {
-  const { memory, exposure, accuracy } = conditions;
+  const { memory, exposure, accuracy, copies } = conditions;
   const over = (found, most, miss) => (most === null ? 0 : found === null ? Infinity : Math.max(0, miss(found, most)));
   return (
     over(split.memory, memory, (found, most) => found / Math.max(most, 1) - 1) +
     over(countedExposure(split, conditions), exposure, (found, most) => found - most) +
-    over(split.accuracy, accuracy, (found, least) => least - found)
+    over(split.accuracy, accuracy, (found, least) => least - found) +
+    over(split.copies, copies, (found, most) => found - most)
   );
 }
 
+// Objections of splits that break no limit.
+const BY_DEFAULT = ["all away", "whole copies"];
+
 // The split that breaks limits least.
 function nearest(splits, conditions) {
-  const over = splits.filter((split) => split.isOk && objections(split, conditions).some((word) => word !== "all away"));
+  const over = splits.filter((split) => split.isOk && objections(split, conditions).some((word) => !BY_DEFAULT.includes(word)));
   const misses = over.map((split) => excess(split, conditions));
   return over[misses.indexOf(Math.min(...misses))] ?? null;
 }

@@ -15,6 +15,7 @@ function facts(split) {
     ["keys, once", bytes(split.value("evaluation_key_bytes"))],
     ["exposure", exposed(split)],
     ...exposureFacts(split),
+    ...(figures.copies ? [["copies agree in", split.copies === null ? UNKNOWN : copyWords(split)]] : []),
     ["accuracy, simulated", percent(split.accuracy)],
     ["failure per inference", logarithm(split.value("log2_p_fail"))],
     ["· which is", plain(split.value("log2_p_fail_is"))],

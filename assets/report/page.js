@@ -71,7 +71,8 @@ function describe(split) {
     `client ${bytes(split.memory)}`,
     `${bytes(split.up)} up, ${bytes(split.down)} down, ${count(split.rounds, "round")}`,
     `exposure ${exposureWords(split)}`,
-  ];
+    split.copies === null ? null : `copies agree in ${copyWords(split)}`,
+  ].filter(Boolean);
 }
 
 const tooltip = byId("tooltip");

@@ -1,7 +1,7 @@
 // All splits: sorted, filtered, with the columns that are wanted.
 
 const DEFAULT_COLUMNS = [
-  "placement", "exposure", "status", "online_s_median", "client_peak_rss_bytes", "server_peak_rss_bytes", "upload_bytes",
+  "placement", "exposure", "copy_agreement", "status", "online_s_median", "client_peak_rss_bytes", "server_peak_rss_bytes", "upload_bytes",
   "download_bytes", "evaluation_key_bytes", "rounds", "bootstrap_count", "simulated_accuracy", "log2_p_fail",
   "out_of_range_count", "dominated_by", "reason",
 ];
@@ -13,8 +13,8 @@ const DOMINATED_BY = {
   kind: "text",
   note: `A split that is no worse in ${figures.objectives.join(", ")} and better in one of them.`,
 };
-// The exposure stands beside the split, in sight on a narrow screen too.
-const isFirst = (column) => ["placement", "exposure"].includes(column.name);
+// What is given away stands beside the split, in sight on a narrow screen too.
+const isFirst = (column) => ["placement", "exposure", "copy_agreement"].includes(column.name);
 const ordered = [...figures.columns].sort((a, b) => isFirst(b) - isFirst(a));
 const allColumns = [...ordered, DOMINATED_BY];
 const isEmpty = (name) => name !== "dominated_by" && splits.every((split) => split.value(name) === null);

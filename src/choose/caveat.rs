@@ -6,7 +6,10 @@ use super::candidate::Candidate;
 use super::choice::Choice;
 use crate::core::objective::Objective;
 use crate::core::units;
-use crate::record::exposure::{fraction, least_fraction, unknown_words, why_unknown};
+use crate::record::copy::Agreement;
+use crate::record::exposure::{
+    fraction, gives_all_away, least_fraction, unknown_words, why_unknown,
+};
 
 /// Times closer than this fraction are not told apart by a single sample or beside a noisy machine.
 const CLOSE: f64 = 0.1;
@@ -20,6 +23,8 @@ pub enum Caveat<'a> {
     Single,
     /// What it gives away is not known.
     Unknown(&'a Candidate<'a>),
+    /// Its copies count as the whole model, which a limit lets pass.
+    WholeCopies(Agreement),
     /// The next one is that much slower, which its samples or the best one's do not show.
     Close(&'a Candidate<'a>, f64),
     /// The exposure of so many others is not known, and may be less.
@@ -38,6 +43,9 @@ impl Choice<'_> {
         let is_noisy = |candidate: &Candidate<'_>| candidate.row.noisy == Some(true);
         let is_single = |candidate: &Candidate<'_>| candidate.row.online_s_n == Some(1);
         let is_unknown = fraction(best.row).is_none();
+        // That all is handed over needs no copy.
+        let copies = best.row.copies.filter(|_| !gives_all_away(best.row));
+        let whole_copies = copies.filter(Agreement::is_whole_model);
         let next = self
             .ranked
             .get(1)
@@ -54,6 +62,7 @@ impl Choice<'_> {
             is_single(best).then_some(Caveat::Single),
             close,
             is_unknown.then_some(Caveat::Unknown(best)),
+            whole_copies.map(Caveat::WholeCopies),
             self.others_unknown(),
             self.kept_out_caveat(),
         ];
@@ -85,11 +94,22 @@ impl fmt::Display for Caveat<'_> {
                 "its times are noisy: beside them a fixed batch of bootstraps strayed by more than a tenth",
             ),
             Self::Single => formatter.write_str("its time is one sample (n = 1), which has no spread"),
-            Self::Unknown(best) => write!(
+            Self::Unknown(best) => {
+                let (words, why) = (unknown_words(best.row), why_unknown(best.row));
+                write!(
+                    formatter,
+                    "its exposure is {words}: {why}, and what was not found is not thereby safe"
+                )?;
+                match best.row.copies {
+                    Some(copies) => write!(formatter, "; copies agree in {copies}"),
+                    None => Ok(()),
+                }
+            }
+            Self::WholeCopies(copies) => write!(
                 formatter,
-                "its exposure is {}: {}, and what was not found is not thereby safe",
-                unknown_words(best.row),
-                why_unknown(best.row),
+                "{} queries teach a copy that agrees in {}, which is as good as the whole model",
+                units::grouped(copies.queries),
+                units::percent(copies.copy),
             ),
             Self::Close(next, slower) => write!(
                 formatter,

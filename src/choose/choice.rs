@@ -7,6 +7,7 @@ use super::candidate::Candidate;
 use super::limits::{Broken, Limit};
 use crate::core::objective::Objective;
 use crate::core::units;
+use crate::record::copy::Agreement;
 use crate::record::row::SplitRow;
 
 /// Why a split cannot be chosen, or should not be.
@@ -16,6 +17,8 @@ pub enum Reason<'a> {
     Limits(Vec<Broken>),
     /// It is known to give the whole model away, and no limit on exposure asks for such.
     GivesAllAway,
+    /// Its copies count as the whole model, and no limit asks for such.
+    WholeCopies(Agreement),
     /// Another split within the limits is no worse in any criterion and better in these.
     Dominated {
         by: &'a SplitRow,
@@ -57,7 +60,7 @@ impl Choice<'_> {
             .iter()
             .filter_map(|(row, reason)| match reason {
                 Reason::Limits(broken) => Some((*row, broken.as_slice())),
-                Reason::GivesAllAway | Reason::Dominated { .. } => None,
+                _ => None,
             })
     }
 
@@ -76,6 +79,17 @@ impl Choice<'_> {
             .iter()
             .filter(|(_, reason)| *reason == Reason::GivesAllAway)
             .count()
+    }
+
+    /// Returns the splits that are left out because of their copies, in the order of the table.
+    pub fn wholly_copied(&self) -> Vec<(&SplitRow, Agreement)> {
+        let rejected = self.rejected.iter();
+        rejected
+            .filter_map(|(row, reason)| match reason {
+                Reason::WholeCopies(copies) => Some((*row, *copies)),
+                _ => None,
+            })
+            .collect()
     }
 
     /// Returns how many splits the limit on exposure excludes because theirs is not known.
@@ -103,6 +117,14 @@ impl fmt::Display for Reason<'_> {
                 formatter.write_str(&words.join("; "))
             }
             Self::GivesAllAway => formatter.write_str("gives the whole model away"),
+            Self::WholeCopies(copies) => {
+                let queries = units::grouped(copies.queries);
+                let agreement = units::percent(copies.copy);
+                write!(
+                    formatter,
+                    "{queries} queries teach a copy that agrees in {agreement}"
+                )
+            }
             Self::Dominated { by, better } => {
                 let words: Vec<&str> = better.iter().map(|worse| worse.worse()).collect();
                 write!(

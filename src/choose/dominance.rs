@@ -76,7 +76,9 @@ pub fn dominances(rows: &[SplitRow]) -> Vec<Dominance> {
             dominances[at[&std::ptr::from_ref(*row)]] = match *reason {
                 Reason::Dominated { by, .. } => Dominance::DominatedBy(at[&std::ptr::from_ref(by)]),
                 Reason::GivesAllAway => Dominance::GivesAllAway,
-                Reason::Limits(_) => unreachable!("nothing limits this choice"),
+                Reason::WholeCopies(_) | Reason::Limits(_) => {
+                    unreachable!("nothing limits this choice")
+                }
             };
         }
     }

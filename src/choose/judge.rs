@@ -62,8 +62,8 @@ fn sorted_out<'a>(
             choice.unmeasured.push(row);
             continue;
         };
-        if limits.max_exposure.is_none() && gives_all_away(row) {
-            choice.rejected.push((row, Reason::GivesAllAway));
+        if let Some(reason) = given_away(row, limits) {
+            choice.rejected.push((row, reason));
             continue;
         }
         let candidate = |exposure| Candidate {
@@ -82,6 +82,14 @@ fn sorted_out<'a>(
         choice.rejected.push((row, Reason::Limits(broken)));
     }
     (choice, open)
+}
+
+/// Returns how a split gives the whole model away, where no limit asks for such.
+fn given_away<'a>(row: &SplitRow, limits: &Limits) -> Option<Reason<'a>> {
+    if limits.max_exposure.is_none() && gives_all_away(row) {
+        return Some(Reason::GivesAllAway);
+    }
+    limits.whole_copies(row).map(Reason::WholeCopies)
 }
 
 /// Returns the criteria that decide: a memory does where it is known of any split within the limits.

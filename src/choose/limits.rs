@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::core::units;
+use crate::record::copy::Agreement;
 use crate::record::exposure::{fraction, least_fraction, why_unknown};
 use crate::record::row::SplitRow;
 
@@ -15,10 +16,13 @@ pub struct Limits {
     pub max_server_memory: Option<u64>,
     pub max_exposure: Option<f64>,
     pub min_accuracy: Option<f64>,
-    /// Of copies, after as many queries as the rows tell of.
+    /// Of copies, after as many queries as the rows tell.
     pub max_copy_agreement: Option<f64>,
     /// Whether an exposure that is not known counts as the least that it can be.
     pub counts_handed_over: bool,
+    /// Whether copies that agree in [`WHOLE_MODEL`](crate::record::copy::WHOLE_MODEL) count as the whole model,
+    /// where neither exposure nor agreement is limited.
+    pub counts_whole_copies: bool,
 }
 
 /// One limit of [`Limits`].
@@ -58,6 +62,14 @@ impl Limits {
         } else {
             fraction(row)
         }
+    }
+
+    /// Returns the copies of a row that count as the whole model given away.
+    pub fn whole_copies(&self, row: &SplitRow) -> Option<Agreement> {
+        let counts = self.counts_whole_copies
+            && self.max_exposure.is_none()
+            && self.max_copy_agreement.is_none();
+        row.copies.filter(|copies| counts && copies.is_whole_model())
     }
 
     /// Returns the limits that a row breaks; one whose figure is not known counts as broken.
@@ -178,7 +190,7 @@ fn inaccurate(row: &SplitRow, least: f64) -> Option<Broken> {
 
 fn copied(row: &SplitRow, most: f64) -> Option<Broken> {
     let limit = Limit::CopyAgreement;
-    let Some(found) = row.copy_agreement else {
+    let Some(found) = row.copies.map(|copies| copies.copy) else {
         return Some(Broken::unknown(limit, "how good a copy is, is not known"));
     };
     let (words, allowed) = units::percents_apart(found, most);

@@ -12,6 +12,7 @@ use crate::choose::{Candidate, Choice, Limits, Reason, choose};
 use crate::core::error::{Error, Result};
 use crate::core::objective::Objective;
 use crate::core::units;
+use crate::record::copy::{USUAL_QUERIES, WHOLE_MODEL};
 use crate::record::exposure;
 use crate::record::results::{read_copy_agreements, read_splits};
 use crate::record::row::SplitRow;
@@ -19,9 +20,6 @@ use crate::report::plot::hosts;
 
 /// Runners-up that are shown.
 const RUNNERS_UP: usize = 3;
-
-/// Queries after which copies are judged where nobody says.
-const DEFAULT_QUERIES: usize = 1000;
 
 /// What a person says of a choice.
 #[derive(Debug, Args)]
@@ -50,8 +48,8 @@ pub struct ChooseArguments {
     /// of which it is not known does not pass
     #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     max_copy_agreement: Option<f64>,
-    /// With --max-copy-agreement: after how many queries [default: 1000]
-    #[arg(long, value_name = "N", requires = "max_copy_agreement")]
+    /// After how many queries copies are judged [default: 1000, where `splitbench attack` learnt some]
+    #[arg(long, value_name = "N")]
     queries: Option<usize>,
     /// Only rows whose host holds these words: times of different hosts do not compare
     #[arg(long, value_name = "WORDS")]
@@ -66,8 +64,9 @@ pub struct ChooseArguments {
 /// Chooses and prints; fails where nothing is left.
 pub fn run(arguments: &ChooseArguments) -> Result<()> {
     let mut rows = of_host(read_splits(&arguments.folder)?, arguments)?;
-    if arguments.max_copy_agreement.is_some() {
-        let queries = arguments.queries.unwrap_or(DEFAULT_QUERIES);
+    // Where nobody asks about copies, there need be none.
+    if arguments.max_copy_agreement.is_some() || arguments.queries.is_some() {
+        let queries = arguments.queries.unwrap_or(USUAL_QUERIES);
         read_copy_agreements(&arguments.folder, queries, &mut rows)?;
     }
     let scenario = arguments.scenario.scenario()?;
@@ -82,6 +81,7 @@ pub fn run(arguments: &ChooseArguments) -> Result<()> {
         min_accuracy: arguments.min_accuracy,
         max_copy_agreement: arguments.max_copy_agreement,
         counts_handed_over: arguments.count_handed_over,
+        counts_whole_copies: true,
     };
     let choice = choose(&rows, &scenario, &limits, arguments.minimise);
     print(lines(&choice, &scenario, &limits, arguments.why))?;
@@ -138,15 +138,33 @@ fn lines(choice: &Choice<'_>, scenario: &Scenario, limits: &Limits, why: bool) -
             "without {count} that are known to give the whole model away; --max-exposure 100% takes them in"
         ));
     }
+    lines.extend(without_wholly_copied(choice));
     if let Some(best) = choice.ranked.first() {
         lines.extend([String::new(), recommendation(best, scenario)]);
     }
     let caveats = choice.caveats();
     lines.extend(caveats.iter().map(|caveat| format!("  note: {caveat}")));
-    lines.extend(tables(choice, scenario.prices != Prices::default()));
+    lines.extend(tables(choice, &More::of(choice, scenario)));
     lines.push(String::new());
     lines.extend(if why { reasons(choice) } else { others(choice) });
     lines
+}
+
+/// Counts the splits that are left out because of their copies.
+fn without_wholly_copied(choice: &Choice<'_>) -> Option<String> {
+    let copied = choice.wholly_copied();
+    let (_, copies) = copied.first()?;
+    Some(format!(
+        "without {} whose copies agree in {}; --max-copy-agreement 100% takes them in",
+        copied.len(),
+        whole_model_words(copies.queries),
+    ))
+}
+
+/// Returns `99 % or more after 1,000 queries`.
+fn whole_model_words(queries: usize) -> String {
+    let most = units::decimal(100.0 * WHOLE_MODEL, 0);
+    format!("{most} % or more after {} queries", units::grouped(queries))
 }
 
 /// Returns the sentence that says which split to take.
@@ -171,8 +189,8 @@ fn recommendation(best: &Candidate<'_>, scenario: &Scenario) -> String {
             .simulated_accuracy
             .map(|fraction| format!("accuracy {} (simulated)", units::percent(fraction))),
         best.row
-            .copy_agreement
-            .map(|fraction| format!("copies agree in {}", units::percent(fraction))),
+            .copies
+            .map(|copies| format!("copies agree in {copies}")),
         (scenario.prices != Prices::default())
             .then(|| format!("{:.4} for 1,000", best.modelled.money_per_1000)),
     ];
@@ -181,14 +199,14 @@ fn recommendation(best: &Candidate<'_>, scenario: &Scenario) -> String {
 }
 
 /// Returns the runners-up and the front.
-fn tables(choice: &Choice<'_>, priced: bool) -> Vec<String> {
+fn tables(choice: &Choice<'_>, more: &More) -> Vec<String> {
     let lengths = choice.ranked.iter().map(|c| c.row.placement.len());
     let width = lengths.max().unwrap_or(0).max("runners-up".len() - 2);
     let mut lines = Vec::new();
     let mut table = |title: &str, candidates: Vec<&Candidate<'_>>| {
         if !candidates.is_empty() {
-            lines.extend([String::new(), header(title, width, priced)]);
-            lines.extend(candidates.into_iter().map(|c| row(c, width, priced)));
+            lines.extend([String::new(), header(title, width, more)]);
+            lines.extend(candidates.into_iter().map(|c| row(c, width, more)));
         }
     };
     let front = |candidate: &&Candidate<'_>| {
@@ -271,24 +289,46 @@ fn exposure_words(candidate: &Candidate<'_>) -> String {
     }
 }
 
-fn header(title: &str, width: usize, priced: bool) -> String {
-    let price = if priced { "  money for 1000" } else { "" };
+/// Columns that a table has where there is something to say.
+struct More {
+    price: bool,
+    copies: bool,
+}
+
+impl More {
+    fn of(choice: &Choice<'_>, scenario: &Scenario) -> Self {
+        Self {
+            price: scenario.prices != Prices::default(),
+            copies: choice.ranked.iter().any(|c| c.row.copies.is_some()),
+        }
+    }
+}
+
+fn header(title: &str, width: usize, more: &More) -> String {
+    let price = if more.price { "  money for 1000" } else { "" };
+    let copies = if more.copies { "  copies agree" } else { "" };
     let width = width + 2;
     format!(
-        "{title:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>18}  {:>8}  {:>9}  {:>12}{price}",
+        "{title:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>18}  {:>8}  {:>9}  {:>12}{copies}{price}",
         "time", "client", "server", "bytes", "given away", "accuracy", "failure", "out of range"
     )
 }
 
-fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
+fn row(candidate: &Candidate<'_>, width: usize, more: &More) -> String {
     let unknown = || "-".to_owned();
     let value = |objective: Objective| candidate.value(objective);
     let bytes = |objective| {
         let bytes = value(objective).map(|bytes| units::bytes(bytes.round() as u64));
         bytes.unwrap_or_else(unknown)
     };
-    let price = if priced {
+    let price = if more.price {
         format!("  {:>14.4}", candidate.modelled.money_per_1000)
+    } else {
+        String::new()
+    };
+    let copies = if more.copies {
+        let copies = candidate.row.copies.map(|copies| units::percent(copies.copy));
+        format!("  {:>12}", copies.unwrap_or_else(unknown))
     } else {
         String::new()
     };
@@ -296,7 +336,7 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
     let failure = candidate.row.log2_p_fail.map(units::power_of_two);
     let out_of_range = candidate.row.out_of_range_count;
     format!(
-        "  {:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>18}  {:>8}  {:>9}  {:>12}{price}",
+        "  {:width$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>18}  {:>8}  {:>9}  {:>12}{copies}{price}",
         candidate.row.placement,
         units::seconds(candidate.modelled.time_s),
         bytes(Objective::ClientMemory),
@@ -313,13 +353,7 @@ fn row(candidate: &Candidate<'_>, width: usize, priced: bool) -> String {
 fn why_nothing(choice: &Choice<'_>) -> String {
     let total = choice.over_count();
     let Some((row, broken)) = choice.nearest() else {
-        return match choice.giving_all_away() {
-            0 => "no row is measured with status ok".into(),
-            count => format!(
-                "all {count} measured splits are known to give the whole model away: --max-exposure 100% \
-                 takes them in"
-            ),
-        };
+        return why_none_by_default(choice);
     };
     let counted: Vec<String> = choice
         .excluded()
@@ -334,10 +368,42 @@ fn why_nothing(choice: &Choice<'_>) -> String {
              that it can be"
         ),
     };
+    let copied = without_wholly_copied(choice).map(|words| format!("; {words}"));
+    let copied = copied.unwrap_or_default();
     format!(
-        "{}; the nearest is {}: {}{unknown}",
+        "{}; the nearest is {}: {}{unknown}{copied}",
         counted.join(", "),
         row.placement,
         words.join(" and ")
+    )
+}
+
+/// Returns how all splits give the whole model away, and what takes which of them in.
+fn why_none_by_default(choice: &Choice<'_>) -> String {
+    let known = choice.giving_all_away();
+    let copied = choice.wholly_copied();
+    let least = copied.iter().min_by(|a, b| a.1.copy.total_cmp(&b.1.copy));
+    let Some((row, copies)) = least else {
+        return match known {
+            0 => "no row is measured with status ok".into(),
+            count => format!(
+                "all {count} measured splits are known to give the whole model away: --max-exposure 100% \
+                 takes them in"
+            ),
+        };
+    };
+    let others = match known {
+        0 => String::new(),
+        count => format!("{count} measured splits are known to give the whole model away, and "),
+    };
+    // Rounded up, so that the limit lets the split pass.
+    let most = (1000.0 * copies.copy).ceil() / 10.0;
+    format!(
+        "{others}copies of {} agree in {}; those of {} agree least, in {}: --max-copy-agreement {most}% \
+         takes it in",
+        copied.len(),
+        whole_model_words(copies.queries),
+        row.placement,
+        units::percent(copies.copy),
     )
 }

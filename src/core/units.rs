@@ -102,6 +102,19 @@ pub fn percents_apart(left: f64, right: f64) -> (String, String) {
         .unwrap_or_else(|| words(1))
 }
 
+/// Returns a count with its digits in threes: `grouped(1000)` is `1,000`.
+pub fn grouped(count: usize) -> String {
+    let digits = count.to_string();
+    let mut words = String::new();
+    for (at, digit) in digits.char_indices() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            words.push(',');
+        }
+        words.push(digit);
+    }
+    words
+}
+
 /// Returns `a`, `a and b`, or `a, b and c`.
 pub fn listed(words: &[&str]) -> String {
     match words {
@@ -344,6 +357,19 @@ mod tests {
                 (-1.5, "−1.50 s"),
             ],
         );
+    }
+
+    #[test]
+    fn counts_have_their_digits_in_threes() {
+        for (count, words) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (98_765, "98,765"),
+            (1_234_567, "1,234,567"),
+        ] {
+            assert_eq!(grouped(count), words);
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::core::error::{Error, Result};
+use crate::core::units;
 use crate::record::exposure;
 use crate::record::row::SplitRow;
 
@@ -13,6 +14,10 @@ const DOCUMENTED: &str = include_str!("../../results/COLUMNS.md");
 
 /// The name of the column that is in no table: [`exposure::fraction`] of the row.
 pub const EXPOSURE: &str = "exposure";
+
+/// The names of the columns of copies.
+const COPY_AGREEMENT: &str = "copy_agreement";
+const OWN_AGREEMENT: &str = "own_agreement";
 
 /// Titles where words in the order of the column's name read badly.
 const TITLES: [(&str, &str); 22] = [
@@ -86,6 +91,35 @@ pub fn columns() -> Vec<Column> {
     columns
 }
 
+/// Returns the columns of how far copies agree after so many queries, which `copies.csv` has.
+pub fn copy_columns(queries: usize) -> [Column; 2] {
+    let queries = units::grouped(queries);
+    let column = |name: &str, title: &str, note: String| Column {
+        name: name.into(),
+        title: title.into(),
+        kind: Kind::Fraction,
+        note,
+    };
+    [
+        column(
+            COPY_AGREEMENT,
+            "copies agree",
+            format!(
+                "Of the judged images, those that a copy labels as the server does: the client's true layers, and \
+                 in the place of the server's what it learnt from the answers to {queries} queries."
+            ),
+        ),
+        column(
+            OWN_AGREEMENT,
+            "agree without server",
+            format!(
+                "The same of what the images among {queries} queries teach with their true labels, without the \
+                 server."
+            ),
+        ),
+    ]
+}
+
 /// Returns the columns of these names.
 ///
 /// # Errors
@@ -110,6 +144,8 @@ pub fn cells(row: &SplitRow, columns: &[Column]) -> Vec<Value> {
     let fields = serde_json::to_value(row).unwrap_or_default();
     let cell = |column: &Column| match column.name.as_str() {
         EXPOSURE => exposure::fraction(row).into(),
+        COPY_AGREEMENT => row.copies.map(|copies| copies.copy).into(),
+        OWN_AGREEMENT => row.copies.and_then(|copies| copies.own).into(),
         name => fields.get(name).cloned().unwrap_or_default(),
     };
     columns.iter().map(cell).collect()
@@ -159,6 +195,7 @@ fn title(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::copy::Agreement;
 
     fn column(name: &str) -> Column {
         named(&[name.to_owned()]).unwrap().remove(0)
@@ -204,6 +241,19 @@ mod tests {
         let wanted = ["placement", "exposure", "online_s_median"].map(column);
         let cells = cells(&row, &wanted);
         assert_eq!(cells, [Value::from("CS"), 0.25.into(), Value::Null]);
+    }
+
+    #[test]
+    fn copies_have_their_columns() {
+        let mut row = SplitRow::default();
+        let columns = copy_columns(1000);
+        assert!(columns.iter().all(|column| column.note.contains("1,000")));
+        assert_eq!(cells(&row, &columns), [Value::Null, Value::Null]);
+        row.copies = Some(Agreement {
+            own: Some(0.5),
+            ..Agreement::handed_over(1000)
+        });
+        assert_eq!(cells(&row, &columns), [Value::from(1.0), 0.5.into()]);
     }
 
     #[test]

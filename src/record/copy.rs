@@ -1,14 +1,68 @@
 //! How good a copy of the server's layers a client of a split learns from so many queries.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::core::placement::Placement;
+use crate::core::units;
 
 /// Queries after which copies are judged where nobody says.
 pub const USUAL_QUERIES: usize = 1000;
 
 /// Agreements whose number of queries is told.
 pub const AGREEMENTS: [f64; 3] = [0.9, 0.95, 0.99];
+
+/// The mean agreement from which on a copy counts as the whole model, where nobody says what is allowed: the
+/// last of [`AGREEMENTS`], beyond which the server's own noise hides what a copy lacks.
+pub const WHOLE_MODEL: f64 = 0.99;
+
+/// Queries after which copies are judged where nobody says.
+pub const USUAL_QUERIES: usize = 1000;
+
+/// How far copies of a split agree with the server after so many queries: means over seeds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Agreement {
+    pub queries: usize,
+    pub copy: f64,
+    /// Of what the same images teach without the server.
+    pub own: Option<f64>,
+    /// Of the server itself, with its noise.
+    pub ceiling: Option<f64>,
+}
+
+impl Agreement {
+    /// Returns the agreement of a split without a server, all of which is handed over.
+    pub fn handed_over(queries: usize) -> Self {
+        Self {
+            queries,
+            copy: 1.0,
+            own: None,
+            ceiling: None,
+        }
+    }
+
+    /// Returns whether the copies count as the whole model.
+    pub fn is_whole_model(&self) -> bool {
+        self.copy >= WHOLE_MODEL
+    }
+}
+
+impl fmt::Display for Agreement {
+    /// Writes `97.9 % after 1,000 queries (94.6 % without the server)`.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let queries = units::grouped(self.queries);
+        write!(
+            formatter,
+            "{} after {queries} queries",
+            units::percent(self.copy)
+        )?;
+        match self.own {
+            Some(own) => write!(formatter, " ({} without the server)", units::percent(own)),
+            None => Ok(()),
+        }
+    }
+}
 
 /// What copies of a split are worth after so many queries.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -146,6 +200,30 @@ impl CopyPoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_agreement_reads_as_it_should() {
+        let agreement = Agreement {
+            own: Some(0.946),
+            copy: 0.979,
+            ..Agreement::handed_over(1000)
+        };
+        let words = "97.9 % after 1,000 queries (94.6 % without the server)";
+        assert_eq!(agreement.to_string().replace('\u{a0}', " "), words);
+        let words = Agreement::handed_over(10).to_string();
+        assert_eq!(words.replace('\u{a0}', " "), "100.0 % after 10 queries");
+    }
+
+    #[test]
+    fn the_whole_model_begins_at_its_agreement() {
+        let of = |copy| Agreement {
+            copy,
+            ..Agreement::handed_over(1000)
+        };
+        let whole = [0.989_9, 0.99, 1.0].map(|copy| of(copy).is_whole_model());
+        assert_eq!(whole, [false, true, true]);
+        assert_eq!(AGREEMENTS.last(), Some(&WHOLE_MODEL));
+    }
 
     #[test]
     fn the_least_tested_number_that_reaches_an_agreement_counts() {

@@ -1,5 +1,6 @@
 //! A results folder: tables derived from its log, and what else stands beside it.
 
+mod agreements;
 mod copy_rows;
 mod description;
 mod deviation_rates;
@@ -14,9 +15,10 @@ mod table;
 mod tables;
 mod visit_rows;
 
+pub use agreements::read_copy_agreements;
 pub use copy_rows::copy_curve;
 pub use description::{Described, Description};
 pub use names::{CHARTS, COPIES, ENVIRONMENT, EXPOSURE, LAYERS, REPORT, SAMPLES, SPLITS, STAGES};
-pub use splits::{read_copy_agreements, read_splits};
+pub use splits::read_splits;
 pub use table::{read_csv, read_table, write_csv};
 pub use tables::Tables;

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::copy::Agreement;
 use crate::core::units;
 
 /// One inference: a line of `samples.csv`.
@@ -152,9 +153,9 @@ pub struct SplitRow {
     pub activation_s: Option<f64>,
     pub efficiency: Option<f64>,
     pub reason: Option<String>,
-    /// Agreement of copies after as many queries as a choice asks about, from `copies.csv`; no column.
+    /// Of copies after as many queries as a choice asks about, from `copies.csv`; no column.
     #[serde(skip)]
-    pub copy_agreement: Option<f64>,
+    pub copies: Option<Agreement>,
 }
 
 impl SplitRow {
@@ -177,6 +178,13 @@ impl SplitRow {
         }
         Some(words)
     }
+}
+
+/// Returns the number of queries after which copies of splits with a server are known; none where none is.
+pub fn queries_of_copies(rows: &[SplitRow]) -> Option<usize> {
+    let of_server = rows.iter().filter(|row| row.rounds != Some(0));
+    let mut agreements = of_server.filter_map(|row| row.copies);
+    agreements.next().map(|copies| copies.queries)
 }
 
 /// One server layer of one placement: a line of `layers.csv`.

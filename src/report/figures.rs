@@ -7,17 +7,21 @@ use super::plot::hosts;
 use crate::choose::dominance::{self, Dominance, dominances};
 use crate::core::link::Link;
 use crate::model::outline::LayerOutline;
-use crate::record::columns::{Column, cells, columns};
-use crate::record::row::{LayerRow, SplitRow};
+use crate::record::columns::{Column, cells, columns, copy_columns};
+use crate::record::copy::WHOLE_MODEL;
+use crate::record::row::{LayerRow, SplitRow, queries_of_copies};
 
 /// Returns all figures of a report.
 ///
 /// Rows are lists in the order of `columns`. `dominated_by` holds for each row the index of a split
 /// that dominates it, -1 where none does, -2 where it gives the whole model away and is there for
-/// comparison, and null where it is not compared.
+/// comparison, and null where it is not compared. `copies` and the columns of copies are there where any
+/// are known.
 pub(crate) fn figures(contents: &Contents) -> Value {
     let Contents { splits, layers, .. } = contents;
-    let columns: Vec<Column> = columns();
+    let queries = queries_of_copies(splits);
+    let mut columns: Vec<Column> = columns();
+    columns.extend(queries.into_iter().flat_map(copy_columns));
     let rows: Vec<Vec<Value>> = splits.iter().map(|row| cells(row, &columns)).collect();
     let dominated_by = dominances(splits)
         .into_iter()
@@ -27,7 +31,7 @@ pub(crate) fn figures(contents: &Contents) -> Value {
             Dominance::DominatedBy(other) => json!(other),
             Dominance::NotCompared => Value::Null,
         });
-    json!({
+    let mut figures = json!({
         "model": splits.first().map(|row| row.model.as_str()),
         "model_folder": contents.environment["settings"]["model"],
         "hosts": hosts(splits),
@@ -38,7 +42,11 @@ pub(crate) fn figures(contents: &Contents) -> Value {
         "layers": layer_outlines(contents),
         "layer_times": layer_times(splits, layers),
         "networks": Link::profiles().iter().map(network).collect::<Value>(),
-    })
+    });
+    if let Some(queries) = queries {
+        figures["copies"] = json!({ "queries": queries, "whole_model": WHOLE_MODEL });
+    }
+    figures
 }
 
 /// Returns what is known of each layer: all that `environment.json` tells; else name, operation

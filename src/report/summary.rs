@@ -186,6 +186,9 @@ fn card(title: &str, row: &SplitRow) -> String {
             .zip(row.download_bytes)
             .map(|(up, down)| format!("{} up, {} down", units::bytes(up), units::bytes(down))),
         exposed(row),
+        row.copies
+            .filter(|_| row.rounds != Some(0))
+            .map(|copies| format!("copies agree in {copies}")),
         row.simulated_accuracy
             .map(|fraction| format!("accuracy {} (simulated)", units::percent(fraction))),
         row.failure_words(),

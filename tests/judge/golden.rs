@@ -3,9 +3,10 @@
 use splitbench::choose::Limits;
 use splitbench::choose::scenario::Scenario;
 use splitbench::core::link::Link;
+use splitbench::record::copy::{Agreement, USUAL_QUERIES};
 use splitbench::record::row::SplitRow;
 
-use super::verdict::{Conditions, Verdict};
+use super::verdict::{Conditions, Verdict, unlimited};
 
 const TWO_GB: u64 = 2_000_000_000;
 
@@ -62,8 +63,105 @@ fn within(limits: Limits) -> Conditions {
 fn exposing(most: f64) -> Limits {
     Limits {
         max_exposure: Some(most),
-        ..Limits::default()
+        ..unlimited()
     }
+}
+
+fn agreeing(most: f64) -> Limits {
+    Limits {
+        max_copy_agreement: Some(most),
+        ..unlimited()
+    }
+}
+
+/// Returns the split with copies that agree so far.
+fn copied(row: SplitRow, copy: f64) -> SplitRow {
+    let copies = Agreement {
+        copy,
+        ..Agreement::handed_over(USUAL_QUERIES)
+    };
+    SplitRow {
+        copies: Some(copies),
+        ..row
+    }
+}
+
+/// Returns the cases of tables with copies.
+fn of_copies() -> Vec<Case> {
+    let case = |name, rows: &[SplitRow], limits, expected| Case {
+        name,
+        rows: rows.to_vec(),
+        conditions: within(limits),
+        expected,
+    };
+    let fast = copied(row("CSC", 20.0, 10, Some(0.3)), 0.99);
+    let slow = copied(row("SSC", 30.0, 10, Some(0.2)), 0.989);
+    let open = row("SSS", 40.0, 10, Some(0.0));
+    let hidden = copied(unknown("CSS", 10.0, 0.0), 1.0);
+    let without_server = copied(row("CCC", 1.0, 9, Some(1.0)), 1.0);
+    let rows = [without_server, fast.clone(), slow.clone(), open.clone()];
+    let by_default: (&str, &[&str]) = ("CSC", &["whole copies"]);
+    let all_away: (&str, &[&str]) = ("CCC", &["all away"]);
+    vec![
+        case(
+            "copies that agree in 99 % count as the whole model, and what is unknown does not",
+            &rows,
+            unlimited(),
+            verdict(&["SSC", "SSS"], &[all_away, by_default], &[]),
+        ),
+        case(
+            "not where exposure is limited, which a caveat says",
+            &rows[1..],
+            exposing(0.3),
+            verdict(&["CSC", "SSC", "SSS"], &[], &["whole copies CSC"]),
+        ),
+        case(
+            "a limit on copies takes in what it allows, and nothing that is unknown",
+            &rows,
+            agreeing(0.99),
+            nearest(
+                "SSS",
+                verdict(
+                    &["CSC", "SSC"],
+                    &[all_away, ("SSS", &["copies"])],
+                    &["whole copies CSC"],
+                ),
+            ),
+        ),
+        case(
+            "nothing that agrees in more, of which the nearest is named",
+            &[fast.clone(), slow.clone()],
+            agreeing(0.989),
+            nearest("CSC", verdict(&["SSC"], &[("CSC", &["copies"])], &[])),
+        ),
+        case(
+            "of an unknown exposure both are said",
+            &[hidden.clone(), open],
+            Limits {
+                counts_handed_over: true,
+                ..exposing(0.5)
+            },
+            verdict(&["CSS", "SSS"], &[], &["unknown CSS", "whole copies CSS"]),
+        ),
+        case(
+            "a table of nothing else has no answer, and nothing is near",
+            &[fast, hidden.clone()],
+            unlimited(),
+            verdict(&[], &[by_default, ("CSS", &["whole copies"])], &[]),
+        ),
+        case(
+            "what copies keep out is not kept out by its exposure alone",
+            &[slow, hidden],
+            Limits {
+                max_copy_agreement: Some(0.99),
+                ..exposing(0.5)
+            },
+            nearest(
+                "CSS",
+                verdict(&["SSC"], &[("CSS", &["unknown", "copies"])], &[]),
+            ),
+        ),
+    ]
 }
 
 fn verdict(ranked: &[&str], rejected: &[(&str, &[&str])], caveats: &[&str]) -> Verdict {
@@ -126,7 +224,8 @@ pub fn cases() -> Vec<Case> {
         },
         limits: two_gb,
     };
-    vec![
+    let mut cases = of_copies();
+    cases.extend([
         case(
             "without limits, what is known to give everything away is left out",
             &[all_away.clone(), linear.clone(), few.clone(), more.clone()],
@@ -256,5 +355,6 @@ pub fn cases() -> Vec<Case> {
                 ),
             ),
         ),
-    ]
+    ]);
+    cases
 }

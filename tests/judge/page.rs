@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use rquickjs::{CatchResultExt, Context, Ctx, Runtime};
 use serde_json::Value;
 use splitbench::record::results::{self, Tables};
-use splitbench::record::row::SplitRow;
+use splitbench::record::row::{CopyRow, SplitRow};
 use splitbench::report;
 use splitbench::report::export::{Format, TableRequest, export};
 
@@ -37,12 +37,27 @@ fn folder_of(rows: &[SplitRow]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let tables = Tables {
         splits: rows.to_vec(),
+        copies: rows.iter().filter_map(copy_row).collect(),
         ..Tables::default()
     };
     tables.write(folder.path()).unwrap();
     let environment = folder.path().join(results::ENVIRONMENT);
     std::fs::write(environment, "{\"settings\": {}}").unwrap();
     folder
+}
+
+/// Returns the copies of a split, of which a table holds those with a server.
+fn copy_row(row: &SplitRow) -> Option<CopyRow> {
+    let copies = row.copies.filter(|_| row.rounds != Some(0))?;
+    Some(CopyRow {
+        model: row.model.clone(),
+        placement: row.placement.clone(),
+        queries: copies.queries,
+        copy_agreement: Some(copies.copy),
+        own_agreement: copies.own,
+        ceiling_agreement: copies.ceiling,
+        ..CopyRow::default()
+    })
 }
 
 /// Returns the placements that `splitbench export --front` writes, none where it refuses.

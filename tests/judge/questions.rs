@@ -8,11 +8,11 @@ use serde_json::Value;
 use splitbench::choose::Limits;
 use splitbench::choose::scenario::Scenario;
 use splitbench::core::link::Link;
-use splitbench::record::results::{SPLITS, read_csv};
+use splitbench::record::results::{COPIES, ENVIRONMENT, LAYERS, SPLITS, read_splits};
 use splitbench::record::row::SplitRow;
 
 use super::page::{Page, Visit};
-use super::verdict::Conditions;
+use super::verdict::{Conditions, unlimited};
 
 const FOLDER: &str = "results/example-digits-cnn";
 const NOTEBOOK: &str = "examples/choosing.ipynb";
@@ -23,7 +23,7 @@ fn questions() -> Vec<(&'static str, Option<Limits>)> {
         max_client_memory: client_memory,
         max_exposure: exposure,
         counts_handed_over: counts,
-        ..Limits::default()
+        ..unlimited()
     };
     vec![
         (
@@ -52,8 +52,12 @@ fn splitbench(options: &str) -> String {
 /// Returns the example's report as this build writes it.
 fn fresh_report() -> String {
     let folder = tempfile::tempdir().unwrap();
-    for file in ["splits.csv", "layers.csv", "environment.json"] {
-        std::fs::copy(Path::new(FOLDER).join(file), folder.path().join(file)).unwrap();
+    for file in [SPLITS, LAYERS, ENVIRONMENT, COPIES] {
+        let path = Path::new(FOLDER).join(file);
+        // Of a sweep without an attack no copies are known.
+        if file != COPIES || path.exists() {
+            std::fs::copy(path, folder.path().join(file)).unwrap();
+        }
     }
     std::fs::read_to_string(splitbench::report::write(folder.path()).unwrap()).unwrap()
 }
@@ -80,7 +84,7 @@ fn answer(text: &str) -> String {
 
 #[test]
 fn choose_and_the_report_answer_alike() {
-    let rows: Vec<SplitRow> = read_csv(&Path::new(FOLDER).join(SPLITS)).unwrap();
+    let rows: Vec<SplitRow> = read_splits(Path::new(FOLDER)).unwrap();
     let page = Page::of(&rows);
     for (options, limits) in questions() {
         let chosen = answer(&splitbench(&format!("choose {FOLDER} {options}")));
@@ -117,6 +121,7 @@ fn the_form_of_the_page_answers_them_too() {
         let mebibytes = mebibytes.map(|size| size.to_string());
         visit.set("most-exposure", &percent.unwrap_or_default());
         visit.set("most-memory", &mebibytes.unwrap_or_default());
+        visit.set("most-copies", "");
         let said = visit.said("answer");
         let chosen = answer(&splitbench(&format!("choose {FOLDER} {options}")));
         let (word, split) = chosen.split_once(' ').unwrap();

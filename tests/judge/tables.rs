@@ -4,15 +4,17 @@ use proptest::prelude::*;
 use splitbench::choose::Limits;
 use splitbench::choose::scenario::Scenario;
 use splitbench::core::link::Link;
-use splitbench::record::row::SplitRow;
+use splitbench::record::copy::{Agreement, USUAL_QUERIES};
+use splitbench::record::row::{SplitRow, queries_of_copies};
 
-use super::verdict::Conditions;
+use super::verdict::{Conditions, unlimited};
 
 const LAYERS: u32 = 4;
 const STATUSES: [&str; 4] = ["ok", "ok", "ok", "timeout"];
 const SECONDS: [f64; 5] = [0.01, 0.011, 0.1, 0.12, 3.0];
 const BYTES: [u64; 4] = [1000, 1024, 50_000, 2_000_000];
 const MEMORY: [u64; 4] = [8 << 20, (8 << 20) + 1, 2_000_000_000, 2 << 30];
+const AGREEMENTS: [f64; 6] = [0.42, 0.979, 0.989_999, 0.99, 0.992, 1.0];
 const FRACTIONS: [f64; 7] = [0.0, 0.042, 0.0421, 0.3, 0.5, 0.999_999, 1.0];
 
 fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strategy<Value = T> {
@@ -46,10 +48,11 @@ fn any_row(index: u32) -> impl Strategy<Value = SplitRow> {
         mostly(any::<bool>(), 2),
         1..4_usize,
         0..4_usize,
+        mostly(one_of(&AGREEMENTS), 4),
     );
     (figures, verdicts).prop_map(move |(figures, verdicts)| {
         let (status, online_s, memory, up, down, keys) = figures;
-        let (exposure, least, accuracy, noisy, samples, rounds) = verdicts;
+        let (exposure, least, accuracy, noisy, samples, rounds, copy) = verdicts;
         let rounds = if placement.contains('S') {
             rounds.max(1)
         } else {
@@ -82,16 +85,31 @@ fn any_row(index: u32) -> impl Strategy<Value = SplitRow> {
             exposure_is: exposure.map_or("attack stopped", |_| "closed form").into(),
             simulated_accuracy: accuracy,
             noisy,
+            copies: copy.map(|copy| Agreement {
+                copy,
+                ..Agreement::handed_over(USUAL_QUERIES)
+            }),
             ..SplitRow::default()
         }
     })
 }
 
-/// Tables of splits of one host in the order of their numbers.
+/// Tables of splits of one host in the order of their numbers, half of them with copies.
 pub fn any_rows() -> impl Strategy<Value = Vec<SplitRow>> {
     let all: Vec<u32> = (0..1 << LAYERS).collect();
     let some = prop::sample::subsequence(all, 0..=1 << LAYERS);
-    some.prop_flat_map(|indices| indices.into_iter().map(any_row).collect::<Vec<_>>())
+    let rows = some.prop_flat_map(|indices| indices.into_iter().map(any_row).collect::<Vec<_>>());
+    (rows, any::<bool>()).prop_map(|(mut rows, are_copied)| {
+        if !are_copied {
+            rows.iter_mut().for_each(|row| row.copies = None);
+        }
+        // As a folder is read: where any are known, all of a split without a server is.
+        let queries = queries_of_copies(&rows);
+        for row in rows.iter_mut().filter(|row| row.rounds == Some(0)) {
+            row.copies = queries.map(Agreement::handed_over);
+        }
+        rows
+    })
 }
 
 pub fn any_conditions() -> impl Strategy<Value = Conditions> {
@@ -104,11 +122,13 @@ pub fn any_conditions() -> impl Strategy<Value = Conditions> {
         mostly(one_of(&MEMORY), 2),
         mostly(one_of(&FRACTIONS), 2),
         mostly(one_of(&FRACTIONS), 3),
+        mostly(one_of(&AGREEMENTS), 2),
         any::<bool>(),
     );
     (scenario, limits).prop_map(|(scenario, limits)| {
         let (network, client_slowdown, inferences) = scenario;
-        let (max_client_memory, max_exposure, min_accuracy, counts_handed_over) = limits;
+        let (max_client_memory, max_exposure, min_accuracy, max_copy_agreement, counts_handed_over) =
+            limits;
         Conditions {
             scenario: Scenario {
                 network,
@@ -120,8 +140,9 @@ pub fn any_conditions() -> impl Strategy<Value = Conditions> {
                 max_client_memory,
                 max_exposure,
                 min_accuracy,
+                max_copy_agreement,
                 counts_handed_over,
-                ..Limits::default()
+                ..unlimited()
             },
         }
     })

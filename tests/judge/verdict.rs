@@ -9,10 +9,27 @@ use splitbench::core::objective::Objective;
 use splitbench::record::row::SplitRow;
 
 /// What a person asks for; the fastest split is the best.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct Conditions {
     pub scenario: Scenario,
     pub limits: Limits,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self {
+            scenario: Scenario::default(),
+            limits: unlimited(),
+        }
+    }
+}
+
+/// Returns no limits, under the rule for copies that `splitbench choose` and the page have.
+pub fn unlimited() -> Limits {
+    Limits {
+        counts_whole_copies: true,
+        ..Limits::default()
+    }
 }
 
 impl Conditions {
@@ -32,6 +49,7 @@ impl Conditions {
             "memory": self.limits.max_client_memory,
             "exposure": self.limits.max_exposure,
             "accuracy": self.limits.min_accuracy,
+            "copies": self.limits.max_copy_agreement,
             "withUnknown": self.limits.counts_handed_over,
         })
     }
@@ -68,6 +86,7 @@ impl Verdict {
                 Caveat::Noisy => ("noisy", best.unwrap()),
                 Caveat::Single => ("single", best.unwrap()),
                 Caveat::Unknown(best) => ("unknown", best.row.placement.as_str()),
+                Caveat::WholeCopies(_) => ("whole copies", best.unwrap()),
                 Caveat::Close(next, _) => ("close", next.row.placement.as_str()),
                 Caveat::OthersUnknown(_) => unreachable!("the fastest is asked for"),
                 Caveat::KeptOut(other, _) => ("kept out", other.row.placement.as_str()),
@@ -78,6 +97,7 @@ impl Verdict {
             let words = match reason {
                 Reason::Dominated { .. } => return None,
                 Reason::GivesAllAway => vec!["all away".to_owned()],
+                Reason::WholeCopies(_) => vec!["whole copies".to_owned()],
                 Reason::Limits(broken) => broken
                     .iter()
                     .map(|broken| {
@@ -88,7 +108,7 @@ impl Verdict {
                             Limit::Exposure if is_unknown => "unknown",
                             Limit::Exposure => "exposure",
                             Limit::Accuracy => "accuracy",
-                            Limit::CopyAgreement => unreachable!("the script knows no such limit"),
+                            Limit::CopyAgreement => "copies",
                         };
                         word.to_owned()
                     })

@@ -1,20 +1,21 @@
 //! The split table of a results folder, which a person may have edited, read and checked.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::names::{COPIES, SPLITS};
+use super::agreements::fill_in_usual;
+use super::names::SPLITS;
 use super::table::read_table;
 use crate::core::error::{Error, Result};
-use crate::record::row::{CopyRow, SplitRow};
+use crate::record::row::SplitRow;
 
-/// Reads the splits of a results folder.
+/// Reads the splits of a results folder, and of those with copies how far these agree with the server after
+/// [`USUAL_QUERIES`](crate::record::copy::USUAL_QUERIES).
 ///
 /// # Errors
 ///
 /// [`Error::Invalid`] that names the table, and column and split where a figure cannot be.
 pub fn read_splits(folder: &Path) -> Result<Vec<SplitRow>> {
-    let rows: Vec<SplitRow> = read_table(folder, SPLITS)?;
+    let mut rows: Vec<SplitRow> = read_table(folder, SPLITS)?;
     for row in &rows {
         check(row).map_err(|(column, reason)| {
             let table = folder.join(SPLITS);
@@ -22,52 +23,8 @@ pub fn read_splits(folder: &Path) -> Result<Vec<SplitRow>> {
             Error::invalid(place, reason)
         })?;
     }
+    fill_in_usual(folder, &mut rows)?;
     Ok(rows)
-}
-
-/// Fills in how far copies agree with the server after so many queries; of a split without a server all that
-/// there is was handed over.
-///
-/// # Errors
-///
-/// [`Error::Invalid`] where no copies were learnt, none after so many queries, or a figure cannot be.
-pub fn read_copy_agreements(folder: &Path, queries: usize, rows: &mut [SplitRow]) -> Result<()> {
-    let table = folder.join(COPIES);
-    let refused = |reason: String| Err(Error::invalid(table.display().to_string(), reason));
-    if !table.exists() {
-        let shown = folder.display();
-        let reason = format!("no copies were learnt: run `splitbench attack {shown}` first");
-        return refused(reason);
-    }
-    let copies: Vec<CopyRow> = read_table(folder, COPIES)?;
-    let known: BTreeSet<usize> = copies.iter().map(|copy| copy.queries).collect();
-    if !known.contains(&queries) {
-        let known: Vec<String> = known.iter().map(usize::to_string).collect();
-        let known = known.join(", ");
-        return refused(format!(
-            "no copies after {queries} queries: there are some after {known}"
-        ));
-    }
-    for row in rows {
-        let is_of = |copy: &&CopyRow| copy.queries == queries && copy.placement == row.placement;
-        row.copy_agreement = match row.rounds {
-            Some(0) => Some(1.0),
-            _ => copies
-                .iter()
-                .find(is_of)
-                .and_then(|copy| copy.copy_agreement),
-        };
-        if let Some(wrong) = row
-            .copy_agreement
-            .filter(|found| !(0.0..=1.0).contains(found))
-        {
-            let placement = &row.placement;
-            return refused(format!(
-                "copy_agreement of {placement}: {wrong} is no fraction from 0 to 1"
-            ));
-        }
-    }
-    Ok(())
 }
 
 /// Checks that times are such as an axis can show, and that fractions are fractions.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::agreements::fill_in_known;
 use super::copy_rows::copy_rows;
 use super::names::{COPIES, EXPOSURE, LAYERS, SAMPLES, SPLITS, STAGES};
 use super::split::Split;
@@ -53,6 +54,7 @@ impl Tables {
         });
         tables.splits.extend(left_out);
         tables.copies = copy_rows(&model.name, &settings.placements, records);
+        fill_in_known(&tables.copies, &mut tables.splits);
         tables
     }
 
