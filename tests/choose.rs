@@ -156,6 +156,104 @@ fn splits_that_give_everything_away_are_taken_only_where_asked() {
     assert!(ran.stderr.contains("--max-exposure 100%"), "{}", ran.stderr);
 }
 
+/// Placement, queries, agreement of copies and of what is learnt without the server; none where unknown.
+type Copies = (&'static str, u32, Option<[f64; 2]>);
+
+/// Writes the table of copies beside the splits.
+fn write_copies(temp: &TemporaryFolder, copies: &[Copies]) {
+    let header = "model,placement,queries,seeds,copy_agreement,own_agreement,queries_until_90,\
+        queries_until_95,queries_until_99,server_weights,ordinary_images,judged_images,copy_s,reason";
+    let mut table = format!("{header}\n");
+    for (placement, queries, agreements) in copies {
+        let cells = agreements.map_or(",".into(), |[copy, own]| format!("{copy},{own}"));
+        let reason = if agreements.is_some() { "" } else { "stopped" };
+        table += &format!("toy,{placement},{queries},1,{cells},,,,9,1,360,1,{reason}\n");
+    }
+    temp.write("toy/copies.csv", table);
+}
+
+const COPIES: [Copies; 6] = [
+    ("CCCS", 1000, Some([0.9975, 0.99])),
+    ("CCSS", 1000, Some([0.99, 0.95])),
+    ("CCSS", 100, Some([0.8, 0.75])),
+    ("CSSC", 1000, None),
+    ("SCCS", 1000, Some([0.9925, 0.95])),
+    ("SSSS", 1000, Some([0.9891, 0.942])),
+];
+
+#[test]
+fn splits_whose_copies_are_as_good_as_the_model_are_taken_only_where_asked() {
+    let temp = with_rows_of_which(|placement| placement != "SSSS");
+    write_copies(&temp, &COPIES);
+    let choose = |options: &str| temp.succeed(&format!("choose toy {options}")).stdout;
+    insta::assert_snapshot!("choice_with_copies", choose("--why"));
+    // What is asked for stands: of an exposure, a note says what it lets pass.
+    insta::assert_snapshot!(
+        "choice_with_copies_within_an_exposure",
+        choose("--max-exposure 60%")
+    );
+    let all = choose("--max-copy-agreement 100%");
+    assert!(
+        all.contains("take CCCS") && !all.contains("whose copies"),
+        "{all}"
+    );
+    // After fewer queries other copies count, and what is not known after as many does not.
+    let fewer = choose("--queries 100");
+    assert!(fewer.contains("take CCCS"), "{fewer}");
+    assert!(!fewer.contains("whose copies"), "{fewer}");
+    let limited = choose("--max-copy-agreement 99% --why");
+    assert!(limited.contains("CSSC  how good a copy is"), "{limited}");
+    assert!(limited.contains("take CCSS"), "{limited}");
+}
+
+#[test]
+fn without_copies_the_choice_is_as_before() {
+    let temp = with_rows();
+    let before = temp.succeed("choose toy --why").stdout;
+    for copies in [
+        &[("CCCS", 100, Some([1.0, 1.0]))][..],
+        &[("CCCS", 1000, None)],
+        &[],
+    ] {
+        write_copies(&temp, copies);
+        assert_eq!(temp.succeed("choose toy --why").stdout, before);
+    }
+    temp.refuse(3, "choose toy --queries 1000", &["no copies after 1000"]);
+    std::fs::remove_file(temp.path("toy/copies.csv")).unwrap();
+    temp.refuse(3, "choose toy --queries 1000", &["splitbench attack"]);
+    temp.refuse(
+        3,
+        "choose toy --max-copy-agreement 1",
+        &["splitbench attack"],
+    );
+}
+
+#[test]
+fn where_all_copies_are_as_good_the_least_is_named_and_how_to_take_it() {
+    let temp = with_rows();
+    write_copies(
+        &temp,
+        &[
+            ("CCCS", 1000, Some([1.0, 0.99])),
+            ("CCSS", 1000, Some([0.9917, 0.95])),
+            ("CSSC", 1000, Some([1.0, 0.95])),
+            ("SCCS", 1000, Some([0.999, 0.95])),
+            ("SSSS", 1000, Some([0.9918, 0.95])),
+        ],
+    );
+    let ran = temp.run("choose toy");
+    assert_eq!(ran.code, Some(7), "{}", ran.stderr);
+    insta::assert_snapshot!("nothing_left_of_copies", ran.stderr);
+    let taken = temp.succeed("choose toy --max-copy-agreement 99.2%").stdout;
+    assert!(taken.contains("take CCSS"), "{taken}");
+    let ran = temp.run("choose toy --max-client-memory 1MB");
+    assert!(
+        ran.stderr.contains("without 5 whose copies"),
+        "{}",
+        ran.stderr
+    );
+}
+
 #[test]
 fn what_cannot_be_chosen_from_is_refused() {
     let temp = with_rows();

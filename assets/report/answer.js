@@ -6,6 +6,7 @@ const WITHOUT = { memory: null, exposure: null, accuracy: null, copies: null };
 const whereAll = (limit) => (limit >= 1 ? 1 : null);
 const withoutLimits = (conditions) => ({
   ...conditions, ...WITHOUT, exposure: whereAll(conditions.exposure), copies: whereAll(conditions.copies),
+  countsWholeCopies: false,
 });
 const RANKING_TITLES = [
   "split", "exposure", "modelled time", "of it network", "of it keys", "measured online", "client memory", "up", "down", "rounds", "accuracy",
@@ -94,8 +95,9 @@ function costOfLimits(split, network, conditions) {
   const count = Object.keys(WITHOUT).filter((limit) => conditions[limit] !== free[limit]).length;
   if (count === 0 || !best) return [];
   const limits = count === 1 ? "that limit" : "these limits";
+  const copies = best.split.copies === null ? "" : `, copies agree in ${percent(best.split.copies)}`;
   if (best.split === split) return [`It is the best without ${limits} too. `];
-  return [`Without ${limits} `, splitLink(best.split), ` is best: ${seconds(best.total)}, exposure ${exposed(best.split)}. `];
+  return [`Without ${limits} `, splitLink(best.split), ` is best: ${seconds(best.total)}, exposure ${exposed(best.split)}${copies}. `];
 }
 
 // Why an exposure is not known; what no attack found is not thereby safe.
@@ -110,7 +112,7 @@ const CAVEATS = {
   single: () => [`Its time is one sample (n${NBSP}=${NBSP}1), which has no spread. `],
   close: ({ split, slower }) => [splitLink(split), ` is ${percent(slower)} slower, which noisy or single samples do not tell apart. `],
   unknown: ({ split }) => {
-    const copies = split.copies === null ? "" : `; copies agree in ${copyWords(split)}`;
+    const copies = split.copies === null ? "" : `; copies agree in ${percent(split.copies)} after ${queriesWords()}`;
     return [`Its exposure is unknown: ${whyUnknown(split)}, and what was not found is not thereby safe${copies}. `];
   },
   "whole copies": ({ split }) => [`${queriesWords()} teach a copy that agrees in ${percent(split.copies)}, which is as good as the whole model. `],
@@ -133,7 +135,7 @@ function shellWord(word) {
 // The split that gives away least, as far as is known, at its time, and the settings
 // that the sweep ran without.
 function hidesMore(split, network, conditions) {
-  const others = ranking(usable(), network, withoutLimits(conditions));
+  const others = ranking(usable(), network, { ...withoutLimits(conditions), countsWholeCopies: true });
   const known = ({ split }) => split.exposure ?? split.leastExposure ?? 1;
   const less = others.filter((other) => known(other) < known({ split }));
   const least = less.sort((a, b) => known(a) - known(b) || a.total - b.total)[0];

@@ -27,6 +27,7 @@ function yourConditions() {
     accuracy: typed("least-accuracy", hundredths),
     copies: typed("most-copies", hundredths),
     withUnknown: byId("with-unknown").checked,
+    countsWholeCopies: true,
   };
 }
 

@@ -71,9 +71,9 @@ const countedExposure = (split, { withUnknown }) => (withUnknown ? split.leastEx
 
 // The limits that a split breaks, each in a word; none where it can be taken.
 function objections(split, conditions) {
-  const { memory, exposure, accuracy, copies } = conditions;
+  const { memory, exposure, accuracy, copies, countsWholeCopies } = conditions;
   if (exposure === null && split.givesAllAway) return ["all away"];
-  if (exposure === null && copies === null && split.isWhollyCopied) return ["whole copies"];
+  if (countsWholeCopies && exposure === null && copies === null && split.isWhollyCopied) return ["whole copies"];
   const counted = countedExposure(split, conditions);
   return [
     within(split.memory, memory) ? null : "memory",

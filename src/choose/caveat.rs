@@ -101,7 +101,11 @@ impl fmt::Display for Caveat<'_> {
                     "its exposure is {words}: {why}, and what was not found is not thereby safe"
                 )?;
                 match best.row.copies {
-                    Some(copies) => write!(formatter, "; copies agree in {copies}"),
+                    Some(copies) => write!(
+                        formatter,
+                        "; copies agree in {}",
+                        copies.of_copies_alone()
+                    ),
                     None => Ok(()),
                 }
             }

@@ -69,7 +69,8 @@ impl Limits {
         let counts = self.counts_whole_copies
             && self.max_exposure.is_none()
             && self.max_copy_agreement.is_none();
-        row.copies.filter(|copies| counts && copies.is_whole_model())
+        row.copies
+            .filter(|copies| counts && copies.is_whole_model())
     }
 
     /// Returns the limits that a row breaks; one whose figure is not known counts as broken.

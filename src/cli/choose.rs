@@ -327,7 +327,10 @@ fn row(candidate: &Candidate<'_>, width: usize, more: &More) -> String {
         String::new()
     };
     let copies = if more.copies {
-        let copies = candidate.row.copies.map(|copies| units::percent(copies.copy));
+        let copies = candidate
+            .row
+            .copies
+            .map(|copies| units::percent(copies.copy));
         format!("  {:>12}", copies.unwrap_or_else(unknown))
     } else {
         String::new()

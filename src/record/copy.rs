@@ -7,9 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::core::placement::Placement;
 use crate::core::units;
 
-/// Queries after which copies are judged where nobody says.
-pub const USUAL_QUERIES: usize = 1000;
-
 /// Agreements whose number of queries is told.
 pub const AGREEMENTS: [f64; 3] = [0.9, 0.95, 0.99];
 
@@ -40,6 +37,11 @@ impl Agreement {
             own: None,
             ceiling: None,
         }
+    }
+
+    /// Returns the agreement of copies alone.
+    pub fn of_copies_alone(self) -> Self {
+        Self { own: None, ..self }
     }
 
     /// Returns whether the copies count as the whole model.

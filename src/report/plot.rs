@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use crate::core::error::Result;
 use crate::record::host;
 use crate::record::results::CHARTS as CHARTS_FOLDER;
-use crate::record::row::SplitRow;
+use crate::record::row::{SplitRow, queries_of_copies};
 use scene::Scene;
 
 mod accuracy;
 mod axis;
+mod copies;
 #[cfg(test)]
 pub(crate) mod fixture;
 mod font;
@@ -24,6 +25,7 @@ mod online_time;
 mod page;
 mod palette;
 mod render;
+mod scatter;
 mod scene;
 mod sheet;
 mod time_memory;
@@ -32,12 +34,16 @@ mod traffic;
 /// The name of a chart's files and what draws it.
 type Chart = (&'static str, fn(&[SplitRow]) -> Scene);
 
-const CHARTS: [Chart; 5] = [
+/// The chart that stands in the folder where copies are known, and only there.
+const COPIES: &str = "copies";
+
+const CHARTS: [Chart; 6] = [
     ("online-time", online_time::chart),
     ("memory", memory::chart),
     ("bytes", traffic::chart),
     ("accuracy", accuracy::chart),
     ("time-memory", time_memory::chart),
+    (COPIES, copies::chart),
 ];
 
 /// Draws the charts of a results folder and returns their paths: in one subfolder, or in one for
@@ -69,7 +75,8 @@ pub fn hosts(rows: &[SplitRow]) -> BTreeSet<&str> {
 /// Draws every chart as `<name>.svg` and `<name>.png` into the folder and returns their paths.
 ///
 /// The folder is created if missing. Each file appears whole or not at all. Rows without a figure
-/// are shown as missing; without any finished row the charts say so.
+/// are shown as missing; without any finished row the charts say so. Where no copies are known there is no
+/// chart of them, nor one of earlier rows.
 ///
 /// # Errors
 ///
@@ -78,12 +85,18 @@ pub fn hosts(rows: &[SplitRow]) -> BTreeSet<&str> {
 pub fn draw_charts(rows: &[SplitRow], folder: &Path) -> Result<Vec<PathBuf>> {
     render::create_folder(folder)?;
     let mut paths = Vec::new();
+    let has_copies = queries_of_copies(rows).is_some();
     for (name, chart) in CHARTS {
-        let scene = chart(rows);
         let (svg, png) = (
             folder.join(format!("{name}.svg")),
             folder.join(format!("{name}.png")),
         );
+        if name == COPIES && !has_copies {
+            render::remove(&svg)?;
+            render::remove(&png)?;
+            continue;
+        }
+        let scene = chart(rows);
         render::write_svg(&scene, &svg)?;
         render::write_png(&scene, &png)?;
         paths.extend([svg, png]);
@@ -95,7 +108,7 @@ pub fn draw_charts(rows: &[SplitRow], folder: &Path) -> Result<Vec<PathBuf>> {
 mod tests {
     use super::*;
     use crate::core::foreign::{EVIL, is_hidden};
-    use fixture::{finished, row, sweep};
+    use fixture::{copied, finished, row, sweep};
 
     #[test]
     fn every_chart_is_written_in_both_formats_and_nothing_else() {
@@ -109,6 +122,17 @@ mod tests {
                 .all(|path| path.metadata().unwrap().len() > 1000)
         );
         assert_eq!(std::fs::read_dir(&charts).unwrap().count(), 10);
+    }
+
+    #[test]
+    fn copies_have_a_chart_while_they_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let rows: Vec<SplitRow> = sweep(2).into_iter().map(copied).collect();
+        let paths = draw_charts(&rows, folder.path()).unwrap();
+        assert_eq!(paths.len(), 12);
+        assert!(folder.path().join("copies.png").exists());
+        draw_charts(&sweep(2), folder.path()).unwrap();
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 10);
     }
 
     #[test]
@@ -128,9 +152,9 @@ mod tests {
 
     #[test]
     fn one_split_and_very_many_are_drawn() {
-        let many: Vec<SplitRow> = sweep(10);
+        let many: Vec<SplitRow> = sweep(10).into_iter().map(copied).collect();
         for (name, chart) in CHARTS {
-            for rows in [&[finished("CSC")][..], &many] {
+            for rows in [&[copied(finished("CSC"))][..], &many] {
                 let scene = chart(rows);
                 assert!(scene.says(&format!("{} split", rows.len())), "{name}");
                 scene.assert_texts_are_apart();
@@ -142,7 +166,7 @@ mod tests {
     fn evil_names_are_drawn_as_text() {
         let folder = tempfile::tempdir().unwrap();
         for name in EVIL {
-            let mut rows = sweep(2);
+            let mut rows: Vec<SplitRow> = sweep(2).into_iter().map(copied).collect();
             for row in &mut rows {
                 row.model = name.into();
                 row.reason = Some(name.into());
@@ -167,7 +191,8 @@ mod tests {
     #[test]
     fn long_placements_do_not_crowd_out_the_panels() {
         let rows: Vec<SplitRow> = (0..20)
-            .map(|index| finished(&format!("{}{}", "C".repeat(60 + index), "S".repeat(60))))
+            .map(|index| format!("{}{}", "C".repeat(60 + index), "S".repeat(60)))
+            .map(|placement| copied(finished(&placement)))
             .collect();
         for (_, chart) in CHARTS {
             chart(&rows).assert_texts_are_apart();

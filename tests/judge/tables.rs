@@ -7,7 +7,7 @@ use splitbench::core::link::Link;
 use splitbench::record::copy::{Agreement, USUAL_QUERIES};
 use splitbench::record::row::{SplitRow, queries_of_copies};
 
-use super::verdict::{Conditions, unlimited};
+use super::verdict::Conditions;
 
 const LAYERS: u32 = 4;
 const STATUSES: [&str; 4] = ["ok", "ok", "ok", "timeout"];
@@ -124,11 +124,18 @@ pub fn any_conditions() -> impl Strategy<Value = Conditions> {
         mostly(one_of(&FRACTIONS), 3),
         mostly(one_of(&AGREEMENTS), 2),
         any::<bool>(),
+        any::<bool>(),
     );
     (scenario, limits).prop_map(|(scenario, limits)| {
         let (network, client_slowdown, inferences) = scenario;
-        let (max_client_memory, max_exposure, min_accuracy, max_copy_agreement, counts_handed_over) =
-            limits;
+        let (
+            max_client_memory,
+            max_exposure,
+            min_accuracy,
+            max_copy_agreement,
+            counts_handed_over,
+            counts_whole_copies,
+        ) = limits;
         Conditions {
             scenario: Scenario {
                 network,
@@ -142,7 +149,8 @@ pub fn any_conditions() -> impl Strategy<Value = Conditions> {
                 min_accuracy,
                 max_copy_agreement,
                 counts_handed_over,
-                ..unlimited()
+                counts_whole_copies,
+                ..Limits::default()
             },
         }
     })

@@ -51,6 +51,7 @@ impl Conditions {
             "accuracy": self.limits.min_accuracy,
             "copies": self.limits.max_copy_agreement,
             "withUnknown": self.limits.counts_handed_over,
+            "countsWholeCopies": self.limits.counts_whole_copies,
         })
     }
 }

@@ -50,8 +50,7 @@ pub(super) fn fill_in_usual(folder: &Path, rows: &mut [SplitRow]) -> Result<()> 
 
 /// Fills in the same from the rows of copies, where any of them is known.
 pub(super) fn fill_in_known(copies: &[CopyRow], rows: &mut [SplitRow]) {
-    let is_known =
-        |copy: &CopyRow| copy.queries == USUAL_QUERIES && copy.copy_agreement.is_some();
+    let is_known = |copy: &CopyRow| copy.queries == USUAL_QUERIES && copy.copy_agreement.is_some();
     if copies.iter().any(is_known) {
         fill_in(copies, USUAL_QUERIES, rows);
     }

@@ -1,5 +1,6 @@
 //! Rows for the tests of the charts, deterministic and of realistic size.
 
+use crate::record::copy::{Agreement, USUAL_QUERIES};
 use crate::record::row::SplitRow;
 
 /// A row without figures.
@@ -77,6 +78,23 @@ pub(crate) fn finished(placement: &str) -> SplitRow {
         exposed_weight_share: Some(if uploads == 0 { 1.0 } else { 0.5 }),
         ..row(placement, "ok")
     }
+}
+
+/// The row with copies after a thousand queries, which follow from its placement where it is finished.
+pub(crate) fn copied(row: SplitRow) -> SplitRow {
+    let server = row.placement.matches('S').count() as f64 / row.placement.len().max(1) as f64;
+    let late = row.placement.ends_with('S') as u8 as f64;
+    let copies = Agreement {
+        queries: USUAL_QUERIES,
+        copy: 1.0 - 0.05 * server * server * (1.0 + late),
+        own: Some(0.97 - 0.2 * server),
+        ceiling: Some(1.0 - 0.008 * server),
+    };
+    let copies = match row.rounds {
+        Some(0) => Some(Agreement::handed_over(USUAL_QUERIES)),
+        rounds => rounds.map(|_| copies),
+    };
+    SplitRow { copies, ..row }
 }
 
 /// Every placement of so many layers in counting order, about one in eleven of them failed.

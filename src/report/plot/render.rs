@@ -1,7 +1,7 @@
 //! Scenes as SVG and PNG files that appear whole or not at all.
 
 use std::fs;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::Path;
 
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
@@ -83,6 +83,18 @@ pub(crate) fn write_png(scene: &Scene, path: &Path) -> Result<()> {
 /// [`Error::Write`] where it cannot be created.
 pub(crate) fn create_folder(folder: &Path) -> Result<()> {
     fs::create_dir_all(folder).map_err(|source| write_error(folder, source))
+}
+
+/// Removes a file that nothing is drawn in any more, where there is one.
+///
+/// # Errors
+///
+/// [`Error::Write`] where it cannot be removed.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(write_error(path, source)),
+        _ => Ok(()),
+    }
 }
 
 /// Returns the scene as the text of an SVG file.
