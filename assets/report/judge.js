@@ -73,14 +73,15 @@ const countedExposure = (split, { withUnknown }) => (withUnknown ? split.leastEx
 function objections(split, conditions) {
   const { memory, exposure, accuracy, copies, countsWholeCopies } = conditions;
   if (exposure === null && split.givesAllAway) return ["all away"];
-  if (countsWholeCopies && exposure === null && copies === null && split.isWhollyCopied) return ["whole copies"];
   const counted = countedExposure(split, conditions);
-  return [
+  const broken = [
     within(split.memory, memory) ? null : "memory",
     within(counted, exposure) ? null : counted === null ? "unknown" : "exposure",
     accuracy === null || (split.accuracy !== null && split.accuracy >= accuracy) ? null : "accuracy",
     within(split.copies, copies) ? null : "copies",
   ].filter(Boolean);
+  const isLeftOut = countsWholeCopies && exposure === null && copies === null && split.isWhollyCopied;
+  return broken.length === 0 && isLeftOut ? ["whole copies"] : broken;
 }
 
 const allowed = (splits, conditions) => splits.filter((split) => split.isOk && objections(split, conditions).length === 0);

@@ -17,7 +17,7 @@ pub enum Reason<'a> {
     Limits(Vec<Broken>),
     /// It is known to give the whole model away, and no limit on exposure asks for such.
     GivesAllAway,
-    /// Its copies count as the whole model, and no limit asks for such.
+    /// It keeps the limits, but its copies count as the whole model, and no limit asks for such.
     WholeCopies(Agreement),
     /// Another split within the limits is no worse in any criterion and better in these.
     Dominated {

@@ -62,8 +62,8 @@ fn sorted_out<'a>(
             choice.unmeasured.push(row);
             continue;
         };
-        if let Some(reason) = given_away(row, limits) {
-            choice.rejected.push((row, reason));
+        if limits.max_exposure.is_none() && gives_all_away(row) {
+            choice.rejected.push((row, Reason::GivesAllAway));
             continue;
         }
         let candidate = |exposure| Candidate {
@@ -73,7 +73,11 @@ fn sorted_out<'a>(
         };
         let broken = limits.broken(row);
         if broken.is_empty() {
-            choice.ranked.push(candidate(limits.exposure(row)));
+            // Of those that keep the limits, so that a limit on copies takes in all that are counted here.
+            match limits.whole_copies(row) {
+                Some(copies) => choice.rejected.push((row, Reason::WholeCopies(copies))),
+                None => choice.ranked.push(candidate(limits.exposure(row))),
+            }
             continue;
         }
         if limits.may_keep(row) {
@@ -82,14 +86,6 @@ fn sorted_out<'a>(
         choice.rejected.push((row, Reason::Limits(broken)));
     }
     (choice, open)
-}
-
-/// Returns how a split gives the whole model away, where no limit asks for such.
-fn given_away<'a>(row: &SplitRow, limits: &Limits) -> Option<Reason<'a>> {
-    if limits.max_exposure.is_none() && gives_all_away(row) {
-        return Some(Reason::GivesAllAway);
-    }
-    limits.whole_copies(row).map(Reason::WholeCopies)
 }
 
 /// Returns the criteria that decide: a memory does where it is known of any split within the limits.

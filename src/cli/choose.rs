@@ -397,7 +397,7 @@ fn why_none_by_default(choice: &Choice<'_>) -> String {
     };
     let others = match known {
         0 => String::new(),
-        count => format!("{count} measured splits are known to give the whole model away, and "),
+        count => format!("without {count} that are known to give the whole model away, "),
     };
     // Rounded up, so that the limit lets the split pass.
     let most = (1000.0 * copies.copy).ceil() / 10.0;

@@ -114,6 +114,7 @@ fn network(network: &Link) -> Value {
 mod tests {
     use super::*;
     use crate::report::fixture::contents;
+    use crate::report::plot::fixture::copied;
 
     #[test]
     fn figures_are_those_of_the_rows() {
@@ -159,6 +160,35 @@ mod tests {
             contents.environment["layers"] = told;
             assert_eq!(layer_outlines(&contents)[1]["name"], "layer1");
         }
+    }
+
+    #[test]
+    fn copies_are_told_where_any_are_known() {
+        let mut contents = contents(2);
+        let names = |figures: &Value| {
+            let columns = figures["columns"].as_array().unwrap().iter();
+            let names = columns.filter_map(|column| column["name"].as_str().map(str::to_owned));
+            names.collect::<Vec<_>>()
+        };
+        let without = figures(&contents);
+        assert_eq!(without.get("copies"), None);
+        assert!(!names(&without).contains(&"copy_agreement".to_owned()));
+        for row in &mut contents.splits {
+            *row = copied(row.clone());
+        }
+        let with = figures(&contents);
+        assert_eq!(
+            with["copies"],
+            json!({ "queries": 1000, "whole_model": 0.99 })
+        );
+        let at = names(&with)
+            .iter()
+            .position(|name| name == "copy_agreement");
+        let last = with["rows"].as_array().unwrap().last().unwrap();
+        let expected = contents.splits[3].copies.map(|copies| copies.copy);
+        assert_eq!(last[at.unwrap()].as_f64(), expected);
+        // Fronts are without limits, on copies too.
+        assert_eq!(with["dominated_by"], without["dominated_by"]);
     }
 
     #[test]

@@ -150,6 +150,18 @@ fn of_copies() -> Vec<Case> {
             verdict(&[], &[by_default, ("CSS", &["whole copies"])], &[]),
         ),
         case(
+            "what breaks a limit too is not taken in by one on copies",
+            &[rows[1].clone(), slow.clone()],
+            Limits {
+                max_client_memory: Some(1),
+                ..unlimited()
+            },
+            nearest(
+                "CSC",
+                verdict(&[], &[("CSC", &["memory"]), ("SSC", &["memory"])], &[]),
+            ),
+        ),
+        case(
             "what copies keep out is not kept out by its exposure alone",
             &[slow, hidden],
             Limits {

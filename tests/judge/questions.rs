@@ -8,8 +8,8 @@ use serde_json::Value;
 use splitbench::choose::Limits;
 use splitbench::choose::scenario::Scenario;
 use splitbench::core::link::Link;
-use splitbench::record::results::{COPIES, ENVIRONMENT, LAYERS, SPLITS, read_splits};
-use splitbench::record::row::SplitRow;
+use splitbench::record::results::{COPIES, ENVIRONMENT, LAYERS, SPLITS, read_splits, write_csv};
+use splitbench::record::row::{CopyRow, SplitRow};
 
 use super::page::{Page, Visit};
 use super::verdict::{Conditions, unlimited};
@@ -69,6 +69,60 @@ fn the_committed_report_is_what_is_written_today() {
         committed == fresh_report(),
         "write it anew: splitbench report {FOLDER}"
     );
+}
+
+/// Returns the example's report as it would be if copies of all splits but one agreed in 99.5 %.
+fn report_with_copies() -> String {
+    let folder = tempfile::tempdir().unwrap();
+    for file in [SPLITS, LAYERS, ENVIRONMENT] {
+        std::fs::copy(Path::new(FOLDER).join(file), folder.path().join(file)).unwrap();
+    }
+    let row = |split: SplitRow| {
+        let (copy, own) = match &*split.placement {
+            "SSSSS" => (0.979, 0.946),
+            _ => (0.995, 0.96),
+        };
+        CopyRow {
+            placement: split.placement,
+            queries: 1000,
+            copy_agreement: Some(copy),
+            own_agreement: Some(own),
+            ..CopyRow::default()
+        }
+    };
+    let splits = read_splits(Path::new(FOLDER)).unwrap().into_iter();
+    let rows: Vec<CopyRow> = splits.map(row).collect();
+    write_csv(&folder.path().join(COPIES), &rows).unwrap();
+    std::fs::read_to_string(splitbench::report::write(folder.path()).unwrap()).unwrap()
+}
+
+#[test]
+fn the_form_of_a_page_with_copies_limits_them() {
+    let visit = Visit::to(&report_with_copies());
+    visit.set("most-exposure", "");
+    let says = |words: &[&str]| {
+        let said = visit.said("answer");
+        let missing = words.iter().filter(|words| !said.contains(**words));
+        assert_eq!(missing.collect::<Vec<_>>(), Vec::<&&str>::new(), "{said}");
+    };
+    let least = "copies agree in 97.9 % after 1,000 queries (94.6 % without the server)";
+    says(&[
+        "copies agreeing in at most 99.0 % (preset)",
+        "SSSSS takes",
+        least,
+    ]);
+    says(&["whose copies agree too well"]);
+    // As `choose` has it without limits.
+    visit.set("most-copies", "");
+    says(&[
+        "SSSSS takes",
+        least,
+        "whose copies are as good as the whole model",
+    ]);
+    visit.set("most-copies", "99.5");
+    says(&["1,000 queries teach a copy that agrees in 99.5 %, which is as good"]);
+    assert!(!visit.said("answer").contains("SSSSS takes"));
+    assert!(visit.said("rows").contains("97.9 %"));
 }
 
 /// Returns the split that an answer names, best or nearest.

@@ -5,7 +5,7 @@ use plotters::style::RGBColor;
 
 use super::axis::{Axis, Room};
 use super::font::{self, Face};
-use super::listing::{Listing, figure, is_finished};
+use super::listing::{Listing, figure};
 use super::page::{Heading, MARGIN, PAGE_WIDTH, draw_footnotes, empty_page};
 use super::palette::{GREY, INK, PALE, tint};
 use super::scatter::{
@@ -17,7 +17,7 @@ use super::scene::{Align, Area, Scene, Text};
 use crate::choose::dominance::{Dominance, criteria};
 use crate::core::units;
 use crate::record::copy::{Agreement, WHOLE_MODEL};
-use crate::record::row::{SplitRow, queries_of_copies};
+use crate::record::row::SplitRow;
 
 /// Half the width of the mark of what images teach without the server.
 const HALF_MARK: f64 = 4.5;
@@ -27,36 +27,35 @@ const DASH: f64 = 6.0;
 const CEILING: RGBColor = RGBColor(221, 240, 251);
 /// Up to here splits of unknown copies are drawn as lines and named.
 const LINES_UP_TO: usize = 24;
+/// Up to here what images teach is joined to its dot; of more splits the lines would hide all else.
+const JOINED_UP_TO: usize = 64;
+
+/// A split in the panel.
+struct Figures<'a> {
+    row: &'a SplitRow,
+    online_s: f64,
+    copies: Agreement,
+}
 
 /// Returns the chart.
 pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
-    let listing = Listing::unlimited(rows, |row| known(row).map(|(online_s, _)| online_s));
+    // The page has no lines, so all splits are drawn however many they are.
+    let listing = Listing::unlimited(rows, time_s);
     let heading = heading(rows);
-    let figures: Vec<(f64, Agreement)> =
-        listing.drawn.iter().filter_map(|row| known(row)).collect();
+    let drawn = || listing.drawn.iter().copied();
+    let figures: Vec<Figures> = drawn().filter_map(known).collect();
     if figures.is_empty() {
         return empty_page(&heading, rows, &listing.footnotes);
     }
 
-    let open: Vec<(&SplitRow, f64)> = rows.iter().filter_map(unknown).collect();
+    let open: Vec<&SplitRow> = drawn().filter(|row| row.copies.is_none()).collect();
     let panel = panel_below(&heading, 2);
-    let times = figures.iter().map(|&(online_s, _)| online_s);
-    let time = time_axis(
-        times.chain(open.iter().map(|&(_, online_s)| online_s)),
-        &panel,
-    );
-    let agreement = agreement_axis(figures.iter().map(|(_, copies)| copies), &panel);
+    let time = time_axis(drawn().filter_map(time_s), &panel);
+    let agreement = agreement_axis(figures.iter().map(|figures| &figures.copies), &panel);
     let most_layers = most_server_layers(&listing.drawn);
-    let points: Vec<Point> = listing
-        .drawn
-        .iter()
-        .zip(&figures)
-        .map(|(&row, (online_s, copies))| Point {
-            row,
-            at: (time.x(&panel, *online_s), agreement.y(&panel, copies.copy)),
-            colour: layer_colour(server_layers(row), most_layers),
-        })
-        .collect();
+    let points = points(&figures, most_layers, |online_s, copy| {
+        (time.x(&panel, online_s), agreement.y(&panel, copy))
+    });
     let [front, giving_all] = dominance(rows, &points, [Dominance::Front, Dominance::GivesAllAway]);
     let without_server = giving_all
         .iter()
@@ -75,8 +74,7 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     draw_mark_key(&mut scene, key_y + KEY_PITCH);
     draw_ceiling(&mut scene, &panel, &agreement, &figures);
     draw_time_axis(&mut scene, &panel, &time);
-    let title = "labels of copies that are the server's (%)";
-    agreement.draw_left(&mut scene, &panel, title, AXIS_EM);
+    agreement.draw_left(&mut scene, &panel, &title(&figures), AXIS_EM);
     draw_dashes(
         &mut scene,
         (panel.left, panel.right),
@@ -90,29 +88,44 @@ pub(crate) fn chart(rows: &[SplitRow]) -> Scene {
     scene
 }
 
-fn heading(rows: &[SplitRow]) -> Heading {
-    let after = match queries_of_copies(rows) {
-        Some(queries) => format!(" after {} queries", units::grouped(queries)),
-        None => String::new(),
+fn points<'a>(
+    figures: &[Figures<'a>],
+    most_layers: usize,
+    at: impl Fn(f64, f64) -> (f64, f64),
+) -> Vec<Point<'a>> {
+    let point = |figures: &Figures<'a>| Point {
+        row: figures.row,
+        at: at(figures.online_s, figures.copies.copy),
+        colour: layer_colour(server_layers(figures.row), most_layers),
     };
+    figures.iter().map(point).collect()
+}
+
+fn heading(rows: &[SplitRow]) -> Heading {
     let subtitle = format!(
-        "Down and to the left is better{after}; ringed is the front, which no split beats at once in {}",
+        "Down and to the left is better; ringed is the front, which no split beats at once in {}",
         units::listed(&criteria(rows))
     );
     Heading::new(rows, "time and copies", &subtitle, Vec::new())
 }
 
-/// Both figures; a time of zero has no place on a logarithmic axis.
-fn known(row: &SplitRow) -> Option<(f64, Agreement)> {
-    Some((time_s(row)?, row.copies?))
+/// The title of the axis, which says after how many queries.
+fn title(figures: &[Figures<'_>]) -> String {
+    let queries = figures.first().map_or(0, |figures| figures.copies.queries);
+    let queries = units::grouped(queries);
+    format!("labels of copies after {queries} queries that are the server's (%)")
 }
 
-/// A split that was measured and whose copies are not known, with its time.
-fn unknown(row: &SplitRow) -> Option<(&SplitRow, f64)> {
-    let is_open = row.copies.is_none() && is_finished(row);
-    Some((row, time_s(row).filter(|_| is_open)?))
+/// Both figures of a split where they are known.
+fn known(row: &SplitRow) -> Option<Figures<'_>> {
+    Some(Figures {
+        row,
+        online_s: time_s(row)?,
+        copies: row.copies?,
+    })
 }
 
+/// A time of zero has no place on a logarithmic axis.
 fn time_s(row: &SplitRow) -> Option<f64> {
     figure(row.online_s_median).filter(|&online_s| online_s > 0.0)
 }
@@ -174,8 +187,8 @@ fn draw_dashes(scene: &mut Scene, (left, right): (f64, f64), y: f64) {
 }
 
 /// Draws between which agreements the server itself lies, split by split.
-fn draw_ceiling(scene: &mut Scene, panel: &Area, agreement: &Axis, figures: &[(f64, Agreement)]) {
-    let (least, most) = ends(figures.iter().filter_map(|(_, copies)| copies.ceiling));
+fn draw_ceiling(scene: &mut Scene, panel: &Area, agreement: &Axis, figures: &[Figures<'_>]) {
+    let (least, most) = ends(figures.iter().filter_map(|figures| figures.copies.ceiling));
     if least <= most {
         // A band of no height would not be seen.
         let (top, bottom) = (agreement.y(panel, most), agreement.y(panel, least));
@@ -187,17 +200,11 @@ fn draw_ceiling(scene: &mut Scene, panel: &Area, agreement: &Axis, figures: &[(f
 }
 
 /// Draws a line over all that they may agree in for each split whose copies are not known.
-fn draw_open(
-    scene: &mut Scene,
-    panel: &Area,
-    time: &Axis,
-    agreement: &Axis,
-    open: &[(&SplitRow, f64)],
-) {
+fn draw_open(scene: &mut Scene, panel: &Area, time: &Axis, agreement: &Axis, open: &[&SplitRow]) {
     if open.len() > LINES_UP_TO {
         return;
     }
-    for &(_, online_s) in open {
+    for online_s in open.iter().copied().filter_map(time_s) {
         let x = time.x(panel, online_s);
         let top = agreement.y(panel, 1.0);
         scene.line((x, top), (x, panel.bottom), 1.2, PALE);
@@ -205,34 +212,39 @@ fn draw_open(
     }
 }
 
-/// Draws for each point what the same images teach without the server, joined to it.
+/// Draws for each point what the same images teach without the server.
 fn draw_own(
     scene: &mut Scene,
     panel: &Area,
     agreement: &Axis,
     points: &[Point],
-    figures: &[(f64, Agreement)],
+    figures: &[Figures<'_>],
 ) {
-    for (point, (_, copies)) in points.iter().zip(figures) {
-        if let Some(own) = copies.own {
-            let y = agreement.y(panel, own);
-            let (x, copy_y) = point.at;
+    for (point, figures) in points.iter().zip(figures) {
+        let Some(own) = figures.copies.own else {
+            continue;
+        };
+        let y = agreement.y(panel, own);
+        let (x, copy_y) = point.at;
+        if points.len() <= JOINED_UP_TO {
             scene.line((x, copy_y), (x, y), 0.7, tint(point.colour, 0.35));
-            draw_mark(scene, (x, y));
         }
+        draw_mark(scene, (x, y));
     }
 }
 
 /// Says of which splits the copies are not known.
-fn open_note(open: &[(&SplitRow, f64)]) -> Option<String> {
-    let names: Vec<&str> = open.iter().map(|(row, _)| row.placement.as_str()).collect();
+fn open_note(open: &[&SplitRow]) -> Option<String> {
+    let names: Vec<&str> = open.iter().map(|row| row.placement.as_str()).collect();
     match names.len() {
         0 => None,
         1..=LINES_UP_TO => Some(format!(
             "Copies are not known of {}: a line stands for all that they may agree in.",
             units::listed(&names)
         )),
-        count => Some(format!("Copies are not known of {count} splits.")),
+        count => Some(format!(
+            "Copies are not known of {count} splits, which are not drawn."
+        )),
     }
 }
 
@@ -267,10 +279,7 @@ mod tests {
         rows[7].copies = None;
         assert!(chart(&rows).says("Copies are not known of SSS"));
         let mut rows = copied_sweep(6);
-        rows[1..]
-            .iter_mut()
-            .skip(1)
-            .for_each(|row| row.copies = None);
+        rows[2..].iter_mut().for_each(|row| row.copies = None);
         let scene = chart(&rows);
         assert!(scene.says("Copies are not known of 56 splits"));
         scene.assert_texts_are_apart();
