@@ -204,6 +204,8 @@ fn splits_whose_copies_are_as_good_as_the_model_are_taken_only_where_asked() {
     let limited = choose("--max-copy-agreement 99% --why");
     assert!(limited.contains("CSSC  how good a copy is"), "{limited}");
     assert!(limited.contains("take CCSS"), "{limited}");
+    let counted = choose("--max-copy-agreement 99% --why --count-handed-over");
+    assert!(!counted.contains("how good a copy is"), "{counted}");
 }
 
 #[test]

@@ -69,6 +69,9 @@ function modelled(split, network, { factor, inferences }) {
 // The exposure that is held against the limit; null where it is not known.
 const countedExposure = (split, { withUnknown }) => (withUnknown ? split.leastExposure : split.exposure);
 
+// How far copies agree, as it is held against the limit; null where it is not known.
+const countedCopies = (split, { withUnknown }) => split.copies ?? (withUnknown ? 0 : null);
+
 // The limits that a split breaks, each in a word; none where it can be taken.
 function objections(split, conditions) {
   const { memory, exposure, accuracy, copies, countsWholeCopies } = conditions;
@@ -78,7 +81,7 @@ function objections(split, conditions) {
     within(split.memory, memory) ? null : "memory",
     within(counted, exposure) ? null : counted === null ? "unknown" : "exposure",
     accuracy === null || (split.accuracy !== null && split.accuracy >= accuracy) ? null : "accuracy",
-    within(split.copies, copies) ? null : "copies",
+    within(countedCopies(split, conditions), copies) ? null : "copies",
   ].filter(Boolean);
   const isLeftOut = countsWholeCopies && exposure === null && copies === null && split.isWhollyCopied;
   return broken.length === 0 && isLeftOut ? ["whole copies"] : broken;
@@ -147,7 +150,7 @@ function excess(split, conditions) {
     over(split.memory, memory, (found, most) => found / Math.max(most, 1) - 1) +
     over(countedExposure(split, conditions), exposure, (found, most) => found - most) +
     over(split.accuracy, accuracy, (found, least) => least - found) +
-    over(split.copies, copies, (found, most) => found - most)
+    over(countedCopies(split, conditions), copies, (found, most) => found - most)
   );
 }
 

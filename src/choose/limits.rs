@@ -18,7 +18,7 @@ pub struct Limits {
     pub min_accuracy: Option<f64>,
     /// Of copies, after as many queries as the rows tell.
     pub max_copy_agreement: Option<f64>,
-    /// Whether an exposure that is not known counts as the least that it can be.
+    /// Whether an exposure, or an agreement of copies, that is not known counts as the least that it can be.
     pub counts_handed_over: bool,
     /// Whether copies that agree in [`WHOLE_MODEL`](crate::record::copy::WHOLE_MODEL) count as the whole model,
     /// where neither exposure nor agreement is limited.
@@ -84,7 +84,7 @@ impl Limits {
             .map(|most| memory(Limit::ServerMemory, "server", server_memory(row), most));
         let exposure = self.max_exposure.map(|most| self.over_exposed(row, most));
         let accuracy = self.min_accuracy.map(|least| inaccurate(row, least));
-        let copies = self.max_copy_agreement.map(|most| copied(row, most));
+        let copies = self.max_copy_agreement.map(|most| self.copied(row, most));
         [client, server, exposure, accuracy, copies]
             .into_iter()
             .flatten()
@@ -116,6 +116,21 @@ impl Limits {
         (!keeps).then(|| Broken {
             limit,
             words: format!("gives away {least}{words}, {allowed} allowed"),
+            excess: found - most,
+        })
+    }
+
+    fn copied(&self, row: &SplitRow, most: f64) -> Option<Broken> {
+        let limit = Limit::CopyAgreement;
+        let Some(found) = row.copies.map(|copies| copies.copy) else {
+            let words = "how good a copy is, is not known";
+            return (!self.counts_handed_over).then(|| Broken::unknown(limit, words));
+        };
+        let (words, allowed) = units::percents_apart(found, most);
+        let keeps = found <= most;
+        (!keeps).then(|| Broken {
+            limit,
+            words: format!("copies agree in {words}, {allowed} allowed"),
             excess: found - most,
         })
     }
@@ -186,20 +201,6 @@ fn inaccurate(row: &SplitRow, least: f64) -> Option<Broken> {
         limit,
         words: format!("is right in {words}, {wanted} wanted"),
         excess: least - found,
-    })
-}
-
-fn copied(row: &SplitRow, most: f64) -> Option<Broken> {
-    let limit = Limit::CopyAgreement;
-    let Some(found) = row.copies.map(|copies| copies.copy) else {
-        return Some(Broken::unknown(limit, "how good a copy is, is not known"));
-    };
-    let (words, allowed) = units::percents_apart(found, most);
-    let keeps = found <= most;
-    (!keeps).then(|| Broken {
-        limit,
-        words: format!("copies agree in {words}, {allowed} allowed"),
-        excess: found - most,
     })
 }
 

@@ -23,6 +23,8 @@ use crate::record::copy::{AGREEMENTS, CopyPoint, Until};
 use crate::record::log::{self, Record};
 use crate::record::results::{COPIES, Tables, copy_curve, write_csv};
 use crate::record::settings::Settings;
+use crate::report;
+use crate::report::plot::draw_results;
 use crate::sweep::copies::learn;
 use crate::sweep::{ResultsFolder, Resume};
 
@@ -258,11 +260,14 @@ fn asked_before(records: &[Record], pupil: &Pupil) -> usize {
     asked.max().unwrap_or(0)
 }
 
-/// Writes the table.
+/// Writes the table, and what shows it.
 fn write(folder: &ResultsFolder, settings: &Settings, model: &Model) -> Result<()> {
     folder.check_place()?;
-    let copies = Tables::derive(settings, model, folder.records()).copies;
-    write_csv(&folder.path().join(COPIES), &copies)
+    let tables = Tables::derive(settings, model, folder.records());
+    write_csv(&folder.path().join(COPIES), &tables.copies)?;
+    draw_results(&tables.splits, folder.path())?;
+    report::write(folder.path())?;
+    Ok(())
 }
 
 /// Width of a column with two percentages.

@@ -38,7 +38,8 @@ pub struct ChooseArguments {
     /// The most of the model that the client may end up with, such as 20% or 0.2
     #[arg(long, value_name = "FRACTION", value_parser = fraction)]
     max_exposure: Option<f64>,
-    /// Where exposure is unknown, count the least that it can be: what is handed over, solved and found
+    /// Where exposure is unknown, count the least that it can be: what is handed over, solved and found; where copies
+    /// are, let them pass
     #[arg(long)]
     count_handed_over: bool,
     /// The least simulated accuracy, such as 95% or 0.95
