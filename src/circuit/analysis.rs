@@ -19,6 +19,7 @@ mod gain;
 mod gains;
 mod grid;
 mod groups;
+mod identity;
 mod integer;
 mod label;
 mod linear;
@@ -26,7 +27,6 @@ mod look_up;
 mod planned;
 mod planned_look_up;
 mod pool;
-mod protect;
 mod settle;
 mod spread;
 mod value;
@@ -34,7 +34,7 @@ mod value;
 pub use analyst::{analyse, analyse_to_end};
 pub use gain::Gain;
 pub use gains::gains;
-pub use grid::{HALF_TURN, MOST_PROTECT_BITS, RANGE_MARGIN, UPLOAD_BITS};
+pub use grid::{HALF_TURN, MOST_IDENTITY_BITS, RANGE_MARGIN, UPLOAD_BITS};
 pub use integer::BeforeLookUp;
 pub use planned::{
     Analysis, PlannedAction, PlannedDownload, PlannedLinear, PlannedStep, PlannedUpload, Term,

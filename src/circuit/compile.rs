@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::circuit::analysis::{
-    Analysis, DEFAULT_STEP_NOISE, MOST_PROTECT_BITS, Purpose, analyse_to_end,
+    Analysis, DEFAULT_STEP_NOISE, MOST_IDENTITY_BITS, Purpose, analyse_to_end,
 };
 use crate::circuit::encoding::SourceNoise;
 use crate::circuit::program::Program;
@@ -27,6 +27,7 @@ use crate::core::placement::{Placement, Segment};
 use crate::fhe::noise;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::Model;
+use crate::model::quantise::QuantParams;
 use compiler::Compiler;
 
 pub use target::{Choice, Target};
@@ -34,8 +35,8 @@ pub use target::{Choice, Target};
 /// By how much the bound on noise grows beyond what a set was found to have, so that a few attempts
 /// settle it.
 const BOUND_GROWTH: f64 = 1.05;
-/// The fewest bits of an answer that is looked up for its protection, however much noise there is.
-const LEAST_PROTECT_BITS: u32 = 2;
+/// The fewest bits of a value that is looked up as it is, however much noise there is.
+const LEAST_IDENTITY_BITS: u32 = 2;
 
 /// Returns the program of every server segment of a placement.
 ///
@@ -101,7 +102,7 @@ impl<'a> PlacementCompiler<'a> {
         let parts = || segments.iter().zip(&targets);
         let analyse = |(segment, target), bits| analyse_for(model, segment, target, bits);
         let mut analyses = parts()
-            .map(|part| analyse(part, MOST_PROTECT_BITS))
+            .map(|part| analyse(part, MOST_IDENTITY_BITS))
             .collect::<Result<Vec<Analysis>>>()?;
         let sets = match &self.sets {
             Sets::Fixed(parameters) => vec![*parameters; analyses.len()],
@@ -120,8 +121,8 @@ impl<'a> PlacementCompiler<'a> {
             }
         };
         for ((analysis, parameters), part) in analyses.iter_mut().zip(&sets).zip(parts()) {
-            let bits = protect_bits(analysis, parameters, part.1);
-            if bits < MOST_PROTECT_BITS {
+            let bits = identity_bits(analysis, parameters, part.1);
+            if bits < MOST_IDENTITY_BITS {
                 *analysis = analyse(part, bits)?;
             }
         }
@@ -140,11 +141,11 @@ fn analyse_for(
     model: &Model,
     segment: &Segment,
     target: &Target,
-    protect_bits: u32,
+    identity_bits: u32,
 ) -> Result<Analysis> {
     let mut bound = target.noise_bound();
     loop {
-        let analysis = analyse_to_end(model, segment, target.output_mode, protect_bits, bound)?;
+        let analysis = analyse_to_end(model, segment, target.output_mode, identity_bits, bound)?;
         let Choice::Fixed(parameters) = target.parameters else {
             return Ok(analysis);
         };
@@ -166,9 +167,12 @@ fn analyse_for(
     }
 }
 
-/// Returns the bits of answers that are looked up for their protection: the most whose steps the
-/// set's noise allows. The analysis has the most of all.
-fn protect_bits(analysis: &Analysis, parameters: &ParameterSet, target: &Target) -> u32 {
+/// Returns the bits of values that are looked up as they are: the most whose steps the set's noise allows. The
+/// analysis has the most of all.
+///
+/// Steps of answers are as precise as those of activations. A gate rounds what the client could have rounded, with
+/// the same noise whatever its steps are: they are as fine as the set tells apart at all.
+fn identity_bits(analysis: &Analysis, parameters: &ParameterSet, target: &Target) -> u32 {
     let limit = match target.parameters {
         Choice::Cheapest(Precision::StepNoise(limit), _) => limit,
         Choice::Cheapest(Precision::Exact, _) | Choice::Fixed(_) => DEFAULT_STEP_NOISE,
@@ -176,16 +180,29 @@ fn protect_bits(analysis: &Analysis, parameters: &ParameterSet, target: &Target)
     let quantile = noise::two_sided_quantile(target.log2_p_fail_lookup);
     let noise = SourceNoise::of(parameters);
     let fraction = analysis.most_fraction(&noise, quantile);
-    let worst = analysis
+    let steps = |bits: u32| f64::from((1u32 << bits) - 1);
+    let limit_of = |purpose| match purpose {
+        Purpose::Protection => Some(limit),
+        Purpose::Gate => Some(limit.max(DEFAULT_STEP_NOISE)),
+        Purpose::Activation | Purpose::Comparison | Purpose::Conjunction => None,
+    };
+    // Of each: the noise in its steps over the limit, and how many these are; a sign takes a step more.
+    let identities: Vec<(f64, f64)> = analysis
         .look_ups()
-        .filter(|look_up| look_up.purpose == Purpose::Protection)
-        .map(|look_up| look_up.step_noise(&noise, fraction))
-        .fold(0.0, f64::max);
-    let levels = |bits: u32| f64::from((1u32 << bits) - 1);
-    let fits = |bits: &u32| worst * levels(*bits) / levels(MOST_PROTECT_BITS) <= limit;
-    (LEAST_PROTECT_BITS..=MOST_PROTECT_BITS)
+        .filter_map(|look_up| {
+            let limit = limit_of(look_up.purpose)?;
+            let QuantParams { low, high, .. } = look_up.activation.output;
+            let count = (high - low + i64::from(low < 0)) as f64;
+            Some((look_up.step_noise(&noise, fraction) / limit, count))
+        })
+        .collect();
+    let fits = |bits: &u32| {
+        let mut excesses = identities.iter();
+        excesses.all(|(excess, count)| excess * steps(*bits).min(*count) / count <= 1.0)
+    };
+    (LEAST_IDENTITY_BITS..=MOST_IDENTITY_BITS)
         .rfind(fits)
-        .unwrap_or(LEAST_PROTECT_BITS)
+        .unwrap_or(LEAST_IDENTITY_BITS)
 }
 
 /// Returns the program of a segment under a parameter set.

@@ -353,6 +353,13 @@ impl LookUpStep {
         self.read(table, phase.wrapping_add(table.offset))
     }
 
+    /// Returns by how many integers the largest output exceeds the smallest: as far as twice an output lies
+    /// from the centre, for the other half turn gives its mirror image.
+    pub fn output_steps(&self) -> u64 {
+        let values = self.tables.iter().flat_map(|table| &table.values);
+        values.map(|value| value.unsigned_abs()).max().unwrap_or(0)
+    }
+
     /// Returns the output integer that a phase is looked up to.
     pub fn read(&self, table: &Table, phase: u64) -> i64 {
         let size = table.values.len();

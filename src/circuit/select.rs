@@ -27,7 +27,8 @@ pub enum Precision {
     Exact,
 }
 
-/// The noise of an answer behind look-ups, as a fraction of its range, that no set may exceed; where less
+/// The noise of an answer behind look-ups, or of a value that is looked up as it is, as a fraction of its
+/// range, that no set may exceed; where less
 /// step noise than [`DEFAULT_STEP_NOISE`] is asked for, in proportion to that.
 const MOST_ANSWER_NOISE: f64 = 1.0 / 64.0;
 /// The noise of a comparison of logits, as a fraction of the range of their differences, that no set
@@ -130,7 +131,7 @@ fn is_precise(
                 (Precision::StepNoise(_), Purpose::Comparison) => {
                     look_up.range_noise(&noise, fraction) <= MOST_COMPARISON_NOISE * stricter
                 }
-                (Precision::StepNoise(_), Purpose::Protection) => {
+                (Precision::StepNoise(_), Purpose::Protection | Purpose::Gate) => {
                     look_up.range_noise(&noise, fraction) <= MOST_ANSWER_NOISE * stricter
                 }
                 (Precision::Exact, _) | (_, Purpose::Conjunction) => {

@@ -34,7 +34,8 @@ pub struct EncryptionArguments {
     #[arg(long, value_enum)]
     answer: Option<Answer>,
     /// What hides the model in answers: nothing, encryptions of zero and flooding noise on those that
-    /// are linear combinations, or a bootstrap of every answer [default: none]
+    /// are linear combinations, a bootstrap of every answer, or one of every uploaded value, which lets
+    /// no other than honest ones pass [default: none]
     #[arg(long, value_enum)]
     protect: Option<Protection>,
     /// With auto: figures of the machine, written by `splitbench calibrate`

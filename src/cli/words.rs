@@ -58,6 +58,7 @@ words!(Protection {
     None "none" "Answers travel as the last layer leaves them"
     Rerandomise "rerandomise" "Answers that are linear combinations get an encryption of zero and flooding noise"
     Bootstrap "bootstrap" "Every answer goes through a look-up, so that it is no linear combination of ciphertexts that the client made. That alone is not circuit privacy: a look-up is deterministic, and its output's noise depends on its input (Ducas and Stehlé, Sanitization of FHE Ciphertexts, Eurocrypt 2016)"
+    Gate "gate" "Every uploaded value goes through a look-up first, so that whatever the client encrypts, the layers read one of the integers that it may honestly send. Answers travel as the last layer leaves them"
 });
 
 words!(Download {

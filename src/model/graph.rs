@@ -153,6 +153,19 @@ impl Model {
         boundary::read_by(nodes, |node| &self.node(node).inputs)
     }
 
+    /// Returns the first of the nodes that reads a value.
+    ///
+    /// # Panics
+    ///
+    /// Panics where none does.
+    pub fn first_reader(&self, value: ValueId, nodes: &Range<usize>) -> NodeId {
+        let reads = |node: &NodeId| self.node(*node).inputs.contains(&value);
+        let Some(reader) = NodeId::all(nodes.clone()).find(reads) else {
+            panic!("no node of {nodes:?} reads {value:?}");
+        };
+        reader
+    }
+
     /// Returns those of the nodes whose values others read, in order; the network's output is read.
     pub fn nodes_read_outside(&self, nodes: &Range<usize>) -> Vec<NodeId> {
         boundary::made_by(nodes, self.nodes.len(), |node| &self.node(node).inputs)

@@ -1,5 +1,5 @@
-//! How server segments end: the look-ups that are added to the model's own before answers leave,
-//! and how many they are.
+//! What server segments look up beside what the model does, at both ends: before answers leave, and as
+//! uploads arrive; and how many look-ups that adds.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use crate::model::index::NodeId;
 use crate::model::layer::Operation;
 use crate::model::protection::Protection;
 
-/// What becomes of the values that server segments return.
+/// What becomes of the values that server segments return, and of those that they are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct OutputMode {
     pub answer: Answer,
@@ -39,7 +39,13 @@ impl OutputMode {
         is_protected.then_some(Added::Identity)
     }
 
-    /// Returns the bootstraps of each layer in one inference; none for layers on the client.
+    /// Returns whether each uploaded element is looked up as it is before anything reads it.
+    pub fn is_gated(&self) -> bool {
+        self.protect == Protection::Gate
+    }
+
+    /// Returns the bootstraps of each layer in one inference; none for layers on the client. Those of an
+    /// upload count with the first layer that reads it.
     pub fn layer_bootstrap_counts(&self, model: &Model, placement: &Placement) -> Vec<usize> {
         let layers = model.layers.iter().zip(placement.parties());
         let mut counts: Vec<usize> = layers
@@ -49,7 +55,14 @@ impl OutputMode {
             })
             .collect();
         for segment in placement.server_segments() {
-            for node in model.nodes_read_outside(&model.nodes_of(&segment)) {
+            let nodes = model.nodes_of(&segment);
+            if self.is_gated() {
+                for value in model.values_read(&nodes) {
+                    let reader = model.first_reader(value, &nodes);
+                    counts[model.layer_of(reader)] += model.element_count(value);
+                }
+            }
+            for node in model.nodes_read_outside(&nodes) {
                 let elements = model.element_count(node.value());
                 counts[model.layer_of(node)] += match self.added(model, node) {
                     None => 0,

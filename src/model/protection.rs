@@ -1,4 +1,5 @@
-//! What a server segment does to its answers so that they tell less about its weights.
+//! What a server segment does to its answers, or to what is uploaded, so that answers tell less about its
+//! weights.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,10 @@ pub enum Protection {
     /// output's noise depends on its input (Ducas and Stehlé, Sanitization of FHE Ciphertexts,
     /// Eurocrypt 2016).
     Bootstrap,
+    /// Every uploaded value goes through a look-up first, so that whatever the client encrypts, the
+    /// layers read one of the integers that it may honestly send. Answers travel as the last layer
+    /// leaves them.
+    Gate,
 }
 
 impl Protection {
@@ -25,6 +30,7 @@ impl Protection {
             Self::None => "none",
             Self::Rerandomise => "rerandomise",
             Self::Bootstrap => "bootstrap",
+            Self::Gate => "gate",
         }
     }
 }

@@ -215,17 +215,16 @@ fn purpose(step: &LookUpStep) -> Option<String> {
             number(noise)
         )),
         Purpose::Conjunction => Some(format!("{} conjunctions of comparisons", step.sigma.len())),
-        Purpose::Protection => {
-            let ends = step.tables.iter().flat_map(|table| &table.values);
-            let (low, high) = ends.fold((i64::MAX, i64::MIN), |(low, high), &value| {
-                (low.min(value), high.max(value))
-            });
-            let count = step.sigma.len();
-            Some(format!(
-                "{count} answers looked up in {} steps",
-                (high - low) / 2
-            ))
-        }
+        Purpose::Protection => Some(format!(
+            "{} answers looked up in {} steps",
+            step.sigma.len(),
+            step.output_steps()
+        )),
+        Purpose::Gate => Some(format!(
+            "{} uploaded values looked up, {} levels pass",
+            step.sigma.len(),
+            step.output_steps() + 1
+        )),
     }
 }
 

@@ -1,10 +1,12 @@
-//! Segments that end in look-ups: labels alone, and answers that are looked up for their
-//! protection.
+//! Segments with look-ups at their ends: labels alone, answers that are looked up for their protection, and
+//! uploads behind a gate.
 
 use std::path::Path;
 
 use proptest::prelude::*;
-use splitbench::circuit::analysis::{MOST_PROTECT_BITS, NoiseBound, Purpose, analyse_to_end};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use splitbench::circuit::analysis::{MOST_IDENTITY_BITS, NoiseBound, Purpose, analyse_to_end};
 use splitbench::circuit::compile::{Target, compile_placement};
 use splitbench::circuit::program::{Action, NoiseSeed, Program};
 use splitbench::core::placement::Placement;
@@ -34,6 +36,15 @@ const PROTECTED: OutputMode = OutputMode {
 const BOTH: OutputMode = OutputMode {
     answer: Answer::Label,
     protect: Protection::Bootstrap,
+};
+
+const GATED: OutputMode = OutputMode {
+    answer: Answer::Logits,
+    protect: Protection::Gate,
+};
+const GATED_LABEL: OutputMode = OutputMode {
+    answer: Answer::Label,
+    protect: Protection::Gate,
 };
 
 fn with_mode(output_mode: OutputMode) -> Target {
@@ -106,10 +117,10 @@ fn naive_label(logits: &[i64]) -> Vec<i64> {
 }
 
 #[test]
-fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_whatever_the_ending() {
+fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_whatever_the_ends() {
     let mut failures = Vec::new();
     for (model, placement) in models_and_placements() {
-        for output_mode in [LABEL, PROTECTED] {
+        for output_mode in [LABEL, PROTECTED, GATED] {
             let programs = compile_placement(&model, &placement, &with_mode(output_mode)).unwrap();
             for (segment, program) in programs.iter().enumerate() {
                 let clear = run_in_the_clear(program);
@@ -128,7 +139,14 @@ fn trivial_ciphertexts_equal_the_clear_run_bit_for_bit_whatever_the_ending() {
 #[test]
 fn look_ups_are_counted_before_they_are_compiled() {
     for (model, placement) in models_and_placements() {
-        for output_mode in [OutputMode::default(), LABEL, PROTECTED, BOTH] {
+        for output_mode in [
+            OutputMode::default(),
+            LABEL,
+            PROTECTED,
+            BOTH,
+            GATED,
+            GATED_LABEL,
+        ] {
             let programs = compile_placement(&model, &placement, &with_mode(output_mode)).unwrap();
             let found: usize = programs.iter().map(|p| p.bootstrap_count()).sum();
             let counted = output_mode.bootstrap_count(&model, &placement);
@@ -185,7 +203,7 @@ fn protection_costs_little_accuracy_and_labels_hardly_any() {
             simulation.accuracy(&model, &images)
         };
         let plain = accuracy(OutputMode::default());
-        for output_mode in [LABEL, PROTECTED, BOTH] {
+        for output_mode in [LABEL, PROTECTED, BOTH, GATED, GATED_LABEL] {
             let found = accuracy(output_mode);
             assert!(
                 found >= plain - 0.03,
@@ -217,7 +235,7 @@ proptest! {
             &model,
             segment,
             LABEL,
-            MOST_PROTECT_BITS,
+            MOST_IDENTITY_BITS,
             NoiseBound::default(),
         )
         .unwrap();
@@ -313,5 +331,98 @@ fn protected_answers_agree_under_real_keys_plain_and_packed() {
         ));
         let clear = simulate(&model, &placement, session.programs(), &[3], None).labels();
         assert_eq!(arg_max(inference.logits), clear[0]);
+    }
+}
+
+/// Returns whether every upload is read by a gate, and by nothing else.
+fn begins_with_gates(program: &Program) -> bool {
+    let uploads = program.upload_steps.len();
+    (0..uploads).all(|upload| {
+        let steps = program.steps.iter().enumerate();
+        let reads: Vec<usize> = steps
+            .filter(|(_, step)| step.inputs.contains(&upload))
+            .map(|(index, _)| index)
+            .collect();
+        let behind = |factor: usize| {
+            let steps = program.steps.iter();
+            let mut readers = steps.filter(|step| step.inputs == [uploads + factor]);
+            readers.next().is_some_and(
+                |step| matches!(&step.action, Action::LookUp(of) if of.purpose == Purpose::Gate),
+            ) && readers.next().is_none()
+        };
+        matches!(reads[..], [factor] if behind(factor))
+    })
+}
+
+#[test]
+fn whatever_is_uploaded_passes_a_gate_first() {
+    for (model, placement) in models_and_placements() {
+        for output_mode in [GATED, GATED_LABEL] {
+            let programs = compile_placement(&model, &placement, &with_mode(output_mode)).unwrap();
+            for program in programs {
+                assert!(begins_with_gates(&program), "{} {placement}", model.name);
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(config(24, 4))]
+
+    /// Each element of an upload is looked up by itself, so that an answer to any phases is one to honest ones
+    /// where the same is true of each element's look-up. It holds of the layers behind too: the answers are
+    /// compared, not the look-ups.
+    #[test]
+    fn off_the_grid_a_client_learns_what_it_learns_on_it(
+        case in 0usize..6, seed in any::<u64>(),
+    ) {
+        let (model, text) = [
+            (digits(), "SSS"), (digits(), "SCC"), (digits(), "CSS"),
+            (digits(), "CCS"), (digits(), "CSC"), (digits(), "SSC"),
+        ].into_iter().nth(case).unwrap();
+        let programs = compile_placement(&model, &placement(text), &with_mode(GATED)).unwrap();
+        let program = &programs[0];
+        let gate = program.look_ups().next().unwrap();
+        let upload = &program.interface.uploads[0];
+        let step = program.upload_steps[0];
+        let honest = |output: i64| {
+            let mut integers = upload.quantisation.low..=upload.quantisation.high;
+            integers.find(|integer| gate.read_integer(0, integer * step) == output)
+        };
+        let mut generator = ChaCha8Rng::seed_from_u64(seed);
+        // Integers whose phases lie anywhere in the turn.
+        let wild: Vec<i64> = upload.layout.places.iter().map(|_| generator.random()).collect();
+        let tame: Option<Vec<i64>> = wild
+            .iter()
+            .map(|integer| honest(gate.read_integer(0, integer.wrapping_mul(step))))
+            .collect();
+        let tame = tame.expect("some honest integer is looked up alike");
+        let answers = |integers: &Vec<i64>| {
+            let run = program.run_clear(&columns(&[vec![integers.clone()]]), None);
+            column(&run.outputs[0], 0)
+        };
+        prop_assert_eq!(answers(&wild), answers(&tame));
+        // And the real look-ups do so too.
+        prop_assert_eq!(&run_trivially(program, &[wild])[0], &answers(&tame));
+    }
+}
+
+#[test]
+fn gated_uploads_agree_under_real_keys() {
+    let model = digits();
+    for text in ["SSS", "CCS"] {
+        let placement = placement(text);
+        let session = Session::set_up(&model, &placement, &with_mode(GATED)).unwrap();
+        let images = [3, 4, 5];
+        let clear = simulate(&model, &placement, session.programs(), &images, None).labels();
+        for (image, label) in images.into_iter().zip(clear) {
+            let inference = session.infer(model.test.image(image)).unwrap();
+            let (program, exchange) = (&session.programs()[0], &inference.exchanges[0]);
+            assert!(
+                within_error_model(program, exchange, NoiseSeed(1)),
+                "{text}"
+            );
+            assert_eq!(arg_max(inference.logits), label, "{text} {image}");
+        }
     }
 }

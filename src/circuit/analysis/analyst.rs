@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::combination::Linearised;
 use super::draft::{Answer, DraftStep};
-use super::grid::{HALF_TURN, MOST_PROTECT_BITS, UPLOAD_BITS, widen};
+use super::grid::{HALF_TURN, MOST_IDENTITY_BITS, UPLOAD_BITS, widen};
 use super::groups::Groups;
 use super::planned::Analysis;
 use super::spread::NoiseBound;
@@ -25,8 +25,8 @@ pub(super) struct Analyst<'a> {
     pub model: &'a Model,
     pub linear: Linearised<'a>,
     pub output_mode: OutputMode,
-    /// Bits of an answer that is looked up for its protection.
-    pub protect_bits: u32,
+    /// The most bits of a value that is looked up as it is.
+    pub identity_bits: u32,
     pub noise: NoiseBound,
     pub nodes: Range<usize>,
     pub uploads: Vec<(ValueId, Quantisation, usize)>,
@@ -44,12 +44,12 @@ pub(super) struct Analyst<'a> {
 /// [`crate::Error::Parameters`] where a layer's integers are too many for the grid.
 pub fn analyse(model: &Model, segment: &Segment) -> Result<Analysis> {
     let (output_mode, noise) = (OutputMode::default(), NoiseBound::default());
-    analyse_to_end(model, segment, output_mode, MOST_PROTECT_BITS, noise)
+    analyse_to_end(model, segment, output_mode, MOST_IDENTITY_BITS, noise)
 }
 
-/// Returns the analysis of a server segment that ends as `output_mode` says; answers that are looked up
-/// for their protection have `protect_bits` bits, and ranges have room for the deviations of noise
-/// within a bound.
+/// Returns the analysis of a server segment whose ends are as `output_mode` says; values that are looked up
+/// as they are have `identity_bits` bits at most, and ranges have room for the deviations of noise within a
+/// bound.
 ///
 /// # Errors
 ///
@@ -58,11 +58,11 @@ pub fn analyse_to_end(
     model: &Model,
     segment: &Segment,
     output_mode: OutputMode,
-    protect_bits: u32,
+    identity_bits: u32,
     noise: NoiseBound,
 ) -> Result<Analysis> {
     let nodes = model.nodes_of(segment);
-    let mut analyst = Analyst::of_uploads(model, &nodes, output_mode, protect_bits, noise)?;
+    let mut analyst = Analyst::of_uploads(model, &nodes, output_mode, identity_bits, noise)?;
     for node in NodeId::all(nodes.clone()) {
         analyst.node(node);
     }
@@ -78,14 +78,14 @@ impl<'a> Analyst<'a> {
         model: &'a Model,
         nodes: &Range<usize>,
         output_mode: OutputMode,
-        protect_bits: u32,
+        identity_bits: u32,
         noise: NoiseBound,
     ) -> Result<Self> {
         let mut analyst = Self {
             model,
             linear: Linearised::of(model, nodes)?,
             output_mode,
-            protect_bits,
+            identity_bits,
             noise,
             nodes: nodes.clone(),
             uploads: Vec::new(),
@@ -94,8 +94,16 @@ impl<'a> Analyst<'a> {
             values: BTreeMap::new(),
             groups: Groups::default(),
         };
-        for value in model.values_read(nodes) {
+        let uploaded = model.values_read(nodes);
+        for &value in &uploaded {
             analyst.upload(value);
+        }
+        // The first steps, for slots of uploads come before those of all steps.
+        if output_mode.is_gated() {
+            for &value in &uploaded {
+                let gated = analyst.gate(value);
+                analyst.values.insert(value, gated);
+            }
         }
         Ok(analyst)
     }
@@ -199,8 +207,13 @@ impl Analyst<'_> {
         if looked_up || self.linear.reader_count(value) > 0 {
             return false;
         }
-        let exact = self.linear.is_fresh(value) && self.linear.weights_on_source(value).is_some();
+        let exact = self.is_fresh(value) && self.linear.weights_on_source(value).is_some();
         !exact || self.output_mode.added(self.model, node).is_some()
+    }
+
+    /// Returns whether a value is linear in uploads that nothing looks up.
+    pub(super) fn is_fresh(&self, value: ValueId) -> bool {
+        self.linear.is_fresh(value) && !self.output_mode.is_gated()
     }
 
     fn node(&mut self, node: NodeId) {

@@ -129,7 +129,8 @@ impl<'a> Linearised<'a> {
         terms.filter(|term| term.value == value).count()
     }
 
-    /// Returns whether a value is linear in uploads.
+    /// Returns whether a value is linear in uploads, gates aside: these round alike up and down, so that no
+    /// correction is for them.
     pub fn is_fresh(&self, value: ValueId) -> bool {
         match self.combinations.get(&value) {
             Some(made) => made.terms.iter().all(|term| self.is_fresh(term.value)),

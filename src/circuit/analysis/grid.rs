@@ -8,8 +8,8 @@ pub const UPLOAD_BITS: u32 = 8;
 /// Widening of each calibrated range at either end, as a fraction of its width: inputs outside the
 /// calibration data reach further.
 pub const RANGE_MARGIN: f64 = 0.25;
-/// The most bits of an answer that is looked up.
-pub const MOST_PROTECT_BITS: u32 = 8;
+/// The most bits of a value that is looked up as it is.
+pub const MOST_IDENTITY_BITS: u32 = 8;
 
 /// Returns a calibrated range, widened by the margin.
 pub(super) fn widen((low, high): (f32, f32)) -> (f64, f64) {

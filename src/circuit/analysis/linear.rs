@@ -111,7 +111,7 @@ impl Analyst<'_> {
             offsets: vec![0.0; ranges.len()],
             scales: vec![scale; ranges.len()],
             range: range.collect(),
-            fresh: self.linear.is_fresh(node.value()),
+            fresh: self.is_fresh(node.value()),
             aligned: false,
         }
     }

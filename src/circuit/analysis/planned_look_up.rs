@@ -14,6 +14,8 @@ pub enum Purpose {
     Conjunction,
     /// A value as it is, before it leaves.
     Protection,
+    /// An upload as it is, before anything reads it.
+    Gate,
 }
 
 /// An activation as look-ups.

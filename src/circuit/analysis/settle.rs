@@ -39,9 +39,15 @@ impl Analyst<'_> {
         let inputs = self.steps.iter().map(|(_, inputs, _)| inputs);
         let downloads = self.downloads.iter().map(|(_, answer)| answer.slot());
         let last_reads = last_reads(inputs, downloads);
+        // A gate has a factor and a look-up for each upload, and makes nothing of the node that reads it first.
+        let gate_steps = match self.output_mode.is_gated() {
+            true => 2 * analysis.uploads.len(),
+            false => 0,
+        };
         for ((node, inputs, draft), last_reads) in self.steps.into_iter().zip(last_reads) {
             let action = settled_action(draft, &inputs, &analysis, &steps_of, &mut filled);
-            let made = self.linear.get(node.value());
+            let is_gate = analysis.steps.len() < gate_steps;
+            let made = self.linear.get(node.value()).filter(|_| !is_gate);
             let composed = match &action {
                 PlannedAction::Linear(_) => made.map(|made| made.composed.iter().copied()),
                 PlannedAction::LookUp(_) => None,

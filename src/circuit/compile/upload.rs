@@ -28,7 +28,9 @@ impl Compiler<'_> {
             })
         };
         let bytes = match self.protection {
-            Protection::None | Protection::Bootstrap => (2..8).find(fits).unwrap_or(8),
+            Protection::None | Protection::Bootstrap | Protection::Gate => {
+                (2..8).find(fits).unwrap_or(8)
+            }
             // Rounding errors meet the weights, and the client knows them: flooding would have to
             // hide them too.
             Protection::Rerandomise => 8,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use crate::circuit::analysis::{
-    Analysis, BeforeLookUp, MOST_PROTECT_BITS, NoiseBound, analyse, analyse_to_end,
+    Analysis, BeforeLookUp, MOST_IDENTITY_BITS, NoiseBound, analyse, analyse_to_end,
 };
 use crate::circuit::compile::{Target, compile_placement};
 use crate::circuit::program::Program;
@@ -206,7 +206,7 @@ pub fn analyse_all_to_labels(model: &Model) -> Result<Analysis> {
         model,
         &Segment::whole(model.layer_count()),
         output_mode,
-        MOST_PROTECT_BITS,
+        MOST_IDENTITY_BITS,
         noise,
     )
 }

@@ -106,9 +106,18 @@ pub(in crate::circuit::analysis) fn relu(scale: f64, high: i64) -> Activation {
 
 /// Returns the analyst of a whole network, after its uploads and so many of its nodes.
 pub(in crate::circuit::analysis) fn walked(model: &Model, count: usize) -> Analyst<'_> {
-    let nodes = 0..model.nodes.len();
-    let (mode, noise) = (OutputMode::default(), NoiseBound::default());
-    let analyst = Analyst::of_uploads(model, &nodes, mode, MOST_PROTECT_BITS, noise);
+    walked_in(OutputMode::default(), MOST_IDENTITY_BITS, model, count)
+}
+
+/// As [`walked`], where ends are otherwise than usual.
+pub(in crate::circuit::analysis) fn walked_in(
+    mode: OutputMode,
+    identity_bits: u32,
+    model: &Model,
+    count: usize,
+) -> Analyst<'_> {
+    let (nodes, noise) = (0..model.nodes.len(), NoiseBound::default());
+    let analyst = Analyst::of_uploads(model, &nodes, mode, identity_bits, noise);
     let mut analyst = analyst.expect("small");
     for node in NodeId::all(0..count) {
         analyst.node(node);
