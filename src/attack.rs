@@ -14,6 +14,7 @@ pub mod composition;
 pub mod copy;
 pub mod found;
 pub mod lattice;
+mod leading;
 pub mod likelihood;
 pub mod mask;
 mod milestone;

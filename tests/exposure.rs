@@ -21,7 +21,7 @@ use splitbench::oracle::agreement::within_error_model;
 use splitbench::party::session::Session;
 use splitbench::record::download::Download;
 use splitbench::record::exposure::Knowledge;
-use splitbench::record::segment_exposure::{Bound, Outcome, Queries, SegmentExposure};
+use splitbench::record::segment_exposure::{Bound, Kind, Outcome, Queries, SegmentExposure};
 
 /// The linear segments of digits-cnn: two convolutions and a dense layer.
 const LINEAR: [&str; 3] = ["SCCCC", "CCSCC", "CCCCS"];
@@ -236,6 +236,45 @@ fn weights_on_both_sides_of_a_look_up_are_read() {
     assert!(found > 0.9, "{chosen:?}");
     assert_eq!(segment.knowledge(), Knowledge::AttackEnded);
     assert_eq!(segment.fraction(), Some(found));
+}
+
+#[test]
+fn inputs_within_the_encoding_solve_linear_layers_behind_a_gate_and_masks_do_not() {
+    for placement in ["SCCCC", "CCSCC", "CCCCS"] {
+        let fixture = Fixture::new("digits-cnn", placement, Download::Plain, Protection::Gate);
+        assert!(fixture.agrees, "{placement}");
+        let segment = exposure_of(&fixture, Some(BUDGET_S));
+        let (queries, chosen) = (&segment.queries, &segment.chosen);
+        println!("{placement}: {chosen:?}");
+        assert_eq!(queries.kind, Kind::ActivationThenAffine, "{placement}");
+        assert_eq!(queries.malicious_are, Bound::Enough, "{placement}");
+        assert_eq!(queries.mask, None, "{placement}");
+        assert_eq!(chosen.fractions[2], Some(1.0), "{placement}: {chosen:?}");
+        assert!(
+            chosen.method.ends_with("confirmed"),
+            "{placement}: {chosen:?}"
+        );
+        assert_eq!(segment.fraction(), Some(1.0), "{placement}");
+        let masks = fixture.masks();
+        assert_eq!(masks.fractions[2], Some(0.0), "{placement}: {masks:?}");
+    }
+}
+
+#[test]
+fn behind_a_gate_no_attack_here_reads_what_is_looked_up() {
+    for (model, placement) in [("digits-mlp", "SSS"), ("digits-cnn", "SSCCC")] {
+        let plain = Fixture::new(model, placement, Download::Plain, Protection::None);
+        let found = exposure_of(&plain, Some(BUDGET_S)).fraction();
+        assert!(found > Some(0.8), "{placement}: {found:?}");
+        let gated = Fixture::new(model, placement, Download::Plain, Protection::Gate);
+        let segment = exposure_of(&gated, Some(BUDGET_S));
+        // Unknown, and not nothing.
+        assert_eq!(segment.queries.kind, Kind::Deep, "{placement}");
+        assert_eq!(segment.fraction(), None, "{placement}");
+        assert_eq!(segment.knowledge(), Knowledge::NotMounted, "{placement}");
+        let reason = segment.chosen.reason.expect("told");
+        assert!(reason.contains("gate"), "{placement}: {reason}");
+    }
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use super::composition;
-use crate::circuit::program::{Action, LinearStep, LookUpStep, Program};
-use crate::core::linear_map::{LinearMap, PADDING, Row};
+use super::leading::Leading;
+use crate::circuit::program::{Action, LookUpStep, Program};
+use crate::core::linear_map::{LinearMap, PADDING};
 
 /// A segment as integer weights on the grid, from the elements of all uploads to those of all
 /// downloads, one value after the other.
@@ -13,90 +14,8 @@ pub struct Affine<'a> {
     pub map: LinearMap<u64>,
     /// Whether several steps make the map, so that its weights are no trained numbers of one layer.
     pub composed: bool,
-    /// What each element of the only upload passes through before the weights, if anything.
+    /// What each uploaded element passes through before the weights, if anything.
     pub leading: Option<Leading<'a>>,
-}
-
-/// A look-up of each element of an upload by itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Leading<'a> {
-    /// Factors in front of it.
-    factors: Option<&'a LinearStep>,
-    look_up: &'a LookUpStep,
-    /// Steps of the program that it stands for.
-    steps: usize,
-}
-
-impl<'a> Leading<'a> {
-    fn of(program: &'a Program) -> Option<Self> {
-        let mut steps = program.steps.iter();
-        let (factors, second) = match &steps.next()?.action {
-            Action::LookUp(look_up) => {
-                return Some(Self {
-                    factors: None,
-                    look_up,
-                    steps: 1,
-                });
-            }
-            Action::Linear(linear) => (linear, &steps.next()?.action),
-        };
-        match second {
-            Action::LookUp(look_up) if factors.weights.is_scale() => Some(Self {
-                factors: Some(factors),
-                look_up,
-                steps: 2,
-            }),
-            _ => None,
-        }
-    }
-
-    /// Returns, for each element, the integers from `low` to `high` of which the weights read the least
-    /// and the most; `step` is what an uploaded 1 is on the grid.
-    pub fn extremes(
-        &self,
-        low: i64,
-        high: i64,
-        step: i64,
-        elements: usize,
-    ) -> (Vec<i64>, Vec<i64>) {
-        let start = (
-            vec![(i64::MAX, low); elements],
-            vec![(i64::MIN, low); elements],
-        );
-        let (least, most) = (low..=high).fold(start, |(mut least, mut most), integer| {
-            let read = self.read(&vec![integer * step; elements]);
-            for (element, value) in read.into_iter().enumerate() {
-                if value < least[element].0 {
-                    least[element] = (value, integer);
-                }
-                if value > most[element].0 {
-                    most[element] = (value, integer);
-                }
-            }
-            (least, most)
-        });
-        let integers =
-            |ends: Vec<(i64, i64)>| ends.into_iter().map(|(_, integer)| integer).collect();
-        (integers(least), integers(most))
-    }
-
-    /// Returns what the weights read for integers of the grid.
-    pub fn read(&self, integers: &[i64]) -> Vec<i64> {
-        let rows: Vec<Row<u64>> = integers
-            .iter()
-            .map(|&integer| -> Row<u64> { vec![integer as u64].into() })
-            .collect();
-        let rows = match self.factors {
-            None => rows,
-            Some(factors) => factors.weights.run_clear(&[&rows]),
-        };
-        rows.iter()
-            .enumerate()
-            .map(|(element, row)| {
-                self.look_up.read_integer(element, row[0] as i64) * self.look_up.output_step
-            })
-            .collect()
-    }
 }
 
 /// The weights of one output element.
@@ -166,24 +85,34 @@ impl<'a> Affine<'a> {
     /// Returns the map of a program; `None` where a look-up stands elsewhere than first, or the map
     /// is too large.
     pub fn of(program: &'a Program) -> Option<Self> {
-        let leading = Leading::of(program);
-        let skipped = leading.map_or(0, |leading| leading.steps);
-        let steps = &program.steps[skipped..];
-        let uploads = program.interface.uploads.len();
-        let is_linear = |action: &Action| matches!(action, Action::Linear(_));
-        let steps_are_linear = steps.iter().all(|step| is_linear(&step.action));
-        let reads_before = |slot: &usize| *slot + 1 < uploads + skipped;
-        let passes_by = steps.iter().flat_map(|step| &step.inputs).any(reads_before);
-        let leads = leading.is_some();
-        if steps.is_empty() || !steps_are_linear || leads && (uploads > 1 || passes_by) {
-            return None;
-        }
+        let leading = Self::leading(program)?;
         Self::up_to(program, leading, &program.download_slots)
+    }
+
+    /// Returns whether a program is such a map behind look-ups, however large it is.
+    pub fn is_led(program: &Program) -> bool {
+        matches!(Affine::leading(program), Some(Some(_)))
+    }
+
+    /// Returns what leads a program that is linear otherwise, if anything does; `None` where it is not.
+    fn leading(program: &'a Program) -> Option<Option<Leading<'a>>> {
+        let leading = Leading::of(program);
+        let skipped = leading.as_ref().map_or(0, |leading| leading.step_count);
+        let steps = &program.steps[skipped..];
+        let behind = program.interface.uploads.len() + skipped;
+        let passes_by = |slot: &usize| {
+            let led = leading.as_ref();
+            led.is_some_and(|leading| *slot < behind && !leading.ends().contains(slot))
+        };
+        let is_linear = |action: &Action| matches!(action, Action::Linear(_));
+        let is_map = !steps.is_empty() && steps.iter().all(|step| is_linear(&step.action));
+        let any_by = steps.iter().flat_map(|step| &step.inputs).any(passes_by);
+        (is_map && !any_by).then_some(leading)
     }
 
     /// Returns the map from the uploads, or from what leads, to those slots.
     fn up_to(program: &Program, leading: Option<Leading<'a>>, slots: &[usize]) -> Option<Self> {
-        let skipped = leading.map_or(0, |leading| leading.steps);
+        let skipped = leading.as_ref().map_or(0, |leading| leading.step_count);
         let uploads = program.interface.uploads.len();
         // One step alone keeps its blocks, and with them which positions share weights.
         let alone = match &program.steps[skipped].action {
@@ -197,7 +126,10 @@ impl<'a> Affine<'a> {
             .iter()
             .any(|step| !step.composed.is_empty());
         let composed = alone.is_none() || of_layers;
-        let map = alone.or_else(|| composition::compose(program, skipped, slots))?;
+        let sources = leading
+            .as_ref()
+            .map_or_else(|| (0..uploads).collect(), Leading::ends);
+        let map = alone.or_else(|| composition::compose(program, skipped, &sources, slots))?;
         Some(Self {
             map,
             composed,

@@ -10,6 +10,8 @@
 //! integers tells whether the answers are those of the map that was found, and a real one whether the
 //! server answers so.
 
+use rand::Rng;
+
 use super::affine::{Affine, LookedUp};
 use super::attacker::Attacker;
 use super::budget::Budget;
@@ -20,6 +22,7 @@ use super::peel;
 use super::plan::{MOST_PLANNING, Query, plan, plan_cost};
 use super::response;
 use super::staircase::Staircases;
+use crate::circuit::analysis::Purpose;
 use crate::core::error::Result;
 use crate::core::linear_map::PADDING;
 use crate::core::placement::SegmentIndex;
@@ -28,8 +31,12 @@ use crate::core::units;
 use crate::party::session::Session;
 use crate::record::segment_exposure::Outcome;
 
+/// Queries that tell how far look-ups in front scatter answers.
+const SCATTER_QUERIES: usize = 64;
 /// Standard deviations of a weight's estimate that must fit half a unit before queries end.
 const WEIGHT_QUANTILE: f64 = 4.0;
+/// Draws the query that checks what was found.
+const STREAM: u64 = 2;
 
 /// Mounts the attack on a segment; `ordinary` are the integers of an ordinary inference, `others` those of
 /// further ones, all uploads in a row.
@@ -56,9 +63,12 @@ pub fn attack(
     if let Some(staircases) = Staircases::of(program) {
         return peel::solve(&attacker, &staircases, &ordinary.concat(), others);
     }
-    let is_read = program.bootstrap_count() == 0 || LookedUp::stands_last(program);
+    let is_read =
+        program.bootstrap_count() == 0 || LookedUp::stands_last(program) || Affine::is_led(program);
     let reason = if is_read {
         "the map is too large to write out"
+    } else if program.look_ups().any(|of| of.purpose == Purpose::Gate) {
+        "no attack here reads a look-up of a linear layer behind a gate"
     } else {
         "no attack here reads more than one look-up with linear layers around it"
     };
@@ -73,18 +83,18 @@ struct Impulses<'a> {
     /// Integers where nothing is raised, and where everything is, by one digit.
     low: Vec<i64>,
     high: Vec<i64>,
+    /// Standard deviation of each answer, in decoded integers.
+    noise: Vec<f64>,
+    /// Queries that told it.
+    scattered: usize,
 }
 
 impl<'a> Impulses<'a> {
     fn new(attacker: &'a Attacker<'a>, affine: &'a Affine<'a>) -> Self {
         let capacity = Capacity::of(attacker.program, affine);
         let (low, high) = attacker.ends();
-        let (low, high) = match affine.leading {
-            Some(leading) => {
-                let upload = &attacker.program.interface.uploads[0].quantisation;
-                let step = attacker.program.upload_steps[0];
-                leading.extremes(upload.low, upload.high, step, low.len())
-            }
+        let (low, high) = match &affine.leading {
+            Some(leading) => leading.extremes(attacker.program),
             None => (low, high),
         };
         let mut impulses = Self {
@@ -93,7 +103,12 @@ impl<'a> Impulses<'a> {
             capacity,
             low,
             high,
+            noise: attacker.noise(),
+            scattered: 0,
         };
+        if affine.leading.is_some() {
+            impulses.scatter();
+        }
         if impulses.digits() > 1 {
             let lows = impulses.low.iter();
             impulses.high = lows.map(|low| low + capacity.lowest).collect();
@@ -101,9 +116,24 @@ impl<'a> Impulses<'a> {
         impulses
     }
 
+    /// Asks how far answers scatter where nothing is raised: a look-up in front that reads a value near an edge of
+    /// its table moves all answers behind it by a whole step now and then.
+    fn scatter(&mut self) {
+        let asked = (0..SCATTER_QUERIES).map(|_| self.attacker.ask(&self.low));
+        let asked: Vec<Vec<i64>> = asked.collect();
+        for (output, noise) in self.noise.iter_mut().enumerate() {
+            let answers = || asked.iter().map(|answers| answers[output] as f64);
+            let mean = answers().sum::<f64>() / SCATTER_QUERIES as f64;
+            let squares = answers().map(|answer| (answer - mean).powi(2));
+            let scatter = (squares.sum::<f64>() / (SCATTER_QUERIES - 1) as f64).sqrt();
+            *noise = noise.max(scatter);
+        }
+        self.scattered = SCATTER_QUERIES;
+    }
+
     /// Returns how many weights each answer is to tell.
     fn digits(&self) -> usize {
-        match self.affine.leading {
+        match &self.affine.leading {
             None => self.capacity.weights.max(1),
             Some(_) => 1,
         }
@@ -128,7 +158,7 @@ impl<'a> Impulses<'a> {
         };
         let gains = self.gains(&self.low, &self.high);
         let mut found = Found::new(self.affine);
-        let mut used = 0;
+        let mut used = self.scattered;
         let (base, stopped) = 'passes: loop {
             let base = self.attacker.ask(&self.low);
             used += 1;
@@ -151,7 +181,7 @@ impl<'a> Impulses<'a> {
         let confirmation = match &stopped {
             None if self.predicts(&found, &base) => {
                 self.attacker.confirmation(|index| match index {
-                    0 => self.attacker.arbitrary(2),
+                    0 => self.arbitrary(),
                     index => self.raised(rounds[index % rounds.len()]),
                 })?
             }
@@ -247,18 +277,30 @@ impl<'a> Impulses<'a> {
     /// Returns by how much noise may move a weight that was shown, in halves of a unit.
     fn uncertainty(&self, found: &Found<'_>) -> f64 {
         let steps = self.attacker.download_steps();
-        let noises = self.attacker.noise().into_iter().zip(steps);
+        let noises = self.noise.iter().zip(steps);
         let noise = noises.map(|(noise, step)| noise * step).fold(0.0, f64::max);
         // A difference of two answers has twice the variance.
         WEIGHT_QUANTILE * noise * (2.0 / found.least_squares()).sqrt() / 0.5
     }
 
+    /// Returns arbitrary integers of the encoding; behind look-ups either end of each element, where noise moves
+    /// them least.
+    fn arbitrary(&self) -> Vec<i64> {
+        if self.affine.leading.is_none() {
+            return self.attacker.arbitrary(STREAM);
+        }
+        let mut generator = self.attacker.generator(STREAM);
+        let ends = self.low.iter().zip(&self.high);
+        ends.map(|(&low, &high)| if generator.random() { high } else { low })
+            .collect()
+    }
+
     /// Returns whether the found map predicts the answer to an arbitrary query.
     fn predicts(&self, found: &Found<'_>, base: &[i64]) -> bool {
-        let query = self.attacker.arbitrary(2);
+        let query = self.arbitrary();
         let answer = self.attacker.ask(&query);
         let gains = self.gains(&self.low, &query);
-        let (noise, steps) = (self.attacker.noise(), self.attacker.download_steps());
+        let (noise, steps) = (&self.noise, self.attacker.download_steps());
         self.affine
             .map
             .blocks
@@ -294,9 +336,9 @@ impl<'a> Impulses<'a> {
         let steps = self.attacker.program.element_steps();
         let read = |integers: &[i64]| -> Vec<i64> {
             let grid: Vec<i64> = integers.iter().zip(&steps).map(|(v, s)| v * s).collect();
-            match self.affine.leading {
+            match &self.affine.leading {
                 None => grid,
-                Some(leading) => leading.read(&grid),
+                Some(leading) => leading.mean(&grid),
             }
         };
         let (from, to) = (read(from), read(to));

@@ -17,8 +17,14 @@ const MOST_WORK: usize = 32 * MOST_COMPOSED;
 type Weights = BTreeMap<(usize, u32), i64>;
 
 /// Returns the composition of all steps but the first `skipped`, which act on each element alone, up
-/// to those slots; `None` where a look-up is on the way or the map is too large.
-pub fn compose(program: &Program, skipped: usize, slots: &[usize]) -> Option<LinearMap<u64>> {
+/// to those slots; `sources` are the slots of the uploads, or of what the skipped steps made of them.
+/// `None` where a look-up is on the way or the map is too large.
+pub fn compose(
+    program: &Program,
+    skipped: usize,
+    sources: &[usize],
+    slots: &[usize],
+) -> Option<LinearMap<u64>> {
     let uploads = &program.interface.uploads;
     let mut first_of_upload = vec![0];
     for upload in uploads {
@@ -33,15 +39,13 @@ pub fn compose(program: &Program, skipped: usize, slots: &[usize]) -> Option<Lin
         for element in 0..composer.output_count(slot)? {
             let row = composer.row(slot, element as u32, lower, &mut work)?;
             let input = |((slot, element), weight): ((usize, u32), i64)| {
-                // What the skipped steps made of the only upload has its elements.
-                let first = if skipped > 0 {
-                    0
-                } else {
-                    first_of_upload[slot]
-                };
-                (first as u32 + element, weight)
+                let upload = sources.iter().position(|&source| source == slot)?;
+                Some((first_of_upload[upload] as u32 + element, weight))
             };
-            let row: Vec<(u32, i64)> = row.into_iter().map(input).collect();
+            let row = row
+                .into_iter()
+                .map(input)
+                .collect::<Option<Vec<(u32, i64)>>>()?;
             size += row.len();
             if size > MOST_COMPOSED || row.is_empty() {
                 return None;

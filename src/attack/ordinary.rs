@@ -117,7 +117,7 @@ impl<'a> Ranking<'a> {
                 .zip(&self.steps)
                 .map(|(row, step)| row[image] as i64 * step)
                 .collect();
-            let read = match self.affine.leading {
+            let read = match &self.affine.leading {
                 None => grid,
                 Some(leading) => leading.read(&grid),
             };

@@ -25,6 +25,7 @@ impl Kind {
             Some(_) => Self::Affine,
             // Too large to compose.
             None if program.bootstrap_count() == 0 => Self::Affine,
+            None if Affine::is_led(program) => Self::ActivationThenAffine,
             None if ends_alone(program) => Self::AffineThenActivation,
             None => Self::Deep,
         }
@@ -122,23 +123,20 @@ fn malicious(program: &Program, affine: &Affine<'_>) -> Option<usize> {
         return None;
     }
     let length = plan(blocks, affine.map.input_count).len();
-    let Some(leading) = affine.leading else {
+    let Some(leading) = &affine.leading else {
         return Some(Capacity::of(program, affine).queries(length));
     };
-    let upload = &program.interface.uploads[0];
-    let (low, high) = (upload.quantisation.low, upload.quantisation.high);
-    let elements = upload.layout.places.len();
-    let (least, most) = leading.extremes(low, high, program.upload_steps[0], elements);
-    let grid = |integers: Vec<i64>| -> Vec<i64> {
-        let grid = integers
-            .into_iter()
-            .map(|integer| integer * program.upload_steps[0]);
-        leading.read(&grid.collect::<Vec<i64>>())
+    let (least, most) = leading.extremes(program);
+    let read = |integers: Vec<i64>| {
+        let grid = integers.iter().zip(program.element_steps());
+        leading.read(
+            &grid
+                .map(|(integer, step)| integer * step)
+                .collect::<Vec<i64>>(),
+        )
     };
-    let swings = grid(most)
-        .into_iter()
-        .zip(grid(least))
-        .map(|(most, least)| most - least);
+    let swings = read(most).into_iter().zip(read(least));
+    let swings = swings.map(|(most, least)| most - least);
     // Elements whose look-up is constant show nothing to anyone.
     let swing = swings.filter(|swing| *swing > 0).min()?;
     Some((length + 1) * look_up_repeats(program, swing) as usize)
@@ -156,7 +154,9 @@ fn computed_bits(node: &Node, program: &Program) -> usize {
         let mut uploads = program.interface.uploads.iter();
         uploads.any(|upload| upload.value == *value)
     };
-    if node.inputs.iter().all(is_upload) {
+    // Behind a gate they are those of any look-up.
+    let is_gated = program.look_ups().any(|of| of.purpose == Purpose::Gate);
+    if !is_gated && node.inputs.iter().all(is_upload) {
         node.parameter_count * UPLOAD_BITS as usize
     } else {
         trained_bits(node)
@@ -249,7 +249,7 @@ mod tests {
     fn closed_forms_are_those_of_the_programs() {
         for name in ["digits-mlp", "digits-cnn"] {
             let model = Model::load(Path::new(name)).expect("embedded");
-            for protect in [Protection::None, Protection::Bootstrap] {
+            for protect in [Protection::None, Protection::Bootstrap, Protection::Gate] {
                 let output_mode = OutputMode {
                     protect,
                     ..OutputMode::default()

@@ -70,7 +70,7 @@ pub enum Kind {
     Weightless,
     /// Linear layers alone.
     Affine,
-    /// An activation of each uploaded element, then linear layers.
+    /// A look-up of each uploaded element, of an activation or a gate, then linear layers.
     ActivationThenAffine,
     /// Linear layers, then an activation of each of their outputs.
     AffineThenActivation,

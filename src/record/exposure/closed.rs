@@ -53,7 +53,8 @@ pub fn solved_fraction(model: &Model, segment: &Segment, output_mode: OutputMode
 }
 
 /// Returns whether a few chosen inputs solve a segment: it is linear, or one linear layer behind one
-/// activation of what is uploaded, and nothing is looked up before its answers leave. Of these
+/// activation of what is uploaded, and nothing is looked up before its answers leave. A gate in front changes
+/// nothing: answers are as linear in what passes it, and inputs within the encoding do. Of these
 /// [`crate::record::segment_exposure::Kind::is_solvable`] is true too; of several linear layers behind an activation it
 /// may be, where their map is not too large to find.
 pub fn is_solvable(model: &Model, segment: &Segment, output_mode: OutputMode) -> bool {
