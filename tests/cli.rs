@@ -79,6 +79,10 @@ fn params_show_the_look_ups_that_an_ending_adds() {
         "--protect bootstrap",
         &["10 answers looked up in", "10 look-ups"],
     );
+    shown(
+        "--protect gate",
+        &["uploaded values looked up", "levels pass"],
+    );
 }
 
 /// Exit code, arguments, and what must stand in the one line on standard error.
