@@ -134,12 +134,12 @@ fn passed(low: i64, high: i64, bits: u32) -> QuantParams {
 mod tests {
     use super::*;
     use crate::circuit::analysis::analyst::fixture::{
-        answers, dense, input, linear, network, rows, walked, walked_in,
+        all_inputs, answers, dense, input, linear, network, relu, rows, walked, walked_in,
     };
     use crate::circuit::analysis::{NoiseBound, PlannedAction, analyse_to_end};
     use crate::circuit::compile::{Target, compile_placement};
     use crate::core::placement::Segment;
-    use crate::model::layer::{Linear, Operation};
+    use crate::model::layer::{Linear, MaxPool, Operation};
     use crate::model::output_mode::OutputMode;
     use crate::model::protection::Protection;
     use crate::model::{Input, Model};
@@ -249,6 +249,22 @@ mod tests {
         let inputs = [rows(&inputs)];
         assert_eq!(plain.run(&inputs, &mut |_, _, _| {})[0].len(), 1);
         assert!(matches!(gated.steps[0].action, PlannedAction::Linear(_)));
+    }
+
+    #[test]
+    fn pools_and_activations_read_what_has_passed() {
+        let windows = vec![vec![0, 1]];
+        let pool = (vec![0], Operation::MaxPool(MaxPool { windows }));
+        let relu = (vec![1], Operation::Activation(relu(1.0, 2)));
+        let model = network(input(2, 3), vec![pool, relu]);
+        let noise = NoiseBound::default();
+        let analysis = analyse_to_end(&model, &Segment::whole(2), GATED, 8, noise).expect("fits");
+        assert_eq!(analysis.look_up_count(), 2 + 1 + 1);
+        let inputs = all_inputs(2, 3);
+        for (input, answer) in inputs.iter().zip(answers(&analysis, &inputs)) {
+            let largest = input[0].max(input[1]);
+            assert_eq!(answer, [largest.min(2)], "{input:?}");
+        }
     }
 
     #[test]
