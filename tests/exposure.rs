@@ -239,7 +239,7 @@ fn weights_on_both_sides_of_a_look_up_are_read() {
 }
 
 #[test]
-fn inputs_within_the_encoding_solve_linear_layers_behind_a_gate_and_masks_do_not() {
+fn chosen_inputs_solve_linear_layers_behind_a_gate_and_masks_do_not() {
     for placement in ["SCCCC", "CCSCC", "CCCCS"] {
         let fixture = Fixture::new("digits-cnn", placement, Download::Plain, Protection::Gate);
         assert!(fixture.agrees, "{placement}");
