@@ -57,7 +57,8 @@ impl fmt::Display for Agreement {
         write!(
             formatter,
             "{} after {queries} queries",
-            units::percent(self.copy)
+            // Beside the rule: with more digits where it reads the same.
+            units::percents_apart(self.copy, WHOLE_MODEL).0
         )?;
         match self.own {
             Some(own) => write!(formatter, " ({} without the server)", units::percent(own)),
