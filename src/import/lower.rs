@@ -9,6 +9,7 @@
 mod affine;
 mod arithmetic;
 mod attributes;
+mod choice;
 mod classes;
 mod classifier;
 mod constants;
@@ -19,6 +20,7 @@ mod expression;
 mod finish;
 #[cfg(test)]
 pub(super) mod fixture;
+mod functions;
 mod input;
 mod layout;
 mod linear;

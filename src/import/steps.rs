@@ -73,6 +73,7 @@ pub fn import(request: &ImportRequest, progress: &dyn Fn(&str)) -> Result<Import
     let all = Images::first(&calibration, request.calibration_images);
     let images = Images::first(&kept, request.calibration_images);
     let calibrated = Calibration::measure(&draft.model, &images);
+    draft.check_finite(&calibrated, &request.onnx)?;
     draft.set_ranges(&calibrated);
     let trials = match &request.bits {
         Some(Bits::Auto) => {

@@ -1,6 +1,7 @@
 //! What the operators that are read may be told: an input or attribute that is not known here is
 //! refused, for it may change what the operator computes.
 
+use super::functions::elementary;
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, unsupported};
 use crate::import::onnx::Node;
@@ -98,12 +99,22 @@ fn known(node: &Node) -> Option<(usize, &'static [&'static str])> {
         ("", "ConstantOfShape") => (1, &["value"]),
         ("", "Shape") => (1, &["end", "start"]),
         ("", "Add" | "Sub" | "Mul" | "Div" | "Pow" | "MatMul" | "PRelu") => (2, &[]),
-        ("", "Sum" | "Min" | "Max") => (ANY, &[]),
+        ("", "Sum" | "Mean" | "Min" | "Max") => (ANY, &[]),
         (
             "",
-            "Sqrt" | "Neg" | "Abs" | "Exp" | "Log" | "Reciprocal" | "Identity" | "Relu" | "Sigmoid"
-            | "Tanh" | "HardSwish" | "GlobalAveragePool" | "GlobalMaxPool",
+            "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Equal" | "And" | "Or" | "Xor",
+        ) => (2, &[]),
+        ("", "Where") => (3, &[]),
+        (
+            "",
+            "Neg" | "Identity" | "Relu" | "Sigmoid" | "Tanh" | "HardSwish" | "Softsign" | "Mish"
+            | "Not" | "GlobalAveragePool" | "GlobalMaxPool",
         ) => (1, &[]),
+        ("", operator) if elementary(operator).is_some() => (1, &[]),
+        ("" | "com.microsoft", "Gelu") => (1, &["approximate"]),
+        ("", "Elu" | "Celu" | "ThresholdedRelu") => (1, &["alpha"]),
+        ("", "Selu") => (1, &["alpha", "gamma"]),
+        ("", "Shrink") => (1, &["bias", "lambd"]),
         ("", "Concat") => (ANY, &["axis"]),
         ("", "Gather") => (2, &["axis"]),
         ("", "Slice") => (5, &["axes", "ends", "starts"]),

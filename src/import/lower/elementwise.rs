@@ -4,36 +4,17 @@ use super::affine::{Affine, apply};
 use super::arithmetic::uniform;
 use super::constants::check_dropout;
 use super::draft::Stage;
-use super::expression::{HIGHEST_POWER, chain, constant, line, product, short, sum};
+use super::expression::{chain, constant, line, product, sum};
+use super::functions::{leaky, of, own_function, power_of};
 use super::lowering::Lowering;
-use super::range::{IntegerRange, clip_range};
+use super::range::IntegerRange;
 use super::value::{Constant, Integers, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Operation;
 use crate::import::onnx::Node;
 use crate::import::onnx::tensor::{IntegerKind, is_float};
 use crate::model::layer::Function;
-use crate::model::layer::function::{Clip, HardSigmoid, LeakyRelu};
-
-/// Returns whether the operator is a function of single elements.
-pub fn is_function(operator: &str) -> bool {
-    const FUNCTIONS: [&str; 13] = [
-        "Relu",
-        "Clip",
-        "LeakyRelu",
-        "PRelu",
-        "Sigmoid",
-        "Tanh",
-        "HardSigmoid",
-        "HardSwish",
-        "Swish",
-        "Pow",
-        "Neg",
-        "Min",
-        "Max",
-    ];
-    FUNCTIONS.contains(&operator)
-}
+use crate::model::layer::function::Elementary;
 
 /// Lowers an operator that keeps the numbers.
 ///
@@ -74,8 +55,11 @@ fn cast(wire: Wire, code: i64) -> Outcome<Wire> {
 ///
 /// A sentence where its settings are not single numbers.
 pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
-    if matches!(node.operator.as_str(), "Min" | "Max") {
-        return limit(lowering, node).map(Value::Wire);
+    if let ("Pow", Value::Constant(base)) =
+        (node.operator.as_str(), lowering.value(node.input(0)?)?)
+    {
+        let base = uniform(base)?;
+        return power_of_base(lowering, node, base).map(Value::Wire);
     }
     let wire = lowering.wire(node, 0)?;
     if node.operator == "Clip" && wire.integers.is_some() {
@@ -111,40 +95,6 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     Ok(Value::Wire(named(lowering, node, wire)))
 }
 
-/// Returns the function of an operator whose settings are single numbers.
-fn own_function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Function> {
-    Ok(match node.operator.as_str() {
-        "Relu" => Function::Relu,
-        "Sigmoid" => Function::Sigmoid,
-        "Tanh" => Function::Tanh,
-        "HardSwish" => Function::HardSwish,
-        "HardSigmoid" => Function::HardSigmoid(HardSigmoid {
-            alpha: short(node.float("alpha", 0.2)?),
-            beta: short(node.float("beta", 0.5)?),
-        }),
-        "LeakyRelu" => leaky(node.float("alpha", 0.01)?),
-        "Swish" => {
-            let alpha = node.float("alpha", 1.0)?;
-            let gate = chain(&line(alpha.into(), 0.0), Function::Sigmoid)?;
-            product(&Function::Identity, &gate)?
-        }
-        "Clip" => {
-            let low = lowering.optional_constant(node, 1)?;
-            let high = lowering.optional_constant(node, 2)?;
-            let (low, high) = clip_range(node, low.as_deref(), high.as_deref())?;
-            clip(low, high)
-        }
-        _ => power(uniform(&*lowering.constant(node, 1)?)?)?,
-    })
-}
-
-/// Returns the leaky ReLU with a slope of the file.
-fn leaky(slope: f32) -> Function {
-    Function::LeakyRelu(LeakyRelu {
-        slope: short(slope),
-    })
-}
-
 /// Returns a leaky ReLU with slopes of its own for each channel: `slope · x + (1 - slope) · relu(x)`.
 fn leaky_channels(
     lowering: &mut Lowering<'_>,
@@ -162,42 +112,26 @@ fn leaky_channels(
     let positive = all.with_function(Function::Relu);
     let line = apply(lowering, &all, &slope, None)?;
     let bend = apply(lowering, &positive, &rest, None)?;
-    combine(lowering, node, &line, &bend)
+    combine(lowering, node, "Add", &line, &bend)
 }
 
 /// Returns the wire, called as the node where it has no name yet.
-fn named(lowering: &Lowering<'_>, node: &Node, wire: Wire) -> Wire {
+pub fn named(lowering: &Lowering<'_>, node: &Node, wire: Wire) -> Wire {
     let name = wire.name.clone().or_else(|| lowering.name(node, None));
     Wire { name, ..wire }
 }
 
-/// Returns `x` to a whole power.
-fn power(exponent: Option<f32>) -> Outcome<Function> {
-    let Some(exponent) = exponent else {
-        return unsupported("exponents that differ between elements");
+/// Lowers `Pow` of one number by a value.
+fn power_of_base(lowering: &mut Lowering<'_>, node: &Node, base: Option<f32>) -> Outcome<Wire> {
+    let Some(base) = base else {
+        return unsupported("powers of numbers that differ between elements");
     };
-    let whole = (0..=HIGHEST_POWER).find(|&power| power as f32 == exponent);
-    let Some(whole) = whole else {
-        return unsupported(format!(
-            "the power {exponent}; whole ones up to {HIGHEST_POWER} are read"
-        ));
-    };
-    (0..whole).try_fold(constant(1.0), |result, _| {
-        product(&result, &Function::Identity)
-    })
-}
-
-/// Returns the function that cuts to a range, whose ends may be infinite.
-fn clip(low: f64, high: f64) -> Function {
-    let (least, most) = (f64::from(f32::MIN), f64::from(f32::MAX));
-    match (low, high) {
-        (0.0, high) if high >= most => Function::Relu,
-        (low, high) if low <= least && high >= most => Function::Identity,
-        _ => Function::Clip(Clip {
-            low: low.max(least),
-            high: high.min(most),
-        }),
+    let wire = lowering.wire(node, 1)?;
+    if wire.integers.is_some() {
+        return unsupported("computes with the integers of a QuantizeLinear");
     }
+    let function = chain(&wire.function, power_of(base)?)?;
+    Ok(named(lowering, node, wire.with_function(function)))
 }
 
 /// Lowers a `Clip` between `QuantizeLinear` and `DequantizeLinear`: fewer integers.
@@ -222,76 +156,84 @@ fn clip_integers(lowering: &mut Lowering<'_>, node: &Node, wire: &Wire) -> Outco
     })
 }
 
-/// Lowers `Min` and `Max` of a value and a number.
-fn limit(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Wire> {
-    let [Some(first), Some(second)] = node.inputs[..] else {
-        return unsupported(format!("{} inputs", node.inputs.len()));
-    };
-    let is_constant = matches!(lowering.value(first)?, Value::Constant(_));
-    let (value, number) = if is_constant { (1, 0) } else { (0, 1) };
-    let wire = lowering.wire(node, value)?;
-    if lowering
-        .value(if is_constant { first } else { second })?
-        .is_wire()
-    {
-        return unsupported("the larger or smaller one of two values");
-    }
-    let Some(number) = uniform(&*lowering.constant(node, number)?)? else {
-        return unsupported("limits that differ between elements");
-    };
-    if wire.integers.is_some() {
-        return unsupported("computes with the integers of a QuantizeLinear");
-    }
-    let function = if node.operator == "Max" {
-        clip(short(number), f64::INFINITY)
-    } else {
-        clip(f64::NEG_INFINITY, short(number))
-    };
-    let function = chain(&wire.function, function)?;
-    Ok(named(lowering, node, wire.with_function(function)))
-}
-
-/// Lowers sums, differences, products and quotients.
+/// Lowers sums, differences, products, quotients and means.
 ///
 /// # Errors
 ///
 /// A sentence where two values cannot be combined.
 pub fn arithmetic(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let operator = node.operator.as_str();
-    let operands = node.inputs.len();
-    if operands == 0 || (operator != "Sum" && operands != 2) {
-        return invalid(format!("has {operands} inputs"));
+    let count = node.inputs.len();
+    let is_many = matches!(operator, "Sum" | "Mean");
+    if count == 0 || (!is_many && count != 2) {
+        return invalid(format!("has {count} inputs"));
     }
     let mut result = lowering.value(node.input(0)?)?.clone();
-    for index in 1..operands {
+    for index in 1..count {
         let next = lowering.value(node.input(index)?)?.clone();
-        let name = lowering.name(node, None);
-        result = Value::Wire(match (&result, &next) {
-            (Value::Wire(left), Value::Wire(right)) => combine(lowering, node, left, right)?,
-            (Value::Wire(wire), Value::Constant(constant)) => apply(
-                lowering,
-                wire,
-                &Affine::of_operator(operator, constant, false)?,
-                name,
-            )?,
-            (Value::Constant(constant), Value::Wire(wire)) => apply(
-                lowering,
-                wire,
-                &Affine::of_operator(operator, constant, true)?,
-                name,
-            )?,
-            _ => {
-                return unsupported(format!(
-                    "{operator} with what comes after the logits, or with padded or turned values"
-                ));
-            }
-        });
+        let operator = if is_many { "Add" } else { operator };
+        result = Value::Wire(two(lowering, node, operator, [&result, &next])?);
+    }
+    if let ("Mean", Value::Wire(sum)) = (operator, &result) {
+        let affine = Affine::uniform(1.0 / count as f32, 0.0);
+        return apply(lowering, sum, &affine, None).map(Value::Wire);
     }
     Ok(result)
 }
 
+/// Returns two values added, subtracted, multiplied or divided, one of which may be constant.
+///
+/// # Errors
+///
+/// As [`arithmetic`].
+pub fn two(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    operator: &str,
+    values: [&Value; 2],
+) -> Outcome<Wire> {
+    let name = lowering.name(node, None);
+    match values {
+        [Value::Wire(left), Value::Wire(right)] => combine(lowering, node, operator, left, right),
+        [Value::Wire(wire), Value::Constant(constant)] => {
+            let affine = Affine::of_operator(operator, constant, false)?;
+            apply(lowering, wire, &affine, name)
+        }
+        [Value::Constant(constant), Value::Wire(wire)] if operator == "Div" => {
+            let reciprocal = chained(wire, of(Elementary::Reciprocal))?;
+            let affine = Affine::of_operator("Mul", constant, true)?;
+            apply(lowering, &reciprocal, &affine, name)
+        }
+        [Value::Constant(constant), Value::Wire(wire)] => {
+            let affine = Affine::of_operator(operator, constant, true)?;
+            apply(lowering, wire, &affine, name)
+        }
+        _ => unsupported(format!(
+            "{operator} with what comes after the logits, or with turned values"
+        )),
+    }
+}
+
+/// Returns a function of a wire.
+///
+/// # Errors
+///
+/// A sentence where the wire holds integers, or the function becomes too long.
+pub fn chained(wire: &Wire, function: Function) -> Outcome<Wire> {
+    if wire.integers.is_some() {
+        return unsupported("computes with the integers of a QuantizeLinear");
+    }
+    Ok(wire.with_function(chain(&wire.function, function)?))
+}
+
 /// Returns two values combined: a function where both come from the same root, else an addition.
-fn combine(lowering: &mut Lowering<'_>, node: &Node, left: &Wire, right: &Wire) -> Outcome<Wire> {
+fn combine(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    operator: &str,
+    left: &Wire,
+    right: &Wire,
+) -> Outcome<Wire> {
     if left.integers.is_some() || right.integers.is_some() {
         return unsupported("computes with the integers of a QuantizeLinear");
     }
@@ -302,17 +244,20 @@ fn combine(lowering: &mut Lowering<'_>, node: &Node, left: &Wire, right: &Wire) 
             right.layout.shape()
         ));
     }
-    let is_product = matches!(node.operator.as_str(), "Mul" | "Div");
+    let is_product = matches!(operator, "Mul" | "Div");
     let (left, right) = if is_product {
         common_root(lowering, left, right)
     } else {
         (left.clone(), right.clone())
     };
     if left.root == right.root {
-        let function = match node.operator.as_str() {
+        let function = match operator {
             "Mul" => product(&left.function, &right.function)?,
             "Sub" => sum(&left.function, &chain(&right.function, line(-1.0, 0.0))?)?,
-            "Div" => return unsupported("a quotient of two values"),
+            "Div" => {
+                let reciprocal = chain(&right.function, of(Elementary::Reciprocal))?;
+                product(&left.function, &reciprocal)?
+            }
             _ => sum(&left.function, &right.function)?,
         };
         let wire = Wire {
@@ -325,7 +270,7 @@ fn combine(lowering: &mut Lowering<'_>, node: &Node, left: &Wire, right: &Wire) 
     if is_product {
         return unsupported("a product or quotient of two different values");
     }
-    let right = match node.operator.as_str() {
+    let right = match operator {
         "Sub" => apply(lowering, &right, &Affine::uniform(-1.0, 0.0), None)?,
         _ => right,
     };
@@ -353,7 +298,7 @@ fn combine(lowering: &mut Lowering<'_>, node: &Node, left: &Wire, right: &Wire) 
 }
 
 /// Returns two wires as functions of the same root, where activations lie between them.
-fn common_root(lowering: &Lowering<'_>, left: &Wire, right: &Wire) -> (Wire, Wire) {
+pub fn common_root(lowering: &Lowering<'_>, left: &Wire, right: &Wire) -> (Wire, Wire) {
     let (mut left, mut right) = (left.clone(), right.clone());
     while left.root != right.root {
         let later = if left.root > right.root {

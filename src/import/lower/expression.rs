@@ -39,9 +39,10 @@ pub fn as_line(function: &Function) -> Option<(f64, f64)> {
 pub fn size(function: &Function) -> usize {
     match function {
         Function::Polynomial(polynomial) => 1 + polynomial.coefficients.len(),
-        Function::Chain(parts) | Function::Sum(parts) | Function::Product(parts) => {
-            1 + parts.iter().map(size).sum::<usize>()
-        }
+        Function::Chain(parts)
+        | Function::Sum(parts)
+        | Function::Product(parts)
+        | Function::Select(parts) => 1 + parts.iter().map(size).sum::<usize>(),
         _ => 1,
     }
 }
@@ -160,7 +161,12 @@ fn coefficients(function: &Function) -> Option<Vec<f64>> {
     }
 }
 
-fn checked(function: Function) -> Outcome<Function> {
+/// Returns a function that is not too long and whose numbers are finite.
+///
+/// # Errors
+///
+/// A sentence where it is not so.
+pub fn checked(function: Function) -> Outcome<Function> {
     match function.check() {
         Ok(()) => Ok(function),
         Err(reason) => Err(Fault::Unsupported(reason)),

@@ -5,8 +5,8 @@ use std::rc::Rc;
 use super::lowering::Lowering;
 use super::value::{Scores, Value, Wire};
 use super::{
-    affine, attributes, classes, classifier, constants, elementwise, expression, linear, pad, pick,
-    pool, quantisers, reshape, tail,
+    affine, attributes, choice, classes, classifier, constants, elementwise, expression, functions,
+    linear, pad, pick, pool, quantisers, reshape, tail,
 };
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, unsupported};
@@ -65,7 +65,15 @@ fn operator(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
         ("", "Gemm") => linear::gemm(lowering, node)?,
         ("", "MatMul") => linear::mat_mul(lowering, node)?,
         ("", "BatchNormalization") => affine::batch_normalization(lowering, node)?,
-        ("", "Add" | "Sub" | "Mul" | "Div" | "Sum") => elementwise::arithmetic(lowering, node)?,
+        ("", "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean") => {
+            elementwise::arithmetic(lowering, node)?
+        }
+        ("", "Min" | "Max") => choice::limit(lowering, node)?,
+        (
+            "",
+            "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Equal" | "And" | "Or" | "Xor",
+        ) => choice::comparison(lowering, node)?,
+        ("", "Where") => choice::choose(lowering, node)?,
         ("", "MaxPool" | "AveragePool") => pool::pool(lowering, node)?,
         ("", "GlobalAveragePool" | "GlobalMaxPool") => pool::global(lowering, node)?,
         ("", "ReduceMean") => pool::reduce_mean(lowering, node)?,
@@ -77,7 +85,8 @@ fn operator(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
         ("", "Gather" | "Slice") => pick::of_wire(lowering, node)?,
         ("", "Softmax" | "LogSoftmax" | "ArgMax" | "TopK") => return tail::tail(lowering, node),
         ("", "Concat") => classifier::two_classes(lowering, node)?,
-        ("", _) if elementwise::is_function(operator) => elementwise::function(lowering, node)?,
+        ("com.microsoft", "Gelu") => elementwise::function(lowering, node)?,
+        ("", _) if functions::is_function(operator) => elementwise::function(lowering, node)?,
         _ => return unknown(operator),
     };
     Ok(vec![value])

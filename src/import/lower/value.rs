@@ -20,13 +20,6 @@ pub enum Value {
     Turned(Wire),
 }
 
-impl Value {
-    /// Returns whether it depends on the network's input and is no score.
-    pub fn is_wire(&self) -> bool {
-        matches!(self, Self::Wire(_))
-    }
-}
-
 /// A number that does not depend on the network's input.
 #[derive(Debug, Clone)]
 pub struct Constant {

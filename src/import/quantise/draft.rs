@@ -2,15 +2,18 @@
 //! integers and corrections are settled one after the other.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::bits::Bits;
 use super::calibration::{Calibration, RangeMethod, output_of};
 use super::images::{Images, float_labels};
 use super::recipe::Recipe;
-use crate::core::error::Result;
+use crate::core::error::{Error, Result};
+use crate::core::foreign::quoted;
 use crate::import::data::FittedSet;
 use crate::import::network::Network;
 use crate::import::request::ImportRequest;
+use crate::model::layer::function::is_finite_over;
 use crate::model::layer::{Activation, Operation as NodeOperation};
 use crate::model::source::Source;
 use crate::model::{Model, NodeId};
@@ -56,6 +59,37 @@ impl ModelDraft {
                 NodeOperation::Activation(_) | NodeOperation::MaxPool(_) => {}
             }
         }
+    }
+
+    /// Checks that each activation has a finite value for whatever it may read, in the calibrated range
+    /// of any channel.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`](crate::Error::Unsupported) that names the first layer that has not, and
+    /// the range; `file` is where the network comes from.
+    pub fn check_finite(&self, calibration: &Calibration, file: &Path) -> Result<()> {
+        for (index, name, activation) in self.activations() {
+            let input = self.model.nodes[index].inputs[0];
+            let ranges = match input.producer() {
+                Some(node) => calibration.of(node).ranges.clone(),
+                None => self.model.input.range(),
+            };
+            let is_infinite = |(low, high): &(f32, f32)| {
+                !is_finite_over(&activation.function, (*low).into(), (*high).into())
+            };
+            if let Some((low, high)) = ranges.into_iter().find(is_infinite) {
+                return Err(Error::Unsupported {
+                    place: format!("{}: layer {}", file.display(), quoted(name)),
+                    reason: format!(
+                        "{} has no finite value somewhere from {low} to {high}, which it reads over \
+                         the calibration images",
+                        activation.function.name()
+                    ),
+                });
+            }
+        }
+        Ok(())
     }
 
     /// Takes the corrections of all biases back.
@@ -156,5 +190,36 @@ impl ModelDraft {
         });
         let model = Some(&self.model);
         self.recipe.files(model, test, calibration, float_accuracy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::calibration::Calibration;
+    use super::super::fixture::{draft, images, layer, network_of, same};
+    use super::*;
+    use crate::import::network::Operation;
+    use crate::model::layer::Function;
+    use crate::model::layer::function::Elementary;
+
+    #[test]
+    fn a_function_without_a_value_in_range_is_refused_with_the_range() {
+        let check = |function: Elementary| {
+            let operation = Operation::Activation(Function::Elementary(function));
+            let middle = layer("middle", &[1], operation);
+            let draft = draft(network_of(vec![same("front", 0), middle, same("back", 2)]));
+            let set = images();
+            let calibrated = Calibration::measure(&draft.model, &Images::all(&set));
+            draft.check_finite(&calibrated, Path::new("net.onnx"))
+        };
+        assert!(check(Elementary::Sqrt).is_ok());
+        let refusal = check(Elementary::Log).expect_err("a pole").to_string();
+        for words in [
+            "net.onnx: layer \"middle\"",
+            "log has no finite value",
+            "from 0 to 3",
+        ] {
+            assert!(refusal.contains(words), "{refusal}");
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Functions of one real number: everything that a look-up can evaluate.
 
 pub mod clip;
+pub mod elementary;
+pub mod finite;
 pub mod hard_sigmoid;
 pub mod hard_swish;
 pub mod leaky_relu;
@@ -8,6 +10,7 @@ pub mod polynomial;
 pub mod quantise;
 pub mod relu;
 pub mod sigmoid;
+pub mod softplus;
 pub mod tanh;
 
 use serde::{Deserialize, Serialize};
@@ -15,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::model::quantise::QuantParams;
 
 pub use clip::Clip;
+pub use elementary::Elementary;
+pub use finite::is_finite_over;
 pub use hard_sigmoid::HardSigmoid;
 pub use leaky_relu::LeakyRelu;
 pub use polynomial::Polynomial;
@@ -41,6 +46,9 @@ pub enum Function {
     Sum(Vec<Function>),
     /// The product of functions of the same number.
     Product(Vec<Function>),
+    Elementary(Elementary),
+    /// Three functions of the same number: where the first is not zero the second, else the third.
+    Select(Vec<Function>),
 }
 
 /// The most functions within one, nested ones included.
@@ -63,6 +71,11 @@ impl Function {
             Self::Chain(parts) => parts.iter().fold(x, |x, part| part.value(x)),
             Self::Sum(parts) => parts.iter().map(|part| part.value(x)).sum(),
             Self::Product(parts) => parts.iter().map(|part| part.value(x)).product(),
+            Self::Elementary(elementary) => elementary.value(x),
+            Self::Select(parts) => {
+                let taken = if parts[0].value(x) == 0.0 { 2 } else { 1 };
+                parts[taken].value(x)
+            }
         }
     }
 
@@ -80,7 +93,8 @@ impl Function {
             Self::Polynomial(polynomial) => polynomial.name(),
             Self::Quantise(_) => "quantise",
             Self::Chain(parts) => parts.first().map_or("identity", Self::name),
-            Self::Sum(_) | Self::Product(_) => "function",
+            Self::Elementary(elementary) => elementary.name(),
+            Self::Sum(_) | Self::Product(_) | Self::Select(_) => "function",
         }
     }
 
@@ -95,7 +109,8 @@ impl Function {
             | Self::Quantise(_) => true,
             Self::LeakyRelu(leaky) => leaky.slope >= 0.0,
             Self::HardSigmoid(hard) => hard.alpha >= 0.0,
-            Self::HardSwish | Self::Product(_) => false,
+            Self::Elementary(elementary) => elementary.is_monotone(),
+            Self::HardSwish | Self::Product(_) | Self::Select(_) => false,
             Self::Polynomial(polynomial) => polynomial.is_monotone(),
             Self::Chain(parts) | Self::Sum(parts) => parts.iter().all(Self::is_monotone),
         }
@@ -160,7 +175,10 @@ impl Function {
             Self::HardSigmoid(hard) => finite(&[hard.alpha, hard.beta], "hard_sigmoid"),
             Self::Polynomial(polynomial) => finite(&polynomial.coefficients, "polynomial"),
             Self::Quantise(quantise) => quantise.check(),
-            Self::Chain(parts) | Self::Sum(parts) | Self::Product(parts) => {
+            Self::Select(parts) if parts.len() != 3 => {
+                Err("select takes three functions: a condition, and one for either case".into())
+            }
+            Self::Chain(parts) | Self::Sum(parts) | Self::Product(parts) | Self::Select(parts) => {
                 if parts.is_empty() {
                     return Err("a chain, sum or product of no functions".into());
                 }
@@ -172,7 +190,7 @@ impl Function {
 
     fn part_count(&self) -> usize {
         match self {
-            Self::Chain(parts) | Self::Sum(parts) | Self::Product(parts) => {
+            Self::Chain(parts) | Self::Sum(parts) | Self::Product(parts) | Self::Select(parts) => {
                 1 + parts.iter().map(Self::part_count).sum::<usize>()
             }
             _ => 1,
@@ -205,6 +223,15 @@ mod tests {
         assert_eq!(serde_json::to_string(&chain).expect("json"), text);
         assert_eq!(chain.value(9.0), 6.0);
         assert_eq!(chain.name(), "relu");
+    }
+
+    #[test]
+    fn elementary_functions_are_written_by_name() {
+        let text = r#"{"chain":[{"elementary":"abs"},{"elementary":"exp"}]}"#;
+        let chain: Function = serde_json::from_str(text).expect("a function");
+        assert_eq!(serde_json::to_string(&chain).expect("json"), text);
+        assert!((chain.value(-1.0) - std::f64::consts::E).abs() < 1e-15);
+        assert!(serde_json::from_str::<Function>(r#"{"elementary":"gamma"}"#).is_err());
     }
 
     #[test]
@@ -242,6 +269,7 @@ mod tests {
         });
         assert!(clip.check().is_err());
         assert!(Function::Sum(vec![]).check().is_err());
+        assert!(Function::Select(vec![Function::Relu; 2]).check().is_err());
         let many = Function::Chain(vec![Function::Relu; 65]);
         assert!(many.check().is_err());
     }
