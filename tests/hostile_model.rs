@@ -190,6 +190,8 @@ const MODEL_VALUES: &str = r#"
 /layers/1/function = "softplus" => layers[1] "relu1" ; softplus
 /layers/1/function = {"clip": {"low": 1, "high": 0}} => layers[1] "relu1" ; low must not be above high
 /layers/1/function = {"chain": []} => layers[1] "relu1" ; no functions
+/layers/1/function = {"select": ["relu", "relu"]} => layers[1] "relu1" ; three functions
+/layers/1/function = {"elementary": "gamma"} => layers[1] "relu1" ; gamma
 /layers/1/function = {"quantise": {"scale": 0, "low": 0, "high": 3}} => layers[1] "relu1" ; positive scale
 /layers/1/output/low = 15 => layers[1] "relu1" ; low < high
 /layers/1/output/high = 256 => layers[1] "relu1" ; 256 apart
@@ -201,6 +203,11 @@ const MODEL_VALUES: &str = r#"
 /layers/1 = {"name": "add", "op": "add", "other": "gone", "range": "fc1.range"} => layers[1] "add" ; "gone"
 /layers/1 = {"name": "add", "op": "add", "other": "fc1", "range": "fc2.range"} => layers[1] "add" ; "fc2.range"
 /layers/1 = {"name": "pool", "op": "max_pool", "kernel": [1, 1], "stride": [1, 1], "padding": [0, 0, 0, 0]} => layers[1] "pool" ; [32]
+/layers/1 = {"name": "map", "op": "linear", "shape": [32], "weights": "fc1.bias", "blocks": "fc1.bias", "bias": "fc1.bias", "weight_bits": 5, "range": "fc1.range"} => layers[1] "map" ; no whole number
+/layers/1 = {"name": "map", "op": "linear", "shape": [32], "weights": "fc1.bias", "blocks": "gone", "bias": "fc1.bias", "weight_bits": 5, "range": "fc1.range"} => layers[1] "map" ; "gone"
+/layers/1 = {"name": "map", "op": "linear", "shape": [], "weights": "fc1.bias", "blocks": "fc1.bias", "bias": "fc1.bias", "weight_bits": 5, "range": "fc1.range"} => layers[1] "map" ; shape []
+/layers/1 = {"name": "other", "op": "reshape", "shape": [31]} => layers[1] "other" ; [32] does not become [31]
+/layers/1 = {"name": "pool", "op": "largest", "shape": [32], "windows": "fc1.bias"} => layers[1] "pool" ; must follow an activation
 /layers/1 = 3 => layers[1] ; object
 /layers/1 = {"op": "flatten"} => layers[1] ; name
 /layers/2/input = "input" => layers[2] "fc2"

@@ -3,6 +3,7 @@
 
 use ndarray::{Array1, Array2, Array4};
 
+use crate::core::linear_map::LinearMap;
 use crate::import::network::{Layer, Network, Operation};
 
 /// Returns the output for one image, before the tail.
@@ -90,7 +91,9 @@ fn run(layer: &Layer, inputs: &[(&[f32], &[usize])]) -> Vec<f32> {
             .map(|&x| function.value(x.into()) as f32)
             .collect(),
         Operation::Add => input.iter().zip(inputs[1].0).map(|(a, b)| a + b).collect(),
-        Operation::Flatten => input.to_vec(),
+        Operation::Flatten | Operation::Reshape => input.to_vec(),
+        Operation::Linear { map, bias, .. } => blocks(input, map, bias),
+        Operation::Largest { windows } => windows.iter().map(|w| largest_of(input, w)).collect(),
     }
 }
 
@@ -100,6 +103,27 @@ fn dense(input: &[f32], weights: &Array2<f32>, bias: &Array1<f32>) -> Vec<f32> {
         .zip(bias)
         .map(|(row, bias)| bias + row.iter().zip(input).map(|(w, x)| w * x).sum::<f32>())
         .collect()
+}
+
+fn largest_of(input: &[f32], window: &[u32]) -> f32 {
+    let elements = window.iter().map(|&element| input[element as usize]);
+    elements.fold(f32::NEG_INFINITY, f32::max)
+}
+
+fn blocks(input: &[f32], map: &LinearMap<f32>, bias: &[f32]) -> Vec<f32> {
+    let mut values = bias.to_vec();
+    for block in &map.blocks {
+        let rows = block.weights.chunks_exact(block.inputs.len());
+        for (&output, row) in block.outputs.iter().zip(rows) {
+            for (&element, weight) in block.inputs.iter().zip(row) {
+                // Padding is beyond all elements.
+                if let Some(x) = input.get(element as usize) {
+                    values[output as usize] += weight * x;
+                }
+            }
+        }
+    }
+    values
 }
 
 fn weights_window(weights: &Array4<f32>) -> [usize; 3] {

@@ -3,6 +3,7 @@
 
 use ndarray::{Array1, Array2, Array4};
 
+use crate::core::linear_map::LinearMap;
 use crate::model::layer::Function;
 
 /// A network without range calibration.
@@ -78,6 +79,18 @@ pub enum Operation {
     Add,
     /// To one axis, in the same order.
     Flatten,
+    /// To several axes, in the same order.
+    Reshape,
+    /// Any other linear map.
+    Linear {
+        map: LinearMap<f32>,
+        /// One per output element.
+        bias: Vec<f32>,
+        /// Its numbers were not trained: it moves elements, or adds them up.
+        fixed: bool,
+    },
+    /// The largest element of each window of any other form.
+    Largest { windows: Vec<Vec<u32>> },
 }
 
 /// How weights were quantised: each is an integer times the scale of its output channel.
@@ -123,7 +136,7 @@ impl Network {
         while end > 1 && follows(end - 1) {
             end -= 1;
             match &self.layers[end].operation {
-                Operation::Flatten => {}
+                Operation::Flatten | Operation::Reshape => {}
                 Operation::Activation(Function::Sigmoid) if self.output_count() == 1 => {
                     self.layers.truncate(end);
                     self.tail = Tail::Sigmoid;

@@ -1,6 +1,7 @@
 //! Raw layers, checked one by one against the shapes that reach them, made into nodes.
 
 mod activation;
+mod blocks;
 mod builder;
 mod built;
 mod channels;

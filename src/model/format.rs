@@ -143,6 +143,37 @@ pub enum RawOperation {
         range: String,
     },
     Flatten {},
+    /// The same elements in the same order.
+    Reshape {
+        shape: Vec<usize>,
+    },
+    /// Any other linear map, as small dense blocks.
+    Linear {
+        /// Of the output.
+        shape: Vec<usize>,
+        /// `[numbers]`: the rows of all blocks that differ.
+        weights: String,
+        /// `[numbers]`: the first weight, rows, columns, outputs and inputs of each block; an input of
+        /// -1 is a zero.
+        blocks: String,
+        /// `[channels]` or `[elements]`.
+        bias: String,
+        /// Its numbers were not trained: it moves elements, or adds them up.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        fixed: bool,
+        weight_bits: u32,
+        range: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        weight_scale: Option<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        correction: Option<String>,
+    },
+    /// The largest element of each window.
+    Largest {
+        shape: Vec<usize>,
+        /// `[numbers]`: for each output how many elements its window has, and which.
+        windows: String,
+    },
 }
 
 impl RawLayer {
@@ -213,6 +244,15 @@ impl RawOperation {
                 correction,
             }
             | Self::Conv2d {
+                weights,
+                bias,
+                weight_bits,
+                range,
+                weight_scale,
+                correction,
+                ..
+            }
+            | Self::Linear {
                 weights,
                 bias,
                 weight_bits,

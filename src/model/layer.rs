@@ -5,6 +5,7 @@ pub mod activation;
 pub mod average_pool;
 pub mod conv2d;
 pub mod dense;
+pub mod finite;
 pub mod function;
 pub mod max_pool;
 

@@ -253,6 +253,7 @@ fn reach(step: &Step, reaches: &[Vec<Reach>], shape: &[usize]) -> Vec<Reach> {
             let repeat = |&reach: &Reach| run.clone().map(move |_| reach);
             input.iter().flat_map(repeat).collect()
         }
+        _ => vec![ANYTHING; step.shape[0]],
     }
 }
 

@@ -101,7 +101,7 @@ fn has_weights(step: &Step) -> bool {
     };
     matches!(
         operation,
-        Operation::Dense { .. } | Operation::Conv2d { .. }
+        Operation::Dense { .. } | Operation::Conv2d { .. } | Operation::Linear { fixed: false, .. }
     )
 }
 
@@ -228,6 +228,10 @@ fn is_finite(operation: &Operation) -> bool {
             ..
         } => weights.iter().all(finite) && bias.iter().all(finite) && positive(quantisation),
         Operation::Activation(function) => function.check().is_ok(),
+        Operation::Linear { map, bias, .. } => {
+            let weights = map.blocks.iter().flat_map(|block| block.weights.iter());
+            bias.iter().chain(weights).all(finite)
+        }
         _ => true,
     }
 }

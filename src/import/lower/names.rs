@@ -121,10 +121,12 @@ fn kind(operation: &Operation) -> &'static str {
         Operation::Dense { .. } => "dense",
         Operation::Conv2d { .. } => "conv",
         Operation::AveragePool { .. } => "average_pool",
-        Operation::MaxPool { .. } => "max_pool",
+        Operation::MaxPool { .. } | Operation::Largest { .. } => "max_pool",
         Operation::Activation(function) => function.name(),
         Operation::Add => "add",
         Operation::Flatten => "flatten",
+        Operation::Reshape => "reshape",
+        Operation::Linear { .. } => "linear",
     }
 }
 

@@ -13,7 +13,7 @@ use crate::core::foreign::quoted;
 use crate::import::data::FittedSet;
 use crate::import::network::Network;
 use crate::import::request::ImportRequest;
-use crate::model::layer::function::is_finite_over;
+use crate::model::layer::finite::is_finite_over;
 use crate::model::layer::{Activation, Operation as NodeOperation};
 use crate::model::source::Source;
 use crate::model::{Model, NodeId};

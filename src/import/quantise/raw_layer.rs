@@ -1,13 +1,19 @@
 //! A layer as a model folder writes it: its operation, and the names of its tensors.
 
+use std::collections::HashMap;
+
 use ndarray::Array1;
 
 use super::tensor_file::TensorFile;
 use super::weight_bits::own_bits;
+use crate::core::linear_map::{LinearMap, PADDING};
 use crate::import::network::{Layer, Network, Operation, WeightQuantisation};
 use crate::model::format::{RawLayer, RawOperation, RawQuantisation};
 use crate::model::layer::{Function, Linear, Operation as NodeOperation};
 use crate::model::quantise::QuantParams;
+
+/// The largest integer that a weight may become that was not trained.
+const MOST_MULTIPLE: f32 = 4096.0;
 
 /// Returns a layer as the folder writes it, and puts its tensors into a file; `bits` are those of its
 /// weights, and `settled` is its operation in the model, where there is one.
@@ -110,6 +116,34 @@ fn raw_operation(
             range: tensors.range(),
         },
         Operation::Flatten => RawOperation::Flatten {},
+        Operation::Reshape => RawOperation::Reshape {
+            shape: layer.shape.clone(),
+        },
+        Operation::Linear { map, bias, fixed } => {
+            let (weights, blocks) = listed(map);
+            RawOperation::Linear {
+                shape: layer.shape.clone(),
+                blocks: tensors.put("blocks", &[blocks.len()], blocks.iter().copied()),
+                bias: tensors.each_bias(bias),
+                fixed: *fixed,
+                range: tensors.range(),
+                weight_scale: tensors.unit(*fixed, &weights),
+                correction: tensors.correction(),
+                weight_bits: bits,
+                weights: tensors.put("weights", &[weights.len()], weights.into_iter()),
+            }
+        }
+        Operation::Largest { windows } => {
+            let list = windows.iter().flat_map(|window| {
+                let elements = window.iter().map(|&element| element as f32);
+                std::iter::once(window.len() as f32).chain(elements)
+            });
+            let list: Vec<f32> = list.collect();
+            RawOperation::Largest {
+                shape: layer.shape.clone(),
+                windows: tensors.put("windows", &[list.len()], list.iter().copied()),
+            }
+        }
     }
 }
 
@@ -145,6 +179,41 @@ impl<'a> LayerTensors<'a> {
         self.put("bias", &[self.channels()], bias.iter().copied())
     }
 
+    /// Puts the biases of all elements into the file: one for each channel where that is all.
+    fn each_bias(&mut self, bias: &[f32]) -> String {
+        let channels = self.channels();
+        let runs = bias.chunks((bias.len() / channels).max(1));
+        let is_one_each = |mut run: std::slice::Windows<'_, f32>| run.all(|two| two[0] == two[1]);
+        let numbers = if runs.clone().all(|run| is_one_each(run.windows(2))) {
+            one_each(bias, channels)
+        } else {
+            bias.to_vec()
+        };
+        self.put("bias", &[numbers.len()], numbers.into_iter())
+    }
+
+    /// Puts the number of which all weights that were not trained are multiples into the file, where
+    /// there is one.
+    fn unit(&mut self, fixed: bool, weights: &[f32]) -> Option<String> {
+        let sizes = weights.iter().map(|weight| weight.abs());
+        let unit = sizes
+            .filter(|&size| size > 0.0)
+            .fold(f32::INFINITY, f32::min);
+        let is_multiple = |weight: &f32| {
+            let multiple = weight / unit;
+            multiple.abs() <= MOST_MULTIPLE && (multiple - multiple.round()).abs() < 1e-3
+        };
+        if !fixed || !unit.is_finite() || !weights.iter().all(is_multiple) {
+            return None;
+        }
+        let channels = self.channels();
+        Some(self.put(
+            "weight_scale",
+            &[channels],
+            std::iter::repeat_n(unit, channels),
+        ))
+    }
+
     /// Puts the range of each channel into the file: zeros where none is settled.
     fn range(&mut self) -> String {
         let channels = self.channels();
@@ -173,6 +242,27 @@ impl<'a> LayerTensors<'a> {
     }
 }
 
+/// Returns the weights of a map, each matrix once, and its blocks: the first weight, rows, columns,
+/// outputs and inputs of each, -1 for padding.
+fn listed(map: &LinearMap<f32>) -> (Vec<f32>, Vec<f32>) {
+    let mut firsts: HashMap<*const f32, usize> = HashMap::new();
+    let (mut weights, mut blocks) = (Vec::new(), Vec::new());
+    for block in &map.blocks {
+        let first = *firsts.entry(block.weights.as_ptr()).or_insert_with(|| {
+            weights.extend_from_slice(&block.weights);
+            weights.len() - block.weights.len()
+        });
+        let head = [first, block.outputs.len(), block.inputs.len()];
+        blocks.extend(head.map(|number| number as f32));
+        blocks.extend(block.outputs.iter().map(|&output| output as f32));
+        blocks.extend(block.inputs.iter().map(|&input| match input {
+            PADDING => -1.0,
+            input => input as f32,
+        }));
+    }
+    (weights, blocks)
+}
+
 /// Returns the integers of an activation; before they are settled, any that are valid.
 fn settled_output(settled: Option<&NodeOperation>, function: &Function) -> RawQuantisation {
     let QuantParams { scale, low, high } = match settled {
@@ -195,8 +285,10 @@ fn one_each<T: Copy>(per_element: &[T], channels: usize) -> Vec<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::linear_map::Block;
     use crate::import::quantise::fixture::{draft, layer, network, network_of, relu, same};
     use crate::model::layer::function::Quantise;
+    use std::sync::Arc;
 
     /// Returns the float32 numbers of a tensor.
     fn numbers(file: &TensorFile, name: &str) -> Vec<f32> {
@@ -305,6 +397,44 @@ mod tests {
         for (function, expected) in [(Function::Relu, (1.0, 0, 1)), (quantise, (0.5, -3, 4))] {
             let RawQuantisation { scale, low, high } = settled_output(None, &function);
             assert_eq!((scale, low, high), expected, "{function:?}");
+        }
+    }
+
+    #[test]
+    fn a_map_is_listed_with_each_matrix_once() {
+        let weights: Arc<[f32]> = [2.0, 4.0].into();
+        let block = |inputs: [u32; 2], output| Block {
+            weights: Arc::clone(&weights),
+            inputs: inputs.to_vec(),
+            outputs: vec![output],
+        };
+        let map = LinearMap {
+            input_count: 2,
+            output_count: 2,
+            blocks: vec![block([0, 1], 1), block([1, PADDING], 0)],
+        };
+        let (weights, blocks) = listed(&map);
+        assert_eq!(weights, [2.0, 4.0]);
+        let records = [
+            [0.0, 1.0, 2.0, 1.0, 0.0, 1.0],
+            [0.0, 1.0, 2.0, 0.0, 1.0, -1.0],
+        ];
+        assert_eq!(blocks, records.as_flattened());
+        let bias = vec![1.0, 2.0];
+        for (fixed, expected) in [(true, Some(2.0)), (false, None)] {
+            let operation = Operation::Linear {
+                map: map.clone(),
+                bias: bias.clone(),
+                fixed,
+            };
+            let network = network_of(vec![layer("map", &[0], operation)]);
+            let mut file = TensorFile::default();
+            let raw = raw_layer(&network, 0, 8, None, &mut file);
+            let RawOperation::Linear { weight_scale, .. } = raw.operation else {
+                panic!("a linear map");
+            };
+            let unit = weight_scale.map(|name| numbers(&file, &name)[0]);
+            assert_eq!(unit, expected);
         }
     }
 

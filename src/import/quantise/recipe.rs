@@ -122,7 +122,8 @@ impl Recipe {
                 .map(|node| &node.operation);
             let bits = self.weight_bits[index];
             layers.push(raw_layer(&self.network, index, bits, settled, tensors).to_json());
-            node += usize::from(!matches!(layer.operation, Operation::Flatten));
+            let is_node = !matches!(layer.operation, Operation::Flatten | Operation::Reshape);
+            node += usize::from(is_node);
         }
         layers
     }

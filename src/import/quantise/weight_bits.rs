@@ -9,11 +9,12 @@ const FIRST_WEIGHT_BITS: u32 = 8;
 /// Returns the bits of a layer's weights: the file's own where it has any and none are asked for.
 pub fn weight_bits(layer: &Layer, asked: Option<u32>) -> u32 {
     let own = own_bits(layer);
+    let is_fixed = matches!(layer.operation, Operation::Linear { fixed: true, .. });
     let reads_input = layer.inputs.first() == Some(&0);
     match (own, asked) {
         (1.., None) => own,
         (1.., Some(bits)) if own <= bits => own,
-        _ if reads_input => FIRST_WEIGHT_BITS,
+        _ if reads_input || is_fixed => FIRST_WEIGHT_BITS,
         (_, bits) => bits.unwrap_or(DEFAULT_WEIGHT_BITS),
     }
 }

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::activation::build_activation;
+use super::blocks::{RawMap, build_largest, build_map};
 use super::built::{Built, Checked};
 use super::channels::{read_range, spread};
 use super::linear::{build_conv2d, build_dense};
 use super::pools::{build_average_pool, build_max_pool};
 use super::windows::no_room;
-use crate::model::format::{RawLayer, RawOperation};
+use crate::core::shape::element_count;
+use crate::model::format::{RawLayer, RawLinear, RawOperation};
 use crate::model::graph::{Node, channel_size};
 use crate::model::index::{NodeId, ValueId};
 use crate::model::input::Input;
@@ -76,8 +78,7 @@ impl<'a> Builder<'a> {
             None => self.last.clone(),
             Some(name) => self.value(name)?,
         };
-        if matches!(raw.operation, RawOperation::Flatten {}) {
-            let shape = vec![input.shape.iter().product()];
+        if let Some(shape) = other_shape(&raw.operation, &input.shape)? {
             self.enter(raw.name, BuiltValue { shape, ..input });
             return Ok(());
         }
@@ -171,22 +172,15 @@ impl<'a> Builder<'a> {
     fn build(&mut self, raw: RawOperation, input: &BuiltValue) -> Checked<Built> {
         let (shape, tensors) = (&input.shape, self.tensors);
         if let Some(linear) = raw.linear() {
-            return match raw {
-                RawOperation::Conv2d {
-                    stride,
-                    padding,
-                    groups,
-                    ..
-                } => {
-                    let window = Window { stride, padding };
-                    build_conv2d(&linear, window, groups, shape, tensors, &mut self.room)
-                }
-                _ => build_dense(&linear, shape, tensors),
-            };
+            return self.build_linear(&linear, &raw, shape);
         }
         match raw {
-            RawOperation::Flatten {} | RawOperation::Dense { .. } | RawOperation::Conv2d { .. } => {
-                unreachable!("a flatten makes no node, and linear layers are built above")
+            RawOperation::Flatten {}
+            | RawOperation::Reshape { .. }
+            | RawOperation::Dense { .. }
+            | RawOperation::Conv2d { .. }
+            | RawOperation::Linear { .. } => {
+                unreachable!("a new shape makes no node, and linear layers are built above")
             }
             RawOperation::AveragePool {
                 kernel,
@@ -214,6 +208,13 @@ impl<'a> Builder<'a> {
                 let quantised = self.is_quantised(input.id);
                 build_max_pool(kernel, window, shape, quantised, &mut self.room)
             }
+            RawOperation::Largest {
+                shape: output,
+                windows,
+            } => {
+                let (count, quantised) = (shape.iter().product(), self.is_quantised(input.id));
+                build_largest(&windows, output, count, quantised, tensors, &mut self.room)
+            }
             RawOperation::Activation { function, output } => {
                 self.take(shape)?;
                 build_activation(function, output, shape)
@@ -222,6 +223,44 @@ impl<'a> Builder<'a> {
                 self.take(shape)?;
                 build_add(&range, shape, tensors)
             }
+        }
+    }
+
+    fn build_linear(
+        &mut self,
+        linear: &RawLinear<'_>,
+        raw: &RawOperation,
+        input_shape: &[usize],
+    ) -> Checked<Built> {
+        let (tensors, room) = (self.tensors, &mut self.room);
+        match raw {
+            RawOperation::Conv2d {
+                stride,
+                padding,
+                groups,
+                ..
+            } => {
+                let window = Window {
+                    stride: *stride,
+                    padding: *padding,
+                };
+                build_conv2d(linear, window, *groups, input_shape, tensors, room)
+            }
+            RawOperation::Linear {
+                shape,
+                blocks,
+                fixed,
+                ..
+            } => {
+                let map = RawMap {
+                    blocks,
+                    shape: shape.clone(),
+                    fixed: *fixed,
+                };
+                let count = input_shape.iter().product();
+                build_map(linear, map, count, tensors, room)
+            }
+            _ => build_dense(linear, input_shape, tensors),
         }
     }
 
@@ -241,6 +280,20 @@ impl<'a> Builder<'a> {
         let left = self.room.after_elements(shape.iter().product());
         self.room = left.ok_or_else(|| no_room(shape))?;
         Ok(())
+    }
+}
+
+/// Returns the shape that an operation gives its input, if it does nothing else.
+fn other_shape(operation: &RawOperation, own: &[usize]) -> Checked<Option<Vec<usize>>> {
+    match operation {
+        RawOperation::Flatten {} => Ok(Some(vec![own.iter().product()])),
+        RawOperation::Reshape { shape }
+            if shape.is_empty() || element_count(shape) != element_count(own) =>
+        {
+            Err(format!("{own:?} does not become {shape:?}"))
+        }
+        RawOperation::Reshape { shape } => Ok(Some(shape.clone())),
+        _ => Ok(None),
     }
 }
 

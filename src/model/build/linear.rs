@@ -97,8 +97,9 @@ pub(super) fn build_conv2d(
     })
 }
 
-/// Spreads per-channel tensors over the elements of a linear layer's output.
-fn build_linear(
+/// Spreads per-channel tensors over the elements of a linear layer's output; a bias may hold one number
+/// for each element.
+pub(super) fn build_linear(
     map: LinearMap<f32>,
     geometry: Geometry,
     channels: usize,
@@ -116,7 +117,10 @@ fn build_linear(
         let (values, _) = tensors.get(name, [Some(channels)])?;
         Ok(Some(spread(values, map.output_count)))
     };
-    let (bias, _) = tensors.get(raw.bias, [Some(channels)])?;
+    let (bias, [count]) = tensors.get(raw.bias, [None])?;
+    if count != channels && (geometry != Geometry::Other || count != map.output_count) {
+        tensors.get(raw.bias, [Some(channels)])?;
+    }
     let range = read_range(raw.range, channels, tensors)?;
     let weight_scale = per_channel(raw.weight_scale)?;
     let correction = per_channel(raw.correction)?;

@@ -2,7 +2,6 @@
 
 pub mod clip;
 pub mod elementary;
-pub mod finite;
 pub mod hard_sigmoid;
 pub mod hard_swish;
 pub mod leaky_relu;
@@ -19,7 +18,6 @@ use crate::model::quantise::QuantParams;
 
 pub use clip::Clip;
 pub use elementary::Elementary;
-pub use finite::is_finite_over;
 pub use hard_sigmoid::HardSigmoid;
 pub use leaky_relu::LeakyRelu;
 pub use polynomial::Polynomial;

@@ -1,6 +1,6 @@
 //! Whether a function is finite all over a range, by interval arithmetic on small pieces of it.
 
-use super::Function;
+use super::function::Function;
 
 /// Pieces of a range. What depends on itself, as x · tanh(x) does, reaches too far by interval
 /// arithmetic, but hardly so on a small piece.
@@ -76,7 +76,7 @@ fn selected(parts: &[Function], (low, high): (f64, f64)) -> Option<(f64, f64)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Elementary, Polynomial};
+    use super::super::function::{Elementary, Polynomial};
     use super::*;
 
     fn chain(parts: &[Function]) -> Function {
