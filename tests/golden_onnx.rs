@@ -86,13 +86,17 @@ fn structure_fault(network: &Network) -> Option<String> {
             }
             blocks.push(block);
         }
-        if let Operation::MaxPool { .. } = layer.operation {
+        if let Operation::MaxPool { .. } | Operation::Largest { .. } = layer.operation {
             let before = layer.inputs[0]
                 .checked_sub(1)
                 .map(|input| &network.layers[input].operation);
             if !matches!(
                 before,
-                Some(Operation::Activation(_) | Operation::MaxPool { .. })
+                Some(
+                    Operation::Activation(_)
+                        | Operation::MaxPool { .. }
+                        | Operation::Largest { .. }
+                )
             ) {
                 return Some(format!("{} follows no activation", layer.name));
             }
@@ -162,10 +166,12 @@ fn kinds(name: &str) -> Vec<&'static str> {
         Operation::Dense { .. } => "dense",
         Operation::Conv2d { .. } => "conv",
         Operation::AveragePool { .. } => "average_pool",
-        Operation::MaxPool { .. } => "max_pool",
+        Operation::MaxPool { .. } | Operation::Largest { .. } => "max_pool",
         Operation::Activation(function) => function.name(),
         Operation::Add => "add",
         Operation::Flatten => "flatten",
+        Operation::Reshape => "reshape",
+        Operation::Linear { .. } => "linear",
     };
     let network = network(name);
     let mut kinds: Vec<_> = network
@@ -207,7 +213,7 @@ fn what_can_be_folded_is_folded() {
         ("transpose_bias_flatten", &["conv", "flatten", "dense"]),
         ("gather_behind_softmax", &["dense"]),
         ("gather_of_input", &["dense"]),
-        ("gather_behind_function", &["dense", "tanh", "dense"]),
+        ("gather_behind_function", &["dense", "tanh", "linear"]),
         ("pad_relu_conv_fill", &["relu", "conv"]),
         ("pad_max_pool", &["relu", "max_pool"]),
     ] {

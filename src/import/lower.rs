@@ -9,10 +9,12 @@
 mod affine;
 mod arithmetic;
 mod attributes;
+mod blocks;
 mod choice;
 mod classes;
 mod classifier;
 mod constants;
+mod copies;
 mod dead;
 mod draft;
 mod elementwise;
@@ -22,9 +24,11 @@ mod finish;
 pub(super) mod fixture;
 mod functions;
 mod input;
+mod join;
 mod layout;
 mod linear;
 mod lowering;
+mod maps;
 mod names;
 mod operators;
 mod output;
@@ -33,11 +37,14 @@ mod pick;
 mod pool;
 mod quantisers;
 mod range;
+mod reduce;
 mod reshape;
+mod resize;
 mod rewrite;
 mod tail;
 mod value;
 mod window;
+mod windowed;
 
 use self::lowering::Lowering;
 use super::fault::Place;
@@ -57,7 +64,7 @@ pub fn lower(graph: &Graph) -> Result<Network> {
     }
     let place = || graph.place.clone();
     let output = output::output(&mut lowering).place(place)?;
-    let draft = rewrite::rewrite(lowering.draft, output.logits.root).place(place)?;
+    let draft = rewrite::rewrite(lowering.draft, output.logits.root);
     let network = finish::finish(draft, output.tail, output.classes);
     finish::check_numbers(&network).place(place)?;
     Ok(network)

@@ -719,26 +719,192 @@ def refusals():
     refused("dropout_training", "training_mode", image, [node("Dropout", ["x", "r", "t"], "d"), node("Conv", ["d", "cw"], "y")],
             {**conv, "r": np.float32(0.5), "t": np.array(True)})
     refused("gather_of_batch", "batch", [4], [node("Gather", ["x", "i"], "g", axis=0), node("MatMul", ["g", "w"], "y")], {**w, **some(0)})
-    refused("gather_of_image", "lists", image, [node("Gather", ["x", "i"], "g", axis=1), node("Conv", ["g", "cw"], "y")], {**conv, **some(1, 0)})
-    pad = lambda *widths, **more: [node("Pad", ["x", "p", "f"], "e", **more)]
-    border = lambda *widths: {"p": np.array(widths), "f": np.float32(0)}
-    frame = border(0, 0, 1, 1, 0, 0, 1, 1)
-    max_pool = node("MaxPool", ["e"], "y", kernel_shape=[2, 2])
-    refused("pad_reflects", "mode", image, [*pad(mode="reflect"), node("Conv", ["e", "cw"], "y")], {**conv, **frame})
-    refused("pad_cuts", "border of -1", image, [*pad(), node("Conv", ["e", "cw"], "y")], {**conv, **border(0, 0, -1, 0, 0, 0, 0, 0)})
-    refused("pad_of_channels", "channels", image, [*pad(), node("Conv", ["e", "cw"], "y")],
-            {"cw": numbers(3, 3, 3, 3), **border(0, 1, 0, 0, 0, 0, 0, 0)})
-    refused("pad_max_pool", "may be smaller", image, [*pad(), max_pool], frame)
-    refused("pad_function", "Pad", image, [*pad(), node("Relu", ["e"], "y")], frame)
-    refused("pad_average", "not zero", image, [*pad(), node("AveragePool", ["e"], "y", kernel_shape=[2, 2])], {**frame, "f": np.float32(1)})
-    refused("pad_average_beside", "does not count", image, [*pad(), node("AveragePool", ["e"], "y", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], frame)
-    refused("pad_conv_beside", "not zero", image, [*pad(), node("Conv", ["e", "cw"], "y", pads=[1, 1, 1, 1])], {**conv, **frame, "f": np.float32(1)})
+    refused("pad_mode", "mode", image, [node("Pad", ["x", "p"], "e", mode="mirror"), node("Conv", ["e", "cw"], "y")],
+            {**conv, "p": np.array([0, 0, 1, 1, 0, 0, 1, 1])})
+    refused("pad_of_batch", "batch", image, [node("Pad", ["x", "p"], "e"), node("Conv", ["e", "cw"], "y")],
+            {**conv, "p": np.array([0, 0, 0, 0, 1, 0, 0, 0])}, batch=1)
+    refused("resize_cubic", "mode", image, [node("Resize", ["x", "", "s"], "r", mode="cubic"), node("Conv", ["r", "cw"], "y")],
+            {**conv, "s": np.array([1, 1, 2, 2], np.float32)})
+    refused("resize_batch", "batch", image, [node("Resize", ["x", "", "s"], "r"), node("Conv", ["r", "cw"], "y")],
+            {**conv, "s": np.array([2, 1, 2, 2], np.float32)})
+    refused("concat_batch", "batch", [4], [node("Concat", ["x", "x"], "c", axis=0), node("MatMul", ["c", "w"], "y")], w)
+    refused("split_parts", "parts", [4], [helper.make_node("Split", ["x", "n"], ["a", "b"], axis=1), node("Concat", ["a", "b"], "c", axis=1), node("MatMul", ["c", "w"], "y")],
+            {**w, "n": np.array([1, 2])})
+    refused("reduce_batch", "batch", image, [node("ReduceSum", ["x", "a"], "r"), node("Conv", ["r", "cw"], "y")], {**conv, "a": np.array([0])})
+    refused("blocks_of_channels", "blocks of 3", image, [node("DepthToSpace", ["x"], "y", blocksize=3)])
+    refused("gelu_kind", "approximation", image, [node("Gelu", ["x"], "y", approximate="fast")], opset=20)
+    refused("conv_groups", "groups", image, [node("ConvTranspose", ["x", "cw"], "y", group=3)], conv)
+    refused("dilated_kernel", "kernel of 5", image, [node("MaxPool", ["x"], "y", kernel_shape=[3, 3], dilations=[2, 2])])
+    refused("power_of_negative", "power of -2", [4], [node("Pow", ["k", "x"], "p"), node("MatMul", ["p", "w"], "y")], {**w, "k": np.float32(-2)})
+    refused("choice_by_another", "choice", [4], [node("MatMul", ["x", "w"], "a"), node("MatMul", ["x", "v"], "b"), node("Greater", ["a", "z"], "g"), node("Where", ["g", "b", "z"], "y")],
+            {**w, "v": numbers(4, 6), "z": np.float32(0)})
     refused("trans_a", "transA", [4], [node("Gemm", ["x", "w"], "y", transA=1)], w, batch=4)
     refused("unknown_attribute", "colour", image, [node("Conv", ["x", "cw"], "y", colour=1)], conv)
     refused("unknown_input", "4 inputs", image, [node("Conv", ["x", "cw", "", "k"], "y")], {**conv, "k": numbers(3)})
     refused("integer_sum", "integers", [4], [node("Add", ["x", "k"], "a"), node("Cast", ["a"], "f", to=1), node("MatMul", ["f", "w"], "y")],
             {**w, "k": np.uint8(200)}, kind=TensorProto.UINT8)
     refused("pool_over_image", "kernel of 4", [2, 2, 2], [node("MaxPool", ["x"], "y", kernel_shape=[4, 4], strides=[2, 2], ceil_mode=1)])
+
+
+# Behind a function; drawn in `main`.
+OUT = {}
+
+
+def element_wise():
+    """Functions of single elements, behind a convolution and before one."""
+    def function(name, nodes, constants=(), opset=20):
+        case(f"function_{name}", [2, 4, 4], [node("Conv", ["x", "cw", "cb"], "c"), *nodes, node("Conv", ["f", "ow"], "y")], {**CONV, **OUT, **dict(constants)}, opset)
+
+    def single(operator, name=None, opset=20, **attributes):
+        function(name or operator.lower(), [node(operator, ["c"], "f", **attributes)], opset=opset)
+
+    for operator in ["Abs", "Ceil", "Cos", "Elu", "Erf", "Exp", "Floor", "Mish", "Round", "Selu", "Shrink", "Sign", "Sin", "Softplus", "Softsign", "Celu", "Gelu", "ThresholdedRelu"]:
+        single(operator)
+    single("Elu", "elu_alpha", alpha=0.3)
+    single("Celu", "celu_alpha", alpha=2.0)
+    single("Selu", "selu_numbers", alpha=1.5, gamma=2.0)
+    single("Shrink", "shrink_soft", lambd=0.4, bias=0.4)
+    single("ThresholdedRelu", "threshold", alpha=0.2)
+    single("Gelu", "gelu_tanh", approximate="tanh")
+    half, one, root = {"h": np.float32(0.5)}, {"o": np.float32(1)}, {"q": np.float32(np.sqrt(2))}
+    function("gelu_parts", [node("Div", ["c", "q"], "d"), node("Erf", ["d"], "e"), node("Add", ["e", "o"], "a"), node("Mul", ["c", "a"], "m"), node("Mul", ["m", "h"], "f")],
+             {**half, **one, **root})
+    function("gelu_tanh_parts", [node("Pow", ["c", "t"], "p"), node("Mul", ["p", "k"], "m"), node("Add", ["c", "m"], "a"), node("Mul", ["a", "s"], "i"), node("Tanh", ["i"], "j"), node("Add", ["j", "o"], "b"), node("Mul", ["c", "h"], "g"), node("Mul", ["g", "b"], "f")],
+             {**half, **one, "t": np.float32(3), "k": np.float32(0.044715), "s": np.float32(np.sqrt(2 / np.pi))})
+    function("silu", [node("Sigmoid", ["c"], "s"), node("Mul", ["c", "s"], "f")])
+    function("mish_parts", [node("Softplus", ["c"], "s"), node("Tanh", ["s"], "t"), node("Mul", ["c", "t"], "f")])
+    function("softsign_parts", [node("Abs", ["c"], "a"), node("Add", ["a", "o"], "b"), node("Div", ["c", "b"], "f")], one)
+    square = [node("Mul", ["c", "c"], "q"), node("Add", ["q", "o"], "p")]
+    for operator in ["Sqrt", "Log", "Reciprocal"]:
+        function(f"{operator.lower()}_of_square", [*square, node(operator, ["p"], "f")], one)
+    function("divided", [*square, node("Div", ["o", "p"], "f")], one)
+    function("root_of_power", [*square, node("Pow", ["p", "h"], "f")], {**one, "h": np.float32(-1.5)})
+    function("power_of_two", [node("Pow", ["t", "c"], "f")], {"t": np.float32(2)})
+    zero = {"z": np.float32(0.1)}
+    for operator in ["Greater", "GreaterOrEqual", "Less", "LessOrEqual"]:
+        function(operator.lower(), [node(operator, ["c", "z"], "g"), node("Cast", ["g"], "f", to=1)], zero)
+    function("equal", [node("Round", ["c"], "r"), node("Equal", ["r", "o"], "g"), node("Not", ["g"], "n"), node("Cast", ["n"], "f", to=1)], one)
+    both = [node("Greater", ["c", "z"], "g"), node("Less", ["c", "o"], "l")]
+    for operator in ["And", "Or", "Xor"]:
+        function(operator.lower(), [*both, node(operator, ["g", "l"], "b"), node("Cast", ["b"], "f", to=1)], {**zero, **one})
+    function("where", [node("Greater", ["c", "z"], "g"), node("Exp", ["c"], "e"), node("Where", ["g", "c", "e"], "f")], zero)
+    function("where_number", [node("Less", ["c", "z"], "g"), node("Where", ["g", "o", "c"], "f")], {**zero, **one})
+    function("maximum_channels", [node("Max", ["c", "k"], "f")], {"k": numbers(3, 1, 1)})
+    function("greater_channels", [node("Greater", ["c", "k"], "g"), node("Cast", ["g"], "f", to=1)], {"k": numbers(3, 1, 1)})
+    function("elements", [node("Mul", ["c", "k"], "m"), node("Add", ["m", "b"], "f")], {"k": numbers(3, 2, 2), "b": numbers(1, 3, 2, 2)})
+    two = [node("Conv", ["x", "dw"], "d")]
+    for operator in ["Max", "Min", "Mean"]:
+        function(f"{operator.lower()}_of_two", [*two, node(operator, ["c", "d"], "f")], {"dw": numbers(3, 2, 3, 3)})
+    function("max_of_three", [*two, node("Max", ["c", "z", "d"], "f")], {**zero, "dw": numbers(3, 2, 3, 3)})
+
+
+def linear_maps():
+    """Whatever is a sparse matrix: windows of any form, and elements moved, joined and added up."""
+    def rows(name, shape, weights, **attributes):
+        constants = {"w": numbers(*weights, scale=0.5), "b": numbers(weights[0])}
+        case(f"conv_{name}", shape, [node("Conv", ["x", "w", "b"], "y", **attributes)], constants)
+
+    rows("rows", [2, 7], [3, 2, 3], pads=[1, 0], strides=[2])
+    rows("rows_dilated", [2, 9], [3, 2, 3], pads=[2, 2], dilations=[2])
+    rows("rows_groups", [4, 6], [4, 1, 2], group=4)
+    rows("dilated", [2, 6, 6], [3, 2, 3, 2], dilations=[2, 3], pads=[2, 1, 0, 1])
+    rows("volume", [2, 3, 4, 3], [3, 2, 2, 2, 2], strides=[1, 2, 1], pads=[0, 0, 1, 0, 0, 1])
+    rows("volume_groups", [2, 3, 3, 3], [4, 1, 2, 2, 2], group=2)
+
+    def transposed(name, shape, weights, group=1, **attributes):
+        constants = {"w": numbers(*weights, scale=0.5), "b": numbers(weights[1] * group)}
+        case(f"conv_transpose_{name}", shape, [node("ConvTranspose", ["x", "w", "b"], "y", group=group, **attributes)], constants)
+
+    transposed("plain", [2, 3, 3], [2, 3, 3, 3])
+    transposed("stride", [2, 3, 3], [2, 3, 2, 2], strides=[2, 2])
+    transposed("wide_stride", [2, 2, 3], [2, 2, 2, 1], strides=[3, 2], output_padding=[1, 0])
+    transposed("pads", [2, 4, 4], [2, 3, 3, 3], strides=[2, 2], pads=[1, 0, 1, 2], output_padding=[1, 1])
+    transposed("dilated_groups", [4, 3, 3], [4, 1, 2, 2], group=2, dilations=[2, 1])
+    transposed("output_shape", [1, 3, 3], [1, 2, 3, 3], strides=[2, 2], output_shape=[6, 6])
+    transposed("same", [1, 3, 3], [1, 2, 3, 3], strides=[2, 2], auto_pad="SAME_LOWER")
+    transposed("rows", [2, 4], [2, 3, 3], strides=[2])
+    transposed("volume", [1, 2, 2, 2], [1, 2, 2, 2, 2], strides=[2, 1, 2])
+    norm = {"g": np.abs(numbers(3)), "h": numbers(3), "m": numbers(3), "v": np.abs(numbers(3)) + 0.5}
+    case("conv_transpose_norms", [3, 2, 2],
+         [node("BatchNormalization", ["x", "g", "h", "m", "v"], "n"), node("ConvTranspose", ["n", "w"], "c", strides=[2, 2], pads=[1, 1, 0, 0]), node("BatchNormalization", ["c", "g", "h", "m", "v"], "y")],
+         {**norm, "w": numbers(3, 3, 2, 2)})
+
+    relu = node("Relu", ["x"], "r")
+    for operator in ["AveragePool", "MaxPool"]:
+        name = f"{operator[:-4].lower()}_pool"
+        pool = lambda more, shape, **attributes: case(f"{name}_{more}", shape, [relu, node(operator, ["r"], "y", **attributes)], opset=20)
+        pool("rows", [2, 7], kernel_shape=[3], strides=[2], pads=[1, 1])
+        pool("volume", [2, 3, 4, 4], kernel_shape=[2, 2, 3], pads=[0, 1, 1, 0, 0, 1])
+        pool("dilated", [2, 6, 6], kernel_shape=[2, 3], dilations=[3, 2], pads=[0, 1, 0, 1], ceil_mode=1, strides=[1, 2])
+        case(f"global_{name}_rows", [3, 5], [relu, node(f"Global{operator}", ["r"], "y")])
+        case(f"global_{name}_volume", [2, 2, 3, 2], [relu, node(f"Global{operator}", ["r"], "y")])
+    case("average_pool_volume_counted", [2, 3, 4, 4], [node("AveragePool", ["x"], "y", kernel_shape=[2, 2, 3], pads=[0, 1, 1, 0, 0, 1], count_include_pad=1, ceil_mode=1, strides=[2, 2, 2])], opset=19)
+
+    image = [2, 4, 4]
+    conv = {"cw": numbers(3, 2, 3, 3)}
+    ends = lambda *nodes: [*nodes, node("Conv", ["e", "cw"], "y")]
+    pads = lambda *widths: {"p": np.array(widths)}
+    frame = pads(0, 0, 1, 1, 0, 0, 1, 1)
+    fill = {"f": np.float32(0.7)}
+    pad = lambda **more: node("Pad", ["x", "p", "f"], "e", **more)
+    for mode in ["reflect", "edge", "wrap"]:
+        case(f"pad_{mode}", image, ends(node("Pad", ["x", "p"], "e", mode=mode)), {**conv, **pads(0, 0, 2, 1, 0, 0, 0, 3)}, opset=19)
+    case("pad_cuts", [2, 5, 5], ends(pad()), {**conv, **fill, **pads(0, 0, -1, 1, 0, 0, 0, -1)})
+    case("pad_of_channels", image, ends(pad()), {"cw": numbers(3, 4, 3, 3), **fill, **pads(0, 1, 0, 0, 0, 1, 0, 0)})
+    case("pad_of_list", [4], [pad(), node("MatMul", ["e", "w"], "y")], {"w": numbers(7, 3), **fill, **pads(0, 2, 0, 1)})
+    case("pad_function", image, [pad(), node("Relu", ["e"], "y")], {**frame, **fill})
+    case("pad_max_pool_beside", image, [pad(), node("MaxPool", ["e"], "y", kernel_shape=[2, 2])], {**frame, **fill})
+    case("pad_average_fill", image, [pad(), node("AveragePool", ["e"], "y", kernel_shape=[2, 2])], {**frame, **fill})
+    case("pad_average_beside", image, [pad(), node("AveragePool", ["e"], "y", kernel_shape=[3, 3], pads=[1, 1, 1, 1])], {**frame, **fill})
+    case("pad_conv_beside", image, [pad(), node("Conv", ["e", "cw"], "y", pads=[1, 1, 1, 1])], {**conv, **frame, **fill})
+    case("pad_dilated_conv", image, [pad(), node("Conv", ["e", "cw"], "y", dilations=[2, 2])], {**conv, **frame, **fill})
+
+    some = lambda *indices: {"i": np.array(indices)}
+    case("gather_channels", image, ends(node("Gather", ["x", "i"], "e", axis=1)), {**conv, **some(1, 0)})
+    case("gather_rows", image, ends(node("Gather", ["x", "i"], "e", axis=2)), {**conv, **some(3, 0, 0, -1)})
+    case("gather_row", image, [node("Gather", ["x", "i"], "e", axis=2), node("Flatten", ["e"], "g"), node("MatMul", ["g", "w"], "y")], {"w": numbers(8, 2), "i": np.array(1)})
+    case("slice_image", [2, 6, 6], ends(node("Slice", ["x", "s", "t", "a", "d"], "e")),
+         {**conv, "s": np.array([5, 0]), "t": np.array([-7, 5]), "a": np.array([2, 3]), "d": np.array([-2, 1])})
+    split = helper.make_node("Split", ["x", "n"], ["a", "b"], axis=2)
+    case("split_joined", image, [split, node("Concat", ["b", "a"], "e", axis=2), node("Conv", ["e", "cw"], "y")], {**conv, "n": np.array([1, 3])})
+    case("split_attribute", image, [helper.make_node("Split", ["x"], ["a", "b"], axis=1, split=[1, 1]), node("Sub", ["a", "b"], "y")], opset=11)
+    case("expand", [2, 1, 4], ends(node("Expand", ["x", "s"], "e")), {**conv, "s": np.array([1, 1, 3, 1])})
+    case("tile", [1, 2, 4], ends(node("Tile", ["x", "s"], "e")), {**conv, "s": np.array([1, 2, 2, 1])})
+    three = [node("Conv", ["x", "cw"], "a"), node("Relu", ["a"], "b"), node("Conv", ["x", "dw"], "d")]
+    case("concat_branches", image, [*three, node("Concat", ["b", "d", "a"], "e", axis=1), node("Conv", ["e", "ew"], "y")],
+         {**conv, "dw": numbers(2, 2, 3, 3), "ew": numbers(2, 8, 2, 2)})
+    case("concat_constant", image, ends(node("Concat", ["x", "k"], "e", axis=2)), {**conv, "k": numbers(1, 2, 1, 4)})
+    case("concat_lists", [4], [node("MatMul", ["x", "v"], "a"), node("Tanh", ["a"], "b"), node("Concat", ["x", "b"], "e", axis=1), node("MatMul", ["e", "w"], "y")],
+         {"v": numbers(4, 3), "w": numbers(7, 2)})
+    case("depth_to_space", [8, 2, 2], ends(node("DepthToSpace", ["x"], "e", blocksize=2)), conv)
+    case("depth_to_space_crd", [8, 2, 2], ends(node("DepthToSpace", ["x"], "e", blocksize=2, mode="CRD")), conv)
+    case("space_to_depth", [2, 4, 4], [node("SpaceToDepth", ["x"], "e", blocksize=2), node("Conv", ["e", "cw"], "y")], {"cw": numbers(2, 8, 2, 2)})
+    case("reshape_to_image", [4], [node("MatMul", ["x", "w"], "a"), node("Reshape", ["a", "t"], "e"), node("Conv", ["e", "cw"], "y")],
+         {"w": numbers(4, 18), "t": np.array([-1, 2, 3, 3]), **conv})
+    case("transpose_before_conv", [4, 2, 4], ends(node("Transpose", ["x"], "e", perm=[0, 2, 1, 3])), conv)
+    case("sum_of_transposed", [3, 3], [node("Transpose", ["x"], "t", perm=[0, 2, 1]), node("Add", ["x", "t"], "y")])
+    case("sum_over_rows", image, [node("ReduceMean", ["x"], "m", axes=[2]), node("Sub", ["x", "m"], "e"), node("Conv", ["e", "cw"], "y")], conv)
+    for name, operator, axes, keep in [("rows", "ReduceSum", [2], 1), ("channels", "ReduceSum", [1], 0), ("all", "ReduceSum", [1, 2, 3], 0)]:
+        case(f"reduce_sum_{name}", image, [node(operator, ["x", "a"], "y", keepdims=keep)], {"a": np.array(axes)})
+    case("reduce_mean_channels", image, [node("ReduceMean", ["x", "a"], "y", keepdims=0)], {"a": np.array([-3, 3])}, opset=18)
+    for operator in ["ReduceMax", "ReduceMin"]:
+        case(operator.lower(), image, [node(operator, ["x"], "y", axes=[1, -1])])
+    for name, shape, more in [
+        ("nearest", [2, 2, 3], {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}),
+        ("nearest_default", [2, 2, 3], {}),
+        ("linear", [2, 3, 2], {"mode": "linear"}),
+        ("linear_corners", [2, 3, 2], {"mode": "linear", "coordinate_transformation_mode": "align_corners"}),
+        ("linear_pytorch", [1, 2, 3], {"mode": "linear", "coordinate_transformation_mode": "pytorch_half_pixel"}),
+    ]:
+        case(f"resize_{name}", shape, [relu, node("Resize", ["r", "", "s"], "y", **more)], {"s": np.array([1, 1, 2, 2], np.float32)})
+    case("resize_sizes", [2, 3, 4], [relu, node("Resize", ["r", "", "", "s"], "y", mode="linear")], {"s": np.array([1, 2, 5, 3])})
+    case("resize_axes", [2, 3, 4], [relu, node("Resize", ["r", "", "s"], "y", axes=[3, 2], nearest_mode="ceil")], {"s": np.array([1.5, 2], np.float32)}, opset=18)
+    case("resize_opset_10", [2, 3, 2], [relu, node("Resize", ["r", "s"], "y", mode="linear")], {"s": np.array([1, 1, 2, 2], np.float32)}, opset=10)
+    case("upsample", [2, 2, 3], [relu, node("Upsample", ["r", "s"], "y")], {"s": np.array([1, 1, 2, 3], np.float32)}, opset=9)
+    case("mat_mul_of_rows", [3, 4], [node("MatMul", ["x", "w"], "a"), node("Add", ["a", "b"], "c"), node("Relu", ["c"], "r"), node("MatMul", ["r", "v"], "y")],
+         {"w": numbers(4, 5), "b": numbers(5), "v": numbers(5, 2)})
+    case("mat_mul_of_rows_and_places", [3, 4], [node("Add", ["x", "p"], "a"), node("MatMul", ["a", "w"], "b"), node("Transpose", ["b"], "t", perm=[0, 2, 1]), node("MatMul", ["t", "v"], "y")],
+         {"p": numbers(1, 3, 4), "w": numbers(4, 5), "v": numbers(3, 2)})
 
 
 def main():
@@ -755,6 +921,10 @@ def main():
     global RNG
     RNG = np.random.default_rng(2027)
     for make in [picks, labels, paddings, inputs, slopes, dead_channels, whole_numbers, refusals]:
+        make()
+    RNG = np.random.default_rng(2028)
+    OUT["ow"] = numbers(2, 3, 1, 1)
+    for make in [element_wise, linear_maps]:
         make()
     for kept, name in [(CASES, "cases"), (REFUSALS, "refusals")]:
         lines = ",\n".join(json.dumps(case) for case in kept)

@@ -7,6 +7,7 @@ use super::arithmetic::{Spread, finite_floats};
 use super::draft::{Diagonal, Stage, scale_outputs};
 use super::expression::{chain, line};
 use super::lowering::Lowering;
+use super::maps::element_wise;
 use super::value::{Constant, Value, Wire};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Operation;
@@ -95,7 +96,7 @@ pub fn apply(
         return apply_uniform(lowering, wire, scale, offset, name);
     }
     let mut wire = wire.clone();
-    let mut diagonal = spread(lowering, &wire, affine)?;
+    let mut diagonal = spread(lowering, &wire, affine, channel_size(lowering, &wire))?;
     if diagonal.is_none() && wire.layout.shape().len() == 1 {
         // Flat for the file, an image here: element by element.
         let value = lowering.draft.materialise(&wire)?;
@@ -105,12 +106,39 @@ pub fn apply(
             exclusive: false,
             ..lowering.draft.settle(&wire)?
         };
-        diagonal = spread(lowering, &wire, affine)?;
+        diagonal = spread(lowering, &wire, affine, 1)?;
     }
     match diagonal {
         Some(diagonal) => apply_diagonal(lowering, &wire, diagonal, name),
-        None => unsupported("numbers that differ within a channel of an image"),
+        None => apply_elements(lowering, &wire, affine, name),
     }
+}
+
+/// Applies numbers that differ within a channel.
+fn apply_elements(
+    lowering: &mut Lowering<'_>,
+    wire: &Wire,
+    affine: &Affine,
+    name: Option<String>,
+) -> Outcome<Wire> {
+    let Some(Diagonal { scale, offset }) = spread(lowering, wire, affine, 1)? else {
+        return unsupported("numbers that differ within an element");
+    };
+    let settled = lowering.draft.settle(wire)?;
+    let shape = lowering.draft.shape(settled.root).to_vec();
+    let operation = Operation::Linear {
+        map: element_wise(&scale),
+        bias: offset,
+        fixed: false,
+    };
+    let root = lowering
+        .draft
+        .operation(operation, settled.root, shape, name)?;
+    Ok(Wire {
+        root,
+        exclusive: true,
+        ..settled
+    })
 }
 
 fn apply_uniform(
@@ -169,6 +197,7 @@ fn fold_back(lowering: &mut Lowering<'_>, root: usize, change: &Diagonal) -> Out
     draft.spend(match &draft.steps[index].stage {
         Stage::Operation(Operation::Dense { weights, .. }) => weights.len(),
         Stage::Operation(Operation::Conv2d { weights, .. }) => weights.len(),
+        Stage::Operation(Operation::Linear { map, .. }) => map.multiplication_count() / 8,
         _ => change.scale.len(),
     })?;
     Ok(match &mut draft.steps[index].stage {
@@ -193,12 +222,21 @@ fn check_rank(wire: &Wire, shape: &[usize]) -> Outcome<()> {
     }
 }
 
-/// Returns the numbers for each channel or element of the wire's root, `None` where they differ
-/// within a channel.
-fn spread(lowering: &mut Lowering<'_>, wire: &Wire, affine: &Affine) -> Outcome<Option<Diagonal>> {
+/// Returns how many elements a channel of the wire's root has.
+fn channel_size(lowering: &Lowering<'_>, wire: &Wire) -> usize {
+    lowering.draft.shape(wire.root)[1..].iter().product()
+}
+
+/// Returns the numbers for each run of so many elements of the wire's root, `None` where they differ
+/// within one.
+fn spread(
+    lowering: &mut Lowering<'_>,
+    wire: &Wire,
+    affine: &Affine,
+    run: usize,
+) -> Outcome<Option<Diagonal>> {
     check_rank(wire, &affine.shape)?;
-    let shape = lowering.draft.shape(wire.root);
-    let (count, run) = (shape[0], shape[1..].iter().product::<usize>());
+    let count = wire.layout.count() / run;
     // Axes of the constant that have more than one number, as axes of the wire.
     let rank = wire.layout.shape().len();
     let mut strides = vec![0; rank];
@@ -233,7 +271,8 @@ fn spread(lowering: &mut Lowering<'_>, wire: &Wire, affine: &Affine) -> Outcome<
 ///
 /// A sentence where its constants do not fit.
 pub fn batch_normalization(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
-    if node.integer("training_mode", 0)? != 0 {
+    let is_inference = lowering.graph.opset > 6 || node.integer("is_test", 0)? != 0;
+    if node.integer("training_mode", 0)? != 0 || !is_inference {
         return unsupported("batch normalisation that still learns");
     }
     if node.integer("spatial", 1)? != 1 {

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::expression::elementary;
 use super::value::Constant;
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::onnx::Tensor;
@@ -168,13 +169,12 @@ pub fn unary(operator: &str, tensor: &Tensor) -> Outcome<Tensor> {
     let Data::Float(values) = &tensor.data else {
         return unsupported(format!("{operator} of constants that are no floats"));
     };
-    let function = match operator {
-        "Sqrt" => f32::sqrt,
-        "Neg" => |value: f32| -value,
-        "Abs" => f32::abs,
-        "Exp" => f32::exp,
-        "Log" => f32::ln,
-        _ => f32::recip,
+    let function = |value: f32| match (operator, elementary(operator)) {
+        ("Sqrt", _) => value.sqrt(),
+        ("Exp", _) => value.exp(),
+        ("Log", _) => value.ln(),
+        (_, Some(elementary)) => elementary.value(value.into()) as f32,
+        _ => -value,
     };
     let values = values.iter().map(|&value| finite(function(value)));
     Ok(Tensor::floats(

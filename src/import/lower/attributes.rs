@@ -1,7 +1,7 @@
 //! What the operators that are read may be told: an input or attribute that is not known here is
 //! refused, for it may change what the operator computes.
 
-use super::functions::elementary;
+use super::expression::elementary;
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, unsupported};
 use crate::import::onnx::Node;
@@ -14,6 +14,29 @@ const CONV: &[&str] = &[
     "kernel_shape",
     "pads",
     "strides",
+];
+const CONV_TRANSPOSE: &[&str] = &[
+    "auto_pad",
+    "dilations",
+    "group",
+    "kernel_shape",
+    "output_padding",
+    "output_shape",
+    "pads",
+    "strides",
+];
+const RESIZE: &[&str] = &[
+    "antialias",
+    "axes",
+    "coordinate_transformation_mode",
+    // Of a mode that is not read.
+    "cubic_coeff_a",
+    "exclude_outside",
+    // Of coordinates that are not read.
+    "extrapolation_value",
+    "keep_aspect_ratio_policy",
+    "mode",
+    "nearest_mode",
 ];
 const MAX_POOL: &[&str] = &[
     "auto_pad",
@@ -98,7 +121,50 @@ fn known(node: &Node) -> Option<(usize, &'static [&'static str])> {
         ("", "Constant") => (0, CONSTANT),
         ("", "ConstantOfShape") => (1, &["value"]),
         ("", "Shape") => (1, &["end", "start"]),
-        ("", "Add" | "Sub" | "Mul" | "Div" | "Pow" | "MatMul" | "PRelu") => (2, &[]),
+        ("", "Concat") => (ANY, &["axis"]),
+        ("", "Gather") => (2, &["axis"]),
+        ("", "Slice") => (5, &["axes", "ends", "starts"]),
+        ("", "Expand" | "Tile") => (2, &[]),
+        ("", "Split") => (2, &["axis", "num_outputs", "split"]),
+        ("", "Upsample") => (2, &["mode", "scales"]),
+        ("", "Resize") => (4, RESIZE),
+        ("", "DepthToSpace") => (1, &["blocksize", "mode"]),
+        ("", "SpaceToDepth") => (1, &["blocksize"]),
+        // The ratio and the seed matter in training alone.
+        ("", "Dropout") => (3, &["is_test", "ratio", "seed"]),
+        // Both are of types of numbers that are not read.
+        ("", "Cast") => (1, &["round_mode", "saturate", "to"]),
+        ("", "Reshape") => (2, &["allowzero"]),
+        ("", "Flatten" | "Softmax" | "LogSoftmax") => (1, &["axis"]),
+        ("", "Squeeze" | "Unsqueeze") => (2, &["axes"]),
+        ("", "Transpose") => (1, &["perm"]),
+        ("", "Clip") => (3, &["max", "min"]),
+        ("", "Conv") => (3, CONV),
+        ("", "ConvTranspose") => (3, CONV_TRANSPOSE),
+        ("", "Gemm") => (3, &["alpha", "beta", "broadcast", "transA", "transB"]),
+        // The momentum matters in training alone.
+        ("", "BatchNormalization") => (
+            5,
+            &["epsilon", "is_test", "momentum", "spatial", "training_mode"],
+        ),
+        ("", "MaxPool") => (1, MAX_POOL),
+        ("", "AveragePool") => (1, AVERAGE_POOL),
+        ("", "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin") => {
+            (2, &["axes", "keepdims", "noop_with_empty_axes"])
+        }
+        ("", "ArgMax") => (1, &["axis", "keepdims", "select_last_index"]),
+        ("", "TopK") => (2, &["axis", "k", "largest", "sorted"]),
+        ("", "Pad") => (4, &["mode", "pads", "value"]),
+        _ => return known_of_elements(node),
+    })
+}
+
+/// Returns the same of a function of single elements.
+fn known_of_elements(node: &Node) -> Option<(usize, &'static [&'static str])> {
+    Some(match (node.domain.as_str(), node.operator.as_str()) {
+        // Of operator sets before 7.
+        ("", "Add" | "Sub" | "Mul" | "Div" | "Pow") => (2, &["axis", "broadcast"]),
+        ("", "MatMul" | "PRelu") => (2, &[]),
         ("", "Sum" | "Mean" | "Min" | "Max") => (ANY, &[]),
         (
             "",
@@ -115,31 +181,8 @@ fn known(node: &Node) -> Option<(usize, &'static [&'static str])> {
         ("", "Elu" | "Celu" | "ThresholdedRelu") => (1, &["alpha"]),
         ("", "Selu") => (1, &["alpha", "gamma"]),
         ("", "Shrink") => (1, &["bias", "lambd"]),
-        ("", "Concat") => (ANY, &["axis"]),
-        ("", "Gather") => (2, &["axis"]),
-        ("", "Slice") => (5, &["axes", "ends", "starts"]),
-        // The ratio and the seed matter in training alone.
-        ("", "Dropout") => (3, &["ratio", "seed"]),
-        // Both are of types of numbers that are not read.
-        ("", "Cast") => (1, &["round_mode", "saturate", "to"]),
-        ("", "Reshape") => (2, &["allowzero"]),
-        ("", "Flatten" | "Softmax" | "LogSoftmax") => (1, &["axis"]),
-        ("", "Squeeze" | "Unsqueeze") => (2, &["axes"]),
-        ("", "Transpose") => (1, &["perm"]),
-        ("", "Clip") => (3, &["max", "min"]),
-        ("", "Conv") => (3, CONV),
-        ("", "Gemm") => (3, &["alpha", "beta", "transA", "transB"]),
-        // The momentum matters in training alone.
-        ("", "BatchNormalization") => (5, &["epsilon", "momentum", "spatial", "training_mode"]),
-        ("", "MaxPool") => (1, MAX_POOL),
-        ("", "AveragePool") => (1, AVERAGE_POOL),
-        // Without axes a mean is refused in any case.
-        ("", "ReduceMean") => (2, &["axes", "keepdims", "noop_with_empty_axes"]),
-        ("", "ArgMax") => (1, &["axis", "keepdims", "select_last_index"]),
-        ("", "TopK") => (2, &["axis", "k", "largest", "sorted"]),
         ("", "LeakyRelu" | "Swish") => (1, &["alpha"]),
         ("", "HardSigmoid") => (1, &["alpha", "beta"]),
-        ("", "Pad") => (4, &["mode", "pads", "value"]),
         _ => return None,
     })
 }

@@ -28,6 +28,8 @@ pub fn limit(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
             (Value::Constant(_), Value::Wire(_)) => (next, result),
             _ => (result, next),
         };
+        // Both are read twice, so that neither may be changed on the way.
+        let (left, right) = (shared(left), shared(right));
         let number = match &right {
             Value::Constant(constant) => uniform(constant)?,
             _ => None,
@@ -57,6 +59,16 @@ pub fn limit(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     match result {
         Value::Wire(wire) => Ok(Value::Wire(named(lowering, node, wire))),
         _ => unsupported("compares what comes after the logits"),
+    }
+}
+
+fn shared(value: Value) -> Value {
+    match value {
+        Value::Wire(wire) => Value::Wire(Wire {
+            exclusive: false,
+            ..wire
+        }),
+        other => other,
     }
 }
 

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use self::arrange::Sizes;
 use super::arithmetic::{binary, common_shape, floats, integers, unary};
+use super::expression::elementary;
 use super::lowering::Lowering;
 use super::value::{Constant, Value};
 use crate::import::fault::{Outcome, invalid, unsupported};
@@ -59,7 +60,7 @@ pub fn of_inputs(
         ("", operator @ ("Add" | "Sub" | "Mul" | "Div" | "Pow")) => {
             of_two(lowering, operator, &input(0)?.tensor, &input(1)?.tensor)?
         }
-        ("", operator @ ("Sqrt" | "Neg" | "Abs" | "Exp" | "Log" | "Reciprocal")) => {
+        ("", operator) if operator == "Neg" || elementary(operator).is_some() => {
             let tensor = &input(0)?.tensor;
             lowering.draft.spend(tensor.count())?;
             unary(operator, tensor)?
@@ -73,6 +74,7 @@ pub fn of_inputs(
             lowering.draft.spend(input(0)?.tensor.count())?;
             arrange::slice(node, inputs)?
         }
+        ("", "Expand" | "Tile") => repeated(lowering, node, input(0)?, input(1)?)?,
         (
             "",
             "Identity" | "Dropout" | "Cast" | "Reshape" | "Flatten" | "Squeeze" | "Unsqueeze"
@@ -123,6 +125,22 @@ fn joined(
         .draft
         .spend(parts.iter().map(|part| part.count()).sum())?;
     arrange::concat(&parts, node.integer("axis", 0)?)
+}
+
+/// Returns a constant repeated as `Expand` or `Tile` does it.
+fn repeated(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    constant: &Constant,
+    numbers: &Constant,
+) -> Outcome<Tensor> {
+    let (tensor, numbers) = (&constant.tensor, integers(&numbers.tensor)?);
+    let shape = match node.operator.as_str() {
+        "Tile" => arrange::tiled_shape(&tensor.shape, numbers)?,
+        _ => common_shape(&tensor.shape, &arrange::sizes(numbers)?)?,
+    };
+    lowering.draft.spend(element_count(&shape)?)?;
+    arrange::repeated(tensor, shape)
 }
 
 /// Returns what `Gather` takes of a constant.

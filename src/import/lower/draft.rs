@@ -6,6 +6,7 @@ use ndarray::{Array1, Array2, Array4};
 
 use super::expression::{as_line, chain};
 use super::layout::AxisLayout;
+use super::maps::scaled;
 use super::value::Wire;
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::{Operation, WeightQuantisation};
@@ -46,7 +47,7 @@ pub struct Step {
 pub enum Stage {
     Operation(Operation),
     Diagonal(Diagonal),
-    /// The elements of a list at these places.
+    /// The elements at these places, a zero for [`PADDING`](crate::core::linear_map::PADDING).
     Pick(Vec<u32>),
 }
 
@@ -221,31 +222,47 @@ impl NetworkDraft {
         })
     }
 
-    /// Returns the value of a wire that is an image, and its channels, height and width.
+    /// Returns the value of a wire that is an image, and its channels, height and width; rows of
+    /// channels are an image of one column.
     ///
     /// # Errors
     ///
     /// A sentence where it is none.
     pub fn image(&mut self, wire: &Wire) -> Outcome<(usize, [usize; 3])> {
-        let Ok(shape) = <[usize; 3]>::try_from(wire.layout.shape()) else {
-            return unsupported(format!(
-                "an input of {} axes; only images of channels, height and width are read",
-                wire.layout.shape().len() + 1
-            ));
+        let shape = match wire.layout.shape()[..] {
+            [channels, height, width] => [channels, height, width],
+            [channels, length] => [channels, length, 1],
+            ref other => {
+                return unsupported(format!(
+                    "an input of {} axes; images of channels, height and width are read, and rows of \
+                     channels",
+                    other.len() + 1
+                ));
+            }
         };
-        if !wire.layout.is_plain() {
-            return unsupported("an input whose axes were transposed");
-        }
-        if wire.root == 0 && self.input_shape != shape && !self.is_input_read {
+        let is_free = wire.root == 0 && !self.is_input_read && wire.layout.is_plain();
+        let is_image = wire.layout.shape().len() == 3 || self.input_shape.len() == 1;
+        if is_free && is_image {
             self.input_shape = shape.to_vec();
         }
-        if self.shape(wire.root) != shape {
-            return unsupported(format!(
-                "an image of {shape:?} made by a reshape from {:?}",
-                self.shape(wire.root)
-            ));
+        Ok((self.stored(wire, &shape)?, shape))
+    }
+
+    /// Returns the value of a wire, stored in the order of its axes and in this shape.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::materialise`].
+    pub fn stored(&mut self, wire: &Wire, shape: &[usize]) -> Outcome<usize> {
+        let value = self.materialise(wire)?;
+        if let Some(order) = wire.layout.order() {
+            self.spend(order.len())?;
+            return self.push(Stage::Pick(order), vec![value], shape.to_vec(), None);
         }
-        Ok((self.materialise(wire)?, shape))
+        if self.shape(value) == shape {
+            return Ok(value);
+        }
+        self.operation(Operation::Reshape, value, shape.to_vec(), None)
     }
 
     /// Returns the value of a wire as a list, and for each element in the order of the wire's
@@ -311,6 +328,18 @@ pub fn scale_outputs(operation: &mut Operation, change: &Diagonal) -> bool {
         } => {
             scale_kernels(weights, &change.scale);
             (bias, quantisation)
+        }
+        Operation::Linear {
+            map,
+            bias,
+            fixed: false,
+        } => {
+            let run = map.output_count / change.scale.len();
+            *map = scaled(map, |output| change.scale[output / run], |_| 1.0);
+            for (output, bias) in bias.iter_mut().enumerate() {
+                *bias = *bias * change.scale[output / run] + change.offset[output / run];
+            }
+            return true;
         }
         _ => return false,
     };

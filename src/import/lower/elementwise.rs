@@ -1,8 +1,12 @@
 //! Functions of single elements, and sums of two values.
 
+use std::rc::Rc;
+
 use super::affine::{Affine, apply};
-use super::arithmetic::uniform;
+use super::arithmetic::{common_shape, uniform};
+use super::constants::arrange::axis_of;
 use super::constants::check_dropout;
+use super::copies::spread_to;
 use super::draft::Stage;
 use super::expression::{chain, constant, line, product, sum};
 use super::functions::{leaky, of, own_function, power_of};
@@ -31,6 +35,9 @@ pub fn same(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
             check_dropout(node, ratio.as_deref(), training.as_deref())?;
         }
         _ => {}
+    }
+    if node.operator == "Dropout" && lowering.graph.opset < 7 && node.integer("is_test", 0)? == 0 {
+        return unsupported("drops elements at random: export the network for inference");
     }
     Ok(Value::Wire(wire))
 }
@@ -75,7 +82,13 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
             return apply(lowering, &wire, &affine, name).map(Value::Wire);
         }
         "PRelu" => {
-            let slopes = lowering.constant(node, 1)?;
+            let mut slopes = lowering.constant(node, 1)?;
+            let rank = wire.layout.shape().len();
+            if lowering.graph.opset < 7 && slopes.tensor.shape.len() == 1 {
+                // One for each channel.
+                let behind = std::iter::repeat_n(1, rank - 1);
+                Rc::make_mut(&mut slopes).tensor.shape.extend(behind);
+            }
             match uniform(&slopes)? {
                 Some(slope) => leaky(slope),
                 None => return leaky_channels(lowering, node, &wire, &slopes).map(Value::Wire),
@@ -85,7 +98,7 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     };
     let result = match &function {
         // A power of a polynomial stays a polynomial.
-        Function::Polynomial(polynomial) => {
+        Function::Polynomial(polynomial) if node.operator == "Pow" => {
             let degree = polynomial.coefficients.len() - 1;
             (0..degree).try_fold(constant(1.0), |result, _| product(&result, &wire.function))?
         }
@@ -193,7 +206,17 @@ pub fn two(
     values: [&Value; 2],
 ) -> Outcome<Wire> {
     let name = lowering.name(node, None);
-    match values {
+    let aligned = match values {
+        [left, Value::Constant(constant)] => {
+            let rank = match left {
+                Value::Wire(wire) => wire.layout.shape().len() + 1,
+                _ => 0,
+            };
+            Value::Constant(Rc::new(aligned(node, constant, rank)?))
+        }
+        [_, right] => right.clone(),
+    };
+    match [values[0], &aligned] {
         [Value::Wire(left), Value::Wire(right)] => combine(lowering, node, operator, left, right),
         [Value::Wire(wire), Value::Constant(constant)] => {
             let affine = Affine::of_operator(operator, constant, false)?;
@@ -212,6 +235,23 @@ pub fn two(
             "{operator} with what comes after the logits, or with turned values"
         )),
     }
+}
+
+/// Returns a constant whose axes are those of a value of so many, the batch among them: operator sets
+/// before 7 name the first.
+fn aligned(node: &Node, constant: &Constant, rank: usize) -> Outcome<Constant> {
+    let mut made = constant.clone();
+    if node.integer("broadcast", 0)? != 0 && node.has("axis") {
+        let first = axis_of(node.integer("axis", 0)?, rank)?;
+        let Some(behind) = rank.checked_sub(first + made.tensor.shape.len()) else {
+            return invalid(format!(
+                "a constant of {:?} from axis {first} on",
+                made.tensor.shape
+            ));
+        };
+        made.tensor.shape.extend(std::iter::repeat_n(1, behind));
+    }
+    Ok(made)
 }
 
 /// Returns a function of a wire.
@@ -238,11 +278,10 @@ fn combine(
         return unsupported("computes with the integers of a QuantizeLinear");
     }
     if left.layout != right.layout {
-        return unsupported(format!(
-            "values of shapes {:?} and {:?}, or of different order",
-            left.layout.shape(),
-            right.layout.shape()
-        ));
+        let shape = common_shape(&left.layout.shape(), &right.layout.shape())?;
+        let left = spread_to(lowering, node, left, &shape)?;
+        let right = spread_to(lowering, node, right, &shape)?;
+        return combine(lowering, node, operator, &left, &right);
     }
     let is_product = matches!(operator, "Mul" | "Div");
     let (left, right) = if is_product {
@@ -251,20 +290,7 @@ fn combine(
         (left.clone(), right.clone())
     };
     if left.root == right.root {
-        let function = match operator {
-            "Mul" => product(&left.function, &right.function)?,
-            "Sub" => sum(&left.function, &chain(&right.function, line(-1.0, 0.0))?)?,
-            "Div" => {
-                let reciprocal = chain(&right.function, of(Elementary::Reciprocal))?;
-                product(&left.function, &reciprocal)?
-            }
-            _ => sum(&left.function, &right.function)?,
-        };
-        let wire = Wire {
-            exclusive: false,
-            name: left.name.clone(),
-            ..left.with_function(function)
-        };
+        let wire = of_one_root(operator, &left, &right)?;
         return Ok(named(lowering, node, wire));
     }
     if is_product {
@@ -294,6 +320,24 @@ fn combine(
     Ok(Wire {
         layout: left.layout.clone(),
         ..lowering.draft.output(root, &[])
+    })
+}
+
+/// Returns two functions of the same root combined.
+fn of_one_root(operator: &str, left: &Wire, right: &Wire) -> Outcome<Wire> {
+    let function = match operator {
+        "Mul" => product(&left.function, &right.function)?,
+        "Sub" => sum(&left.function, &chain(&right.function, line(-1.0, 0.0))?)?,
+        "Div" => {
+            let reciprocal = chain(&right.function, of(Elementary::Reciprocal))?;
+            product(&left.function, &reciprocal)?
+        }
+        _ => sum(&left.function, &right.function)?,
+    };
+    Ok(Wire {
+        exclusive: false,
+        name: left.name.clone(),
+        ..left.with_function(function)
     })
 }
 

@@ -3,7 +3,7 @@
 
 use crate::import::fault::{Fault, Outcome};
 use crate::model::layer::Function;
-use crate::model::layer::function::{HardSigmoid, Polynomial};
+use crate::model::layer::function::{Elementary, HardSigmoid, Polynomial};
 
 /// The highest power of one polynomial, and the highest exponent of `Pow`; a product beyond it stays
 /// a product.
@@ -33,6 +33,27 @@ pub fn as_line(function: &Function) -> Option<(f64, f64)> {
         [offset, scale] => Some((scale, offset)),
         _ => None,
     }
+}
+
+/// Returns the elementary function that an operator is.
+pub fn elementary(operator: &str) -> Option<Elementary> {
+    Some(match operator {
+        "Abs" => Elementary::Abs,
+        "Ceil" => Elementary::Ceil,
+        "Cos" => Elementary::Cos,
+        "Erf" => Elementary::Erf,
+        "Exp" => Elementary::Exp,
+        "Floor" => Elementary::Floor,
+        "Log" => Elementary::Log,
+        "Reciprocal" => Elementary::Reciprocal,
+        "Round" => Elementary::Round,
+        "Sign" => Elementary::Sign,
+        "Sin" => Elementary::Sin,
+        "Softplus" => Elementary::Softplus,
+        "Sqrt" => Elementary::Sqrt,
+        "Tan" => Elementary::Tan,
+        _ => return None,
+    })
 }
 
 /// Returns how many numbers and parts a function holds.

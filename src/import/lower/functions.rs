@@ -4,7 +4,7 @@
 use std::f64::consts::{FRAC_1_SQRT_2, PI};
 
 use super::arithmetic::uniform;
-use super::expression::{HIGHEST_POWER, chain, constant, line, product, short, sum};
+use super::expression::{HIGHEST_POWER, chain, constant, elementary, line, product, short, sum};
 use super::lowering::Lowering;
 use super::range::clip_range;
 use crate::import::fault::{Outcome, unsupported};
@@ -37,27 +37,6 @@ pub fn is_function(operator: &str) -> bool {
     FUNCTIONS.contains(&operator)
         || matches!(operator, "ThresholdedRelu" | "Not")
         || elementary(operator).is_some()
-}
-
-/// Returns the elementary function that an operator is.
-pub fn elementary(operator: &str) -> Option<Elementary> {
-    Some(match operator {
-        "Abs" => Elementary::Abs,
-        "Ceil" => Elementary::Ceil,
-        "Cos" => Elementary::Cos,
-        "Erf" => Elementary::Erf,
-        "Exp" => Elementary::Exp,
-        "Floor" => Elementary::Floor,
-        "Log" => Elementary::Log,
-        "Reciprocal" => Elementary::Reciprocal,
-        "Round" => Elementary::Round,
-        "Sign" => Elementary::Sign,
-        "Sin" => Elementary::Sin,
-        "Softplus" => Elementary::Softplus,
-        "Sqrt" => Elementary::Sqrt,
-        "Tan" => Elementary::Tan,
-        _ => return None,
-    })
 }
 
 /// Returns the function of an operator whose settings are single numbers.

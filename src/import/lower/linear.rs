@@ -1,30 +1,39 @@
 //! Convolutions and matrix products with constant weights.
 
+use std::sync::Arc;
+
 use ndarray::{Array1, Array2, Array4, Axis};
 
 use super::affine::bias_of;
 use super::arithmetic::finite_floats;
+use super::blocks::{Map, layer, stored_places};
 use super::draft::{Diagonal, scale_outputs};
 use super::lowering::Lowering;
 use super::pad::framed;
 use super::value::{Constant, Value, Wire};
-use super::window::{Windows, list};
+use super::window::{Windows, is_dilated, list};
+use super::windowed;
+use crate::core::linear_map::{Block, LinearMap};
 use crate::import::fault::{Fault, Outcome, invalid, unsupported};
 use crate::import::network::{Operation, WeightQuantisation};
 use crate::import::onnx::Node;
 
-/// Lowers `Conv`.
+/// Lowers `Conv`: of images, or of rows, which are images of one column.
 ///
 /// # Errors
 ///
-/// A sentence where it is no convolution of images or its weights do not fit.
+/// A sentence where its weights do not fit, or no window does.
 pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
-    let frame = framed(lowering, node)?;
     let constant = lowering.constant(node, 1)?;
+    let axes = constant.tensor.shape.len().saturating_sub(2);
+    if axes > 2 || is_dilated(node)? {
+        return windowed::conv(lowering, node);
+    }
+    let frame = framed(lowering, node)?;
     let ([out_channels, in_channels, height, width], groups) =
         kernels(node, &constant, frame.channels)?;
     let kernel = [height, width];
-    let mut windows = Windows::of(node, kernel, frame.size)?;
+    let mut windows = Windows::of(node, &kernel[..axes], &frame.size[..axes])?;
     let mut bias = match lowering.optional_constant(node, 2)? {
         Some(bias) => bias_of(&bias.tensor, out_channels)?,
         None => vec![0.0; out_channels],
@@ -56,21 +65,22 @@ pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let root = lowering
         .draft
         .operation(operation, frame.value, shape.clone(), name)?;
-    Ok(Value::Wire(lowering.draft.output(root, &shape)))
+    let axes = &shape[..axes + 1];
+    Ok(Value::Wire(lowering.draft.output(root, axes)))
 }
 
 /// Returns the shape of a convolution's weights, `[out_channels, in_channels, height, width]`, and
-/// its groups, which fit an image of so many channels.
+/// its groups, which fit an image of so many channels; the weights for rows have a width of one.
 fn kernels(node: &Node, constant: &Constant, channels: usize) -> Outcome<([usize; 4], usize)> {
-    let Ok(shape) = <[usize; 4]>::try_from(&constant.tensor.shape[..]) else {
-        return unsupported(format!(
-            "weights of {} axes; only convolutions of images are read",
-            constant.tensor.shape.len()
-        ));
+    let own = &constant.tensor.shape;
+    let shape = match **own {
+        [out_channels, in_channels, height, width] => [out_channels, in_channels, height, width],
+        [out_channels, in_channels, length] => [out_channels, in_channels, length, 1],
+        _ => return invalid(format!("weights of {} axes", own.len())),
     };
-    let [out_channels, in_channels, height, width] = shape;
-    let kernel = [height, width];
-    if list(node, "kernel_shape", 2)?.is_some_and(|shape| shape != kernel) {
+    let [out_channels, in_channels, ..] = shape;
+    let kernel = &own[2..];
+    if list(node, "kernel_shape", kernel.len())?.is_some_and(|shape| shape != kernel) {
         return invalid(format!(
             "kernel_shape is not that of its weights, {kernel:?}"
         ));
@@ -180,6 +190,10 @@ pub fn mat_mul(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     lowering.draft.spend(constant.tensor.count())?;
     let weights = matrix(&constant, false)?;
     let outputs = weights.nrows();
+    let shape = wire.layout.shape();
+    if shape.iter().rev().skip(1).any(|&size| size != 1) {
+        return for_each_row(lowering, node, &wire, &weights, constant.origin.as_deref());
+    }
     let operation = Operation::Dense {
         quantisation: quantisation(lowering, node, &constant, 1, outputs),
         weights,
@@ -187,6 +201,53 @@ pub fn mat_mul(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     };
     let name = lowering.name(node, constant.origin.as_deref());
     dense(lowering, &wire, operation, name).map(Value::Wire)
+}
+
+/// Adds a layer that multiplies each row of a value, the elements along its last axis, by a matrix. The
+/// outputs are stored channel by channel, so that all rows of a channel lie together.
+fn for_each_row(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    wire: &Wire,
+    weights: &Array2<f32>,
+    origin: Option<&str>,
+) -> Outcome<Value> {
+    let (outputs, inputs) = weights.dim();
+    let shape = wire.layout.shape();
+    let Some((&last, leading)) = shape.split_last() else {
+        return unsupported("a value of no axes");
+    };
+    if last != inputs || outputs == 0 {
+        return invalid(format!(
+            "weights of {outputs} times {inputs} for {last} inputs"
+        ));
+    }
+    let rows: usize = leading.iter().product();
+    let shared: Arc<[f32]> = weights.iter().copied().collect();
+    let stored = stored_places(wire);
+    let block = |row: usize| Block {
+        weights: Arc::clone(&shared),
+        inputs: stored[row * inputs..(row + 1) * inputs].to_vec(),
+        outputs: (0..outputs)
+            .map(|output| (output * rows + row) as u32)
+            .collect(),
+    };
+    let made = Map {
+        map: LinearMap {
+            input_count: wire.layout.count(),
+            output_count: outputs * rows,
+            blocks: (0..rows).map(block).collect(),
+        },
+        bias: vec![0.0; outputs * rows],
+        fixed: false,
+    };
+    let value = lowering.draft.materialise(wire)?;
+    let made = layer(lowering, node, value, made, &[outputs, rows], origin)?;
+    let layout = made.layout.transpose(&[1, 0])?;
+    Ok(Value::Wire(Wire {
+        layout: layout.reshape(&[leading, &[outputs]].concat())?,
+        ..made
+    }))
 }
 
 /// Lowers scikit-learn's `LinearRegressor`.

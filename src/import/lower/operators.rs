@@ -6,7 +6,7 @@ use super::lowering::Lowering;
 use super::value::{Scores, Value, Wire};
 use super::{
     affine, attributes, choice, classes, classifier, constants, elementwise, expression, functions,
-    linear, pad, pick, pool, quantisers, reshape, tail,
+    join, linear, pad, pick, pool, quantisers, reduce, reshape, resize, tail, windowed,
 };
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, unsupported};
@@ -47,6 +47,9 @@ fn operator(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
         return Ok(vec![padded]);
     }
     let operator = node.operator.as_str();
+    if !matches!(operator, "Conv" | "MaxPool" | "AveragePool") {
+        pad::settle(lowering, node)?;
+    }
     let value = match (node.domain.as_str(), operator) {
         ("ai.onnx.ml", "LinearClassifier") => return classifier::linear_classifier(lowering, node),
         ("ai.onnx.ml", "ZipMap") => {
@@ -61,10 +64,38 @@ fn operator(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
         (_, "BipolarQuant") => quantisers::bipolar_quant(lowering, node)?,
         (_, "QuantizeLinear") => quantisers::quantize_linear(lowering, node)?,
         (_, "DequantizeLinear") => quantisers::dequantize_linear(lowering, node)?,
-        ("", "Conv") => linear::conv(lowering, node)?,
+        ("", "Conv") => pad::or_made(lowering, node, linear::conv)?,
+        ("", "ConvTranspose") => windowed::conv_transpose(lowering, node)?,
         ("", "Gemm") => linear::gemm(lowering, node)?,
         ("", "MatMul") => linear::mat_mul(lowering, node)?,
         ("", "BatchNormalization") => affine::batch_normalization(lowering, node)?,
+        ("", "MaxPool" | "AveragePool") => pad::or_made(lowering, node, pool::pool)?,
+        ("", "GlobalAveragePool" | "GlobalMaxPool") => pool::global(lowering, node)?,
+        ("", "ReduceMean" | "ReduceSum" | "ReduceMax" | "ReduceMin") => {
+            reduce::reduce(lowering, node)?
+        }
+        ("", "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Transpose") => {
+            reshape::reshape(lowering, node)?
+        }
+        ("", "Identity" | "Dropout" | "Cast") => elementwise::same(lowering, node)?,
+        ("", "Pad") => pad::pad(lowering, node)?,
+        ("", "Gather" | "Slice" | "Expand" | "Tile") => pick::of_wire(lowering, node)?,
+        ("", "Split") => return join::split(lowering, node),
+        ("", "Resize" | "Upsample") => resize::resize(lowering, node)?,
+        ("", "DepthToSpace" | "SpaceToDepth") => reshape::depth(lowering, node)?,
+        ("", "Softmax" | "LogSoftmax" | "ArgMax" | "TopK") => return tail::tail(lowering, node),
+        ("", "Concat") => join::concat(lowering, node)?,
+        _ => match of_elements(lowering, node)? {
+            Some(value) => value,
+            None => return unknown(operator),
+        },
+    };
+    Ok(vec![value])
+}
+
+/// Returns what a node makes that is a function of single elements, of one value or of several.
+fn of_elements(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Option<Value>> {
+    let value = match (node.domain.as_str(), node.operator.as_str()) {
         ("", "Add" | "Sub" | "Mul" | "Div" | "Sum" | "Mean") => {
             elementwise::arithmetic(lowering, node)?
         }
@@ -74,22 +105,13 @@ fn operator(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
             "Greater" | "GreaterOrEqual" | "Less" | "LessOrEqual" | "Equal" | "And" | "Or" | "Xor",
         ) => choice::comparison(lowering, node)?,
         ("", "Where") => choice::choose(lowering, node)?,
-        ("", "MaxPool" | "AveragePool") => pool::pool(lowering, node)?,
-        ("", "GlobalAveragePool" | "GlobalMaxPool") => pool::global(lowering, node)?,
-        ("", "ReduceMean") => pool::reduce_mean(lowering, node)?,
-        ("", "Flatten" | "Reshape" | "Squeeze" | "Unsqueeze" | "Transpose") => {
-            reshape::reshape(lowering, node)?
-        }
-        ("", "Identity" | "Dropout" | "Cast") => elementwise::same(lowering, node)?,
-        ("", "Pad") => pad::pad(lowering, node)?,
-        ("", "Gather" | "Slice") => pick::of_wire(lowering, node)?,
-        ("", "Softmax" | "LogSoftmax" | "ArgMax" | "TopK") => return tail::tail(lowering, node),
-        ("", "Concat") => classifier::two_classes(lowering, node)?,
         ("com.microsoft", "Gelu") => elementwise::function(lowering, node)?,
-        ("", _) if functions::is_function(operator) => elementwise::function(lowering, node)?,
-        _ => return unknown(operator),
+        ("", operator) if functions::is_function(operator) => {
+            elementwise::function(lowering, node)?
+        }
+        _ => return Ok(None),
     };
-    Ok(vec![value])
+    Ok(Some(value))
 }
 
 /// Returns a value as those who read it get it: one that several layers read is made a layer.
@@ -110,8 +132,12 @@ fn shared(lowering: &mut Lowering<'_>, value: Value, output: usize) -> Outcome<V
 
 /// Returns whether a node that needs its input as a value reads this one.
 fn is_read_by_layer(graph: &Graph, value: usize) -> bool {
-    const LAYERS: [&str; 9] = [
+    const LAYERS: [&str; 13] = [
         "Conv",
+        "ConvTranspose",
+        "ReduceSum",
+        "ReduceMax",
+        "ReduceMin",
         "Gemm",
         "MatMul",
         "MaxPool",

@@ -1,4 +1,4 @@
-//! Operators that pick elements out of a list or put them into another order.
+//! Operators that pick elements out of a value or put them into another order.
 //!
 //! What such an operator does to any numbers it does to the numbers of their places: those go
 //! through it as a constant, and what comes out says which elements were picked.
@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::arithmetic::integers;
 use super::constants::arrange::Sizes;
 use super::constants::of_inputs;
+use super::copies::picked;
 use super::draft::Stage;
 use super::layout::AxisLayout;
 use super::lowering::Lowering;
@@ -83,21 +84,16 @@ pub fn of_scores(lowering: &mut Lowering<'_>, node: &Node, scores: Scores) -> Ou
     })
 }
 
-/// Lowers an operator that picks elements of a list.
+/// Lowers an operator that picks elements of a value.
 ///
 /// # Errors
 ///
-/// A sentence where the value is no list, or images are picked too.
+/// A sentence where images of a batch are picked too.
 pub fn of_wire(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let wire = lowering.wire(node, 0)?;
     let shape = wire.layout.shape();
-    if shape.iter().filter(|&&size| size != 1).count() > 1 {
-        return unsupported(format!(
-            "picks elements of a value of shape {shape:?}; only elements of lists are picked"
-        ));
-    }
     // Two images tell whether the same is picked of each.
-    let (places, made) = places(lowering, node, &[vec![2], shape].concat())?;
+    let (places, made) = places(lowering, node, &[vec![2], shape.clone()].concat())?;
     let count = wire.layout.count() as u32;
     let (first, second) = places.split_at(places.len() / 2);
     let is_of_each = made.first() == Some(&2)
@@ -112,6 +108,10 @@ pub fn of_wire(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     if first.iter().copied().eq(0..count) {
         let layout = wire.layout.reshape(&made[1..])?;
         return Ok(Value::Wire(Wire { layout, ..wire }));
+    }
+    if shape.iter().filter(|&&size| size != 1).count() > 1 {
+        let picks = first.to_vec();
+        return picked(lowering, node, &wire, picks, &made[1..]).map(Value::Wire);
     }
     let name = lowering.name(node, None);
     let (value, order) = lowering.draft.flat(&wire)?;

@@ -1,11 +1,10 @@
 //! Pooling.
 
-use super::arithmetic::integers;
-use super::layout::AxisLayout;
 use super::lowering::Lowering;
 use super::pad::framed;
 use super::value::{Value, Wire};
-use super::window::{Windows, are_all_but, list};
+use super::window::{Windows, is_dilated, list};
+use super::windowed;
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Operation;
 use crate::import::onnx::Node;
@@ -16,12 +15,13 @@ use crate::import::onnx::Node;
 ///
 /// A sentence where no window fits.
 pub fn pool(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+    let axes = node.integers("kernel_shape")?.map_or(0, <[i64]>::len);
+    if axes > 2 || is_dilated(node)? {
+        return windowed::pool(lowering, node);
+    }
     let frame = framed(lowering, node)?;
-    let Some(kernel) = list(node, "kernel_shape", 2)? else {
-        return invalid("has no kernel_shape");
-    };
-    let kernel = [kernel[0], kernel[1]];
-    let mut windows = Windows::of(node, kernel, frame.size)?;
+    let (own, kernel) = kernel(node, frame.axes)?;
+    let mut windows = Windows::of(node, &own, &frame.size[..axes])?;
     let pads_itself =
         (0..4).any(|side| windows.padding[side] > windows.excess[side % 2] * usize::from(side > 1));
     windows.widen(frame.border, kernel)?;
@@ -67,57 +67,41 @@ pub fn pool(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let root = lowering
         .draft
         .operation(operation, frame.value, shape.clone(), name)?;
-    Ok(Value::Wire(lowering.draft.output(root, &shape)))
+    let axes = &shape[..axes + 1];
+    Ok(Value::Wire(lowering.draft.output(root, axes)))
+}
+
+/// Returns a kernel as the file has it, for so many axes, and as that of an image.
+fn kernel(node: &Node, axes: usize) -> Outcome<(Vec<usize>, [usize; 2])> {
+    match list(node, "kernel_shape", axes)? {
+        Some(own) if !own.is_empty() => {
+            let kernel = [own[0], own.get(1).copied().unwrap_or(1)];
+            Ok((own, kernel))
+        }
+        _ => invalid("has no kernel_shape"),
+    }
 }
 
 /// Lowers `GlobalAveragePool` and `GlobalMaxPool`.
 ///
 /// # Errors
 ///
-/// A sentence where the value is no image.
+/// A sentence where the value has no channels.
 pub fn global(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let is_max = node.operator == "GlobalMaxPool";
     let wire = lowering.wire(node, 0)?;
+    if wire.layout.shape().len() != 3 {
+        return windowed::pool(lowering, node);
+    }
     whole_image(lowering, node, wire, is_max)
 }
 
-/// Lowers `ReduceMean` over rows and columns.
+/// Returns the largest or the mean element of each channel of an image.
 ///
 /// # Errors
 ///
-/// A sentence where it is over other axes.
-pub fn reduce_mean(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
-    let axes = match lowering.optional_constant(node, 1)? {
-        Some(axes) => integers(&axes.tensor)?.to_vec(),
-        None => node.integers("axes")?.unwrap_or_default().to_vec(),
-    };
-    let keeps_axes = node.integer("keepdims", 1)? != 0;
-    let wire = lowering.wire(node, 0)?;
-    let first = wire.layout.channels_first();
-    let is_last = !wire.layout.is_plain() && first.as_ref().is_some_and(AxisLayout::is_plain);
-    let channel = if is_last { 3 } else { 1 };
-    if !are_all_but(channel, &axes) {
-        return unsupported(format!(
-            "a mean over axes {axes:?}; over all rows and columns of an image it is read"
-        ));
-    }
-    let wire = match first {
-        Some(layout) if is_last => Wire { layout, ..wire },
-        _ => wire,
-    };
-    let Value::Wire(mean) = whole_image(lowering, node, wire, false)? else {
-        return invalid("makes no value");
-    };
-    let channels = mean.layout.count();
-    let layout = AxisLayout::plain(&match (keeps_axes, is_last) {
-        (false, _) => vec![channels],
-        (true, false) => vec![channels, 1, 1],
-        (true, true) => vec![1, 1, channels],
-    });
-    Ok(Value::Wire(Wire { layout, ..mean }))
-}
-
-fn whole_image(
+/// A sentence where the value is no image.
+pub fn whole_image(
     lowering: &mut Lowering<'_>,
     node: &Node,
     wire: Wire,

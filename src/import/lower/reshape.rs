@@ -2,10 +2,11 @@
 
 use super::arithmetic::integers;
 use super::constants::arrange::{Sizes, axis_of};
+use super::copies::spread_to;
 use super::layout::AxisLayout;
 use super::lowering::Lowering;
 use super::value::{Value, Wire};
-use crate::import::fault::{Outcome, invalid, unsupported};
+use crate::import::fault::{Fault, Outcome, invalid, unsupported};
 use crate::import::onnx::Node;
 
 /// Lowers `Flatten`, `Reshape`, `Squeeze`, `Unsqueeze` and `Transpose` of a value.
@@ -20,30 +21,96 @@ pub fn reshape(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     let wire = lowering.wire(node, 0)?;
     let shape = wire.layout.shape();
     let full = [vec![1], shape.clone()].concat();
-    let layout = match node.operator.as_str() {
-        "Transpose" => transposed(&wire, node.integers("perm")?)?,
+    let made = match node.operator.as_str() {
+        "Transpose" => {
+            let layout = transposed(&wire, node.integers("perm")?)?;
+            return Ok(Value::Wire(Wire { layout, ..wire }));
+        }
         "Flatten" => {
             let sizes = Sizes(&full).flattened(node.integer("axis", 1)?)?;
             if node.integer("axis", 1)? == 0 {
                 return unsupported("flattens the batch");
             }
-            wire.layout.reshape(without_batch(&sizes)?)?
+            without_batch(&sizes)?.to_vec()
         }
         "Reshape" => {
             let target = lowering.constant(node, 1)?;
             let zero_is_zero = node.integer("allowzero", 0)? != 0;
-            wire.layout
-                .reshape(&reshaped(&shape, integers(&target.tensor)?, zero_is_zero)?)?
+            reshaped(&shape, integers(&target.tensor)?, zero_is_zero)?
         }
         operator => {
             let axes = match lowering.optional_constant(node, 1)? {
                 Some(axes) => Some(integers(&axes.tensor)?.to_vec()),
                 None => node.integers("axes")?.map(<[i64]>::to_vec),
             };
-            wire.layout
-                .reshape(&renamed(operator, &full, axes.as_deref())?)?
+            renamed(operator, &full, axes.as_deref())?
         }
     };
+    in_shape(lowering, node, wire, &made).map(Value::Wire)
+}
+
+/// Returns the same elements as another shape; they are put in the order of their axes where the shape
+/// cuts across axes that lie apart.
+fn in_shape(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    wire: Wire,
+    shape: &[usize],
+) -> Outcome<Wire> {
+    let wire = match wire.layout.reshape(shape) {
+        Err(Fault::Unsupported(_)) if wire.integers.is_none() => {
+            let own = wire.layout.shape();
+            spread_to(lowering, node, &wire, &own)?
+        }
+        _ => wire,
+    };
+    let layout = wire.layout.reshape(shape)?;
+    Ok(Wire { layout, ..wire })
+}
+
+/// Lowers `DepthToSpace` and `SpaceToDepth`: blocks of rows and columns become channels, or the other way
+/// round.
+///
+/// # Errors
+///
+/// A sentence where the value is no image, or the blocks do not fit it.
+pub fn depth(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+    let wire = lowering.wire(node, 0)?;
+    let Ok([channels, rows, columns]) = <[usize; 3]>::try_from(wire.layout.shape()) else {
+        return unsupported("a value that is no image");
+    };
+    let size = usize::try_from(node.integer("blocksize", 0)?).unwrap_or(0);
+    let is_to_space = node.operator == "DepthToSpace";
+    let misfit = || {
+        invalid(format!(
+            "blocks of {size} in {:?}",
+            [channels, rows, columns]
+        ))
+    };
+    let Some(area) = size.checked_mul(size).filter(|&area| area > 0) else {
+        return misfit();
+    };
+    let (split, order, made) = if is_to_space {
+        if !channels.is_multiple_of(area) {
+            return misfit();
+        }
+        let rest = channels / area;
+        let (split, order) = match node.text("mode", "DCR")? {
+            "DCR" => (vec![size, size, rest, rows, columns], [2, 3, 0, 4, 1]),
+            "CRD" => (vec![rest, size, size, rows, columns], [0, 3, 1, 4, 2]),
+            _ => return unsupported("a mode other than DCR and CRD"),
+        };
+        (split, order, [rest, rows * size, columns * size])
+    } else {
+        if !rows.is_multiple_of(size) || !columns.is_multiple_of(size) {
+            return misfit();
+        }
+        let split = vec![channels, rows / size, size, columns / size, size];
+        let made = [channels * area, rows / size, columns / size];
+        (split, [2, 4, 0, 1, 3], made)
+    };
+    let wire = in_shape(lowering, node, wire, &split)?;
+    let layout = wire.layout.transpose(&order)?.reshape(&made)?;
     Ok(Value::Wire(Wire { layout, ..wire }))
 }
 

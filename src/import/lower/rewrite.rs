@@ -6,20 +6,17 @@ use ndarray::{Array1, Array2, Array4, Axis};
 
 use super::dead;
 use super::draft::{Diagonal, NetworkDraft, Stage, Step};
-use crate::import::fault::{Outcome, unsupported};
+use super::maps::{element_wise, scaled, selection};
+use crate::core::linear_map::PADDING;
 use crate::import::network::{Operation, WeightQuantisation};
 use crate::model::layer::Function;
 
-/// The largest diagonal that becomes a dense layer.
+/// The longest diagonal on a list that becomes a dense layer.
 const MOST_DENSE: usize = 2048;
 
 /// Returns the draft ready to become a network, its last step the output; `output` is the value
 /// that the file gives back.
-///
-/// # Errors
-///
-/// A sentence where a step cannot become a layer.
-pub fn rewrite(mut draft: NetworkDraft, output: usize) -> Outcome<NetworkDraft> {
+pub fn rewrite(mut draft: NetworkDraft, output: usize) -> NetworkDraft {
     keep_needed(&mut draft, output);
     merge_picks(&mut draft);
     let last = draft.steps.len();
@@ -28,20 +25,20 @@ pub fn rewrite(mut draft: NetworkDraft, output: usize) -> Outcome<NetworkDraft> 
     let last = draft.steps.len();
     keep_needed(&mut draft, last);
     for index in 0..draft.steps.len() {
-        let inputs = draft.shape(draft.steps[index].inputs[0])[0];
+        let inputs = draft.shape(draft.steps[index].inputs[0]).iter().product();
         let step = &mut draft.steps[index];
         match &step.stage {
             Stage::Operation(_) => {}
             Stage::Diagonal(diagonal) => {
-                step.stage = Stage::Operation(as_layer(diagonal, &step.shape)?);
+                step.stage = Stage::Operation(as_layer(diagonal, &step.shape));
             }
-            Stage::Pick(picks) => step.stage = Stage::Operation(picking_layer(picks, inputs)?),
+            Stage::Pick(picks) => step.stage = Stage::Operation(picking_layer(picks, inputs)),
         }
     }
     dead::settle(&mut draft);
     put_activations_first(&mut draft);
     insert_identities(&mut draft);
-    Ok(draft)
+    draft
 }
 
 /// Drops the steps that the output does not depend on; the output becomes the last.
@@ -69,7 +66,8 @@ fn keep_needed(draft: &mut NetworkDraft, output: usize) {
     draft.steps = kept;
 }
 
-/// Merges each pick into the dense layer that it alone reads, or into the one that alone reads it.
+/// Merges each pick into the pick or the dense layer that it alone reads, or into the dense layer that
+/// alone reads it.
 fn merge_picks(draft: &mut NetworkDraft) {
     let readers = draft.readers();
     for index in 0..draft.steps.len() {
@@ -80,16 +78,25 @@ fn merge_picks(draft: &mut NetworkDraft) {
         let maker = source
             .checked_sub(1)
             .map(|maker| draft.steps[maker].clone());
-        if let (Some(maker), [_]) = (maker, &readers[source][..])
+        let are_lists = draft.shape(source).len() == 1 && draft.steps[index].shape.len() == 1;
+        let is_of_list = are_lists && !picks.contains(&PADDING);
+        if let (Some(maker), [_]) = (&maker, &readers[source][..])
+            && let Stage::Pick(before) = &maker.stage
+        {
+            let place = |&pick: &u32| before.get(pick as usize).copied().unwrap_or(PADDING);
+            let step = &mut draft.steps[index];
+            step.stage = Stage::Pick(picks.iter().map(place).collect());
+            step.inputs.clone_from(&maker.inputs);
+        } else if let (Some(maker), [_], true) = (maker, &readers[source][..], is_of_list)
             && let Some(operation) = rows_picked(&maker.stage, &picks)
         {
             let step = &mut draft.steps[index];
             step.stage = Stage::Operation(operation);
             step.inputs = maker.inputs;
             step.name = maker.name;
-        } else if let [reader] = readers[index + 1][..] {
+        } else if let ([reader], true) = (&readers[index + 1][..], is_of_list) {
             let count = draft.shape(source)[0];
-            let reader = &mut draft.steps[reader];
+            let reader = &mut draft.steps[*reader];
             if let Stage::Operation(Operation::Dense { weights, .. }) = &mut reader.stage {
                 let mut wide = Array2::zeros((weights.nrows(), count));
                 for (column, &pick) in weights.columns().into_iter().zip(&picks) {
@@ -125,23 +132,13 @@ fn rows_picked(stage: &Stage, picks: &[u32]) -> Option<Operation> {
     })
 }
 
-/// Returns the dense layer that a pick is.
-fn picking_layer(picks: &[u32], inputs: usize) -> Outcome<Operation> {
-    if picks.len().max(inputs) > MOST_DENSE {
-        return unsupported(format!(
-            "picks {} of {inputs} elements; at most {MOST_DENSE} are put into another order",
-            picks.len()
-        ));
+/// Returns the layer that a pick is.
+fn picking_layer(picks: &[u32], inputs: usize) -> Operation {
+    Operation::Linear {
+        map: selection(picks, inputs),
+        bias: vec![0.0; picks.len()],
+        fixed: true,
     }
-    let mut weights = Array2::zeros((picks.len(), inputs));
-    for (row, &pick) in picks.iter().enumerate() {
-        weights[[row, pick as usize]] = 1.0;
-    }
-    Ok(Operation::Dense {
-        weights,
-        bias: Array1::zeros(picks.len()),
-        quantisation: None,
-    })
 }
 
 /// Merges each diagonal into the one step that reads it, where that is linear.
@@ -214,6 +211,22 @@ fn merge(diagonal: &Diagonal, stage: &mut Stage, run: usize) -> bool {
             scale_channels(weights, bias, diagonal, *groups);
             scale_steps(quantisation, diagonal.scale[0]);
         }
+        Stage::Operation(Operation::Linear {
+            map,
+            bias,
+            fixed: false,
+        }) => {
+            let offset = |element: usize| diagonal.offset[element / run];
+            let added = map.apply_to(
+                &(0..map.input_count)
+                    .map(|e| offset(e).into())
+                    .collect::<Vec<f64>>(),
+            );
+            for (bias, added) in bias.iter_mut().zip(added) {
+                *bias += added as f32;
+            }
+            *map = scaled(map, |_| 1.0, |element| diagonal.scale[element / run]);
+        }
         _ => return false,
     }
     true
@@ -266,7 +279,7 @@ fn scale_steps(quantisation: &mut Option<WeightQuantisation>, factor: f32) {
 }
 
 /// Returns the layer that a diagonal is: a convolution of each channel, or a dense layer.
-fn as_layer(diagonal: &Diagonal, shape: &[usize]) -> Outcome<Operation> {
+fn as_layer(diagonal: &Diagonal, shape: &[usize]) -> Operation {
     let count = diagonal.scale.len();
     let bias = Array1::from(diagonal.offset.clone());
     if shape.len() == 3 {
@@ -275,29 +288,37 @@ fn as_layer(diagonal: &Diagonal, shape: &[usize]) -> Outcome<Operation> {
             .iter_mut()
             .zip(&diagonal.scale)
             .for_each(|(weight, &scale)| *weight = scale);
-        return Ok(Operation::Conv2d {
+        return Operation::Conv2d {
             weights,
             bias,
             stride: [1, 1],
             padding: [0; 4],
             groups: count,
             quantisation: None,
-        });
+        };
     }
     if count > MOST_DENSE {
-        return unsupported(format!(
-            "{count} elements that are each scaled by a number of their own"
-        ));
+        return Operation::Linear {
+            map: element_wise(&diagonal.scale),
+            bias: diagonal.offset.clone(),
+            fixed: false,
+        };
     }
-    Ok(Operation::Dense {
+    Operation::Dense {
         weights: Array2::from_diag(&Array1::from(diagonal.scale.clone())),
         bias,
         quantisation: None,
-    })
+    }
 }
 
 fn is_pool(step: &Step) -> bool {
-    matches!(step.stage, Stage::Operation(Operation::MaxPool { .. }))
+    let Stage::Operation(operation) = &step.stage else {
+        return false;
+    };
+    matches!(
+        operation,
+        Operation::MaxPool { .. } | Operation::Largest { .. }
+    )
 }
 
 fn activation(step: &Step) -> Option<&Function> {
@@ -309,7 +330,14 @@ fn activation(step: &Step) -> Option<&Function> {
 
 /// Returns whether a max pool may read this value as it is.
 fn is_ready(steps: &[Step], value: usize) -> bool {
-    let maker = value.checked_sub(1).map(|index| &steps[index]);
+    let mut maker = value.checked_sub(1).map(|index| &steps[index]);
+    // Another shape holds the same numbers.
+    while let Some(Stage::Operation(Operation::Reshape | Operation::Flatten)) =
+        maker.map(|step| &step.stage)
+    {
+        let before = maker.and_then(|step| step.inputs[0].checked_sub(1));
+        maker = before.map(|index| &steps[index]);
+    }
     maker.is_some_and(|step| is_pool(step) || activation(step).is_some())
 }
 

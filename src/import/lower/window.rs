@@ -20,54 +20,25 @@ pub struct Windows {
 const MOST: usize = 1 << 16;
 
 impl Windows {
-    /// Returns the windows of a node whose kernel is known, over an image of this size.
+    /// Returns the windows of a node whose kernel is known, over an image of this size, or over its rows
+    /// alone.
     ///
     /// # Errors
     ///
     /// A sentence where no window fits, or its settings are odd.
-    pub fn of(node: &Node, kernel: [usize; 2], size: [usize; 2]) -> Outcome<Self> {
-        let pair = |name: &str| -> Outcome<[usize; 2]> {
-            match list(node, name, 2)? {
-                None => Ok([1, 1]),
-                Some(pair) if pair.contains(&0) => invalid(format!("{name} of {pair:?}")),
-                Some(pair) => Ok([pair[0], pair[1]]),
-            }
-        };
-        let (stride, dilations) = (pair("strides")?, pair("dilations")?);
-        if dilations != [1, 1] {
-            return unsupported(format!("dilations of {dilations:?}"));
-        }
-        if kernel.contains(&0) {
-            return invalid(format!("a kernel of {kernel:?}"));
-        }
-        let rounds_up = node.integer("ceil_mode", 0)? != 0;
-        let pads = list(node, "pads", 4)?;
-        let auto_pad = node.text("auto_pad", "NOTSET")?;
+    pub fn of(node: &Node, kernel: &[usize], size: &[usize]) -> Outcome<Self> {
         let mut windows = Self {
-            stride,
+            stride: [1; 2],
             padding: [0; 4],
             excess: [0; 2],
-            output: [0; 2],
+            output: [1; 2],
         };
-        for axis in 0..2 {
-            let axis_sizes = [size[axis], kernel[axis], stride[axis]];
-            let [before, after] = match auto_pad {
-                "NOTSET" | "" => pads
-                    .as_ref()
-                    .map_or([0, 0], |pads| [pads[axis], pads[axis + 2]]),
-                "VALID" => [0, 0],
-                "SAME_UPPER" => same_padding(axis_sizes),
-                "SAME_LOWER" => {
-                    let [small, large] = same_padding(axis_sizes);
-                    [large, small]
-                }
-                _ => return invalid("an auto_pad that ONNX does not know"),
-            };
-            let along = Axis::of(axis_sizes, [before, after], rounds_up)?;
-            windows.padding[axis] = before;
-            windows.padding[axis + 2] = after + along.excess;
-            windows.excess[axis] = along.excess;
-            windows.output[axis] = along.output;
+        for (axis, span) in spans(node, kernel, size)?.into_iter().enumerate() {
+            windows.stride[axis] = span.stride;
+            windows.padding[axis] = span.before;
+            windows.padding[axis + 2] = span.after;
+            windows.excess[axis] = span.excess;
+            windows.output[axis] = span.output;
         }
         Ok(windows)
     }
@@ -90,7 +61,110 @@ impl Windows {
     }
 }
 
-/// The windows along one axis.
+/// The windows along one axis of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Of the value.
+    pub size: usize,
+    pub kernel: usize,
+    pub stride: usize,
+    /// Elements from one tap to the next.
+    pub dilation: usize,
+    /// Padding before and after, with what `ceil_mode` adds.
+    pub before: usize,
+    pub after: usize,
+    /// What `ceil_mode` adds.
+    pub excess: usize,
+    /// Windows.
+    pub output: usize,
+}
+
+impl Span {
+    /// Returns the element that a tap of a window reads, `None` of padding.
+    pub fn element(&self, window: usize, tap: usize) -> Option<usize> {
+        let place = (window * self.stride + tap * self.dilation).checked_sub(self.before)?;
+        (place < self.size).then_some(place)
+    }
+
+    /// Returns whether a tap counts where padding does: what `ceil_mode` adds never does.
+    pub fn counts(&self, window: usize, tap: usize) -> bool {
+        let end = self.before + self.size + self.after - self.excess;
+        window * self.stride + tap * self.dilation < end
+    }
+
+    /// Returns the element that a tap of a transposed convolution adds to an output, if there is one.
+    pub fn source(&self, output: usize, tap: usize) -> Option<usize> {
+        let place = (output + self.before).checked_sub(tap * self.dilation)?;
+        let is_hit = place.is_multiple_of(self.stride) && place / self.stride < self.size;
+        is_hit.then_some(place / self.stride)
+    }
+}
+
+/// Returns whether a node leaves out elements between the taps of a window.
+///
+/// # Errors
+///
+/// A sentence where the setting is no list of integers.
+pub fn is_dilated(node: &Node) -> Outcome<bool> {
+    let dilations = node.integers("dilations")?;
+    Ok(dilations.is_some_and(|dilations| dilations.iter().any(|&dilation| dilation != 1)))
+}
+
+/// Returns the windows of a node along each of its axes.
+///
+/// # Errors
+///
+/// A sentence where no window fits, or its settings are odd.
+pub fn spans(node: &Node, kernel: &[usize], size: &[usize]) -> Outcome<Vec<Span>> {
+    let axes = size.len();
+    if kernel.len() != axes {
+        return invalid(format!("a kernel of {kernel:?} for {axes} axes"));
+    }
+    let steps = |name: &str| -> Outcome<Vec<usize>> {
+        match list(node, name, axes)? {
+            None => Ok(vec![1; axes]),
+            Some(steps) if steps.contains(&0) => invalid(format!("{name} of {steps:?}")),
+            Some(steps) => Ok(steps),
+        }
+    };
+    let (strides, dilations) = (steps("strides")?, steps("dilations")?);
+    if kernel.contains(&0) {
+        return invalid(format!("a kernel of {kernel:?}"));
+    }
+    let rounds_up = node.integer("ceil_mode", 0)? != 0;
+    let pads = list(node, "pads", 2 * axes)?;
+    let auto_pad = node.text("auto_pad", "NOTSET")?;
+    let along = |axis: usize| -> Outcome<Span> {
+        let reach = (kernel[axis] - 1) * dilations[axis] + 1;
+        let axis_sizes = [size[axis], reach, strides[axis]];
+        let [before, after] = match auto_pad {
+            "NOTSET" | "" => pads
+                .as_ref()
+                .map_or([0, 0], |pads| [pads[axis], pads[axis + axes]]),
+            "VALID" => [0, 0],
+            "SAME_UPPER" => same_padding(axis_sizes),
+            "SAME_LOWER" => {
+                let [small, large] = same_padding(axis_sizes);
+                [large, small]
+            }
+            _ => return invalid("an auto_pad that ONNX does not know"),
+        };
+        let Axis { output, excess } = Axis::of(axis_sizes, [before, after], rounds_up)?;
+        Ok(Span {
+            size: size[axis],
+            kernel: kernel[axis],
+            stride: strides[axis],
+            dilation: dilations[axis],
+            before,
+            after: after + excess,
+            excess,
+            output,
+        })
+    };
+    (0..axes).map(along).collect()
+}
+
+/// How many windows lie along one axis.
 struct Axis {
     output: usize,
     excess: usize,
@@ -136,10 +210,7 @@ pub fn list(node: &Node, name: &str, length: usize) -> Outcome<Option<Vec<usize>
         return Ok(None);
     };
     if values.len() != length {
-        return unsupported(format!(
-            "{name} of {} numbers; images have {length}",
-            values.len()
-        ));
+        return unsupported(format!("{name} of {} numbers, not {length}", values.len()));
     }
     let size = |&value: &i64| match usize::try_from(value) {
         Ok(size) if size <= MOST => Ok(size),
@@ -195,17 +266,17 @@ mod tests {
             integers("pads", &[1, 1, 1, 1]),
         ];
         // Seven rows hold three windows of three, two apart; six columns hold two.
-        let windows = Windows::of(&node("Conv", &settings), [3, 3], [5, 4]).unwrap();
+        let windows = Windows::of(&node("Conv", &settings), &[3, 3], &[5, 4]).unwrap();
         assert_eq!(windows.output, [3, 2]);
         assert_eq!((windows.padding, windows.excess), ([1; 4], [0, 0]));
         // One row and one column more than the four there are.
         for (auto_pad, padding) in [("SAME_UPPER", [0, 0, 1, 1]), ("SAME_LOWER", [1, 1, 0, 0])] {
             let node = node("Conv", &[text("auto_pad", auto_pad)]);
-            let windows = Windows::of(&node, [2, 2], [4, 4]).unwrap();
+            let windows = Windows::of(&node, &[2, 2], &[4, 4]).unwrap();
             assert_eq!((windows.output, windows.padding), ([4, 4], padding));
         }
         let settings = [integers("strides", &[2, 2]), integer("ceil_mode", 1)];
-        let windows = Windows::of(&node("MaxPool", &settings), [2, 2], [5, 5]).unwrap();
+        let windows = Windows::of(&node("MaxPool", &settings), &[2, 2], &[5, 5]).unwrap();
         assert_eq!((windows.output, windows.excess), ([3, 3], [1, 1]));
         assert_eq!(windows.padding, [0, 0, 1, 1]);
     }
@@ -213,7 +284,8 @@ mod tests {
     #[test]
     fn odd_settings_are_refused() {
         for setting in [
-            integers("dilations", &[2, 2]),
+            integers("dilations", &[4, 1]),
+            integers("dilations", &[0, 1]),
             integers("strides", &[0, 1]),
             integers("strides", &[1, 1, 1]),
             integers("pads", &[1, 1]),
@@ -223,17 +295,17 @@ mod tests {
         ] {
             let refused = Windows::of(
                 &node("Conv", std::slice::from_ref(&setting)),
-                [2, 2],
-                [4, 4],
+                &[2, 2],
+                &[4, 4],
             );
             assert!(refused.is_err(), "{setting:?}");
         }
-        assert!(Windows::of(&node("Conv", &[]), [0, 2], [4, 4]).is_err());
+        assert!(Windows::of(&node("Conv", &[]), &[0, 2], &[4, 4]).is_err());
     }
 
     #[test]
     fn a_border_is_padding_unless_it_is_far_wider_than_the_kernel() {
-        let mut windows = Windows::of(&node("Conv", &[]), [1, 2], [4, 4]).unwrap();
+        let mut windows = Windows::of(&node("Conv", &[]), &[1, 2], &[4, 4]).unwrap();
         windows.widen([2, 4, 0, 1], [1, 2]).unwrap();
         assert_eq!(windows.padding, [2, 4, 0, 1]);
         assert!(windows.widen([3, 0, 0, 0], [1, 2]).is_err());

@@ -272,7 +272,7 @@ impl Names {
 
 /// Returns the version of ONNX's own operators.
 fn opset_version(imports: &[OperatorSetId]) -> Outcome<i64> {
-    const VERSIONS: std::ops::RangeInclusive<i64> = 7..=26;
+    const VERSIONS: std::ops::RangeInclusive<i64> = 6..=26;
     let own = |import: &&OperatorSetId| {
         matches!(import.domain.as_deref().unwrap_or_default(), "" | "ai.onnx")
     };

@@ -279,6 +279,55 @@ pub fn gather(data: &Tensor, indices: &Tensor, axis: i64) -> Outcome<Tensor> {
     pick(data, shape, places)
 }
 
+/// Returns sizes of axes.
+///
+/// # Errors
+///
+/// A sentence where one is negative.
+pub fn sizes(numbers: &[i64]) -> Outcome<Vec<usize>> {
+    let size = |&number: &i64| match usize::try_from(number) {
+        Ok(size) => Ok(size),
+        Err(_) => invalid(format!("a size of {number}")),
+    };
+    numbers.iter().map(size).collect()
+}
+
+/// Returns the shape that `Tile` makes.
+///
+/// # Errors
+///
+/// A sentence where the repeats are not one for each axis.
+pub fn tiled_shape(shape: &[usize], repeats: &[i64]) -> Outcome<Vec<usize>> {
+    if repeats.len() != shape.len() {
+        return invalid(format!("{} repeats for {shape:?}", repeats.len()));
+    }
+    let sizes = shape.iter().zip(sizes(repeats)?);
+    Ok(sizes
+        .map(|(&size, repeat)| size.saturating_mul(repeat))
+        .collect())
+}
+
+/// Returns a constant repeated along its axes until it has this shape, of more axes in front perhaps.
+///
+/// # Errors
+///
+/// A sentence where it holds text.
+pub fn repeated(tensor: &Tensor, shape: Vec<usize>) -> Outcome<Tensor> {
+    let added = shape.len() - tensor.shape.len();
+    let place = |mut element: usize| {
+        let (mut place, mut stride) = (0, 1);
+        for (axis, &size) in shape.iter().enumerate().rev() {
+            let own = axis.checked_sub(added).map_or(1, |axis| tensor.shape[axis]);
+            place += element % size % own * stride;
+            stride *= own;
+            element /= size;
+        }
+        place
+    };
+    let count = element_count(&shape)?;
+    pick(tensor, shape.clone(), (0..count).map(place))
+}
+
 /// Returns a part of a constant along some axes.
 ///
 /// # Errors
