@@ -26,7 +26,12 @@ const fn case(folder: &'static str, arguments: &'static str, least: Option<(f64,
     }
 }
 
-const CASES: [Case; 18] = [
+/// A network around one operator.
+const fn operator(arguments: &'static str, least_float: f64, least_integers: f64) -> Case {
+    case("operators", arguments, Some((least_float, least_integers)))
+}
+
+const CASES: [Case; 31] = [
     case(
         "linear-runs/two-convs",
         "convs2.onnx --calibrate train.npz --test test.npz --scale 1/255",
@@ -117,6 +122,84 @@ const CASES: [Case; 18] = [
         "label-answer/gap",
         "m.onnx --calibrate x.npy --labels l.npy --scale 1/255",
         None,
+    ),
+    operator(
+        "conv1d.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        93.7,
+        92.7,
+    ),
+    operator(
+        "convtranspose.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        95.7,
+        94.7,
+    ),
+    operator(
+        "dense_cat.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        96.8,
+        95.8,
+    ),
+    operator(
+        "dilated.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        90.1,
+        89.1,
+    ),
+    operator(
+        "elu.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        95.5,
+        94.5,
+    ),
+    operator(
+        "gelu.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        95.9,
+        94.9,
+    ),
+    operator(
+        "inception.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        92.6,
+        91.6,
+    ),
+    operator(
+        "mish.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        95.9,
+        94.9,
+    ),
+    operator(
+        "res_gelu.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        97.7,
+        96.7,
+    ),
+    operator(
+        "selu.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        95.7,
+        94.7,
+    ),
+    operator(
+        "softplus.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        91.7,
+        90.7,
+    ),
+    operator(
+        "softsign.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        94.3,
+        93.3,
+    ),
+    operator(
+        "upsample.onnx --calibrate ../tabular/data/img_train.npz \
+     --test ../tabular/data/img_test.npz --scale 1/16",
+        94.8,
+        93.7,
     ),
 ];
 

@@ -281,14 +281,19 @@ pub fn hostile_models() -> Vec<(&'static str, ModelProto, &'static [&'static str
             &["strides"],
         ),
         (
-            "dilation_2",
-            conv(8, &[integers("dilations", &[2, 2])], kernel),
-            &["not supported", "dilations"],
+            "dilation_4",
+            conv(8, &[integers("dilations", &[4, 4])], kernel),
+            &["node \"n\" (Conv)", "kernel of 9"],
         ),
         (
             "dilation_0",
             conv(8, &[integers("dilations", &[0, 1])], kernel),
             &["dilations"],
+        ),
+        (
+            "dilation_huge",
+            conv(8, &[integers("dilations", &[1 << 16, 1])], kernel),
+            &["kernel of"],
         ),
         (
             "pads_huge",
@@ -328,7 +333,11 @@ pub fn hostile_models() -> Vec<(&'static str, ModelProto, &'static [&'static str
             conv(8, &[integer("group", i64::MAX)], kernel),
             &["groups"],
         ),
-        ("conv_1d", conv(8, &[], &[1, 1, 3]), &["images"]),
+        (
+            "conv_1d",
+            conv(8, &[], &[1, 1, 3]),
+            &["3 axes for a value of 4"],
+        ),
         ("image_large", conv(1 << 13, &[], kernel), &["elements"]),
         (
             "channels_many",

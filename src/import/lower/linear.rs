@@ -30,6 +30,13 @@ pub fn conv(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
         return windowed::conv(lowering, node);
     }
     let frame = framed(lowering, node)?;
+    if frame.axes != axes {
+        return invalid(format!(
+            "weights of {} axes for a value of {}",
+            axes + 2,
+            frame.axes + 2
+        ));
+    }
     let ([out_channels, in_channels, height, width], groups) =
         kernels(node, &constant, frame.channels)?;
     let kernel = [height, width];

@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2, Array4, Axis};
 use super::dead;
 use super::draft::{Diagonal, NetworkDraft, Stage, Step};
 use super::maps::{element_wise, scaled, selection};
-use crate::core::linear_map::PADDING;
+use crate::core::linear_map::{Block, PADDING};
 use crate::import::network::{Operation, WeightQuantisation};
 use crate::model::layer::Function;
 
@@ -36,6 +36,7 @@ pub fn rewrite(mut draft: NetworkDraft, output: usize) -> NetworkDraft {
         }
     }
     dead::settle(&mut draft);
+    put_copies_last(&mut draft);
     put_activations_first(&mut draft);
     insert_identities(&mut draft);
     draft
@@ -339,6 +340,47 @@ fn is_ready(steps: &[Step], value: usize) -> bool {
         maker = before.map(|index| &steps[index]);
     }
     maker.is_some_and(|step| is_pool(step) || activation(step).is_some())
+}
+
+/// Returns whether a step copies elements and leaves none of them out, so that a function of each costs no
+/// more before it than after; zeros between them stay what they are where `keeps_zero`.
+fn is_copy(step: &Step, keeps_zero: bool) -> bool {
+    let Stage::Operation(Operation::Linear {
+        map,
+        bias,
+        fixed: true,
+    }) = &step.stage
+    else {
+        return false;
+    };
+    let is_one = |block: &Block<f32>| {
+        *block.weights == [1.0] && (keeps_zero || !block.inputs.contains(&PADDING))
+    };
+    map.input_count <= map.output_count
+        && map.blocks.iter().all(is_one)
+        && bias.iter().all(|&bias| bias == 0.0)
+}
+
+/// Swaps each copy of elements with the activation that alone reads it: what is enlarged is looked up
+/// before.
+fn put_copies_last(draft: &mut NetworkDraft) {
+    let readers = draft.readers();
+    for copy in (0..draft.steps.len()).rev() {
+        let [reader] = readers[copy + 1][..] else {
+            continue;
+        };
+        let Some(function) = activation(&draft.steps[reader]) else {
+            continue;
+        };
+        if !is_copy(&draft.steps[copy], function.value(0.0) == 0.0) {
+            continue;
+        }
+        let source = draft.steps[copy].inputs[0];
+        draft.steps.swap(copy, reader);
+        draft.steps[reader].inputs = vec![copy + 1];
+        draft.steps[copy].inputs = vec![source];
+        draft.steps[copy].shape = draft.shape(source).to_vec();
+    }
 }
 
 /// Swaps each max pool that does not follow an activation with the monotone activation that reads

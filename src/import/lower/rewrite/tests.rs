@@ -191,3 +191,31 @@ fn a_max_pool_follows_an_activation() {
     assert_eq!(pooled(vec![step(&[2], &[1, 2, 2], relu())]), expected);
     assert_eq!(pooled(vec![]), expected);
 }
+
+#[test]
+fn what_is_enlarged_is_looked_up_before() {
+    let kinds = |picks: Vec<u32>, function: Function| -> Vec<&'static str> {
+        let steps = vec![
+            step(
+                &[0],
+                &[2],
+                dense(array![[1.0, 2.0], [3.0, 4.0]], array![0.0, 0.0]),
+            ),
+            staged(&[1], &[3, 1, 1], Stage::Pick(picks)),
+            step(&[2], &[3, 1, 1], Operation::Activation(function)),
+        ];
+        let done = rewrite(draft(&[2], steps), 3);
+        let kind = |step: &Step| match &step.stage {
+            Stage::Operation(Operation::Activation(_)) => "function",
+            Stage::Operation(Operation::Linear { .. }) => "copy",
+            _ => "other",
+        };
+        assert_eq!(done.steps[2].shape, [3, 1, 1]);
+        done.steps.iter().map(kind).collect()
+    };
+    let (before, after) = (["other", "function", "copy"], ["other", "copy", "function"]);
+    assert_eq!(kinds(vec![0, 1, 1], Function::Sigmoid), before);
+    // The sigmoid of a zero between is none.
+    assert_eq!(kinds(vec![0, 1, PADDING], Function::Sigmoid), after);
+    assert_eq!(kinds(vec![0, 1, PADDING], Function::Relu), before);
+}
