@@ -145,7 +145,7 @@ function hidesMore(split, network, conditions) {
   const [answer, protect] = [split.value("answer"), split.value("protect")];
   const unused = [
     answer === "label" || !split.placement.endsWith("S") ? null : "--answer label",
-    ...["bootstrap", "rerandomise"].filter((word) => word !== protect).map((word) => `--protect ${word}`),
+    ...["gate", "bootstrap", "rerandomise"].filter((word) => word !== protect).map((word) => `--protect ${word}`),
   ].filter(Boolean);
   const model = figures.model_folder ? ` --model ${shellWord(figures.model_folder)}` : "";
   const command = `splitbench sweep${model} --placement ${shellWord(split.placement)} ${unused[0]}`;
