@@ -907,6 +907,25 @@ def linear_maps():
          {"p": numbers(1, 3, 4), "w": numbers(4, 5), "v": numbers(3, 2)})
 
 
+def last_bits():
+    """What a last bit, an old operator set or a shape that spreads decides."""
+    relu = node("Relu", ["x"], "r")
+    scales = lambda scale: {"s": np.array([1, 1, 1, scale], np.float32)}
+    floor = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    case("resize_opset_10_shrinks", [1, 2, 10], [relu, node("Resize", ["r", "s"], "y")], scales(0.6), opset=10)
+    case("resize_shrinks", [1, 2, 10], [relu, node("Resize", ["r", "", "s"], "y", **floor)], scales(0.6))
+    case("resize_of_seven_tenths", [1, 2, 10], [relu, node("Resize", ["r", "", "s"], "y", **floor)], scales(0.7))
+    case("pad_wrap_cuts", [2, 5], [relu, node("Pad", ["r", "p"], "y", mode="wrap")], {"p": np.array([0, 0, -1, 0, 0, 2])}, opset=19)
+    case("shrink_of_negative", [6], [relu, node("Add", ["r", "k"], "a"), node("Shrink", ["a"], "y", lambd=-0.5, bias=0.3)], {"k": np.full(6, -0.4, np.float32)})
+    image = [1, 2, 2]
+    tall = {"k": np.full((3, 1, 1), 0.5, np.float32), "z": np.float32(0)}
+    for operator in ["Max", "Min", "Pow"]:
+        refused(f"{operator.lower()}_spreads", "[3, 1, 1]", image, [node(operator, ["x", "k"], "y")], tall)
+    refused("where_spreads", "[3, 1, 1]", image, [node("Greater", ["x", "z"], "g"), node("Where", ["g", "x", "k"], "y")], tall)
+    most = {"n": np.array([2**63 - 1, 2**63 - 1, 7])}
+    refused("split_wraps", "parts", [5], [helper.make_node("Split", ["x", "n"], ["a", "b", "y"], axis=1)], most)
+
+
 def main():
     for make in [convolutions, matrix_products, affine, pools, functions, residuals, reshapes, tails, linear_quantisers, qonnx]:
         make()
@@ -926,6 +945,8 @@ def main():
     OUT["ow"] = numbers(2, 3, 1, 1)
     for make in [element_wise, linear_maps]:
         make()
+    RNG = np.random.default_rng(2029)
+    last_bits()
     for kept, name in [(CASES, "cases"), (REFUSALS, "refusals")]:
         lines = ",\n".join(json.dumps(case) for case in kept)
         (FOLDER / f"{name}.json").write_text(f"[\n{lines}\n]\n")

@@ -1,8 +1,7 @@
 //! The larger or smaller one of values, comparisons, what follows from these, and choices between two
 //! values.
 
-use super::arithmetic::uniform;
-use super::elementwise::{chained, common_root, named, two};
+use super::elementwise::{chained, common_root, named, number_beside, two};
 use super::expression::{constant, line, short};
 use super::functions::{clip, of, select};
 use super::lowering::Lowering;
@@ -30,8 +29,8 @@ pub fn limit(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
         };
         // Both are read twice, so that neither may be changed on the way.
         let (left, right) = (shared(left), shared(right));
-        let number = match &right {
-            Value::Constant(constant) => uniform(constant)?,
+        let number = match (&left, &right) {
+            (Value::Wire(wire), Value::Constant(constant)) => number_beside(wire, constant)?,
             _ => None,
         };
         result = Value::Wire(match (&left, number) {
@@ -114,7 +113,7 @@ pub fn choose(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     for (index, choice) in choices.iter_mut().enumerate() {
         match lowering.value(node.input(index + 1)?)?.clone() {
             Value::Wire(wire) => *choice = wire,
-            Value::Constant(number) => match uniform(&number)? {
+            Value::Constant(number) => match number_beside(&condition, &number)? {
                 Some(number) => *choice = condition.with_function(constant(number.into())),
                 None => return unsupported("chooses between numbers that differ between elements"),
             },

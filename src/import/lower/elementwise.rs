@@ -56,6 +56,23 @@ fn cast(wire: Wire, code: i64) -> Outcome<Wire> {
     }
 }
 
+/// Returns the one number of a constant, which leaves a wire its shape; `None` where its numbers differ.
+///
+/// # Errors
+///
+/// A sentence where the wire would have to be repeated along an axis of the constant.
+pub fn number_beside(wire: &Wire, constant: &Constant) -> Outcome<Option<f32>> {
+    let number = uniform(constant)?;
+    let own = [&[1], &wire.layout.shape()[..]].concat();
+    let shape = &constant.tensor.shape;
+    if number.is_some() && common_shape(&own, shape)? != own {
+        return unsupported(format!(
+            "repeats a value along an axis of a constant of shape {shape:?}"
+        ));
+    }
+    Ok(number)
+}
+
 /// Lowers a function of single elements.
 ///
 /// # Errors
@@ -65,7 +82,8 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     if let ("Pow", Value::Constant(base)) =
         (node.operator.as_str(), lowering.value(node.input(0)?)?)
     {
-        let base = uniform(base)?;
+        let base = base.clone();
+        let base = number_beside(&lowering.wire(node, 1)?, &base)?;
         return power_of_base(lowering, node, base).map(Value::Wire);
     }
     let wire = lowering.wire(node, 0)?;
@@ -74,6 +92,9 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     }
     if wire.integers.is_some() {
         return unsupported("computes with the integers of a QuantizeLinear");
+    }
+    if node.operator == "Pow" {
+        number_beside(&wire, &*lowering.constant(node, 1)?)?;
     }
     let function = match node.operator.as_str() {
         "Neg" => {
@@ -89,7 +110,7 @@ pub fn function(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
                 let behind = std::iter::repeat_n(1, rank - 1);
                 Rc::make_mut(&mut slopes).tensor.shape.extend(behind);
             }
-            match uniform(&slopes)? {
+            match number_beside(&wire, &slopes)? {
                 Some(slope) => leaky(slope),
                 None => return leaky_channels(lowering, node, &wire, &slopes).map(Value::Wire),
             }

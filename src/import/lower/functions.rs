@@ -145,13 +145,11 @@ fn exponential(gamma: f64, alpha: f64, width: f64) -> Outcome<Function> {
     )
 }
 
-/// Returns `x + bias` below `-width`, `x - bias` above `width`, zero between.
+/// Returns `x + bias` below `-width`, else `x - bias` above `width`, else zero.
 fn shrink(width: f64, bias: f64) -> Outcome<Function> {
-    let outer = |sign: f64| -> Outcome<Function> {
-        let beyond = chain(&line(sign, 0.0), above(width)?)?;
-        select(beyond, line(1.0, -sign * bias), constant(0.0))
-    };
-    sum(&outer(1.0)?, &outer(-1.0)?)
+    let below = chain(&line(-1.0, 0.0), above(width)?)?;
+    let other = select(above(width)?, line(1.0, -bias), constant(0.0))?;
+    select(below, line(1.0, bias), other)
 }
 
 /// Returns one above `threshold`, else zero.

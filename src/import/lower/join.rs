@@ -169,10 +169,18 @@ pub fn split(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Vec<Value>> {
         (None, Some(sizes)) => sizes.to_vec(),
         (None, None) => equal_parts(shape[axis], node.outputs.len()),
     };
-    let sizes: Vec<usize> = sizes.iter().map(|&size| size.max(0) as usize).collect();
-    if sizes.iter().sum::<usize>() != shape[axis] || sizes.len() != node.outputs.len() {
-        return invalid(format!("parts of {sizes:?} of {}", shape[axis]));
+    if sizes.contains(&0) {
+        return unsupported("a part without elements");
     }
+    // Each is one of the axis at most, so that their sum is none that wraps.
+    let whole = shape[axis];
+    let size = |size: &i64| usize::try_from(*size).ok().filter(|size| *size <= whole);
+    let known: Option<Vec<usize>> = sizes.iter().map(size).collect();
+    let is_whole = |known: &Vec<usize>| known.iter().sum::<usize>() == whole;
+    let fits = |known: &Vec<usize>| is_whole(known) && known.len() == node.outputs.len();
+    let Some(sizes) = known.filter(fits) else {
+        return invalid(format!("parts of {sizes:?} of {whole}"));
+    };
     let mut start = 0;
     let mut parts = Vec::with_capacity(sizes.len());
     for size in sizes {

@@ -146,10 +146,12 @@ fn made(
 /// Returns which element each place along a padded axis repeats, if any.
 fn along(size: usize, [before, after]: [i64; 2], mode: &str) -> Outcome<Vec<Option<usize>>> {
     let count = size as i64;
+    // What is cut away is not wrapped over.
+    let (first, last) = ((-before).max(0), count + after.min(0));
     let element = |place: i64| -> Option<usize> {
         let found = match mode {
             "edge" => place.clamp(0, count - 1),
-            "wrap" => place.rem_euclid(count),
+            "wrap" => first + (place - first).rem_euclid((last - first).max(1)),
             "reflect" => {
                 let round = place.rem_euclid((2 * (count - 1)).max(1));
                 round.min(2 * (count - 1) - round)

@@ -20,7 +20,7 @@ const MOST_SIZE: usize = 1 << 12;
 struct Axis {
     input: usize,
     output: usize,
-    scale: f64,
+    scale: f32,
 }
 
 /// The settings of a node.
@@ -28,6 +28,8 @@ struct Settings<'a> {
     is_linear: bool,
     coordinates: &'a str,
     rounding: &'a str,
+    /// Whether what shrinks is rounded up, as ONNX Runtime does before this could be told.
+    is_ceiled: bool,
 }
 
 /// Lowers `Resize` and `Upsample`.
@@ -113,6 +115,7 @@ fn settings(node: &Node, opset: i64) -> Outcome<Settings<'_>> {
         is_linear,
         coordinates,
         rounding,
+        is_ceiled: is_old && node.operator == "Resize",
     })
 }
 
@@ -155,10 +158,10 @@ fn axes(lowering: &mut Lowering<'_>, node: &Node, shape: &[usize]) -> Outcome<Ve
         let (output, scale) = match sizes.get(index) {
             // The batch is one image here, whatever the file says.
             Some(_) if axis == 0 => (1, 1.0),
-            Some(&size) => (size.max(0) as usize, size as f64 / input as f64),
+            Some(&size) => (size.max(0) as usize, size as f32 / input as f32),
             None => {
-                let scale = f64::from(scales[index]);
-                ((input as f64 * scale).floor() as usize, scale)
+                let scale = scales[index];
+                ((input as f32 * scale).floor() as usize, scale)
             }
         };
         if !(1..=MOST_SIZE).contains(&output) {
@@ -182,18 +185,20 @@ impl Settings<'_> {
     fn weights(&self, axis: &Axis) -> Vec<Vec<(usize, f32)>> {
         (0..axis.output)
             .map(|output| {
-                let place = self.coordinate(axis, output as f64);
+                let place = self.coordinate(axis, output as f32);
                 if self.is_linear {
-                    linear(place, axis.input)
+                    linear(place.into(), axis.input)
                 } else {
-                    vec![(self.rounded(place, axis.input), 1.0)]
+                    vec![(self.rounded(place.into(), axis), 1.0)]
                 }
             })
             .collect()
     }
 
-    fn coordinate(&self, axis: &Axis, output: f64) -> f64 {
-        let (input_count, output_count) = (axis.input as f64, axis.output as f64);
+    /// Returns where an output lies among the inputs, in the single precision that ONNX Runtime computes it in: a
+    /// last bit decides which element is nearest.
+    fn coordinate(&self, axis: &Axis, output: f32) -> f32 {
+        let (input_count, output_count) = (axis.input as f32, axis.output as f32);
         match self.coordinates {
             "asymmetric" => output / axis.scale,
             "align_corners" if axis.output == 1 => 0.0,
@@ -203,14 +208,15 @@ impl Settings<'_> {
         }
     }
 
-    fn rounded(&self, place: f64, count: usize) -> usize {
+    fn rounded(&self, place: f64, axis: &Axis) -> usize {
         let nearest = match self.rounding {
+            "floor" if self.is_ceiled && axis.scale < 1.0 => place.ceil(),
             "floor" => place.floor(),
             "ceil" => place.ceil(),
             "round_prefer_floor" => (place - 0.5).ceil(),
             _ => (place + 0.5).floor(),
         };
-        nearest.clamp(0.0, (count - 1) as f64) as usize
+        nearest.clamp(0.0, (axis.input - 1) as f64) as usize
     }
 }
 
@@ -232,8 +238,30 @@ mod tests {
         Axis {
             input,
             output,
-            scale: output as f64 / input as f64,
+            scale: output as f32 / input as f32,
         }
+    }
+
+    #[test]
+    fn places_are_those_of_single_precision_and_old_shrinking_rounds_up() {
+        let shrunk = |is_ceiled| {
+            let settings = Settings {
+                is_linear: false,
+                coordinates: "asymmetric",
+                rounding: "floor",
+                is_ceiled,
+            };
+            let axis = Axis {
+                input: 10,
+                output: 6,
+                scale: 0.6,
+            };
+            let taps = settings.weights(&axis);
+            taps.iter().map(|taps| taps[0].0).collect::<Vec<_>>()
+        };
+        // As ONNX Runtime gives them, of operator sets 11 and 10.
+        assert_eq!(shrunk(false), [0, 1, 3, 5, 6, 8]);
+        assert_eq!(shrunk(true), [0, 2, 4, 5, 7, 9]);
     }
 
     #[test]
@@ -248,6 +276,7 @@ mod tests {
                 is_linear: false,
                 coordinates,
                 rounding,
+                is_ceiled: false,
             };
             let found: Vec<usize> = settings
                 .weights(&axis(2, 4))
@@ -264,6 +293,7 @@ mod tests {
             is_linear: true,
             coordinates: "half_pixel",
             rounding: "floor",
+            is_ceiled: false,
         };
         let found = settings.weights(&axis(2, 4));
         let expected = [

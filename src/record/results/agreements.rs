@@ -1,6 +1,6 @@
 //! What a split's copies are worth, brought from the table of copies to the rows of splits.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::names::COPIES;
@@ -80,7 +80,15 @@ fn fill_in(copies: &[CopyRow], queries: usize, rows: &mut [SplitRow]) {
 /// Reads the table of copies, whose agreements are fractions.
 fn read_copies(folder: &Path) -> Result<Vec<CopyRow>> {
     let copies: Vec<CopyRow> = read_table(folder, COPIES)?;
+    let mut seen = HashSet::new();
     for copy in &copies {
+        if !seen.insert((&copy.placement, copy.queries)) {
+            let place = folder.join(COPIES).display().to_string();
+            let (placement, queries) = (&copy.placement, copy.queries);
+            let reason =
+                format!("tells twice of {placement} after {queries} queries: keep one of the rows");
+            return Err(Error::invalid(place, reason));
+        }
         let fractions = [
             ("copy_agreement", copy.copy_agreement),
             ("own_agreement", copy.own_agreement),
@@ -164,6 +172,13 @@ mod tests {
             let rows = read_splits(folder.path()).expect("rows");
             assert_eq!(agreements(&rows), [None; 3], "{copies:?}");
         }
+    }
+
+    #[test]
+    fn two_rows_of_one_figure_are_refused() {
+        let folder = folder(&[copy("CS", 10, Some(0.5)), copy("CS", 10, Some(0.1))]);
+        let error = read_splits(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("twice of CS after 10"), "{error}");
     }
 
     #[test]
