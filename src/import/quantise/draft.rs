@@ -32,7 +32,7 @@ impl ModelDraft {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`](crate::Error::Invalid) where a layer does not fit this program's limits.
+    /// [`Error::Invalid`] where a layer does not fit this program's limits.
     pub fn new(
         request: &ImportRequest,
         network: Network,
@@ -66,7 +66,7 @@ impl ModelDraft {
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`](crate::Error::Unsupported) that names the first layer that has not, and
+    /// [`Error::Unsupported`] that names the first layer that has not, and
     /// the range; `file` is where the network comes from.
     pub fn check_finite(&self, calibration: &Calibration, file: &Path) -> Result<()> {
         for (index, name, activation) in self.activations() {
@@ -169,7 +169,7 @@ impl ModelDraft {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`](crate::Error::Invalid) for a number that JSON does not hold.
+    /// [`Error::Invalid`] for a number that JSON does not hold.
     pub fn files(
         &self,
         test: &FittedSet,
