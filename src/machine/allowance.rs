@@ -81,6 +81,14 @@ pub fn each() -> Option<Allowance> {
     })
 }
 
+/// Returns the address space that this process may still map; `None` where nothing bounds it.
+pub fn free_address_space() -> Option<u64> {
+    let space = address_space()?;
+    let kind = ProcessRefreshKind::nothing().with_memory();
+    let mapped = of_this_process(kind, Process::virtual_memory)?;
+    Some(space.saturating_sub(mapped))
+}
+
 /// Returns what `read` finds of this process; `None` where the system does not tell.
 fn of_this_process<T>(kind: ProcessRefreshKind, read: impl FnOnce(&Process) -> T) -> Option<T> {
     let pid = Pid::from_u32(std::process::id());
