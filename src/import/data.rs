@@ -29,7 +29,7 @@ pub use grid::MAX_LEVEL;
 pub use image_set::{ImageSet, Pixels};
 pub use npz::Part;
 pub use preprocessing::{ImageLayout, Preprocessing};
-pub use reading::{read_images, read_labels};
+pub use reading::{read_images, read_inputs, read_labels};
 pub use shape::Fits;
 pub use unlike::warnings;
 

@@ -58,14 +58,15 @@ use crate::core::error::Result;
 ///
 /// Names the file, the node and what is wrong with it or not supported.
 pub fn lower(graph: &Graph) -> Result<Network> {
-    let mut lowering = Lowering::new(graph);
+    let place = || graph.place.clone();
+    let mut lowering = Lowering::new(graph).place(place)?;
     for node in &graph.nodes {
         operators::lower(&mut lowering, node).place(|| graph.place_of(node))?;
     }
-    let place = || graph.place.clone();
     let output = output::output(&mut lowering).place(place)?;
     let draft = rewrite::rewrite(lowering.draft, output.logits.root);
-    let network = finish::finish(draft, output.tail, output.classes);
+    let parts = input::parts(graph);
+    let network = finish::finish(draft, parts, output.tail, output.classes);
     finish::check_numbers(&network).place(place)?;
     Ok(network)
 }

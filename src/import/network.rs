@@ -11,6 +11,8 @@ use crate::model::layer::Function;
 pub struct Network {
     /// Of one input, without the batch: `[channels, height, width]` or `[elements]`.
     pub input_shape: Vec<usize>,
+    /// Where the file has several inputs: these, whose elements are one list, one after the other.
+    pub input_parts: Vec<InputPart>,
     /// Every value is made before it is read; the last makes the output.
     pub layers: Vec<Layer>,
     /// What the client applies to the output, where the file says so.
@@ -20,6 +22,14 @@ pub struct Network {
     pub classes: Option<Vec<i64>>,
     /// What a person should know of how the file was read, one sentence each.
     pub notes: Vec<String>,
+}
+
+/// One of several inputs of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InputPart {
+    pub name: String,
+    /// Without the batch.
+    pub shape: Vec<usize>,
 }
 
 /// One operation.
@@ -176,6 +186,7 @@ mod tests {
         let operations = std::iter::once(&dense).chain(behind).enumerate();
         Network {
             input_shape: vec![inputs],
+            input_parts: Vec::new(),
             layers: operations
                 .map(|(index, operation)| Layer {
                     name: index.to_string(),

@@ -8,6 +8,7 @@ mod external;
 #[cfg(test)]
 pub(super) mod fixture;
 pub mod graph;
+pub mod input;
 pub mod node;
 pub mod schema;
 pub mod tensor;
@@ -25,6 +26,7 @@ use crate::machine::file;
 use crate::{Error, Result};
 
 pub use graph::Graph;
+pub use input::GraphInput;
 pub use node::Node;
 pub use tensor::Tensor;
 

@@ -19,7 +19,7 @@ use crate::circuit::compile::Target;
 use crate::circuit::program::Program;
 use crate::core::error::{Error, Result};
 use crate::core::units;
-use crate::import::data::{self, FittedSet, ImageSet, Part, read_images, read_labels};
+use crate::import::data::{self, FittedSet, ImageSet, Part, read_inputs, read_labels};
 use crate::model::Model;
 use crate::model::source::Source;
 use crate::oracle::step_noise::finder::Decision;
@@ -288,7 +288,7 @@ fn read_data(
     let layout = request.preprocessing.layout;
     let fits = |place: &str, stored: &[usize]| data::check_shape(place, stored, shape, layout);
     let read = |images: &Path, labels: Option<&Path>, part| -> Result<ImageSet> {
-        let mut set = read_images(images, part, &fits)?;
+        let mut set = read_inputs(images, part, &network.input_parts, &fits)?;
         if let Some(labels) = labels {
             set.labels = Some(read_labels(labels, part, set.count())?);
         }

@@ -926,6 +926,37 @@ def last_bits():
     refused("split_wraps", "parts", [5], [helper.make_node("Split", ["x", "n"], ["a", "b", "y"], axis=1)], most)
 
 
+def several_inputs():
+    """Files of several inputs, which are one list here, one after the other."""
+    def several(name, shapes, nodes, constants=(), kinds=None):
+        kinds = kinds or [TensorProto.FLOAT] * len(shapes)
+        tensors = [numpy_helper.from_array(np.asarray(value), key) for key, value in dict(constants).items()]
+        infos = [helper.make_tensor_value_info(f"x{i}", kind, ["N", *shape])
+                 for i, (shape, kind) in enumerate(zip(shapes, kinds))]
+        output = helper.make_empty_tensor_value_info(nodes[-1].output[0])
+        graph = helper.make_graph(nodes, name, infos, [output], tensors)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+        xs = [numbers(1, *shape) if kind == TensorProto.FLOAT else RNG.integers(0, 9, size=(1, *shape)).astype(np.int64)
+              for shape, kind in zip(shapes, kinds)]
+        session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        [y] = session.run(None, {f"x{i}": x for i, x in enumerate(xs)})
+        keep(name, model, np.concatenate([x.ravel() for x in xs]), y)
+
+    w = {"w": numbers(5, 3), "v": numbers(4, 3), "u": numbers(11, 3)}
+    several("two_inputs_summed", [[5], [5]], [node("Sub", ["x0", "x1"], "a"), node("MatMul", ["a", "w"], "y")], w)
+    several("two_inputs_projected", [[5], [4]],
+            [node("MatMul", ["x0", "w"], "a"), node("MatMul", ["x1", "v"], "b"), node("Add", ["a", "b"], "y")], w)
+    several("image_and_features", [[2, 4, 4], [5]],
+            [node("Conv", ["x0", "cw"], "c"), node("Relu", ["c"], "r"), node("GlobalAveragePool", ["r"], "g"),
+             node("Flatten", ["g"], "f"), node("Concat", ["x1", "f"], "a", axis=1), node("MatMul", ["a", "u"], "y")],
+            {**w, "cw": numbers(6, 2, 3, 3)})
+    several("one_input_unread", [[5], [4]], [node("MatMul", ["x0", "w"], "a"), node("Relu", ["a"], "y")], w)
+    several("largest_of_two_inputs", [[5], [5]], [node("Max", ["x0", "x1"], "a"), node("MatMul", ["a", "w"], "y")], w)
+    several("floats_and_whole_numbers", [[5], [4]],
+            [node("MatMul", ["x0", "w"], "a"), node("Cast", ["x1"], "i", to=1), node("MatMul", ["i", "v"], "b"),
+             node("Add", ["a", "b"], "y")], w, [TensorProto.FLOAT, TensorProto.INT64])
+
+
 def main():
     for make in [convolutions, matrix_products, affine, pools, functions, residuals, reshapes, tails, linear_quantisers, qonnx]:
         make()
@@ -947,6 +978,8 @@ def main():
         make()
     RNG = np.random.default_rng(2029)
     last_bits()
+    RNG = np.random.default_rng(2030)
+    several_inputs()
     for kept, name in [(CASES, "cases"), (REFUSALS, "refusals")]:
         lines = ",\n".join(json.dumps(case) for case in kept)
         (FOLDER / f"{name}.json").write_text(f"[\n{lines}\n]\n")

@@ -55,12 +55,7 @@ pub fn fit(
             notes: Vec::new(),
         },
         pixels => {
-            let values = match pixels {
-                Pixels::Integer(values) => {
-                    file::collected(&set.place, values.into_iter().map(f32::from))?
-                }
-                Pixels::Real(values) => values,
-            };
+            let values = pixels.into_reals(&set.place)?;
             let mut reals = channels_first(&set.place, values, order)?;
             let planes = reals.chunks_exact_mut(groups.plane);
             for (plane, (scale, offset)) in planes.zip(scale.iter().zip(&offset).cycle()) {

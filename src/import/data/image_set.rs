@@ -1,6 +1,8 @@
 //! Images as a file or folder stores them, with their labels, before they are fitted to a network.
 
+use crate::core::error::Result;
 use crate::core::shape::element_count;
+use crate::machine::file;
 
 /// Images with their labels where the file or folder holds them.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,6 +32,18 @@ impl Pixels {
         match self {
             Self::Integer(values) => values.len(),
             Self::Real(values) => values.len(),
+        }
+    }
+
+    /// Returns the values as floats; `place` names the file in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Memory`](crate::Error::Memory) where memory does not hold them.
+    pub fn into_reals(self, place: &str) -> Result<Vec<f32>> {
+        match self {
+            Self::Integer(values) => file::collected(place, values.into_iter().map(f32::from)),
+            Self::Real(values) => Ok(values),
         }
     }
 

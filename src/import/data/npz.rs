@@ -6,13 +6,16 @@ use std::path::Path;
 
 use zip::ZipArchive;
 
-use super::image_set::ImageSet;
+use super::fitting::check_shape;
+use super::image_set::{ImageSet, Pixels};
 use super::npy;
+use super::preprocessing::ImageLayout;
 use super::shape::Fits;
 use super::source::Source;
 use crate::core::error::{Error, Result};
 use crate::core::foreign::quoted;
-use crate::machine::file::Regular;
+use crate::import::network::InputPart;
+use crate::machine::file::{self, Regular};
 
 /// What arrays of images are called, each with what their labels are called.
 const ROLES: [(&[&str], &[&str]); 4] = [
@@ -103,6 +106,94 @@ pub(super) fn images(path: &Path, part: Part, fits: &Fits) -> Result<ImageSet> {
     }
     set.place = archive.place;
     Ok(set)
+}
+
+/// Reads the inputs of a network that has several: for each an array of its name, all of which become
+/// one list for each image; the labels where an array has their name. An archive that has none of these
+/// arrays is read as [`images`].
+///
+/// # Errors
+///
+/// As for [`images`].
+pub(super) fn inputs(
+    path: &Path,
+    part: Part,
+    inputs: &[InputPart],
+    fits: &Fits,
+) -> Result<ImageSet> {
+    let mut archive = Archive::open(path)?;
+    let is_there = |input: &&InputPart| archive.names.contains(&input.name);
+    match inputs.iter().find(|input| !is_there(input)) {
+        Some(_) if !inputs.iter().any(|input| is_there(&input)) => {
+            return images(path, part, fits);
+        }
+        Some(missing) => {
+            let name = quoted(&missing.name);
+            let reason = format!("no array is named {name}, as an input of the network is");
+            return Err(Error::invalid(archive.place, reason));
+        }
+        None => {}
+    }
+    let mut sets = Vec::with_capacity(inputs.len());
+    for input in inputs {
+        let fits = |place: &str, stored: &[usize]| {
+            check_shape(place, stored, &input.shape, ImageLayout::Chw)
+        };
+        sets.push(npy::images(archive.array(&input.name)?, &fits)?);
+    }
+    let mut set = joined(archive.place.clone(), sets)?;
+    let is_input = |name: &String| inputs.iter().any(|input| input.name == *name);
+    archive.names.retain(|name| !is_input(name));
+    if let Some(labels) = archive.labels_of(None)? {
+        set.labels = Some(npy::labels(archive.array(&labels)?, set.count())?);
+    }
+    Ok(set)
+}
+
+/// Returns sets of as many images each as one, whose images are lists.
+fn joined(place: String, sets: Vec<ImageSet>) -> Result<ImageSet> {
+    let count = sets.first().map_or(0, ImageSet::count);
+    if let Some(other) = sets.iter().find(|set| set.count() != count) {
+        let reason = format!(
+            "has {} images, but the first input has {count}: give as many for each",
+            other.count()
+        );
+        return Err(Error::invalid(&other.place, reason));
+    }
+    let size = |set: &ImageSet| set.shape.iter().product::<usize>();
+    let shape = vec![sets.iter().map(size).sum()];
+    let are_bytes = |set: &ImageSet| matches!(set.pixels, Pixels::Integer(_));
+    let (mut bytes, mut reals) = (Vec::new(), Vec::new());
+    let as_bytes = sets.iter().all(are_bytes);
+    for set in sets {
+        let size = size(&set);
+        match set.pixels {
+            Pixels::Integer(values) if as_bytes => bytes.push((values, size)),
+            pixels => reals.push((pixels.into_reals(&set.place)?, size)),
+        }
+    }
+    let pixels = if as_bytes {
+        Pixels::Integer(side_by_side(&place, count, &bytes)?)
+    } else {
+        Pixels::Real(side_by_side(&place, count, &reals)?)
+    };
+    Ok(ImageSet {
+        place,
+        shape,
+        pixels,
+        labels: None,
+    })
+}
+
+/// Returns the elements of each image in turn, of arrays that each have so many of every image.
+fn side_by_side<T: Copy>(place: &str, count: usize, arrays: &[(Vec<T>, usize)]) -> Result<Vec<T>> {
+    let mut all = file::buffer(place, arrays.iter().map(|(values, _)| values.len()).sum())?;
+    for image in 0..count {
+        for (values, size) in arrays {
+            all.extend_from_slice(&values[image * size..][..*size]);
+        }
+    }
+    Ok(all)
 }
 
 /// Reads the labels of an archive, at most `most`: the array that has their name, or its only array.

@@ -8,6 +8,7 @@ use super::shape::Fits;
 use super::source::Source;
 use super::{cifar, idx, label_list, npy, npz, pictures};
 use crate::core::error::{Error, Result};
+use crate::import::network::InputPart;
 use crate::model::npy::MAGIC;
 
 /// The formats named where a file is none of them.
@@ -47,6 +48,23 @@ pub fn read_images(path: &Path, part: Part, fits: &Fits) -> Result<ImageSet> {
             format!("is in no known format: {IMAGE_FORMATS}"),
         )),
     }
+}
+
+/// Reads the images of a file or folder for a network of several `inputs`: the arrays of their names in an
+/// archive, each image of which becomes one list, or such lists as [`read_images`] reads them. Without
+/// inputs it is [`read_images`].
+///
+/// # Errors
+///
+/// As for [`read_images`].
+pub fn read_inputs(path: &Path, part: Part, inputs: &[InputPart], fits: &Fits) -> Result<ImageSet> {
+    let is_archive = || -> Result<bool> {
+        Ok(!path.is_dir() && matches!(Format::of(&Source::open(path)?), Format::Npz))
+    };
+    if inputs.is_empty() || !is_archive()? {
+        return read_images(path, part, fits);
+    }
+    npz::inputs(path, part, inputs, fits)
 }
 
 /// Reads the labels of a file or folder, one for each of at most `most` images.

@@ -4,10 +4,15 @@ use super::draft::{NetworkDraft, Stage, Step};
 use super::names;
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, invalid};
-use crate::import::network::{Layer, Network, Operation, Tail, WeightQuantisation};
+use crate::import::network::{InputPart, Layer, Network, Operation, Tail, WeightQuantisation};
 
 /// Returns the network of a draft whose steps are all operations and whose last is the output.
-pub fn finish(draft: NetworkDraft, tail: Tail, classes: Option<Vec<i64>>) -> Network {
+pub fn finish(
+    draft: NetworkDraft,
+    input_parts: Vec<InputPart>,
+    tail: Tail,
+    classes: Option<Vec<i64>>,
+) -> Network {
     let blocks = blocks(&draft.steps);
     let order = order(&draft.steps, &blocks);
     let names = block_names(&draft.steps, &blocks);
@@ -36,6 +41,7 @@ pub fn finish(draft: NetworkDraft, tail: Tail, classes: Option<Vec<i64>>) -> Net
     names::settle(&mut layers);
     Network {
         input_shape: draft.input_shape,
+        input_parts,
         layers,
         tail,
         classes,

@@ -1,9 +1,14 @@
-//! The network's input as a file takes it: with the channels last, or as whole numbers.
+//! The network's input as a file takes it: with the channels last, as whole numbers, or in several parts.
 
-use super::draft::NetworkDraft;
+use std::collections::HashMap;
+
+use super::draft::{NetworkDraft, Stage};
 use super::layout::AxisLayout;
-use super::value::{Integers, Wire};
-use crate::import::onnx::Graph;
+use super::value::{Integers, Value, Wire};
+use crate::core::foreign::quoted;
+use crate::import::fault::Outcome;
+use crate::import::network::InputPart;
+use crate::import::onnx::{Graph, GraphInput};
 
 /// Said of a file whose images have their channels last.
 const CHANNELS_LAST: &str = "The file takes its images with the channels last; here they have them \
@@ -14,34 +19,88 @@ const CHANNELS_LAST: &str = "The file takes its images with the channels last; h
 const WHOLE_NUMBERS: &str = "The file takes whole numbers: give the data as it is stored, without \
                              --scale, --mean and --std.";
 
-/// Returns the input of a graph, and sets its shape in the draft.
-pub fn wire(graph: &Graph, draft: &mut NetworkDraft) -> Wire {
-    let mut input = draft.output(0, &graph.input_shape);
-    input.exclusive = false;
-    if let Some((shape, layout)) = channels_last(graph) {
-        draft.input_shape = shape.to_vec();
-        input.layout = layout;
-        if shape[0] > 1 {
-            draft.notes.push(CHANNELS_LAST.into());
+/// Returns what the inputs of a graph stand for, and sets the input's shape in the draft: the file's
+/// only input, or a list of all elements of its inputs, one after the other.
+///
+/// # Errors
+///
+/// A sentence where they have too many elements.
+pub fn values(graph: &Graph, draft: &mut NetworkDraft) -> Outcome<HashMap<usize, Value>> {
+    if let [only] = &graph.inputs[..] {
+        let mut wire = draft.output(0, &only.shape);
+        wire.exclusive = false;
+        if let Some((shape, layout)) = channels_last(graph, only) {
+            draft.input_shape = shape.to_vec();
+            wire.layout = layout;
+            if shape[0] > 1 {
+                draft.notes.push(CHANNELS_LAST.into());
+            }
         }
+        wire.integers = integers(only, draft);
+        return Ok(HashMap::from([(only.value, Value::Wire(wire))]));
     }
-    if let Some(kind) = graph.input_kind {
-        let (low, high) = kind.range();
-        input.integers = Some(Integers {
-            scale: 1.0,
-            zero_point: 0,
-            low,
-            high,
-            are_input: true,
-        });
+    draft.notes.push(one_after_the_other(&graph.inputs));
+    let mut values = HashMap::new();
+    let mut start = 0;
+    for input in &graph.inputs {
+        let end = start + input.count();
+        let picks = (start as u32..end as u32).collect();
+        let root = draft.push(Stage::Pick(picks), vec![0], vec![end - start], None)?;
+        let integers = integers(input, draft);
+        let wire = Wire {
+            layout: AxisLayout::plain(&input.shape),
+            integers,
+            exclusive: false,
+            ..draft.output(root, &[])
+        };
+        values.insert(input.value, Value::Wire(wire));
+        start = end;
+    }
+    Ok(values)
+}
+
+/// Returns the inputs that the network's one stands for, where the file has several.
+pub fn parts(graph: &Graph) -> Vec<InputPart> {
+    let part = |input: &GraphInput| InputPart {
+        name: input.name.clone(),
+        shape: input.shape.clone(),
+    };
+    match &graph.inputs[..] {
+        [_] => Vec::new(),
+        several => several.iter().map(part).collect(),
+    }
+}
+
+/// Returns a sentence on a file of several inputs.
+fn one_after_the_other(inputs: &[GraphInput]) -> String {
+    let name = |input: &GraphInput| format!("{} of {:?}", quoted(&input.name), input.shape);
+    let names: Vec<String> = inputs.iter().map(name).collect();
+    format!(
+        "The file takes {} inputs, {}: here they are one list, one after the other; give the data as \
+         .npz files with an array of each name, or as such lists.",
+        inputs.len(),
+        names.join(", ")
+    )
+}
+
+/// Returns what the integers of an input are, where it takes such.
+fn integers(input: &GraphInput, draft: &mut NetworkDraft) -> Option<Integers> {
+    let (low, high) = input.kind?.range();
+    if !draft.notes.iter().any(|note| note == WHOLE_NUMBERS) {
         draft.notes.push(WHOLE_NUMBERS.into());
     }
-    input
+    Some(Integers {
+        scale: 1.0,
+        zero_point: 0,
+        low,
+        high,
+        are_input: true,
+    })
 }
 
 /// Returns how an input is kept whose channels are its last axis, one that is transposed to have
 /// them first before any layer reads it; and its axes, which are right whatever reads them.
-fn channels_last(graph: &Graph) -> Option<([usize; 3], AxisLayout)> {
+fn channels_last(graph: &Graph, input: &GraphInput) -> Option<([usize; 3], AxisLayout)> {
     const ELEMENTWISE: [&str; 11] = [
         "Add",
         "Sub",
@@ -55,10 +114,10 @@ fn channels_last(graph: &Graph) -> Option<([usize; 3], AxisLayout)> {
         "QuantizeLinear",
         "DequantizeLinear",
     ];
-    let [height, width, channels] = graph.input_shape[..] else {
+    let [height, width, channels] = input.shape[..] else {
         return None;
     };
-    let mut reached = vec![graph.input];
+    let mut reached = vec![input.value];
     for node in &graph.nodes {
         if !node
             .inputs

@@ -9,7 +9,7 @@ use super::input;
 use super::value::{Constant, Value, Wire};
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, invalid, unsupported};
-use crate::import::onnx::{Graph, Node, Tensor};
+use crate::import::onnx::{Graph, GraphInput, Node, Tensor};
 
 /// What is known while the nodes are taken in order.
 pub struct Lowering<'a> {
@@ -22,21 +22,29 @@ pub struct Lowering<'a> {
 }
 
 impl<'a> Lowering<'a> {
-    /// Returns what is known of a graph before its first node: its input.
-    pub fn new(graph: &'a Graph) -> Self {
+    /// Returns what is known of a graph before its first node: its inputs.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where these are too large.
+    pub fn new(graph: &'a Graph) -> Outcome<Self> {
         /// Elements that a file without large constants may make.
         const ELEMENTS: usize = 1 << 22;
         /// Elements that may be made for each one in the file.
         const MULTIPLE: usize = 32;
         let count: usize = graph.constants.values().map(Tensor::count).sum();
-        let mut draft = NetworkDraft::new(&graph.input_shape, ELEMENTS + MULTIPLE * count);
-        let input = input::wire(graph, &mut draft);
-        Self {
+        let shape = match &graph.inputs[..] {
+            [only] => only.shape.clone(),
+            several => vec![several.iter().map(GraphInput::count).sum()],
+        };
+        let mut draft = NetworkDraft::new(&shape, ELEMENTS + MULTIPLE * count);
+        let values = input::values(graph, &mut draft)?;
+        Ok(Self {
             graph,
             draft,
-            values: HashMap::from([(graph.input, Value::Wire(input))]),
+            values,
             uses_left: graph.use_counts.clone(),
-        }
+        })
     }
 
     /// Says what a name of the file stands for.

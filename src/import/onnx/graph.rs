@@ -1,12 +1,13 @@
-//! A checked graph: one input, every value made once and before it is read.
+//! A checked graph: every value made once and before it is read.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::external::Folder;
+use super::input::{GraphInput, inputs};
 use super::node::Node;
-use super::schema::{GraphProto, ModelProto, OperatorSetId, TensorProto, ValueInfoProto};
-use super::tensor::{IntegerKind, MOST_ELEMENTS, Tensor, element_count, is_float};
+use super::schema::{GraphProto, ModelProto, OperatorSetId, TensorProto};
+use super::tensor::{MOST_ELEMENTS, Tensor};
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, Place, invalid, unsupported};
 use crate::{Error, Result};
@@ -37,12 +38,8 @@ pub struct Graph {
     pub place: String,
     /// Version of ONNX's own operators.
     pub opset: i64,
-    /// The value that is the network's input.
-    pub input: usize,
-    /// Of one input, without the batch.
-    pub input_shape: Vec<usize>,
-    /// The type of its numbers where these are integers.
-    pub input_kind: Option<IntegerKind>,
+    /// At least one, in the file's order.
+    pub inputs: Vec<GraphInput>,
     /// The values that the file gives back.
     pub outputs: Vec<usize>,
     /// Those that an output depends on, each after the nodes that it reads.
@@ -88,17 +85,14 @@ impl Graph {
         } = graph;
         let constants = decode_constants(initializer, place, folder, &mut names)?;
         let nodes = decode_nodes(node, place, folder, &mut names)?;
-        let (input, info) = only_input(&input, &constants, &mut names).place(|| place.into())?;
-        let (input_shape, input_kind) = input_type(info).place(|| place.into())?;
+        let inputs = inputs(&input, &constants, &mut names).place(|| place.into())?;
         let outputs = output
             .iter()
             .map(|info| info.name.as_deref().unwrap_or_default());
         let mut graph = Self {
             place: place.into(),
             opset,
-            input,
-            input_shape,
-            input_kind,
+            inputs,
             outputs: outputs.map(|name| names.number(name)).collect(),
             nodes,
             constants,
@@ -123,6 +117,11 @@ impl Graph {
         &self.readers[value]
     }
 
+    /// Returns whether a value is an input.
+    fn is_input(&self, value: usize) -> bool {
+        self.inputs.iter().any(|input| input.value == value)
+    }
+
     /// Returns for each value the node that makes it.
     fn makers(&self) -> Result<Vec<Option<usize>>> {
         let mut makers = vec![None; self.names.len()];
@@ -130,7 +129,7 @@ impl Graph {
             for &value in node.outputs.iter().flatten() {
                 let taken = makers[value].is_some()
                     || self.constants.contains_key(&value)
-                    || value == self.input;
+                    || self.is_input(value);
                 if taken {
                     let name = quoted(&self.names[value]);
                     let reason = format!("makes {name}, which is made elsewhere too");
@@ -191,7 +190,7 @@ impl Graph {
     /// Checks that every value that is read comes from somewhere.
     fn check_sources(&self, makers: &[Option<usize>]) -> Result<()> {
         let known = |value: usize| {
-            makers[value].is_some() || self.constants.contains_key(&value) || value == self.input
+            makers[value].is_some() || self.constants.contains_key(&value) || self.is_input(value)
         };
         for node in &self.nodes {
             if let Some(&value) = node.inputs.iter().flatten().find(|&&value| !known(value)) {
@@ -253,13 +252,14 @@ impl Graph {
 
 /// Gives each name a number.
 #[derive(Default)]
-struct Names {
+pub(super) struct Names {
     numbers: HashMap<String, usize>,
     names: Vec<String>,
 }
 
 impl Names {
-    fn number(&mut self, name: &str) -> usize {
+    /// Returns the number of a name.
+    pub(super) fn number(&mut self, name: &str) -> usize {
         if let Some(&number) = self.numbers.get(name) {
             return number;
         }
@@ -348,63 +348,4 @@ fn decode_nodes(
         nodes.push(node);
     }
     Ok(nodes)
-}
-
-/// Returns the one input that is no constant.
-fn only_input<'a>(
-    inputs: &'a [ValueInfoProto],
-    constants: &HashMap<usize, Tensor>,
-    names: &mut Names,
-) -> Outcome<(usize, &'a ValueInfoProto)> {
-    let mut found = Vec::new();
-    for info in inputs {
-        let number = names.number(info.name.as_deref().unwrap_or_default());
-        if !constants.contains_key(&number) {
-            found.push((number, info));
-        }
-    }
-    match found[..] {
-        [only] => Ok(only),
-        [] => invalid("the graph has no input"),
-        _ => unsupported(format!("{} inputs; a network here has one", found.len())),
-    }
-}
-
-/// Returns the shape of an input without the batch, and its type where that holds integers.
-fn input_type(info: &ValueInfoProto) -> Outcome<(Vec<usize>, Option<IntegerKind>)> {
-    let name = quoted(info.name.as_deref().unwrap_or_default());
-    let tensor = info
-        .r#type
-        .as_ref()
-        .and_then(|kind| kind.tensor_type.as_ref());
-    let Some(tensor) = tensor else {
-        return unsupported(format!("input {name} is no tensor"));
-    };
-    let code = tensor.elem_type.unwrap_or(0);
-    let kind = IntegerKind::from_code(code).filter(|kind| *kind != IntegerKind::Bool);
-    if kind.is_none() && !is_float(code.into()) {
-        return unsupported(format!("input {name} has no numbers but ONNX type {code}"));
-    }
-    let Some(shape) = &tensor.shape else {
-        return unsupported(format!("input {name} has no shape"));
-    };
-    if !(2..=5).contains(&shape.dim.len()) {
-        return unsupported(format!(
-            "input {name} has {} axes; a batch and one to four more are read",
-            shape.dim.len()
-        ));
-    }
-    let mut sizes = Vec::new();
-    for dim in &shape.dim[1..] {
-        match dim.dim_value.map(usize::try_from) {
-            Some(Ok(size)) if size > 0 => sizes.push(size),
-            _ => return unsupported(format!("input {name} has an axis without a fixed size")),
-        }
-    }
-    match element_count(&sizes) {
-        Ok(count) if count <= MOST_ACTIVATIONS => Ok((sizes, kind)),
-        _ => invalid(format!(
-            "input {name} has more than {MOST_ACTIVATIONS} elements"
-        )),
-    }
 }

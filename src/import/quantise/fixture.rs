@@ -51,6 +51,7 @@ pub fn network() -> Network {
 pub fn network_of(layers: Vec<Layer>) -> Network {
     Network {
         input_shape: vec![2],
+        input_parts: Vec::new(),
         layers,
         tail: Tail::None,
         classes: None,
