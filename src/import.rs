@@ -32,7 +32,7 @@ mod request;
 mod steps;
 
 pub use network::Network;
-pub use reading::{read_network, read_network_bytes};
+pub use reading::{read_network, read_network_bytes, read_network_of};
 #[cfg(feature = "engine")]
 pub use request::ImportRequest;
 #[cfg(feature = "engine")]

@@ -34,6 +34,7 @@ fn imported(name: &str) -> Model {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     let request = ImportRequest {
         onnx: golden.join(format!("{name}.onnx")),
+        shapes: Vec::new(),
         calibrate,
         labels: None,
         test: None,

@@ -8,12 +8,14 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, s};
 use ndarray_npy::WriteNpyExt;
 use splitbench::Result;
 use splitbench::core::placement::{Party, Placement};
 use splitbench::import::data::Preprocessing;
+use splitbench::import::onnx::GivenShape;
 use splitbench::import::quantise::calibration::RangeMethod;
+use splitbench::import::read_network_of;
 use splitbench::import::report::report;
 use splitbench::import::{ImportRequest, Imported, import};
 use splitbench::model::Model;
@@ -26,6 +28,7 @@ fn request(network: &str, folder: &TempDir, calibrate: &str) -> ImportRequest {
     let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
     ImportRequest {
         onnx: golden.join(format!("{network}.onnx")),
+        shapes: Vec::new(),
         calibrate: folder.path().join(calibrate),
         labels: None,
         test: None,
@@ -58,6 +61,20 @@ fn write_npy(folder: &TempDir, name: &str, features: &Array2<f32>) -> PathBuf {
         .write_npy(fs::File::create(&path).unwrap())
         .unwrap();
     path
+}
+
+/// Writes an archive of arrays, each by its name.
+fn write_npz(folder: &TempDir, name: &str, arrays: &[(&str, &Array2<f32>)]) {
+    let path = folder.path().join(name);
+    let mut archive = ZipWriter::new(fs::File::create(path).unwrap());
+    for (name, array) in arrays {
+        let options = SimpleFileOptions::default();
+        archive.start_file(format!("{name}.npy"), options).unwrap();
+        let mut bytes = Vec::new();
+        array.write_npy(&mut bytes).unwrap();
+        archive.write_all(&bytes).unwrap();
+    }
+    archive.finish().unwrap();
 }
 
 fn has_note(imported: &Imported, part: &str) -> bool {
@@ -115,6 +132,78 @@ fn parts_of_an_archive_calibrate_and_test() {
     let model = run(&request).unwrap().model;
     assert_eq!(model.test.len(), 30);
     assert_eq!(model.test.label(0), 1);
+}
+
+#[test]
+fn several_inputs_are_arrays_of_their_names_or_one_list() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = features(60, 9);
+    let (first, second) = (rows.slice(s![.., ..5]), rows.slice(s![.., 5..]));
+    let (first, second) = (first.to_owned(), second.to_owned());
+    write_npz(&folder, "both.npz", &[("x1", &second), ("x0", &first)]);
+    write_npy(&folder, "rows.npy", &rows);
+    let of = |data: &str| {
+        let mut request = request("two_inputs_projected", &folder, data);
+        request.out = folder.path().join(format!("{data}.model"));
+        run(&request).unwrap()
+    };
+    let (arrays, list) = (of("both.npz"), of("rows.npy"));
+    assert!(has_note(
+        &arrays,
+        "takes 2 inputs, \"x0\" of [5], \"x1\" of [4]"
+    ));
+    assert_eq!(arrays.model.input, list.model.input);
+    assert_eq!(arrays.model.test.pixels(), list.model.test.pixels());
+    assert!(arrays.integer_accuracy.unwrap() >= 0.95);
+
+    write_npz(&folder, "one.npz", &[("x0", &first)]);
+    write_npz(
+        &folder,
+        "uneven.npz",
+        &[("x0", &first), ("x1", &features(7, 4))],
+    );
+    write_npz(
+        &folder,
+        "narrow.npz",
+        &[("x0", &first), ("x1", &features(60, 3))],
+    );
+    for (data, expected) in [
+        ("one.npz", "no array is named \"x1\""),
+        ("uneven.npz", "array \"x1\": has 7 images"),
+        ("narrow.npz", "array \"x1\": has images of shape [3]"),
+    ] {
+        let request = request("two_inputs_projected", &folder, data);
+        let error = run(&request).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(!request.out.exists());
+    }
+}
+
+#[test]
+fn shapes_are_given_where_a_file_leaves_them_open() {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let read = |file: &str, given: &[&str]| {
+        let given: Vec<GivenShape> = given.iter().map(|given| given.parse().unwrap()).collect();
+        read_network_of(&golden.join(file), &given)
+    };
+    assert_eq!(
+        read("open_axes.onnx", &["x=1x3x8"]).unwrap().input_shape,
+        [24]
+    );
+    for (file, given, expected) in [
+        ("open_axes.onnx", &[][..], "--shape x=1x16"),
+        ("open_axes.onnx", &["x=1x2x8"], "which is ?x3x? in the file"),
+        ("open_axes.onnx", &["x=1x3"], "--shape does not fit"),
+        (
+            "open_axes.onnx",
+            &["y=1x3x8"],
+            "--shape names \"y\", but the inputs are \"x\"",
+        ),
+        ("mat_mul.onnx", &["x=1x7"], "--shape does not fit"),
+    ] {
+        let error = read(file, given).err().unwrap().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::cli::progress::tell;
 use crate::core::error::{Error, Result};
 use crate::core::units;
 use crate::import::data::Preprocessing;
+use crate::import::onnx::GivenShape;
 use crate::import::quantise::bits::Bits;
 use crate::import::quantise::calibration::RangeMethod;
 use crate::import::report::report;
@@ -68,6 +69,10 @@ pub struct ImportArguments {
     /// [default: chw]
     #[arg(long, value_name = "ORDER")]
     layout: Option<String>,
+    /// The shape of an input that the file leaves open, the batch first: name=1x16; once for each such
+    /// input
+    #[arg(long = "shape", value_name = "NAME=SIZES")]
+    shapes: Vec<GivenShape>,
     /// The new model folder
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
@@ -102,6 +107,7 @@ pub fn run(arguments: ImportArguments) -> Result<()> {
     )?;
     let request = ImportRequest {
         onnx: arguments.onnx,
+        shapes: arguments.shapes,
         calibrate: arguments.calibrate,
         labels: arguments.labels,
         test: arguments.test,

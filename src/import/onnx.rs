@@ -26,23 +26,23 @@ use crate::machine::file;
 use crate::{Error, Result};
 
 pub use graph::Graph;
-pub use input::GraphInput;
+pub use input::{GivenShape, GraphInput};
 pub use node::Node;
 pub use tensor::Tensor;
 
 /// The most bytes of a file: what protobuf allows.
 const MOST_BYTES: u64 = 1 << 31;
 
-/// Returns the graph of a file.
+/// Returns the graph of a file; `shapes` are those that a person gives its inputs.
 ///
 /// # Errors
 ///
 /// [`Error::Read`] where the file cannot be read, [`Error::Invalid`] where it is wrong and
 /// [`Error::Unsupported`] where it asks for what this program does not do.
-pub fn read(path: &Path) -> Result<Graph> {
+pub fn read(path: &Path, shapes: &[GivenShape]) -> Result<Graph> {
     let bytes = file::read(path, MOST_BYTES)?;
     let place = path.display().to_string();
-    decode(bytes.into(), &place, &Folder::of(path))
+    decode(bytes.into(), &place, &Folder::of(path), shapes)
 }
 
 /// Returns the graph of a file's bytes; `place` names it in errors. Numbers in files of their
@@ -52,14 +52,14 @@ pub fn read(path: &Path) -> Result<Graph> {
 ///
 /// As [`read`].
 pub fn read_bytes(bytes: &[u8], place: &str) -> Result<Graph> {
-    decode(Bytes::copy_from_slice(bytes), place, &Folder::none())
+    decode(Bytes::copy_from_slice(bytes), place, &Folder::none(), &[])
 }
 
-fn decode(bytes: Bytes, place: &str, folder: &Folder) -> Result<Graph> {
+fn decode(bytes: Bytes, place: &str, folder: &Folder, shapes: &[GivenShape]) -> Result<Graph> {
     census::check(&bytes).place(|| place.into())?;
     let model = ModelProto::decode(bytes).map_err(|error| {
         let reason = quoted(&error.to_string());
         Error::invalid(place, format!("not an ONNX file: {reason}"))
     })?;
-    Graph::build(model, place, folder)
+    Graph::build(model, place, folder, shapes)
 }

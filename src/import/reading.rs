@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::lower::lower;
 use super::network::Network;
-use super::onnx;
+use super::onnx::{self, GivenShape};
 use crate::core::error::Result;
 
 /// Returns the network of a file.
@@ -14,7 +14,16 @@ use crate::core::error::Result;
 /// [`Error::Read`](crate::Error::Read) where the file cannot be read, [`Error::Invalid`](crate::Error::Invalid) where it is wrong and
 /// [`Error::Unsupported`](crate::Error::Unsupported) where it asks for what this program does not do.
 pub fn read_network(path: &Path) -> Result<Network> {
-    lower(&onnx::read(path)?)
+    read_network_of(path, &[])
+}
+
+/// As [`read_network`], of inputs to which a person gives shapes.
+///
+/// # Errors
+///
+/// As [`read_network`], and where a shape does not fit the file.
+pub fn read_network_of(path: &Path, shapes: &[GivenShape]) -> Result<Network> {
+    lower(&onnx::read(path, shapes)?)
 }
 
 /// Returns the network of a file's bytes; `place` names it in errors. Numbers in files of their

@@ -5,11 +5,14 @@ use std::path::PathBuf;
 use super::quantise::bits::Bits;
 use super::quantise::calibration::RangeMethod;
 use crate::import::data::Preprocessing;
+use crate::import::onnx::GivenShape;
 
 /// What to import, and how.
 #[derive(Debug, Clone)]
 pub struct ImportRequest {
     pub onnx: PathBuf,
+    /// Of inputs that the file leaves open.
+    pub shapes: Vec<GivenShape>,
     pub calibrate: PathBuf,
     pub labels: Option<PathBuf>,
     pub test: Option<PathBuf>,

@@ -13,7 +13,7 @@ use super::quantise::loss::Losses;
 use super::quantise::noise;
 use super::quantise::runaways::without_runaways;
 use super::quantise::search::{self, Trial};
-use super::reading::read_network;
+use super::reading::read_network_of;
 use super::request::ImportRequest;
 use crate::circuit::compile::Target;
 use crate::circuit::program::Program;
@@ -56,7 +56,7 @@ pub struct Imported {
 pub fn import(request: &ImportRequest, progress: &dyn Fn(&str)) -> Result<Imported> {
     folder::check_free(&request.out)?;
     progress("reading");
-    let mut network = read_network(&request.onnx)?;
+    let mut network = read_network_of(&request.onnx, &request.shapes)?;
     network.leave_sigmoid_to_client();
     let mut notes = network.notes.clone();
     let (calibration, mut test) = read_data(request, &network, &mut notes)?;

@@ -956,6 +956,11 @@ def several_inputs():
             [node("MatMul", ["x0", "w"], "a"), node("Cast", ["x1"], "i", to=1), node("MatMul", ["i", "v"], "b"),
              node("Add", ["a", "b"], "y")], w, [TensorProto.FLOAT, TensorProto.INT64])
 
+    # Its length is open, for tests that give it.
+    info = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, "length"])
+    tanh = helper.make_graph([node("Tanh", ["x"], "y")], "open", [info], [helper.make_empty_tensor_value_info("y")])
+    write("open_axes", helper.make_model(tanh, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+
 
 def main():
     for make in [convolutions, matrix_products, affine, pools, functions, residuals, reshapes, tails, linear_quantisers, qonnx]:

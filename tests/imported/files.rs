@@ -157,6 +157,7 @@ impl Files {
         };
         ImportRequest {
             onnx: self.data.join("models").join(format!("{}.onnx", case.name)),
+            shapes: Vec::new(),
             calibrate: images("calibrate"),
             labels: labels("calibrate"),
             test: Some(images(&test)),

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
 use super::external::Folder;
-use super::input::{GraphInput, inputs};
+use super::input::{GivenShape, GraphInput, inputs};
 use super::node::Node;
 use super::schema::{GraphProto, ModelProto, OperatorSetId, TensorProto};
 use super::tensor::{MOST_ELEMENTS, Tensor};
@@ -55,12 +55,18 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// Checks the graph of a file; `place` names the file in errors.
+    /// Checks the graph of a file; `place` names the file in errors, `shapes` are those that a
+    /// person gives its inputs.
     ///
     /// # Errors
     ///
     /// Names the file, the node or constant, and what is wrong with it.
-    pub fn build(model: ModelProto, place: &str, folder: &Folder) -> Result<Self> {
+    pub fn build(
+        model: ModelProto,
+        place: &str,
+        folder: &Folder,
+        shapes: &[GivenShape],
+    ) -> Result<Self> {
         let opset = opset_version(&model.opset_import).place(|| place.into())?;
         let Some(graph) = model.graph else {
             return Err(Error::invalid(place, "holds no graph"));
@@ -85,7 +91,7 @@ impl Graph {
         } = graph;
         let constants = decode_constants(initializer, place, folder, &mut names)?;
         let nodes = decode_nodes(node, place, folder, &mut names)?;
-        let inputs = inputs(&input, &constants, &mut names).place(|| place.into())?;
+        let inputs = inputs(&input, shapes, &constants, &mut names).place(|| place.into())?;
         let outputs = output
             .iter()
             .map(|info| info.name.as_deref().unwrap_or_default());

@@ -1,9 +1,10 @@
 //! The inputs of a graph: their shapes, and the types of their numbers.
 
 use std::collections::HashMap;
+use std::str::FromStr;
 
 use super::graph::{MOST_ACTIVATIONS, Names};
-use super::schema::ValueInfoProto;
+use super::schema::{DimensionProto, ValueInfoProto};
 use super::tensor::{IntegerKind, Tensor, element_count, is_float};
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, invalid, unsupported};
@@ -24,27 +25,57 @@ pub struct GraphInput {
     pub kind: Option<IntegerKind>,
 }
 
+/// The shape that a person gives an input: `name=1x16`, the batch first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenShape {
+    pub name: String,
+    /// With the batch, which is one image.
+    pub sizes: Vec<usize>,
+}
+
+impl FromStr for GivenShape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.rsplit_once('=').and_then(|(name, sizes)| {
+            let sizes = sizes.split('x').map(|size| size.trim().parse().ok());
+            Some((name.to_owned(), sizes.collect::<Option<Vec<usize>>>()?))
+        });
+        match parsed {
+            Some((name, sizes)) if sizes.len() > 1 && sizes[0] == 1 && !sizes.contains(&0) => {
+                Ok(Self { name, sizes })
+            }
+            Some((_, sizes)) if sizes.len() > 1 && !sizes.contains(&0) => {
+                Err("the first size is the batch, which is 1 here: name=1x16".into())
+            }
+            _ => Err("give an input's name and its sizes, the batch first: name=1x16".into()),
+        }
+    }
+}
+
 /// Returns the inputs that are no constants, in the file's order.
 ///
 /// # Errors
 ///
-/// A sentence where there are none or too many, or one has no fixed shape.
+/// A sentence where there are none or too many, one has no fixed shape, or one that is given does not fit.
 pub(super) fn inputs(
     infos: &[ValueInfoProto],
+    given: &[GivenShape],
     constants: &HashMap<usize, Tensor>,
     names: &mut Names,
 ) -> Outcome<Vec<GraphInput>> {
     let mut inputs: Vec<GraphInput> = Vec::new();
-    for info in infos {
-        let name = info.name.as_deref().unwrap_or_default();
+    let mut infos = infos.to_vec();
+    infos.retain(|info| !constants.contains_key(&names.number(name_of(info))));
+    check_names(&infos, given)?;
+    for info in &infos {
+        let name = name_of(info);
         let value = names.number(name);
-        if constants.contains_key(&value) {
-            continue;
-        }
         if inputs.iter().any(|input| input.value == value) {
             return invalid(format!("two inputs are called {}", quoted(name)));
         }
-        let (shape, kind) = input_type(info)?;
+        let given = given.iter().rfind(|given| given.name == name);
+        let (shape, kind) = input_type(info, given.map(|given| &given.sizes[..]))?;
         inputs.push(GraphInput {
             value,
             name: name.to_owned(),
@@ -63,6 +94,24 @@ pub(super) fn inputs(
     }
 }
 
+fn name_of(info: &ValueInfoProto) -> &str {
+    info.name.as_deref().unwrap_or_default()
+}
+
+/// Checks that every given shape is that of an input.
+fn check_names(infos: &[ValueInfoProto], given: &[GivenShape]) -> Outcome<()> {
+    let is_input = |given: &&GivenShape| infos.iter().any(|info| name_of(info) == given.name);
+    let Some(unknown) = given.iter().find(|given| !is_input(given)) else {
+        return Ok(());
+    };
+    let names: Vec<String> = infos.iter().map(|info| quoted(name_of(info))).collect();
+    invalid(format!(
+        "--shape names {}, but the inputs are {}",
+        quoted(&unknown.name),
+        names.join(", ")
+    ))
+}
+
 impl GraphInput {
     /// Returns the number of elements of one image.
     pub fn count(&self) -> usize {
@@ -71,8 +120,11 @@ impl GraphInput {
 }
 
 /// Returns the shape of an input without the batch, and its type where that holds integers.
-fn input_type(info: &ValueInfoProto) -> Outcome<(Vec<usize>, Option<IntegerKind>)> {
-    let name = quoted(info.name.as_deref().unwrap_or_default());
+fn input_type(
+    info: &ValueInfoProto,
+    given: Option<&[usize]>,
+) -> Outcome<(Vec<usize>, Option<IntegerKind>)> {
+    let name = quoted(name_of(info));
     let tensor = info
         .r#type
         .as_ref()
@@ -85,26 +137,90 @@ fn input_type(info: &ValueInfoProto) -> Outcome<(Vec<usize>, Option<IntegerKind>
     if kind.is_none() && !is_float(code.into()) {
         return unsupported(format!("input {name} has no numbers but ONNX type {code}"));
     }
-    let Some(shape) = &tensor.shape else {
-        return unsupported(format!("input {name} has no shape"));
+    let announced: Option<Vec<Option<usize>>> = tensor.shape.as_ref().map(|shape| {
+        let size = |dim: &DimensionProto| {
+            usize::try_from(dim.dim_value?)
+                .ok()
+                .filter(|size| *size > 0)
+        };
+        shape.dim.iter().map(size).collect()
+    });
+    let sizes = match (announced, given) {
+        (None, None) => {
+            return unsupported(format!("input {name} has no shape: give one by --shape"));
+        }
+        (None, Some(given)) => given.iter().copied().map(Some).collect(),
+        (Some(announced), None) => announced,
+        (Some(announced), Some(given)) => settled(&name, &announced, given)?,
     };
-    if !(2..=5).contains(&shape.dim.len()) {
+    if !(2..=5).contains(&sizes.len()) {
         return unsupported(format!(
             "input {name} has {} axes; a batch and one to four more are read",
-            shape.dim.len()
+            sizes.len()
         ));
     }
-    let mut sizes = Vec::new();
-    for dim in &shape.dim[1..] {
-        match dim.dim_value.map(usize::try_from) {
-            Some(Ok(size)) if size > 0 => sizes.push(size),
-            _ => return unsupported(format!("input {name} has an axis without a fixed size")),
-        }
-    }
+    let Some(sizes) = sizes[1..].iter().copied().collect::<Option<Vec<usize>>>() else {
+        return unsupported(format!(
+            "input {name} has an axis without a fixed size: give all by --shape, as in \
+             --shape {}=1x16",
+            name.trim_matches('"')
+        ));
+    };
     match element_count(&sizes) {
         Ok(count) if count <= MOST_ACTIVATIONS => Ok((sizes, kind)),
         _ => invalid(format!(
             "input {name} has more than {MOST_ACTIVATIONS} elements"
         )),
+    }
+}
+
+/// Returns the sizes of an input as given, where they agree with those that the file fixes, the batch
+/// aside.
+fn settled(
+    name: &str,
+    announced: &[Option<usize>],
+    given: &[usize],
+) -> Outcome<Vec<Option<usize>>> {
+    let agrees = |(announced, given): (&Option<usize>, &usize)| {
+        announced.is_none_or(|announced| announced == *given)
+    };
+    let is_right =
+        announced.len() == given.len() && announced.iter().zip(given).skip(1).all(agrees);
+    if is_right {
+        return Ok(given.iter().copied().map(Some).collect());
+    }
+    let size = |size: &Option<usize>| size.map_or("?".into(), |size| size.to_string());
+    let fixed: Vec<String> = announced.iter().map(size).collect();
+    invalid(format!(
+        "--shape does not fit input {name}, which is {} in the file",
+        fixed.join("x")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn given_shapes_name_an_input_and_one_image() {
+        let parse = |text: &str| text.parse::<GivenShape>();
+        let given = parse("a=b=1x3x16").unwrap();
+        assert_eq!(
+            (given.name.as_str(), &given.sizes[..]),
+            ("a=b", &[1, 3, 16][..])
+        );
+        for wrong in ["x", "x=", "x=1", "x=1x0", "x=1x-2", "x=1x2.5", "1x16"] {
+            assert!(parse(wrong).unwrap_err().contains("name=1x16"), "{wrong}");
+        }
+        assert!(parse("x=8x16").unwrap_err().contains("batch"));
+    }
+
+    #[test]
+    fn given_sizes_agree_with_those_that_the_file_fixes() {
+        let settle = |given: &[usize]| settled("x", &[Some(8), None, Some(3)], given);
+        assert_eq!(settle(&[1, 7, 3]).unwrap(), [Some(1), Some(7), Some(3)]);
+        for wrong in [&[1, 7, 4][..], &[1, 7], &[1, 7, 3, 1]] {
+            assert!(settle(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

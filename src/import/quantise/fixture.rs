@@ -15,6 +15,7 @@ use crate::model::layer::Function;
 pub fn request() -> ImportRequest {
     ImportRequest {
         onnx: "networks/net.onnx".into(),
+        shapes: Vec::new(),
         calibrate: "images.npy".into(),
         labels: None,
         test: None,
