@@ -9,6 +9,7 @@ mod external;
 pub(super) mod fixture;
 pub mod graph;
 pub mod input;
+mod names;
 pub mod node;
 pub mod schema;
 pub mod tensor;

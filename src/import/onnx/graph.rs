@@ -5,6 +5,7 @@ use std::collections::{BinaryHeap, HashMap};
 
 use super::external::Folder;
 use super::input::{GivenShape, GraphInput, inputs};
+use super::names::Names;
 use super::node::Node;
 use super::schema::{GraphProto, ModelProto, OperatorSetId, TensorProto};
 use super::tensor::{MOST_ELEMENTS, Tensor};
@@ -17,9 +18,6 @@ const MOST_NODES: usize = 100_000;
 
 /// The most outputs: a label, its probabilities and some room.
 const MOST_OUTPUTS: usize = 16;
-
-/// The most elements of one input image or intermediate value.
-pub const MOST_ACTIVATIONS: usize = 1 << 22;
 
 /// The domains whose operators are known; the empty one is ONNX's own.
 const DOMAINS: [&str; 6] = [
@@ -253,26 +251,6 @@ impl Graph {
                 self.readers[value].push(index);
             }
         }
-    }
-}
-
-/// Gives each name a number.
-#[derive(Default)]
-pub(super) struct Names {
-    numbers: HashMap<String, usize>,
-    names: Vec<String>,
-}
-
-impl Names {
-    /// Returns the number of a name.
-    pub(super) fn number(&mut self, name: &str) -> usize {
-        if let Some(&number) = self.numbers.get(name) {
-            return number;
-        }
-        let number = self.names.len();
-        self.numbers.insert(name.into(), number);
-        self.names.push(name.into());
-        number
     }
 }
 

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 use std::str::FromStr;
 
-use super::graph::{MOST_ACTIVATIONS, Names};
+use super::names::Names;
 use super::schema::{DimensionProto, ValueInfoProto};
-use super::tensor::{IntegerKind, Tensor, element_count, is_float};
+use super::tensor::{IntegerKind, MOST_ACTIVATIONS, Tensor, element_count, is_float};
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, invalid, unsupported};
 

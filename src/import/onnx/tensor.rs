@@ -7,6 +7,9 @@ use super::schema::{TensorProto, data_type};
 use crate::core::shape;
 use crate::import::fault::{Outcome, collected, invalid, unsupported};
 
+/// The most elements of one input image or intermediate value.
+pub const MOST_ACTIVATIONS: usize = 1 << 22;
+
 /// The most elements of one constant, and of all of a file.
 pub const MOST_ELEMENTS: usize = 1 << 28;
 
