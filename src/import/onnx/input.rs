@@ -64,13 +64,20 @@ pub(super) fn inputs(
     constants: &HashMap<usize, Tensor>,
     names: &mut Names,
 ) -> Outcome<Vec<GraphInput>> {
+    let numbered = infos.iter().map(|info| (names.number(name_of(info)), info));
+    let open: Vec<(usize, &ValueInfoProto)> = numbered
+        .filter(|(value, _)| !constants.contains_key(value))
+        .collect();
+    // Before each is compared with the others.
+    match open.len() {
+        0 => return invalid("the graph has no input"),
+        1..=MOST_INPUTS => {}
+        count => return unsupported(format!("{count} inputs; at most {MOST_INPUTS} are read")),
+    }
+    check_names(&open, given)?;
     let mut inputs: Vec<GraphInput> = Vec::new();
-    let mut infos = infos.to_vec();
-    infos.retain(|info| !constants.contains_key(&names.number(name_of(info))));
-    check_names(&infos, given)?;
-    for info in &infos {
+    for (value, info) in open {
         let name = name_of(info);
-        let value = names.number(name);
         if inputs.iter().any(|input| input.value == value) {
             return invalid(format!("two inputs are called {}", quoted(name)));
         }
@@ -83,15 +90,12 @@ pub(super) fn inputs(
             kind,
         });
     }
-    let counts = inputs.iter().map(GraphInput::count);
-    match inputs.len() {
-        0 => invalid("the graph has no input"),
-        1..=MOST_INPUTS if counts.sum::<usize>() <= MOST_ACTIVATIONS => Ok(inputs),
-        1..=MOST_INPUTS => invalid(format!(
+    if inputs.iter().map(GraphInput::count).sum::<usize>() > MOST_ACTIVATIONS {
+        return invalid(format!(
             "the inputs have more than {MOST_ACTIVATIONS} elements together"
-        )),
-        count => unsupported(format!("{count} inputs; at most {MOST_INPUTS} are read")),
+        ));
     }
+    Ok(inputs)
 }
 
 fn name_of(info: &ValueInfoProto) -> &str {
@@ -99,12 +103,13 @@ fn name_of(info: &ValueInfoProto) -> &str {
 }
 
 /// Checks that every given shape is that of an input.
-fn check_names(infos: &[ValueInfoProto], given: &[GivenShape]) -> Outcome<()> {
-    let is_input = |given: &&GivenShape| infos.iter().any(|info| name_of(info) == given.name);
+fn check_names(inputs: &[(usize, &ValueInfoProto)], given: &[GivenShape]) -> Outcome<()> {
+    let own = || inputs.iter().map(|(_, info)| name_of(info));
+    let is_input = |given: &&GivenShape| own().any(|name| name == given.name);
     let Some(unknown) = given.iter().find(|given| !is_input(given)) else {
         return Ok(());
     };
-    let names: Vec<String> = infos.iter().map(|info| quoted(name_of(info))).collect();
+    let names: Vec<String> = own().map(quoted).collect();
     invalid(format!(
         "--shape names {}, but the inputs are {}",
         quoted(&unknown.name),
@@ -213,6 +218,24 @@ mod tests {
             assert!(parse(wrong).unwrap_err().contains("name=1x16"), "{wrong}");
         }
         assert!(parse("x=8x16").unwrap_err().contains("batch"));
+    }
+
+    #[test]
+    fn too_many_inputs_are_counted_before_they_are_read() {
+        let infos: Vec<ValueInfoProto> = (0..=MOST_INPUTS)
+            .map(|index| ValueInfoProto {
+                name: Some(index.to_string()),
+                ..ValueInfoProto::default()
+            })
+            .collect();
+        let refusal = |infos: &[ValueInfoProto]| {
+            let fault = inputs(infos, &[], &HashMap::new(), &mut Names::default()).unwrap_err();
+            format!("{fault:?}")
+        };
+        assert!(refusal(&infos).contains("65 inputs; at most 64 are read"));
+        // One that is read has no type here.
+        assert!(refusal(&infos[1..]).contains("is no tensor"));
+        assert!(refusal(&[]).contains("no input"));
     }
 
     #[test]
