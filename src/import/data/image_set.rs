@@ -1,6 +1,6 @@
 //! Images as a file or folder stores them, with their labels, before they are fitted to a network.
 
-use crate::core::error::Result;
+use crate::core::error::{Error, Result};
 use crate::core::shape::element_count;
 use crate::machine::file;
 
@@ -59,6 +59,57 @@ impl ImageSet {
         let elements = element_count(&self.shape).unwrap_or(0).max(1);
         self.pixels.len() / elements
     }
+
+    /// Returns sets of as many images each as one, whose images are lists of the elements of one set after
+    /// those of the other; `place` names the file of all in errors.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] where one has another number of images.
+    pub(super) fn side_by_side(place: String, sets: Vec<Self>) -> Result<Self> {
+        let count = sets.first().map_or(0, Self::count);
+        if let Some(other) = sets.iter().find(|set| set.count() != count) {
+            let reason = format!(
+                "has {} images, but the first input has {count}: give as many for each",
+                other.count()
+            );
+            return Err(Error::invalid(&other.place, reason));
+        }
+        let size = |set: &Self| set.shape.iter().product::<usize>();
+        let shape = vec![sets.iter().map(size).sum()];
+        let are_bytes = |set: &Self| matches!(set.pixels, Pixels::Integer(_));
+        let (mut bytes, mut reals) = (Vec::new(), Vec::new());
+        let as_bytes = sets.iter().all(are_bytes);
+        for set in sets {
+            let size = size(&set);
+            match set.pixels {
+                Pixels::Integer(values) if as_bytes => bytes.push((values, size)),
+                pixels => reals.push((pixels.into_reals(&set.place)?, size)),
+            }
+        }
+        let pixels = if as_bytes {
+            Pixels::Integer(rows_of_all(&place, count, &bytes)?)
+        } else {
+            Pixels::Real(rows_of_all(&place, count, &reals)?)
+        };
+        Ok(Self {
+            place,
+            shape,
+            pixels,
+            labels: None,
+        })
+    }
+}
+
+/// Returns the elements of each image in turn, of arrays that each have so many of every image.
+fn rows_of_all<T: Copy>(place: &str, count: usize, arrays: &[(Vec<T>, usize)]) -> Result<Vec<T>> {
+    let mut all = file::buffer(place, arrays.iter().map(|(values, _)| values.len()).sum())?;
+    for image in 0..count {
+        for (values, size) in arrays {
+            all.extend_from_slice(&values[image * size..][..*size]);
+        }
+    }
+    Ok(all)
 }
 
 /// Returns bytes as labels.

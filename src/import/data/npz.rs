@@ -7,7 +7,7 @@ use std::path::Path;
 use zip::ZipArchive;
 
 use super::fitting::check_shape;
-use super::image_set::{ImageSet, Pixels};
+use super::image_set::ImageSet;
 use super::npy;
 use super::preprocessing::ImageLayout;
 use super::shape::Fits;
@@ -15,7 +15,7 @@ use super::source::Source;
 use crate::core::error::{Error, Result};
 use crate::core::foreign::quoted;
 use crate::import::network::InputPart;
-use crate::machine::file::{self, Regular};
+use crate::machine::file::Regular;
 
 /// What arrays of images are called, each with what their labels are called.
 const ROLES: [(&[&str], &[&str]); 4] = [
@@ -89,13 +89,22 @@ impl Meaning {
     }
 }
 
-/// Reads the images of an archive, and the labels where an array has their name.
+/// Reads the images of an archive, and the labels where an array has their name. Of a network of several
+/// `inputs` they are the arrays of these names, where there are any such.
 ///
 /// # Errors
 ///
 /// [`Error::Invalid`] or [`Error::Unsupported`] with what to change.
-pub(super) fn images(path: &Path, part: Part, fits: &Fits) -> Result<ImageSet> {
+pub(super) fn images(
+    path: &Path,
+    part: Part,
+    inputs: &[InputPart],
+    fits: &Fits,
+) -> Result<ImageSet> {
     let mut archive = Archive::open(path)?;
+    if archive.has_inputs(inputs)? {
+        return by_input(archive, inputs);
+    }
     let (name, meaning) = match archive.images_of(part)? {
         Some((name, meaning)) => (name, Some(meaning)),
         None => (archive.only_array_of_images()?, None),
@@ -108,32 +117,9 @@ pub(super) fn images(path: &Path, part: Part, fits: &Fits) -> Result<ImageSet> {
     Ok(set)
 }
 
-/// Reads the inputs of a network that has several: for each an array of its name, all of which become
-/// one list for each image; the labels where an array has their name. An archive that has none of these
-/// arrays is read as [`images`].
-///
-/// # Errors
-///
-/// As for [`images`].
-pub(super) fn inputs(
-    path: &Path,
-    part: Part,
-    inputs: &[InputPart],
-    fits: &Fits,
-) -> Result<ImageSet> {
-    let mut archive = Archive::open(path)?;
-    let is_there = |input: &&InputPart| archive.names.contains(&input.name);
-    match inputs.iter().find(|input| !is_there(input)) {
-        Some(_) if !inputs.iter().any(|input| is_there(&input)) => {
-            return images(path, part, fits);
-        }
-        Some(missing) => {
-            let name = quoted(&missing.name);
-            let reason = format!("no array is named {name}, as an input of the network is");
-            return Err(Error::invalid(archive.place, reason));
-        }
-        None => {}
-    }
+/// Reads one array for each input, by its name, all of which become one list for each image; the labels
+/// where another array has their name.
+fn by_input(mut archive: Archive, inputs: &[InputPart]) -> Result<ImageSet> {
     let mut sets = Vec::with_capacity(inputs.len());
     for input in inputs {
         let fits = |place: &str, stored: &[usize]| {
@@ -141,59 +127,13 @@ pub(super) fn inputs(
         };
         sets.push(npy::images(archive.array(&input.name)?, &fits)?);
     }
-    let mut set = joined(archive.place.clone(), sets)?;
+    let mut set = ImageSet::side_by_side(archive.place.clone(), sets)?;
     let is_input = |name: &String| inputs.iter().any(|input| input.name == *name);
     archive.names.retain(|name| !is_input(name));
     if let Some(labels) = archive.labels_of(None)? {
         set.labels = Some(npy::labels(archive.array(&labels)?, set.count())?);
     }
     Ok(set)
-}
-
-/// Returns sets of as many images each as one, whose images are lists.
-fn joined(place: String, sets: Vec<ImageSet>) -> Result<ImageSet> {
-    let count = sets.first().map_or(0, ImageSet::count);
-    if let Some(other) = sets.iter().find(|set| set.count() != count) {
-        let reason = format!(
-            "has {} images, but the first input has {count}: give as many for each",
-            other.count()
-        );
-        return Err(Error::invalid(&other.place, reason));
-    }
-    let size = |set: &ImageSet| set.shape.iter().product::<usize>();
-    let shape = vec![sets.iter().map(size).sum()];
-    let are_bytes = |set: &ImageSet| matches!(set.pixels, Pixels::Integer(_));
-    let (mut bytes, mut reals) = (Vec::new(), Vec::new());
-    let as_bytes = sets.iter().all(are_bytes);
-    for set in sets {
-        let size = size(&set);
-        match set.pixels {
-            Pixels::Integer(values) if as_bytes => bytes.push((values, size)),
-            pixels => reals.push((pixels.into_reals(&set.place)?, size)),
-        }
-    }
-    let pixels = if as_bytes {
-        Pixels::Integer(side_by_side(&place, count, &bytes)?)
-    } else {
-        Pixels::Real(side_by_side(&place, count, &reals)?)
-    };
-    Ok(ImageSet {
-        place,
-        shape,
-        pixels,
-        labels: None,
-    })
-}
-
-/// Returns the elements of each image in turn, of arrays that each have so many of every image.
-fn side_by_side<T: Copy>(place: &str, count: usize, arrays: &[(Vec<T>, usize)]) -> Result<Vec<T>> {
-    let mut all = file::buffer(place, arrays.iter().map(|(values, _)| values.len()).sum())?;
-    for image in 0..count {
-        for (values, size) in arrays {
-            all.extend_from_slice(&values[image * size..][..*size]);
-        }
-    }
-    Ok(all)
 }
 
 /// Reads the labels of an archive, at most `most`: the array that has their name, or its only array.
@@ -253,6 +193,22 @@ impl Archive {
             stored,
             zip,
         })
+    }
+
+    /// Returns whether there are arrays named as inputs are; of several inputs all or none.
+    fn has_inputs(&self, inputs: &[InputPart]) -> Result<bool> {
+        let (there, missing): (Vec<_>, Vec<_>) = inputs
+            .iter()
+            .partition(|input| self.names.contains(&input.name));
+        match (&there[..], &missing[..]) {
+            ([], _) => Ok(false),
+            (_, []) => Ok(true),
+            (_, [missing, ..]) => {
+                let name = quoted(&missing.name);
+                let reason = format!("no array is named {name}, as an input of the network is");
+                Err(Error::invalid(&self.place, reason))
+            }
+        }
     }
 
     /// Returns the arrays whose name says something that is wanted.

@@ -26,13 +26,23 @@ const LABEL_FORMATS: &str = "give a .npy or .npz file, IDX (as MNIST) or CIFAR-1
 /// [`Error::Read`] where `path` cannot be opened; [`Error::Invalid`] or [`Error::Unsupported`]
 /// where it holds no usable images, with what to change; what `fits` gives.
 pub fn read_images(path: &Path, part: Part, fits: &Fits) -> Result<ImageSet> {
+    read_inputs(path, part, &[], fits)
+}
+
+/// As [`read_images`], for a network of several `inputs`: of an archive with an array for each, by its name,
+/// each image becomes one list, such as other files hold.
+///
+/// # Errors
+///
+/// As for [`read_images`], and where an input has no array, or one of another number of images.
+pub fn read_inputs(path: &Path, part: Part, inputs: &[InputPart], fits: &Fits) -> Result<ImageSet> {
     if path.is_dir() {
         return pictures::read(path, fits);
     }
     let source = Source::open(path)?;
     match Format::of(&source) {
         Format::Npy => npy::images(source, fits),
-        Format::Npz => npz::images(path, part, fits),
+        Format::Npz => npz::images(path, part, inputs, fits),
         Format::Idx => idx::images(source, fits),
         Format::Cifar => cifar::images(source, fits),
         Format::Png => Err(Error::invalid(
@@ -48,23 +58,6 @@ pub fn read_images(path: &Path, part: Part, fits: &Fits) -> Result<ImageSet> {
             format!("is in no known format: {IMAGE_FORMATS}"),
         )),
     }
-}
-
-/// Reads the images of a file or folder for a network of several `inputs`: the arrays of their names in an
-/// archive, each image of which becomes one list, or such lists as [`read_images`] reads them. Without
-/// inputs it is [`read_images`].
-///
-/// # Errors
-///
-/// As for [`read_images`].
-pub fn read_inputs(path: &Path, part: Part, inputs: &[InputPart], fits: &Fits) -> Result<ImageSet> {
-    let is_archive = || -> Result<bool> {
-        Ok(!path.is_dir() && matches!(Format::of(&Source::open(path)?), Format::Npz))
-    };
-    if inputs.is_empty() || !is_archive()? {
-        return read_images(path, part, fits);
-    }
-    npz::inputs(path, part, inputs, fits)
 }
 
 /// Reads the labels of a file or folder, one for each of at most `most` images.

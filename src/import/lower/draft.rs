@@ -10,8 +10,7 @@ use super::maps::scaled;
 use super::value::Wire;
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::{Operation, WeightQuantisation};
-use crate::import::onnx::tensor::MOST_ACTIVATIONS;
-use crate::import::onnx::tensor::element_count;
+use crate::import::onnx::tensor::{MOST_ACTIVATIONS, element_count};
 use crate::model::layer::Function;
 
 /// The network while it is made.

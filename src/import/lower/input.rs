@@ -19,6 +19,14 @@ const CHANNELS_LAST: &str = "The file takes its images with the channels last; h
 const WHOLE_NUMBERS: &str = "The file takes whole numbers: give the data as it is stored, without \
                              --scale, --mean and --std.";
 
+/// Returns the shape of what the inputs of a graph become: the file's only input, or a list.
+pub fn shape(graph: &Graph) -> Vec<usize> {
+    match &graph.inputs[..] {
+        [only] => only.shape.clone(),
+        several => vec![several.iter().map(GraphInput::count).sum()],
+    }
+}
+
 /// Returns what the inputs of a graph stand for, and sets the input's shape in the draft: the file's
 /// only input, or a list of all elements of its inputs, one after the other.
 ///

@@ -9,7 +9,7 @@ use super::input;
 use super::value::{Constant, Value, Wire};
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, invalid, unsupported};
-use crate::import::onnx::{Graph, GraphInput, Node, Tensor};
+use crate::import::onnx::{Graph, Node, Tensor};
 
 /// What is known while the nodes are taken in order.
 pub struct Lowering<'a> {
@@ -33,11 +33,7 @@ impl<'a> Lowering<'a> {
         /// Elements that may be made for each one in the file.
         const MULTIPLE: usize = 32;
         let count: usize = graph.constants.values().map(Tensor::count).sum();
-        let shape = match &graph.inputs[..] {
-            [only] => only.shape.clone(),
-            several => vec![several.iter().map(GraphInput::count).sum()],
-        };
-        let mut draft = NetworkDraft::new(&shape, ELEMENTS + MULTIPLE * count);
+        let mut draft = NetworkDraft::new(&input::shape(graph), ELEMENTS + MULTIPLE * count);
         let values = input::values(graph, &mut draft)?;
         Ok(Self {
             graph,
