@@ -32,7 +32,7 @@ use files::{FEW, FILES, Files, REFERENCES, STEP, case, cases, imported};
 
 /// Returns the float network's logits, `[classes, images]`.
 fn float_logits(model: &Model, pixels: &[u8]) -> Vec<Vec<f32>> {
-    let all_client = Placement::uniform(Party::Client, model.layer_count());
+    let all_client = Placement::uniform(Party::Client, &model.pins());
     let images = Images {
         pixels,
         labels: None,
@@ -165,7 +165,7 @@ fn integer_networks_keep_the_accuracy() {
 fn noise_carries_no_value_of_mnist_8_out_of_range() {
     let Some(files) = &*FILES else { return };
     let model = &imported(files, &case("onnxzoo_mnist-8")).model;
-    let placement = Placement::uniform(Party::Server, model.layer_count());
+    let placement = Placement::uniform(Party::Server, &model.pins());
     let programs = compile_placement(model, &placement, &Target::usual()).unwrap();
     let images: Vec<usize> = (0..model.test.len()).collect();
     let noise = Some(NoiseSeed(1));
@@ -188,7 +188,7 @@ fn one_image_each_is_classified_under_encryption() {
     ] {
         let imported = imported(files, &case(name));
         let model = &imported.model;
-        let all_server = || Placement::uniform(Party::Server, model.layer_count());
+        let all_server = || Placement::uniform(Party::Server, &model.pins());
         let placement = placement.map_or_else(all_server, |text| text.parse().unwrap());
         assert_eq!(model.bootstrap_count(&placement), bootstraps, "{name}");
         let session = Session::set_up(model, &placement, &target).unwrap();
@@ -226,7 +226,7 @@ fn a_network_of_signs_keeps_its_two_levels_and_runs_on_the_server() {
             assert_eq!((output.low, output.high), (-1, 1), "{}", node.name);
         }
     }
-    let placement = Placement::uniform(Party::Server, model.layer_count());
+    let placement = Placement::uniform(Party::Server, &model.pins());
     compile_placement(model, &placement, &Target::usual()).unwrap();
 }
 

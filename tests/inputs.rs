@@ -339,7 +339,7 @@ fn three_hundred_classes_are_all_told_apart() {
         .max();
     assert!(largest > Some(255), "{largest:?}");
     let all: Vec<usize> = (0..model.test.len()).collect();
-    let client = Placement::uniform(Party::Client, model.layer_count());
+    let client = Placement::uniform(Party::Client, &model.pins());
     let accuracy = simulate(&model, &client, &[], &all, None).accuracy(&model, &all);
     assert_eq!(Some(accuracy), model.float_accuracy);
 }

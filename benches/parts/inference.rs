@@ -95,6 +95,7 @@ fn dense_model() -> Result<Model> {
         block: None,
         op: "dense",
         parameter_count: (INPUTS + 1) * OUTPUTS,
+        is_pinned: false,
         operation: Operation::Linear(linear),
     };
     model(vec![INPUTS], vec![node])

@@ -142,6 +142,7 @@ fn stack(depth: usize) -> Result<Model> {
             inputs: vec![ValueId::new(2 * index + 1)],
             op: "relu",
             parameter_count: 0,
+            is_pinned: false,
             operation: Operation::Activation(Activation {
                 function: Function::Relu,
                 output: QuantParams::covering(0.0, top, 4),
@@ -188,6 +189,7 @@ fn convolution(index: usize, generator: &mut ChaCha8Rng) -> Node {
         block: None,
         op: "conv2d",
         parameter_count: conv.weights.len() + CHANNELS,
+        is_pinned: false,
         operation: Operation::Linear(linear(conv.map(SIZE, SIZE), geometry, 4)),
     }
 }

@@ -31,7 +31,7 @@ const BATCH: usize = 1;
 
 /// Runs in the clear what reads, and compiles it for the server.
 pub fn run(model: &Model) {
-    let all = |party| Placement::uniform(party, model.layer_count());
+    let all = |party| Placement::uniform(party, &model.pins());
     // What computes much is not worth a second of the fuzzer's each time.
     if model.multiplication_count() > MOST_MULTIPLICATIONS {
         return;

@@ -258,7 +258,7 @@ mod tests {
                     output_mode,
                     ..Target::usual()
                 };
-                for placement in Placement::all(model.layer_count()) {
+                for placement in Placement::all(&model.pins()) {
                     let programs = compile_placement(&model, &placement, &target);
                     let programs = programs.expect("parameters serve");
                     for (segment, program) in placement.server_segments().iter().zip(&programs) {

@@ -85,7 +85,7 @@ impl<'a> Subject<'a> {
 
     /// Returns the placement that gives the server this segment alone.
     fn alone(&self) -> Placement {
-        Placement::with_server(self.layers.clone(), self.model.layer_count())
+        Placement::with_server(self.layers.clone(), &self.model.pins())
     }
 
     /// Returns its program.

@@ -28,7 +28,7 @@ use super::scenario::Modelled;
 use crate::core::error::Result;
 use crate::core::objective::Objective;
 use crate::core::pareto::{front_of, lexicographic};
-use crate::core::placement::{Party, Placement};
+use crate::core::placement::{Party, Pins, Placement};
 
 /// What a piece of a placement costs; nothing is negative.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -56,8 +56,8 @@ pub struct SegmentCost {
 
 /// Knows what pieces of a placement cost.
 pub trait Oracle {
-    /// Returns the number of placeable layers.
-    fn layer_count(&self) -> usize;
+    /// Returns the placeable layers, and which of them only a client can run.
+    fn pins(&self) -> Pins;
 
     /// Returns what any placement costs.
     fn fixed(&self) -> Cost;
@@ -121,7 +121,7 @@ pub fn optimum(
 /// What the oracle gives.
 pub fn front(oracle: &dyn Oracle, request: &FrontRequest) -> Result<Vec<Solution>> {
     let mut paths = Paths::new(oracle, request);
-    for end in 1..=oracle.layer_count() {
+    for end in 1..=oracle.pins().layer_count() {
         paths.arrive(end)?;
     }
     let mut ends: Vec<Solution> = paths
@@ -142,13 +142,15 @@ pub fn front(oracle: &dyn Oracle, request: &FrontRequest) -> Result<Vec<Solution
 
 /// Returns the placements in which one layer changes party.
 pub fn neighbours(placement: &Placement) -> impl Iterator<Item = Placement> + '_ {
-    (0..placement.parties().len()).map(|layer| {
+    let pins = placement.pins();
+    let free = (0..pins.layer_count()).filter(|&layer| !pins.contains(layer));
+    free.map(|layer| {
         let mut parties = placement.parties().to_vec();
         parties[layer] = match parties[layer] {
             Party::Client => Party::Server,
             Party::Server => Party::Client,
         };
-        Placement::of(parties)
+        Placement::of(parties, pins)
     })
 }
 
@@ -314,6 +316,7 @@ fn missing_keys(held: &[usize], wanted: &[usize]) -> Vec<usize> {
 /// All labels that nothing dominates, by the layer that they end before.
 struct Paths<'a> {
     oracle: &'a dyn Oracle,
+    pins: Pins,
     request: &'a FrontRequest,
     counted: Vec<Objective>,
     /// By how much an edge may lose against the best.
@@ -324,9 +327,11 @@ struct Paths<'a> {
 
 impl<'a> Paths<'a> {
     fn new(oracle: &'a dyn Oracle, request: &'a FrontRequest) -> Self {
-        let edges = oracle.layer_count().max(1) as f64;
+        let pins = oracle.pins();
+        let edges = pins.layer_count().max(1) as f64;
         Self {
             oracle,
+            pins,
             request,
             counted: request.counted(),
             factor: (1.0 + request.tolerance).powf(1.0 / edges),
@@ -343,7 +348,7 @@ impl<'a> Paths<'a> {
             let label = self.labels[index].with(client, end, Party::Client);
             arrived.push(label.behind(index));
         }
-        for begin in 0..end {
+        for begin in self.first_begin(end)..end {
             // A segment that follows another is one segment with it.
             let follows = |&&index: &&usize| self.labels[index].party == Party::Client;
             let mut begins = self.settled[begin].iter().filter(follows).peekable();
@@ -361,6 +366,12 @@ impl<'a> Paths<'a> {
         arrived.retain(|label| self.request.allows(&label.cost));
         self.settle(arrived);
         Ok(())
+    }
+
+    /// Returns the first layer at which a server segment that ends before layer `end` can begin.
+    fn first_begin(&self, end: usize) -> usize {
+        let pinned = (0..end).rev().find(|&layer| self.pins.contains(layer));
+        pinned.map_or(0, |layer| layer + 1)
     }
 
     /// Keeps those labels that no other one of them dominates.
@@ -419,7 +430,7 @@ impl<'a> Paths<'a> {
         }
         parties.reverse();
         Solution {
-            placement: Placement::of(parties),
+            placement: Placement::of(parties, &self.pins),
             cost,
         }
     }

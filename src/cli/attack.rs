@@ -181,8 +181,7 @@ impl AttackArguments {
         }
         let mut placements = Vec::new();
         for letters in &self.placement {
-            let placement: Placement = letters.parse()?;
-            placement.check_length(model.layer_count(), &model.name)?;
+            let placement = model.place(letters.parse()?)?;
             if !is_ok(&placement) {
                 return Err(Error::Usage(format!(
                     "--placement {placement}: {} has no row of it with status ok; run it first",

@@ -6,7 +6,7 @@ use super::encryption::EncryptionArguments;
 use super::model::ModelArguments;
 use crate::cli::progress::tell;
 use crate::core::error::Result;
-use crate::core::placement::Placement;
+use crate::core::placement::{Party, Placement};
 use crate::model::Model;
 use crate::record::settings::Settings;
 use crate::sweep::Overrides;
@@ -26,15 +26,15 @@ pub struct SplitArguments {
 impl SplitArguments {
     /// Returns the settings, model and placement that are spoken of.
     pub fn resolve(self) -> Result<(Settings, Model, Placement)> {
-        let letters = match self.placement {
-            Some(letters) => letters,
-            None => "S".repeat(self.model.load()?.layer_count()),
+        let placement = match self.placement {
+            Some(letters) => letters.parse()?,
+            None => Placement::uniform(Party::Server, &self.model.load()?.pins()),
         };
         let (settings, model) = Settings::resolve(
             Overrides {
                 model: Some(self.model.model),
                 granularity: self.model.granularity,
-                placements: vec![letters.parse()?],
+                placements: vec![placement],
                 ..self.encryption.overrides()
             },
             &tell,

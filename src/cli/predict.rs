@@ -20,7 +20,7 @@ use crate::circuit::compile::PlacementCompiler;
 use crate::cli::progress::{INTERRUPTED, Progress, tell};
 use crate::core::error::{Error, Result};
 use crate::core::objective::Objective;
-use crate::core::placement::Placement;
+use crate::core::placement::{Party, Placement};
 use crate::core::units;
 use crate::machine::whole_file::write_json;
 use crate::model::Model;
@@ -150,7 +150,7 @@ pub fn run(arguments: &PredictArguments) -> Result<()> {
 impl Task {
     fn of_model(arguments: &PredictArguments) -> Result<Self> {
         let ModelArguments { model, granularity } = &arguments.model;
-        let layers = arguments.model.load()?.layer_count();
+        let pins = arguments.model.load()?.pins();
         let of = |placements, step_noise| Overrides {
             model: Some(model.clone()),
             granularity: *granularity,
@@ -159,11 +159,11 @@ impl Task {
             step_noise,
             ..arguments.encryption.clone().overrides()
         };
-        let candidates: Vec<Placement> = match layers {
-            0..=MOST_LISTED_LAYERS => Placement::all(layers).collect(),
+        let candidates: Vec<Placement> = match pins.free_count() {
+            0..=MOST_LISTED_LAYERS => Placement::all(&pins).collect(),
             _ => {
                 // There are too many to list, and any placement will do to check the settings by.
-                let any = vec!["S".repeat(layers).parse()?];
+                let any = vec![Placement::uniform(Party::Server, &pins)];
                 let usual = Some(StepNoise::Fraction(DEFAULT_STEP_NOISE));
                 let (settings, model) = Settings::resolve(of(any, usual), &|_| ())?;
                 let found = promising(&model, &settings.asked(&model)?)?;

@@ -35,7 +35,15 @@ pub fn summary(tables: &Tables, folder: &Path) -> Vec<String> {
     let all_server = rows().find(|row| !row.placement.contains('C'));
     let mut lines = Vec::new();
     lines.extend(fastest.map(|row| describe("fastest with a server ", row)));
-    lines.extend(all_server.map(|row| describe("everything on a server", row)));
+    lines.extend(all_server.map(|row| {
+        let is_pinned = row.placement.contains('c');
+        let words = if is_pinned {
+            "most on a server      "
+        } else {
+            "everything on a server"
+        };
+        describe(words, row)
+    }));
     lines.extend(time_spent(tables));
     lines.push(format!(
         "tables  {}",

@@ -1,7 +1,8 @@
 //! Which party runs each layer: parties, placements, their segments and crossings.
 //!
 //! A placement of n layers is printed as n letters, first layer first: `CSSC` runs layers 2 and 3
-//! on the server. Letters and not bits, because spreadsheets read `0011` as eleven.
+//! on the server, and `CSSc` says of layer 4 that nobody else can run it: it is *pinned* to the
+//! client. Letters and not bits, because spreadsheets read `0011` as eleven.
 
 use std::fmt;
 use std::ops::Range;
@@ -20,10 +21,17 @@ pub enum Party {
     Server,
 }
 
+/// Which placeable layers are pinned to the client, first layer first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Pins(Vec<bool>);
+
 /// The party of each placeable layer, first layer first.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Placement(Vec<Party>);
+pub struct Placement {
+    parties: Vec<Party>,
+    pins: Pins,
+}
 
 /// A maximal run of consecutive layers on one party.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +41,7 @@ pub struct Segment {
     pub layers: Range<usize>,
 }
 
+#[cfg(test)]
 impl Segment {
     /// Returns the segment of all layers, on the server.
     pub fn whole(layer_count: usize) -> Self {
@@ -40,6 +49,33 @@ impl Segment {
             party: Party::Server,
             layers: 0..layer_count,
         }
+    }
+}
+
+impl Pins {
+    /// Returns the pins of layers that are pinned where `is_pinned` says so.
+    pub fn new(is_pinned: Vec<bool>) -> Self {
+        Self(is_pinned)
+    }
+
+    /// Returns so many layers without a pin.
+    pub fn none(layer_count: usize) -> Self {
+        Self(vec![false; layer_count])
+    }
+
+    /// Returns the number of layers.
+    pub fn layer_count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Returns the number of layers that either party can run; there are 2 to that many placements.
+    pub fn free_count(&self) -> usize {
+        self.0.iter().filter(|&&is_pinned| !is_pinned).count()
+    }
+
+    /// Returns whether a layer is pinned.
+    pub fn contains(&self, layer: usize) -> bool {
+        self.0[layer]
     }
 }
 
@@ -72,41 +108,59 @@ pub enum Crossing {
 }
 
 impl Placement {
-    /// The most layers for which placements are enumerated.
+    /// The most layers without a pin for which placements are enumerated.
     pub const MOST_ENUMERATED_LAYERS: usize = 24;
 
-    /// Returns all 2^n placements of `layer_count` layers, from all-client to all-server, in
-    /// the order of the strings.
+    /// Returns all 2^n placements of n layers without a pin, from all-client to as many on the server as
+    /// can be, in the order of the strings.
     ///
     /// # Panics
     ///
     /// Panics above [`Self::MOST_ENUMERATED_LAYERS`].
-    pub fn all(layer_count: usize) -> impl Iterator<Item = Self> {
+    pub fn all(pins: &Pins) -> impl Iterator<Item = Self> + use<> {
+        let free: Vec<usize> = (0..pins.layer_count())
+            .filter(|&layer| !pins.contains(layer))
+            .collect();
         assert!(
-            layer_count <= Self::MOST_ENUMERATED_LAYERS,
-            "2^{layer_count} placements"
+            free.len() <= Self::MOST_ENUMERATED_LAYERS,
+            "2^{} placements",
+            free.len()
         );
-        (0..1u32 << layer_count).map(move |bits| {
-            let party = |layer: usize| match bits >> (layer_count - 1 - layer) & 1 {
-                0 => Party::Client,
-                _ => Party::Server,
-            };
-            Self((0..layer_count).map(party).collect())
+        let pins = pins.clone();
+        (0..1u32 << free.len()).map(move |bits| {
+            let mut parties = vec![Party::Client; pins.layer_count()];
+            for (place, &layer) in free.iter().rev().enumerate() {
+                if bits >> place & 1 == 1 {
+                    parties[layer] = Party::Server;
+                }
+            }
+            Self::of(parties, &pins)
         })
     }
 
-    /// Returns the placement of all layers on one party.
-    pub fn uniform(party: Party, layer_count: usize) -> Self {
-        Self(vec![party; layer_count])
+    /// Returns the placement of all layers on one party, those with a pin aside.
+    pub fn uniform(party: Party, pins: &Pins) -> Self {
+        Self::of(vec![party; pins.layer_count()], pins)
     }
 
-    /// Returns the placement with those parties.
-    pub fn of(parties: Vec<Party>) -> Self {
-        Self(parties)
+    /// Returns the placement with those parties, layers with a pin on the client.
+    ///
+    /// # Panics
+    ///
+    /// Panics where the numbers of layers differ.
+    pub fn of(mut parties: Vec<Party>, pins: &Pins) -> Self {
+        assert_eq!(parties.len(), pins.layer_count(), "layers");
+        for (party, is_pinned) in parties.iter_mut().zip(&pins.0) {
+            if *is_pinned {
+                *party = Party::Client;
+            }
+        }
+        let pins = pins.clone();
+        Self { parties, pins }
     }
 
     /// Returns the placement with those layers alone on the server.
-    pub fn with_server(layers: Range<usize>, layer_count: usize) -> Self {
+    pub fn with_server(layers: Range<usize>, pins: &Pins) -> Self {
         let party = |layer| {
             if layers.contains(&layer) {
                 Party::Server
@@ -114,18 +168,23 @@ impl Placement {
                 Party::Client
             }
         };
-        Self((0..layer_count).map(party).collect())
+        Self::of((0..pins.layer_count()).map(party).collect(), pins)
     }
 
     /// Returns the party of each layer.
     pub fn parties(&self) -> &[Party] {
-        &self.0
+        &self.parties
+    }
+
+    /// Returns which layers are pinned to the client.
+    pub fn pins(&self) -> &Pins {
+        &self.pins
     }
 
     /// Returns the segments in layer order; together they cover every layer once.
     pub fn segments(&self) -> Vec<Segment> {
         let mut start = 0;
-        self.0
+        self.parties
             .chunk_by(|left, right| left == right)
             .map(|run| {
                 let layers = start..start + run.len();
@@ -161,34 +220,16 @@ impl Placement {
             })
             .collect()
     }
-
-    /// Checks that the placement has one letter per placeable layer.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Usage`] that names both lengths.
-    pub fn check_length(&self, layer_count: usize, model: &str) -> Result<(), Error> {
-        if self.0.len() == layer_count {
-            return Ok(());
-        }
-        Err(Error::Usage(format!(
-            "placement {self} has {} letters, but {model} has {layer_count} placeable layers: \
-             give one letter per layer",
-            self.0.len()
-        )))
-    }
 }
 
 impl fmt::Display for Placement {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letters: String = self
-            .0
-            .iter()
-            .map(|party| match party {
-                Party::Client => 'C',
-                Party::Server => 'S',
-            })
-            .collect();
+        let letter = |(party, is_pinned): (&Party, &bool)| match party {
+            Party::Client if *is_pinned => 'c',
+            Party::Client => 'C',
+            Party::Server => 'S',
+        };
+        let letters: String = self.parties.iter().zip(&self.pins.0).map(letter).collect();
         formatter.pad(&letters)
     }
 }
@@ -197,21 +238,24 @@ impl FromStr for Placement {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
-        let parties: Result<Vec<Party>, Error> = text
+        let seats: Result<Vec<(Party, bool)>, Error> = text
             .chars()
             .map(|letter| match letter {
-                'C' => Ok(Party::Client),
-                'S' => Ok(Party::Server),
+                'C' => Ok((Party::Client, false)),
+                'c' => Ok((Party::Client, true)),
+                'S' => Ok((Party::Server, false)),
                 other => Err(Error::Usage(format!(
-                    "placement {text:?} holds {other:?}: use only C (client) and S (server)"
+                    "placement {text:?} holds {other:?}: use only C (client), S (server), and c for \
+                     layers that are pinned to the client"
                 ))),
             })
             .collect();
-        let parties = parties?;
+        let (parties, pins): (Vec<Party>, Vec<bool>) = seats?.into_iter().unzip();
         if parties.is_empty() {
             return Err(Error::Usage("a placement needs at least one letter".into()));
         }
-        Ok(Self(parties))
+        let pins = Pins(pins);
+        Ok(Self { parties, pins })
     }
 }
 
@@ -240,9 +284,21 @@ mod tests {
 
     #[test]
     fn all_placements_come_in_string_order() {
-        let all: Vec<String> = Placement::all(2).map(String::from).collect();
+        let all: Vec<String> = Placement::all(&Pins::none(2)).map(String::from).collect();
         assert_eq!(all, ["CC", "CS", "SC", "SS"]);
-        assert_eq!(Placement::all(5).count(), 32);
+        assert_eq!(Placement::all(&Pins::none(5)).count(), 32);
+    }
+
+    #[test]
+    fn pinned_layers_stay_on_the_client() {
+        let pins = Pins::new(vec![true, false, true, false]);
+        assert_eq!((pins.layer_count(), pins.free_count()), (4, 2));
+        let all: Vec<String> = Placement::all(&pins).map(String::from).collect();
+        assert_eq!(all, ["cCcC", "cCcS", "cScC", "cScS"]);
+        let most = Placement::uniform(Party::Server, &pins);
+        assert_eq!(most, placement("cScS"));
+        assert_eq!(most.server_segments().len(), 2);
+        assert_eq!(Placement::with_server(1..2, &pins).to_string(), "cScC");
     }
 
     #[test]
@@ -264,7 +320,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn segments_cover_every_layer_once(letters in "[CS]{1,20}") {
+        fn segments_cover_every_layer_once(letters in "[CcS]{1,20}") {
             let placement = placement(&letters);
             let segments = placement.segments();
             let covered: Vec<usize> = segments.iter().flat_map(|s| s.layers.clone()).collect();

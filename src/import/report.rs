@@ -259,7 +259,7 @@ fn estimate_line(model: &Model, program: &Arc<Program>) -> String {
     let seconds = program.bootstrap_count() as f64 * core_s / cores;
     format!(
         "everything on the server  {} bootstraps with {}: about {} on {cores} cores, {}",
-        model.bootstrap_count(&Placement::uniform(Party::Server, model.layer_count())),
+        model.bootstrap_count(&Placement::uniform(Party::Server, &model.pins())),
         parameters,
         units::seconds(seconds),
         units::bytes(peak_bytes(std::slice::from_ref(program))),

@@ -12,7 +12,8 @@ use super::index::{NodeId, ValueId};
 use super::input::Input;
 use super::layer::{Activation, Operation};
 use super::test_set::TestSet;
-use crate::core::placement::{Party, Placement, Segment};
+use crate::core::error::{Error, Result};
+use crate::core::placement::{Party, Pins, Placement, Segment};
 
 /// A network that can be placed.
 #[derive(Debug, Clone)]
@@ -55,15 +56,18 @@ pub struct Node {
     pub op: &'static str,
     /// Trained numbers in it, biases included.
     pub parameter_count: usize,
+    /// Only the client can run it.
+    pub is_pinned: bool,
     pub operation: Operation,
 }
 
-/// A placeable layer: one node, or the nodes of a block.
+/// A placeable layer: one node, the nodes of a block, or nodes in a row that are pinned to the client.
 #[derive(Debug, Clone)]
 pub struct Layer {
     pub name: String,
-    /// The operator's name, or `block`.
+    /// The operator's name, `block`, or `pinned`.
     pub op: &'static str,
+    pub is_pinned: bool,
     pub nodes: Range<usize>,
     pub parameter_count: usize,
     pub output_shape: Vec<usize>,
@@ -113,6 +117,48 @@ impl Model {
     /// Returns the number of placeable layers.
     pub fn layer_count(&self) -> usize {
         self.layers.len()
+    }
+
+    /// Returns which placeable layers are pinned to the client.
+    pub fn pins(&self) -> Pins {
+        Pins::new(self.layers.iter().map(|layer| layer.is_pinned).collect())
+    }
+
+    /// Returns a placement with the pins of this model, whatever letters were typed for the client.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Usage`] where the number of letters is not that of the layers, or the server is to run a
+    /// layer that is pinned, or a letter pins a layer that is not.
+    pub fn place(&self, placement: Placement) -> Result<Placement> {
+        let pins = self.pins();
+        let letters = placement.parties().len();
+        if letters != pins.layer_count() {
+            return Err(Error::Usage(format!(
+                "placement {placement} has {letters} letters, but {} has {} placeable layers: give \
+                 one letter per layer",
+                self.name,
+                pins.layer_count()
+            )));
+        }
+        for (index, (layer, party)) in self.layers.iter().zip(placement.parties()).enumerate() {
+            let wrong = match (layer.is_pinned, party) {
+                (true, Party::Server) => {
+                    "has no encrypted form and is pinned to the client: give c"
+                }
+                (false, _) if placement.pins().contains(index) => {
+                    "is not pinned to the client: give C or S"
+                }
+                _ => continue,
+            };
+            return Err(Error::Usage(format!(
+                "placement {placement}: layer {} of {}, {:?}, {wrong}",
+                index + 1,
+                self.name,
+                layer.name
+            )));
+        }
+        Ok(Placement::of(placement.parties().to_vec(), &pins))
     }
 
     /// Returns the nodes of a segment.
@@ -277,8 +323,11 @@ pub(super) fn channel_size(shape: &[usize]) -> usize {
 
 /// Cuts nodes into placeable layers.
 pub(super) fn layers_of(nodes: &[Node], granularity: Granularity) -> Vec<Layer> {
-    let together = |left: &Node, right: &Node| {
-        granularity == Granularity::Block && left.block.is_some() && left.block == right.block
+    let together = |left: &Node, right: &Node| match (left.is_pinned, right.is_pinned) {
+        (false, false) => {
+            granularity == Granularity::Block && left.block.is_some() && left.block == right.block
+        }
+        (left, right) => left && right,
     };
     let mut start = 0;
     nodes
@@ -286,6 +335,7 @@ pub(super) fn layers_of(nodes: &[Node], granularity: Granularity) -> Vec<Layer> 
         .map(|run| {
             let last = &run[run.len() - 1];
             let (name, op) = match &last.block {
+                _ if last.is_pinned => (last.name.clone(), "pinned"),
                 Some(block) if run.len() > 1 => (block.clone(), "block"),
                 _ => (last.name.clone(), last.op),
             };
@@ -294,6 +344,7 @@ pub(super) fn layers_of(nodes: &[Node], granularity: Granularity) -> Vec<Layer> 
             Layer {
                 name,
                 op,
+                is_pinned: last.is_pinned,
                 nodes: range,
                 parameter_count: run.iter().map(|node| node.parameter_count).sum(),
                 output_shape: last.shape.clone(),

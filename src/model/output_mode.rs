@@ -81,7 +81,7 @@ impl OutputMode {
 
     /// Returns the bootstraps of one inference through a server segment of those layers.
     pub fn segment_bootstrap_count(&self, model: &Model, layers: &Range<usize>) -> usize {
-        let alone = Placement::with_server(layers.clone(), model.layer_count());
+        let alone = Placement::with_server(layers.clone(), &model.pins());
         self.bootstrap_count(model, &alone)
     }
 }

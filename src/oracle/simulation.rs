@@ -313,7 +313,7 @@ mod tests {
         for name in ["digits-mlp", "digits-cnn"] {
             let model = Model::load(Path::new(name)).expect("embedded");
             let all: Vec<usize> = (0..model.test.len()).collect();
-            let placement = "C".repeat(model.layer_count()).parse().expect("letters");
+            let placement = Placement::uniform(Party::Client, &model.pins());
             let accuracy = simulate(&model, &placement, &[], &all, None).accuracy(&model, &all);
             assert!(
                 (accuracy - model.float_accuracy.unwrap()).abs() < 5e-4,

@@ -6,6 +6,7 @@ use std::ops::Range;
 use crate::choose::scenario::{Measured, Scenario};
 use crate::choose::solver::{Cost, Oracle, SegmentCost};
 use crate::core::error::Result;
+use crate::core::placement::Pins;
 use crate::fhe::parameters::ParameterSet;
 use crate::model::layer::Operation;
 use crate::model::{Model, NodeId, ValueId, boundary};
@@ -55,6 +56,8 @@ pub struct Shape {
     pub multiplications: usize,
     /// Under encryption.
     pub look_ups: usize,
+    /// Only the client can run it.
+    pub is_pinned: bool,
 }
 
 /// Prices the pieces of a stack's placements with one parameter set.
@@ -84,6 +87,7 @@ impl Stack {
                 _ => 0,
             },
             look_ups: node.operation.bootstrap_count(node.output_count()),
+            is_pinned: node.is_pinned,
         });
         Self {
             input: model.element_count(ValueId::INPUT),
@@ -141,8 +145,12 @@ impl<'a> ShapeOracle<'a> {
 }
 
 impl Oracle for ShapeOracle<'_> {
-    fn layer_count(&self) -> usize {
-        self.stack.layers.len()
+    fn pins(&self) -> Pins {
+        let is_pinned = |nodes: &Range<usize>| {
+            let nodes = &self.stack.nodes[nodes.clone()];
+            nodes.iter().any(|node| node.is_pinned)
+        };
+        Pins::new(self.stack.layers.iter().map(is_pinned).collect())
     }
 
     fn fixed(&self) -> Cost {

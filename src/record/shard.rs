@@ -90,6 +90,7 @@ impl From<Shard> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::placement::Pins;
     use proptest::prelude::*;
 
     #[test]
@@ -105,7 +106,7 @@ mod tests {
 
     #[test]
     fn every_third_of_the_sorted_placements_is_taken() {
-        let mut placements: Vec<Placement> = Placement::all(3).collect();
+        let mut placements: Vec<Placement> = Placement::all(&Pins::none(3)).collect();
         placements.reverse();
         let shard: Shard = "2/3".parse().expect("a shard");
         let taken: Vec<String> = shard
@@ -119,7 +120,7 @@ mod tests {
     proptest! {
         #[test]
         fn shards_cover_every_placement_once(layers in 1_usize..7, count in 1_usize..20) {
-            let placements: Vec<Placement> = Placement::all(layers).collect();
+            let placements: Vec<Placement> = Placement::all(&Pins::none(layers)).collect();
             let shards = (1..=count).map(|index| Shard { index, count });
             let mut taken: Vec<Placement> = shards.flat_map(|s| s.take(&placements)).collect();
             taken.sort_by_cached_key(Placement::to_string);

@@ -45,18 +45,32 @@ pub(crate) fn count(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
+/// Returns how many layers of a placement are not pinned to the client.
+fn free_layers(placement: &str) -> usize {
+    let free = placement.chars().filter(|&letter| letter != 'c');
+    free.count()
+}
+
 /// Says what was measured, on what.
 fn measured(rows: &[SplitRow], provenance: &Provenance) -> String {
     let Some(first) = rows.first() else {
         return "This folder holds no splits.".into();
     };
-    let layers = first.placement.chars().count();
-    let all = if layers > Placement::MOST_ENUMERATED_LAYERS {
+    let free = free_layers(&first.placement);
+    let pinned = first.placement.chars().count() - free;
+    let layers = match pinned {
+        0 => count(free, "placeable layer"),
+        _ => format!(
+            "{}, of which {pinned} can run on the client alone (c)",
+            count(free + pinned, "layer")
+        ),
+    };
+    let all = if free > Placement::MOST_ENUMERATED_LAYERS {
         ""
-    } else if rows.len() == 1 << layers {
+    } else if rows.len() == 1 << free {
         ", all that are possible"
     } else {
-        &format!(" of {} possible", 1_u64 << layers)
+        &format!(" of {} possible", 1_u64 << free)
     };
     let samples = match first.images * first.repeats {
         1 => "one inference (a single figure has no spread)".to_owned(),
@@ -80,7 +94,7 @@ fn measured(rows: &[SplitRow], provenance: &Provenance) -> String {
         "<b>{}</b> is a network of {}. This folder holds {}{all}, each measured over {samples} \
          {warmed}, on {}{build}.",
         escape(&first.model),
-        count(layers, "placeable layer"),
+        layers,
         count(rows.len(), "split"),
         listed(&provenance.machines),
     )
@@ -144,12 +158,19 @@ fn cards(rows: &[&SplitRow]) -> String {
             .copied()
     };
     let row = |objective| best(objective).map(|best| best.row);
+    let all_server = all_at('C');
+    let is_pinned = all_server.is_some_and(|row| row.placement.contains('c'));
+    let most = if is_pinned {
+        "All that can be on the server"
+    } else {
+        "Everything on the server"
+    };
     let found = [
         ("Fastest", row(Objective::Time)),
         ("Smallest client", row(Objective::ClientMemory)),
         ("Fewest bytes", row(Objective::Bytes)),
         (least_exposed, row(Objective::Exposure)),
-        ("Everything on the server", all_at('C')),
+        (most, all_server),
         ("Everything on the client, for comparison", all_at('S')),
     ];
     // A split that stands out in several ways has one card.

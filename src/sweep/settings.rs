@@ -75,6 +75,10 @@ impl Settings {
             (true, Placements::List(list)) => list,
             (true, Placements::Word(AllWord::All)) => all_placements(model)?,
         };
+        let placements = placements
+            .into_iter()
+            .map(|placement| model.place(placement));
+        let placements = placements.collect::<Result<Vec<Placement>>>()?;
         Ok(Self {
             splitbench_version: env!("CARGO_PKG_VERSION").into(),
             name: file.name,
@@ -128,9 +132,9 @@ impl Settings {
                 model.name
             )));
         }
-        if model.layer_count() <= MOST_LEFT_OUT_LAYERS {
+        if model.pins().free_count() <= MOST_LEFT_OUT_LAYERS {
             let chosen: HashSet<&Placement> = plan.placements.iter().collect();
-            let all = Placement::all(model.layer_count());
+            let all = Placement::all(&model.pins());
             self.left_out = all
                 .filter(|placement| !chosen.contains(placement))
                 .collect();
@@ -162,7 +166,6 @@ impl Settings {
     fn check(&self, model: &Model) -> Result<()> {
         let mut seen = HashSet::new();
         for placement in &self.placements {
-            placement.check_length(model.layer_count(), &model.name)?;
             if !seen.insert(placement) {
                 let reason = format!("placement {placement} is given twice: give each once");
                 return Err(Error::Usage(reason));
@@ -277,13 +280,14 @@ impl Settings {
 ///
 /// [`Error::Usage`] where there are too many to enumerate.
 pub fn all_placements(model: &Model) -> Result<Vec<Placement>> {
-    let layers = model.layer_count();
-    if layers > Placement::MOST_ENUMERATED_LAYERS {
+    let pins = model.pins();
+    let free = pins.free_count();
+    if free > Placement::MOST_ENUMERATED_LAYERS {
         return Err(Error::Usage(format!(
-            "{} has {layers} placeable layers: 2^{layers} placements are too many, name some with \
+            "{} has {free} placeable layers: 2^{free} placements are too many, name some with \
              --placement",
             model.name
         )));
     }
-    Ok(Placement::all(layers).collect())
+    Ok(Placement::all(&pins).collect())
 }

@@ -7,7 +7,7 @@ use crate::circuit::analysis::DEFAULT_STEP_NOISE;
 use crate::circuit::compile::{Choice, Target};
 use crate::circuit::select::Precision;
 use crate::core::error::Result;
-use crate::core::placement::{Placement, Segment};
+use crate::core::placement::{Party, Placement, Segment};
 use crate::core::units;
 use crate::model::Model;
 use crate::model::source::Source;
@@ -38,21 +38,27 @@ impl Settings {
             output_mode: self.output_mode(),
             own_step_noise: Vec::new(),
         };
+        let pins = model.pins();
+        let alone = |segment: &Segment| Placement::with_server(segment.layers.clone(), &pins);
         let count = segments
             .iter()
-            .filter(|segment| finder.takes_time(segment, target))
+            .filter(|segment| finder.takes_time(&alone(segment), target))
             .count();
         let too_many = count > finder.most_segments();
         if let Some(words) = search_words(count, too_many) {
             tell(&words);
         }
-        let whole = Segment::whole(model.layer_count());
-        segments.retain(|segment| finder.looks_up(segment));
+        let most = Placement::uniform(Party::Server, &pins);
+        segments.retain(|segment| finder.looks_up(&alone(segment)));
         let found: Vec<(Segment, Found)> = segments
             .into_iter()
             .filter_map(|segment| {
-                let tried = if too_many { &whole } else { &segment };
-                finder.find(tried, target).map(|found| (segment, found))
+                let tried = if too_many {
+                    most.clone()
+                } else {
+                    alone(&segment)
+                };
+                finder.find(&tried, target).map(|found| (segment, found))
             })
             .collect();
         let all: Vec<Found> = found.iter().map(|(_, found)| *found).collect();

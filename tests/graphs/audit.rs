@@ -117,16 +117,11 @@ fn faults(float: &[Row<f32>], found: &[Row<f32>]) -> Option<String> {
 
 /// Returns the placements to run.
 fn placements(model: &Model) -> Vec<Placement> {
-    let count = model.layer_count();
-    if count > MOST_PLACED {
-        return vec![Placement::uniform(Party::Server, count)];
+    let pins = model.pins();
+    if pins.free_count() > MOST_PLACED {
+        return vec![Placement::uniform(Party::Server, &pins)];
     }
-    let of = |bits: usize| {
-        let letter = |layer: usize| if bits >> layer & 1 == 1 { 'S' } else { 'C' };
-        let text: String = (0..count).map(letter).collect();
-        text.parse().unwrap()
-    };
-    (0..1 << count).map(of).collect()
+    Placement::all(&pins).collect()
 }
 
 /// Returns a network of random layers.
@@ -236,7 +231,7 @@ fn a_composition_with_the_wrong_padding_is_found() {
     let right = right.model();
     let wrong = with_the_weights_inside(wrong.model(), &right);
     let found = |model: &Model| {
-        let placement = Placement::uniform(Party::Server, model.layer_count());
+        let placement = Placement::uniform(Party::Server, &model.pins());
         faults(&float, &integers(model, &placement, &images))
     };
     assert_eq!(found(&right), None);
@@ -314,7 +309,7 @@ fn more_bits_are_never_worse() {
             let builder = network(seed, precision);
             let (float, images) = (builder.output().to_vec(), builder.images.clone());
             let model = builder.model();
-            let placement = Placement::uniform(Party::Server, model.layer_count());
+            let placement = Placement::uniform(Party::Server, &model.pins());
             let found = integers(&model, &placement, &images);
             let fraction = agreement(&float, &found, 0..images[0].len());
             let error = |fraction: f64| fraction * (1.0 - fraction) / images[0].len() as f64;

@@ -416,6 +416,7 @@ impl Builder {
             block: None,
             op,
             parameter_count: 0,
+            is_pinned: false,
             operation,
         });
         self.values.push(output);

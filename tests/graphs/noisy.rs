@@ -46,6 +46,7 @@ fn pooled() -> Model {
         block: None,
         op,
         parameter_count: 0,
+        is_pinned: false,
         operation,
     };
     let relu = Operation::Activation(activation);
@@ -139,7 +140,7 @@ fn networks_that_come_with_it_stay_in_range_with_noise() {
     const INFERENCES: usize = 20_000;
     for name in ["digits-mlp", "digits-cnn", "digits-deep"] {
         let model = Model::load(Path::new(name)).unwrap();
-        let placement = Placement::uniform(Party::Server, model.layer_count());
+        let placement = Placement::uniform(Party::Server, &model.pins());
         let programs = compile_placement(&model, &placement, &Target::usual()).unwrap();
         let images: Vec<usize> = (0..model.test.len()).collect();
         for seed in 0..INFERENCES.div_ceil(images.len()) as u64 {
@@ -156,7 +157,7 @@ fn networks_that_come_with_it_stay_in_range_with_noise() {
 #[test]
 fn ranges_that_are_too_narrow_show_in_the_counts() {
     let model = Model::load(Path::new("digits-mlp")).unwrap();
-    let placement = Placement::uniform(Party::Server, model.layer_count());
+    let placement = Placement::uniform(Party::Server, &model.pins());
     let programs = compile_placement(&model, &placement, &Target::usual()).unwrap();
     let images: Vec<usize> = (0..model.test.len()).collect();
     // The program takes a third of the calibrated range for the whole.

@@ -9,7 +9,7 @@ use rand_chacha::ChaCha8Rng;
 use splitbench::circuit::analysis::{MOST_IDENTITY_BITS, NoiseBound, Purpose, analyse_to_end};
 use splitbench::circuit::compile::{Target, compile_placement};
 use splitbench::circuit::program::{Action, NoiseSeed, Program};
-use splitbench::core::placement::Placement;
+use splitbench::core::placement::{Pins, Placement};
 use splitbench::model::answer::Answer;
 use splitbench::model::layer::{Dense, Geometry, Linear, Operation};
 use splitbench::model::output_mode::OutputMode;
@@ -60,7 +60,7 @@ fn digits() -> Model {
 
 /// Returns every placement of digits-mlp and of a residual network under test.
 fn models_and_placements() -> Vec<(Model, Placement)> {
-    let all = Placement::all(3).map(|placement| (digits(), placement));
+    let all = Placement::all(&Pins::none(3)).map(|placement| (digits(), placement));
     let residual = cases().into_iter();
     let residual = residual
         .map(|(granularity, text, _): (Granularity, _, _)| (placed(granularity), placement(text)));
@@ -96,6 +96,7 @@ fn identity(classes: usize, max: u32) -> Model {
         block: None,
         op: "dense",
         parameter_count: classes * classes,
+        is_pinned: false,
         operation: Operation::Linear(linear),
     };
     let input = Input {

@@ -70,7 +70,7 @@ impl Pupil {
     pub fn ordinary(&self, ground: &Ground, stop: &dyn Fn() -> bool) -> Option<&Questions> {
         if self.ordinary.get().is_none() {
             let model = &ground.asked;
-            let alone = Placement::with_server(self.layers.clone(), model.layer_count());
+            let alone = Placement::with_server(self.layers.clone(), &model.pins());
             let images: Vec<usize> = (0..model.test.len()).collect();
             let found = questions::ordinary(model, &alone, &self.program, &images, stop)?;
             // Whoever found the same meanwhile is not contradicted.

@@ -26,7 +26,7 @@ pub fn replay(
     stop: &dyn Fn() -> bool,
 ) -> Result<Replay> {
     let (model, program) = (&ground.model, &pupil.program);
-    let alone = Placement::with_server(pupil.layers.clone(), model.layer_count());
+    let alone = Placement::with_server(pupil.layers.clone(), &model.pins());
     let session = Session::of_programs(model, &alone, vec![Arc::clone(program)])?;
     let (mut asked, mut within) = (0, 0);
     for question in pupil

@@ -102,6 +102,7 @@ fn of_all_kinds() -> Model {
             channel_size: 1,
             block: None,
             op: "by hand",
+            is_pinned: false,
             parameter_count: usize::from(matches!(operation, Operation::Linear(_))),
             operation,
         });

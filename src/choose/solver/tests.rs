@@ -17,14 +17,15 @@ pub(crate) const OBJECTIVES: [Objective; 6] = [
 /// Costs by hand. Whole numbers, so that sums are exact and ties common.
 #[derive(Debug, Clone)]
 struct Table {
+    pins: Pins,
     clients: Vec<Cost>,
     servers: BTreeMap<(usize, usize), SegmentCost>,
     keys: Vec<Cost>,
 }
 
 impl Oracle for Table {
-    fn layer_count(&self) -> usize {
-        self.clients.len()
+    fn pins(&self) -> Pins {
+        self.pins.clone()
     }
 
     fn fixed(&self) -> Cost {
@@ -67,11 +68,14 @@ fn tables(most_layers: usize) -> impl Strategy<Value = Table> {
         // One segment in eight cannot be run.
         let segment = (costs(), prop::collection::vec(0..4usize, 0..3), 0..8u32);
         (
+            // One layer in eight is pinned to the client.
+            prop::collection::vec(prop::bool::weighted(0.125), layers),
             prop::collection::vec(costs(), layers),
             prop::collection::vec(segment, pairs.len()),
             prop::collection::vec(costs(), 4),
         )
-            .prop_map(move |(clients, segments, keys)| Table {
+            .prop_map(move |(pins, clients, segments, keys)| Table {
+                pins: Pins::new(pins),
                 clients,
                 servers: pairs
                     .iter()
@@ -86,7 +90,7 @@ fn tables(most_layers: usize) -> impl Strategy<Value = Table> {
 }
 
 pub(crate) fn exhaustive(oracle: &dyn Oracle) -> Vec<Cost> {
-    Placement::all(oracle.layer_count())
+    Placement::all(&oracle.pins())
         .filter_map(|placement| cost_of(oracle, &placement).expect("tables do not fail"))
         .collect()
 }

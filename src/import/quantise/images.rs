@@ -136,7 +136,7 @@ pub fn untouched_outputs(model: &Model, set: &FittedSet) -> Outputs {
 
 /// Returns what the float network gives for portions of images, each `[elements, images]`.
 fn outputs_of(model: &Model, portions: impl Iterator<Item = Vec<Row<f32>>>) -> Outputs {
-    let all_client = Placement::uniform(Party::Client, model.layer_count());
+    let all_client = Placement::uniform(Party::Client, &model.pins());
     portions
         .flat_map(|input| by_image(&simulate_on(model, &all_client, &[], input, None).logits))
         .collect()
@@ -182,13 +182,21 @@ pub fn relative_error(right: &[Vec<f32>], found: &[Vec<f32>]) -> Option<f64> {
     (deviation > 0.0).then(|| (distance / deviation).sqrt())
 }
 
+/// Returns the segment of all layers, on the server.
+fn whole(model: &Model) -> Segment {
+    Segment {
+        party: Party::Server,
+        layers: 0..model.layer_count(),
+    }
+}
+
 /// Returns the analysis of the whole network as one server segment.
 ///
 /// # Errors
 ///
 /// As [`analyse`].
 pub fn analyse_all(model: &Model) -> Result<Analysis> {
-    analyse(model, &Segment::whole(model.layer_count()))
+    analyse(model, &whole(model))
 }
 
 /// As [`analyse_all`], of the network whose answer is the label.
@@ -202,13 +210,7 @@ pub fn analyse_all_to_labels(model: &Model) -> Result<Analysis> {
         ..OutputMode::default()
     };
     let noise = NoiseBound::default();
-    analyse_to_end(
-        model,
-        &Segment::whole(model.layer_count()),
-        output_mode,
-        MOST_IDENTITY_BITS,
-        noise,
-    )
+    analyse_to_end(model, &whole(model), output_mode, MOST_IDENTITY_BITS, noise)
 }
 
 /// Returns the program of the whole network as one server segment, under the set that a step noise
@@ -218,7 +220,7 @@ pub fn analyse_all_to_labels(model: &Model) -> Result<Analysis> {
 ///
 /// As [`compile_placement`].
 pub fn compile_all(model: &Model, step_noise: f64) -> Result<Arc<Program>> {
-    let placement = Placement::uniform(Party::Server, model.layer_count());
+    let placement = Placement::uniform(Party::Server, &model.pins());
     let programs = compile_placement(model, &placement, &Target::cheapest(step_noise))?;
     let [program] = &programs[..] else {
         unreachable!("all layers on the server are one segment");

@@ -130,7 +130,7 @@ impl Noise {
         let work = DRAWS * model.multiplication_count().max(1);
         let count = (MOST_WORK / work).clamp(IMAGES.0, IMAGES.1);
         let images: Vec<usize> = (0..model.test.len().min(count)).collect();
-        let placement = Placement::uniform(Party::Server, model.layer_count());
+        let placement = Placement::uniform(Party::Server, &model.pins());
         let programs = std::slice::from_ref(program);
         let accuracy = Accuracy::of(model, &placement, programs, &images, 0);
         Self {
@@ -260,7 +260,7 @@ fn finer_levels(output: QuantParams) -> QuantParams {
 
 /// Returns the look-up whose having no noise leaves the least error.
 fn costliest_in_noise(model: &Model, program: &Program) -> Option<Costliest> {
-    let placement = Placement::uniform(Party::Server, model.layer_count());
+    let placement = Placement::uniform(Party::Server, &model.pins());
     let images: Vec<usize> = (0..judged(model).min(model.test.len())).collect();
     let outputs = |program: Program, noise: Option<NoiseSeed>| -> Outputs {
         let programs = [program.into()];

@@ -113,6 +113,7 @@ impl<'a> Builder<'a> {
             block: raw.block,
             op: built.op,
             parameter_count: built.parameter_count,
+            is_pinned: false,
             operation: built.operation,
         });
         self.ranges.push(range);

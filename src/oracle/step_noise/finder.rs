@@ -10,7 +10,7 @@ use crate::circuit::analysis::DEFAULT_STEP_NOISE;
 use crate::circuit::compile::{Target, compile_placement};
 use crate::core::digest::hex_digest;
 use crate::core::error::Error;
-use crate::core::placement::{Placement, Segment};
+use crate::core::placement::{Party, Placement};
 use crate::core::units;
 use crate::model::Model;
 use crate::model::answer::Answer;
@@ -89,18 +89,18 @@ impl<'a> Finder<'a> {
     }
 
     /// Returns the largest fraction whose noise costs at most 0.3 points of the calibration images with
-    /// this segment alone on the server, and never more than [`DEFAULT_STEP_NOISE`]; the smallest
+    /// the network so placed, and never more than [`DEFAULT_STEP_NOISE`]; the smallest
     /// that has a parameter set where none is so small; none where nothing is looked up, or no set
     /// serves. `target` gives the target for a fraction.
-    pub fn find(&mut self, segment: &Segment, target: impl Fn(f64) -> Target) -> Option<Found> {
-        if !self.looks_up(segment) {
+    pub fn find(&mut self, placement: &Placement, target: impl Fn(f64) -> Target) -> Option<Found> {
+        if !self.looks_up(placement) {
             return None;
         }
-        let key = self.key(segment, &target(DEFAULT_STEP_NOISE));
+        let key = self.key(placement, &target(DEFAULT_STEP_NOISE));
         if let Some(found) = self.cache.get(&key) {
             return Some(found);
         }
-        let found = self.try_all(segment, target)?;
+        let found = self.try_all(placement, target)?;
         self.cache.put(key, found);
         // Where that cannot be written, it takes its time again.
         let _ = self.cache.write();
@@ -114,25 +114,22 @@ impl<'a> Finder<'a> {
         (MOST_TOTAL_WORK / work) as usize
     }
 
-    /// Returns whether a segment's fraction takes time to find.
-    pub fn takes_time(&self, segment: &Segment, target: impl Fn(f64) -> Target) -> bool {
-        let key = || self.key(segment, &target(DEFAULT_STEP_NOISE));
-        self.looks_up(segment) && self.cache.get(&key()).is_none()
+    /// Returns whether a placement's fraction takes time to find.
+    pub fn takes_time(&self, placement: &Placement, target: impl Fn(f64) -> Target) -> bool {
+        let key = || self.key(placement, &target(DEFAULT_STEP_NOISE));
+        self.looks_up(placement) && self.cache.get(&key()).is_none()
     }
 
-    /// Returns whether anything of a segment is looked up.
-    pub fn looks_up(&self, segment: &Segment) -> bool {
-        self.model.layers[segment.layers.clone()]
-            .iter()
-            .any(|layer| self.model.layer_bootstrap_count(layer) > 0)
+    /// Returns whether the server of a placement looks anything up.
+    pub fn looks_up(&self, placement: &Placement) -> bool {
+        self.model.bootstrap_count(placement) > 0
     }
 
-    fn try_all(&self, segment: &Segment, target: impl Fn(f64) -> Target) -> Option<Found> {
-        let placement = Placement::with_server(segment.layers.clone(), self.model.layer_count());
+    fn try_all(&self, placement: &Placement, target: impl Fn(f64) -> Target) -> Option<Found> {
         let of = |target: &Target| {
-            let programs = compile_placement(&self.calibrating, &placement, target).ok()?;
+            let programs = compile_placement(&self.calibrating, placement, target).ok()?;
             let model = &self.calibrating;
-            Some(Accuracy::of(model, &placement, &programs, &self.images, 0))
+            Some(Accuracy::of(model, placement, &programs, &self.images, 0))
         };
         let mut wanted: Option<f64> = None;
         let mut last = None;
@@ -168,14 +165,18 @@ impl<'a> Finder<'a> {
     }
 
     /// Returns what a fraction depends on.
-    fn key(&self, segment: &Segment, target: &Target) -> String {
+    fn key(&self, placement: &Placement, target: &Target) -> String {
         let digest = &self.model.digest;
-        let (nodes, images) = (self.model.nodes_of(segment), self.images.len());
-        hex_digest(format!("{FINDING} {digest} {nodes:?} {images} {target:?}").as_bytes())
+        let segments = placement.server_segments();
+        let nodes = segments
+            .iter()
+            .map(|segment| format!("{:?}", self.model.nodes_of(segment)));
+        let (nodes, images) = (nodes.collect::<Vec<_>>().join(" "), self.images.len());
+        hex_digest(format!("{FINDING} {digest} {nodes} {images} {target:?}").as_bytes())
     }
 }
 
-/// The fraction of the network with all layers on the server, and a sentence on why, if any.
+/// The fraction of the network with all layers on the server that can be, and a sentence on why, if any.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
     pub fraction: f64,
@@ -194,7 +195,8 @@ impl Decision {
             Err(Unsought::Nothing) => {}
             Err(unsought) => decision.why = Some(unsought.to_string()),
             Ok(mut finder) => {
-                if let Some(found) = finder.find(&Segment::whole(model.layer_count()), target) {
+                let most = Placement::uniform(Party::Server, &model.pins());
+                if let Some(found) = finder.find(&most, target) {
                     decision.fraction = found.fraction;
                     decision.why = Some(found.to_string());
                 }

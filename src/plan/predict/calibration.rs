@@ -8,7 +8,6 @@ use super::fit::{Fit, Observation};
 use super::seconds::online;
 use super::work::{Done, Figure};
 use crate::core::error::Result;
-use crate::core::placement::Placement;
 use crate::record::row::{LayerRow, SplitRow, Status};
 
 /// A figure that is a smaller fraction of the online time than this is fitted as if it were so large:
@@ -48,8 +47,7 @@ impl Calibration {
     pub fn of(counter: &Counter<'_>, rows: &[SplitRow], layers: &[LayerRow]) -> Result<Self> {
         let mut splits = BTreeMap::new();
         for row in rows.iter().filter(|row| row.status == Status::Ok.word()) {
-            let placement: Placement = row.placement.parse()?;
-            placement.check_length(counter.model().layer_count(), &counter.model().name)?;
+            let placement = counter.model().place(row.placement.parse()?)?;
             let Ok(done) = counter.count(&placement)? else {
                 continue;
             };

@@ -38,8 +38,8 @@ pub fn calibration_placements(
     let names = open.iter().flat_map(|candidate| &candidate.names);
     let mut wanted: BTreeMap<String, usize> =
         names.map(|name| (name.clone(), TIMES_MEASURED)).collect();
-    let layers = counter.model().layer_count();
-    let ends = [Party::Client, Party::Server].map(|party| Placement::uniform(party, layers));
+    let pins = counter.model().pins();
+    let ends = [Party::Client, Party::Server].map(|party| Placement::uniform(party, &pins));
     let mut chosen: Vec<Placement> = Vec::new();
     // Measuring nearly all would predict nothing.
     let most = MOST_CALIBRATED.min(open.len().div_ceil(2));

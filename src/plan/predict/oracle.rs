@@ -13,7 +13,7 @@ use crate::choose::solver::{Cost, Oracle, SegmentCost};
 use crate::circuit::key_kind::key_parameters;
 use crate::circuit::program::Program;
 use crate::core::error::{Error, Result};
-use crate::core::placement::{Party, Placement};
+use crate::core::placement::{Party, Pins, Placement};
 use crate::fhe::parameters::ParameterSet;
 use crate::plan::memory_need::key_bytes_at_rest;
 use crate::record::exposure::closed::solved_fraction;
@@ -54,18 +54,18 @@ impl<'a> FittedOracle<'a> {
     /// Prices each client layer as what everything at the client takes with it and without it.
     fn price_client(&mut self) {
         let model = self.counter.model();
-        let layers = model.layer_count();
+        let pins = model.pins();
         let of = |placement: &Placement| self.count(placement, &[]);
-        let nothing = of(&Placement::uniform(Party::Server, layers));
+        let nothing = of(&Placement::uniform(Party::Server, &pins));
         let compute = |done: &Done| self.seconds(done, |figure| *figure == Figure::ClientCompute);
         let fixed_s = self.seconds(&nothing, |figure| !is_memory(figure));
         let begin_s = compute(&nothing);
         let memory = self.figure(&nothing, Figure::ClientMemory);
-        let clients = (0..layers)
+        let clients = (0..pins.layer_count())
             .map(|layer| {
-                let mut parties = vec![Party::Server; layers];
+                let mut parties = vec![Party::Server; pins.layer_count()];
                 parties[layer] = Party::Client;
-                let placement = Placement::of(parties);
+                let placement = Placement::of(parties, &pins);
                 let done = of(&placement);
                 Cost {
                     exposure: model.client_weight_share(&placement).unwrap_or(0.0),
@@ -110,7 +110,7 @@ impl<'a> FittedOracle<'a> {
     /// Returns the segment of a run of layers, compiled alone.
     fn compile(&self, layers: Range<usize>) -> Result<Option<SegmentCost>> {
         let compiler = &self.counter.compiler;
-        let placement = Placement::with_server(layers, compiler.model().layer_count());
+        let placement = Placement::with_server(layers, &compiler.model().pins());
         let programs = match compiler.compile(&placement) {
             Ok(programs) => programs,
             Err(Error::Parameters(_)) => return Ok(None),
@@ -183,8 +183,8 @@ fn is_of_segment(figure: &Figure) -> bool {
 }
 
 impl Oracle for FittedOracle<'_> {
-    fn layer_count(&self) -> usize {
-        self.counter.model().layer_count()
+    fn pins(&self) -> Pins {
+        self.counter.model().pins()
     }
 
     fn fixed(&self) -> Cost {

@@ -4,7 +4,7 @@ use super::*;
 use crate::choose::solver::tests::{OBJECTIVES, exhaustive};
 use crate::choose::solver::{FrontRequest, cost_of, front, neighbours, optimum};
 use crate::core::objective::Objective;
-use crate::core::placement::{Party, Placement};
+use crate::core::placement::{Party, Pins, Placement};
 use crate::model::Granularity;
 
 fn shape_oracle<'a>(stack: &'a Stack, scenario: &'a Scenario) -> ShapeOracle<'a> {
@@ -135,6 +135,7 @@ fn push(
         parameters,
         multiplications,
         look_ups,
+        is_pinned: false,
     });
 }
 
@@ -172,7 +173,7 @@ fn a_hundred_layers_with_residual_skips_are_solved() {
 
     let cheapest = optimum(&oracle, Objective::Time, &[]).expect("shapes do not fail");
     let cheapest = cheapest.expect("a placement").placement;
-    assert_eq!(cheapest, Placement::uniform(Party::Client, 99));
+    assert_eq!(cheapest, Placement::uniform(Party::Client, &Pins::none(99)));
 
     for fraction in [0.5, 0.2, 0.05, 0.0] {
         let limits = [(Objective::Exposure, fraction)];
@@ -216,6 +217,6 @@ fn a_front_of_three_criteria_over_a_hundred_layers_is_found() {
     let found = front(&oracle, &request).expect("shapes do not fail");
     assert!(found.len() > 10, "{}", found.len());
     let first = &found[0].placement;
-    assert_eq!(*first, Placement::uniform(Party::Client, 99));
+    assert_eq!(*first, Placement::uniform(Party::Client, &Pins::none(99)));
     assert!(found.iter().any(|solution| solution.cost.exposure < 0.01));
 }

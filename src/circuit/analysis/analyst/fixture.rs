@@ -52,6 +52,7 @@ pub(in crate::circuit::analysis) fn network(
             block: None,
             op: "by hand",
             parameter_count: 0,
+            is_pinned: false,
             operation,
         }
     });
