@@ -88,8 +88,8 @@ fn params_show_the_look_ups_that_an_ending_adds() {
 /// Exit code, arguments, and what must stand in the one line on standard error.
 const REFUSED: &str = r#"
 2 | sweep --model digits-mlp --placement CC --out new | CC has 2 letters ; 3 placeable layers ; one letter per layer
-2 | sweep --model digits-mlp --placement CXC --out new | "CXC" ; 'X' ; only C (client) and S (server)
-2 | sweep --model digits-mlp --placement csc --out new | "csc" ; 'c'
+2 | sweep --model digits-mlp --placement CXC --out new | "CXC" ; 'X' ; only C (client), S (server)
+2 | sweep --model digits-mlp --placement csc --out new | "csc" ; 's'
 2 | sweep --model digits-mlp --placement 010 --out new | "010" ; '0'
 2 | sweep --model digits-mlp --placement CCC CCC --out new | CCC is given twice
 2 | sweep --model digits-mlp --images 361 --out new | 361 images ; 360 test images

@@ -46,7 +46,8 @@ impl Settings {
         if let Some(budget_s) = settings.budget_s {
             settings.spend(budget_s, &model)?;
         }
-        match (settings.check(&model), named) {
+        let checked = settings.place(&model).and_then(|()| settings.check(&model));
+        match (checked, named) {
             (Ok(()), _) => {
                 if step_noise == StepNoise::Auto && settings.parameters == auto() {
                     settings.find_step_noise(&model, tell)?;
@@ -75,10 +76,6 @@ impl Settings {
             (true, Placements::List(list)) => list,
             (true, Placements::Word(AllWord::All)) => all_placements(model)?,
         };
-        let placements = placements
-            .into_iter()
-            .map(|placement| model.place(placement));
-        let placements = placements.collect::<Result<Vec<Placement>>>()?;
         Ok(Self {
             splitbench_version: env!("CARGO_PKG_VERSION").into(),
             name: file.name,
@@ -161,6 +158,16 @@ impl Settings {
             placements,
             ..self
         })
+    }
+
+    /// Gives every placement the pins of the model.
+    fn place(&mut self, model: &Model) -> Result<()> {
+        let given = std::mem::take(&mut self.placements);
+        self.placements = given
+            .into_iter()
+            .map(|placement| model.place(placement))
+            .collect::<Result<_>>()?;
+        Ok(())
     }
 
     fn check(&self, model: &Model) -> Result<()> {

@@ -31,13 +31,7 @@ impl Settings {
             }
         };
         let begin = Instant::now();
-        let target = |fraction| Target {
-            parameters: Choice::Cheapest(Precision::StepNoise(fraction), self.cost),
-            log2_p_fail_lookup: self.log2_p_fail_lookup,
-            download: self.download,
-            output_mode: self.output_mode(),
-            own_step_noise: Vec::new(),
-        };
+        let target = |fraction| self.target_of_step_noise(fraction);
         let pins = model.pins();
         let alone = |segment: &Segment| Placement::with_server(segment.layers.clone(), &pins);
         let count = segments
@@ -80,6 +74,17 @@ impl Settings {
             .filter(|own| own.fraction != self.step_noise)
             .collect();
         Ok(())
+    }
+
+    /// Returns what server segments are compiled for where their look-ups may have such noise.
+    fn target_of_step_noise(&self, fraction: f64) -> Target {
+        Target {
+            parameters: Choice::Cheapest(Precision::StepNoise(fraction), self.cost),
+            log2_p_fail_lookup: self.log2_p_fail_lookup,
+            download: self.download,
+            output_mode: self.output_mode(),
+            own_step_noise: Vec::new(),
+        }
     }
 }
 
