@@ -10,6 +10,7 @@ pub mod foreign;
 pub mod linear_map;
 pub mod link;
 pub mod objective;
+pub mod onnx_schema;
 pub mod pareto;
 pub mod placement;
 pub mod security;

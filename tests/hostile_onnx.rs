@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use prost::Message;
 use rand::{Rng, RngCore, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use splitbench::import::onnx::schema::{
+use splitbench::core::onnx_schema::{
     AttributeProto, GraphProto, ModelProto, StringStringEntry, attribute_type,
 };
 use splitbench::import::{read_network, read_network_bytes};

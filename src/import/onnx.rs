@@ -1,7 +1,7 @@
 //! Reads ONNX files, without trust: a file can be wrong in any way and the answer is an error that
 //! names the file, the node and the reason.
 //!
-//! Reading goes from bytes to messages ([`schema`]), and from messages to a checked [`Graph`].
+//! Reading goes from bytes to messages ([`onnx_schema`](crate::core::onnx_schema)), and from messages to a checked [`Graph`].
 
 mod census;
 mod external;
@@ -11,7 +11,6 @@ pub mod graph;
 pub mod input;
 mod names;
 pub mod node;
-pub mod schema;
 pub mod tensor;
 
 use std::path::Path;
@@ -20,9 +19,9 @@ use prost::Message;
 use prost::bytes::Bytes;
 
 use self::external::Folder;
-use self::schema::ModelProto;
 use super::fault::Place;
 use crate::core::foreign::quoted;
+use crate::core::onnx_schema::ModelProto;
 use crate::machine::file;
 use crate::{Error, Result};
 

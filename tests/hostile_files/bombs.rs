@@ -9,7 +9,7 @@ use flate2::write::GzEncoder;
 use prost::Message;
 use serde_json::{Value, json};
 use splitbench::core::digest::hex_digest;
-use splitbench::import::onnx::schema::{ModelProto, StringStringEntry, TensorProto};
+use splitbench::core::onnx_schema::{ModelProto, StringStringEntry, TensorProto};
 use zip::CompressionMethod;
 use zip::write::{SimpleFileOptions, ZipWriter};
 

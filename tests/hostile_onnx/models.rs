@@ -1,6 +1,6 @@
 //! Models for the tests of hostile files, put together out of the schema's messages.
 
-use splitbench::import::onnx::schema::{
+use splitbench::core::onnx_schema::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
 };

@@ -10,9 +10,9 @@ use std::path::{Component, Path, PathBuf};
 
 use prost::bytes::Bytes;
 
-use super::schema::StringStringEntry;
 use crate::Error;
 use crate::core::foreign::quoted;
+use crate::core::onnx_schema::StringStringEntry;
 use crate::import::fault::{Fault, Outcome, invalid, unsupported};
 use crate::machine::file::{Regular, buffer, check_inflation};
 

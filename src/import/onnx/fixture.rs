@@ -2,7 +2,7 @@
 
 use super::external::Folder;
 use super::node::Node;
-use super::schema::{AttributeProto, NodeProto, attribute_type};
+use crate::core::onnx_schema::{AttributeProto, NodeProto, attribute_type};
 
 /// Returns a node of an operator with these settings.
 pub fn node(operator: &str, attributes: &[AttributeProto]) -> Node {

@@ -7,9 +7,9 @@ use super::external::Folder;
 use super::input::{GivenShape, GraphInput, inputs};
 use super::names::Names;
 use super::node::Node;
-use super::schema::{GraphProto, ModelProto, OperatorSetId, TensorProto};
 use super::tensor::{MOST_ELEMENTS, Tensor};
 use crate::core::foreign::quoted;
+use crate::core::onnx_schema::{GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto};
 use crate::import::fault::{Outcome, Place, invalid, unsupported};
 use crate::{Error, Result};
 
@@ -304,7 +304,7 @@ fn decode_constants(
 }
 
 fn decode_nodes(
-    protos: Vec<super::schema::NodeProto>,
+    protos: Vec<NodeProto>,
     place: &str,
     folder: &Folder,
     names: &mut Names,

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::str::FromStr;
 
 use super::names::Names;
-use super::schema::{DimensionProto, ValueInfoProto};
 use super::tensor::{IntegerKind, MOST_ACTIVATIONS, Tensor, element_count, is_float};
 use crate::core::foreign::quoted;
+use crate::core::onnx_schema::{DimensionProto, ValueInfoProto};
 use crate::import::fault::{Outcome, invalid, unsupported};
 
 /// The most inputs of a file.

@@ -3,7 +3,7 @@
 use prost::bytes::Bytes;
 
 use super::external::Folder;
-use super::schema::{TensorProto, data_type};
+use crate::core::onnx_schema::{TensorProto, data_type};
 use crate::core::shape;
 use crate::import::fault::{Outcome, collected, invalid, unsupported};
 
