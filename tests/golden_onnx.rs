@@ -172,6 +172,7 @@ fn kinds(name: &str) -> Vec<&'static str> {
         Operation::Flatten => "flatten",
         Operation::Reshape => "reshape",
         Operation::Linear { .. } => "linear",
+        Operation::Pinned(_) => "pinned",
     };
     let network = network(name);
     let mut kinds: Vec<_> = network

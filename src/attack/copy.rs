@@ -28,6 +28,7 @@ pub mod questions;
 pub mod replay;
 pub mod split;
 pub mod start;
+mod step;
 
 #[cfg(test)]
 mod tests;

@@ -308,8 +308,8 @@ fn cells(curve: &[&CopyPoint], queries: &[usize]) -> String {
     let shown = |fraction: Option<f64>| fraction.map_or_else(|| "-".into(), units::percent);
     let points = queries.iter().map(|count| {
         let point = curve.iter().find(|point| point.queries == *count);
-        let copy = point.and_then(|point| point.mean(|of| of.copy.agreement));
-        let own = point.and_then(|point| point.mean(|of| of.own.agreement));
+        let copy = point.and_then(|point| point.mean(|of| Some(of.copy.agreement)));
+        let own = point.and_then(|point| point.mean(|of| of.own.map(|own| own.agreement)));
         format!("  {:>WIDTH$}", format!("{} ({})", shown(copy), shown(own)))
     });
     let ceiling = shown(curve.last().and_then(|point| point.ceiling));

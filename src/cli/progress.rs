@@ -34,7 +34,7 @@ pub fn tell(line: &str) {
 
 /// Returns what a person reads of a point of copies.
 pub fn copied(point: &CopyPoint, advance: copy::Advance) -> String {
-    let agreement = point.mean(|of| of.copy.agreement);
+    let agreement = point.mean(|of| Some(of.copy.agreement));
     let found = match (&point.reason, agreement) {
         (Some(reason), _) => reason.clone(),
         (None, Some(agreement)) => format!("copies agree in {}", units::percent(agreement)),

@@ -93,6 +93,11 @@ fn run(layer: &Layer, inputs: &[(&[f32], &[usize])]) -> Vec<f32> {
         Operation::Add => input.iter().zip(inputs[1].0).map(|(a, b)| a + b).collect(),
         Operation::Flatten | Operation::Reshape => input.to_vec(),
         Operation::Linear { map, bias, .. } => blocks(input, map, bias),
+        Operation::Pinned(pinned) => {
+            let values: Vec<Vec<f32>> = inputs.iter().map(|(input, _)| input.to_vec()).collect();
+            let made = pinned.run(&values);
+            made.unwrap_or_else(|reason| panic!("{}: {reason}", layer.name))
+        }
         Operation::Largest { windows } => windows.iter().map(|w| largest_of(input, w)).collect(),
     }
 }

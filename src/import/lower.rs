@@ -34,6 +34,8 @@ mod operators;
 mod output;
 mod pad;
 mod pick;
+mod pinned;
+mod pins;
 mod pool;
 mod quantisers;
 mod range;

@@ -4,7 +4,7 @@
 use ndarray::{Array1, Array2, Array4};
 
 use crate::core::linear_map::LinearMap;
-use crate::model::layer::Function;
+use crate::model::layer::{Function, Pinned};
 
 /// A network without range calibration.
 #[derive(Debug, Clone)]
@@ -43,6 +43,8 @@ pub struct Layer {
     pub shape: Vec<usize>,
     /// The residual block that it belongs to, if any; the layers of a block follow each other.
     pub block: Option<String>,
+    /// Only the client can run it.
+    pub is_pinned: bool,
     pub operation: Operation,
 }
 
@@ -101,6 +103,8 @@ pub enum Operation {
     },
     /// The largest element of each window of any other form.
     Largest { windows: Vec<Vec<u32>> },
+    /// An operator that has no encrypted form; it reads the layer's inputs in order.
+    Pinned(Pinned),
 }
 
 /// How weights were quantised: each is an integer times the scale of its output channel.
@@ -193,6 +197,7 @@ mod tests {
                     inputs: vec![index],
                     shape: vec![outputs],
                     block: None,
+                    is_pinned: false,
                     operation: operation.clone(),
                 })
                 .collect(),

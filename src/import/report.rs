@@ -175,7 +175,7 @@ fn integers(node: NodeId, model: &Model, analysis: &Analysis) -> String {
                 (None, None) => String::new(),
             }
         }
-        Operation::Add(_) | Operation::MaxPool(_) => String::new(),
+        Operation::Add(_) | Operation::MaxPool(_) | Operation::Pinned(_) => String::new(),
     }
 }
 

@@ -8,6 +8,7 @@ mod channels;
 mod ends;
 mod float32;
 mod linear;
+mod pinned;
 mod pools;
 mod windows;
 

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::model::layer::Function;
+use crate::model::layer::pinned::{Kind, Operator};
 
 /// The only version that this reader knows.
 pub const VERSION: u32 = 2;
@@ -81,6 +82,8 @@ pub struct RawLayer {
     pub input: Option<String>,
     /// Operations in a row with the same block are placed together.
     pub block: Option<String>,
+    /// Only the client can run it, though its kind of operation has an encrypted form.
+    pub pinned: bool,
     pub operation: RawOperation,
 }
 
@@ -174,6 +177,32 @@ pub enum RawOperation {
         /// `[numbers]`: for each output how many elements its window has, and which.
         windows: String,
     },
+    /// An operator of ONNX that has no encrypted form; what it reads is in its operands.
+    Pinned {
+        operator: Operator,
+        operands: Vec<RawOperand>,
+        /// Of the output, without the batch.
+        shape: Vec<usize>,
+        /// As that of a linear operation, where a server may read the output.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        range: Option<String>,
+    },
+}
+
+/// What an operator of ONNX reads, as the operator has it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "from", rename_all = "snake_case", deny_unknown_fields)]
+pub enum RawOperand {
+    /// An optional input that is left out.
+    Nothing {},
+    /// What a layer makes, or the network's input, in this shape with a batch of one image.
+    Value {
+        value: String,
+        shape: Vec<usize>,
+        kind: Kind,
+    },
+    /// A tensor of the weights' file, infinite numbers allowed.
+    Constant { tensor: String, kind: Kind },
 }
 
 impl RawLayer {
@@ -193,12 +222,18 @@ impl RawLayer {
         };
         let (name, input, block) = (text("name")?, text("input")?, text("block")?);
         let name = name.ok_or("missing field `name`")?;
+        let pinned = match fields.remove("pinned") {
+            None => false,
+            Some(Value::Bool(pinned)) => pinned,
+            Some(other) => return Err(format!("pinned must be true or false, not {other}")),
+        };
         let operation = serde_json::from_value(Value::Object(fields));
         Ok(Self {
             operation: operation.map_err(|error| error.to_string())?,
             name,
             input,
             block,
+            pinned,
         })
     }
 
@@ -216,6 +251,9 @@ impl RawLayer {
         fields.insert("name".into(), text(&self.name));
         fields.extend(self.input.iter().map(|input| ("input".into(), text(input))));
         fields.extend(self.block.iter().map(|block| ("block".into(), text(block))));
+        if self.pinned {
+            fields.insert("pinned".into(), true.into());
+        }
         fields.extend(operation);
         Value::Object(fields)
     }

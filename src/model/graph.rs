@@ -257,7 +257,7 @@ impl Model {
         match &node.operation {
             Operation::Activation(activation) => Some(activation),
             Operation::MaxPool(_) => self.activation_behind(node.inputs[0]),
-            Operation::Linear(_) | Operation::Add(_) => None,
+            Operation::Linear(_) | Operation::Add(_) | Operation::Pinned(_) => None,
         }
     }
 

@@ -8,6 +8,7 @@ pub mod dense;
 pub mod finite;
 pub mod function;
 pub mod max_pool;
+pub mod pinned;
 
 use std::collections::HashSet;
 
@@ -19,6 +20,7 @@ pub use conv2d::{Conv2d, Window};
 pub use dense::Dense;
 pub use function::Function;
 pub use max_pool::MaxPool;
+pub use pinned::Pinned;
 
 /// What a node of the network computes.
 #[derive(Debug, Clone)]
@@ -31,6 +33,8 @@ pub enum Operation {
     Activation(Activation),
     /// Of one value.
     MaxPool(MaxPool),
+    /// An operator that has no encrypted form, of one value or several.
+    Pinned(Pinned),
 }
 
 /// A linear operation on the elements of its input: `output = map · input + bias`.
@@ -93,6 +97,7 @@ impl Operation {
             (Self::Activation(activation), [input]) => activation.run_float(input),
             (Self::MaxPool(pool), [input]) => pool.run_float(input),
             (Self::Add(_), [left, right]) => add(left, right),
+            (Self::Pinned(pinned), operands) => pinned.run_float(operands),
             _ => panic!("{} operands for {self:?}", operands.len()),
         }
     }
@@ -103,6 +108,7 @@ impl Operation {
         match self {
             Self::Linear(linear) => linear.range.clone(),
             Self::Add(add) => add.range.clone(),
+            Self::Pinned(pinned) => pinned.range.clone(),
             Self::Activation(activation) => {
                 let of = |(low, high): (f32, f32)| {
                     let (low, high) = activation.function.range(low.into(), high.into());
@@ -129,7 +135,7 @@ impl Operation {
     /// Returns how many bootstraps the operation takes under encryption for that many outputs.
     pub fn bootstrap_count(&self, output_count: usize) -> usize {
         match self {
-            Self::Linear(_) | Self::Add(_) => 0,
+            Self::Linear(_) | Self::Add(_) | Self::Pinned(_) => 0,
             Self::Activation(_) => output_count,
             Self::MaxPool(pool) => pool.comparison_count(),
         }

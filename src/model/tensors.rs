@@ -8,7 +8,7 @@ use crate::core::error::{Error, Result};
 use crate::core::shape::element_count;
 use crate::machine::file;
 
-/// All tensors of a model, finite and inside the file.
+/// All tensors of a model, of numbers and inside the file.
 pub struct Tensors {
     by_name: BTreeMap<String, Tensor>,
     file_bytes: usize,
@@ -25,7 +25,7 @@ impl Tensors {
     /// # Errors
     ///
     /// [`Error::Invalid`] for a wrong checksum, a tensor outside the file, more numbers than
-    /// it holds, a name given twice, or a number that is not finite.
+    /// it holds, a name given twice, or something that is no number.
     pub fn read(source: &Source, raw: &RawWeights) -> Result<Self> {
         let bytes = source.read_checked(&raw.file, &raw.sha256)?;
         let mut tensors = BTreeMap::new();
@@ -55,11 +55,8 @@ impl Tensors {
             let words = slice.as_chunks::<4>().0;
             let numbers = words.iter().map(|&word| f32::from_le_bytes(word));
             let values = file::collected(&place(), numbers)?;
-            if let Some(index) = values.iter().position(|value| !value.is_finite()) {
-                let reason = format!(
-                    "element {index} is {}: weights must be finite",
-                    values[index]
-                );
+            if let Some(index) = values.iter().position(|value| value.is_nan()) {
+                let reason = format!("element {index} is no number");
                 return Err(Error::invalid(place(), reason));
             }
             let shape = tensor.shape.clone();
@@ -81,21 +78,36 @@ impl Tensors {
         self.file_bytes
     }
 
+    /// Returns a tensor and its shape, whatever that is; its numbers may be infinite.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where it is missing.
+    pub fn any(&self, name: &str) -> std::result::Result<(&[f32], &[usize]), String> {
+        let tensor = self.by_name.get(name);
+        let tensor =
+            tensor.ok_or_else(|| format!("tensor {name:?} is missing from weights.tensors"))?;
+        Ok((&tensor.values, &tensor.shape))
+    }
+
     /// Returns a tensor of D axes with its shape; `expected` fixes some of its sizes.
     ///
     /// # Errors
     ///
-    /// A sentence on what is missing or differs.
+    /// A sentence on what is missing or differs, or which number is not finite.
     pub fn get<const D: usize>(
         &self,
         name: &str,
         expected: [Option<usize>; D],
     ) -> std::result::Result<(&[f32], [usize; D]), String> {
-        let tensor = self
-            .by_name
-            .get(name)
-            .ok_or_else(|| format!("tensor {name:?} is missing from weights.tensors"))?;
-        let shape: Option<[usize; D]> = tensor.shape.as_slice().try_into().ok();
+        let (values, own) = self.any(name)?;
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            return Err(format!(
+                "tensor {name:?}: element {index} is {}: weights must be finite",
+                values[index]
+            ));
+        }
+        let shape: Option<[usize; D]> = own.try_into().ok();
         shape
             .filter(|shape| {
                 shape
@@ -103,13 +115,12 @@ impl Tensors {
                     .zip(expected)
                     .all(|(&size, expected)| size > 0 && expected.is_none_or(|e| e == size))
             })
-            .map(|shape| (tensor.values.as_slice(), shape))
+            .map(|shape| (values, shape))
             .ok_or_else(|| {
                 let wanted =
                     expected.map(|size| size.map_or("any".into(), |size| size.to_string()));
                 format!(
-                    "tensor {name:?} has shape {:?} where [{}] is needed",
-                    tensor.shape,
+                    "tensor {name:?} has shape {own:?} where [{}] is needed",
                     wanted.join(", ")
                 )
             })

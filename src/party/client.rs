@@ -130,14 +130,23 @@ impl Client {
 
     /// Runs one of its nodes on the values that it reads.
     ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] that names a node which gives no number for them.
+    ///
     /// # Panics
     ///
     /// Panics where the node is the server's.
-    pub fn run_node(&self, node: NodeId, values: &Values) -> Vec<Row<f32>> {
+    pub fn run_node(&self, node: NodeId, values: &Values) -> Result<Vec<Row<f32>>> {
         let Some(node) = &self.nodes[node.index()] else {
             panic!("node {} is the server's", node.index());
         };
-        node.operation.run_float(&values.of(&node.inputs))
+        let made = node.operation.run_float(&values.of(&node.inputs));
+        if made.iter().flatten().any(|value| value.is_nan()) {
+            let place = format!("layer {:?}", node.name);
+            return Err(Error::invalid(place, "gives no number for this input"));
+        }
+        Ok(made)
     }
 
     /// Quantises a value for an upload of a server segment.

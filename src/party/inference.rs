@@ -88,11 +88,12 @@ pub fn infer(
         match party {
             Party::Client => timed(&mut times.client_compute_s, || {
                 for node in NodeId::all(nodes.clone()) {
-                    let value = client.run_node(node, &values);
+                    let value = client.run_node(node, &values)?;
                     values.insert(node.value(), value);
                     values.forget(&route.wiring, node.index() + 1);
                 }
-            }),
+                Ok(())
+            })?,
             // client → wire → server → wire → client
             Party::Server => {
                 let segment = SegmentIndex::new(inference.exchanges.len());

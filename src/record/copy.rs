@@ -93,8 +93,9 @@ pub struct CopyOutcome {
     pub seed: u64,
     /// From the server's answers.
     pub copy: Judged,
-    /// From the true labels of the ordinary images, without the server.
-    pub own: Judged,
+    /// From the true labels of the ordinary images, without the server; none where a layer of the client
+    /// that has no gradient stands behind weights that are learnt.
+    pub own: Option<Judged>,
 }
 
 /// What a network is worth on images that nothing was asked with.
@@ -122,7 +123,7 @@ impl Until {
     pub fn of(curve: &[&CopyPoint], agreement: f64) -> Self {
         let reached = |point: &CopyPoint| {
             point
-                .mean(|of| of.copy.agreement)
+                .mean(|of| Some(of.copy.agreement))
                 .map(|mean| mean >= agreement)
         };
         for point in curve {
@@ -148,15 +149,17 @@ impl Until {
 }
 
 impl CopyPoint {
-    /// Returns the mean of a figure over seeds; none where nothing is known.
-    pub fn mean(&self, of: impl Fn(&CopyOutcome) -> f64) -> Option<f64> {
-        let sum: f64 = self.seeds.iter().map(of).sum();
+    /// Returns the mean of a figure over seeds; none where it is not known of all, or there are none.
+    pub fn mean(&self, of: impl Fn(&CopyOutcome) -> Option<f64>) -> Option<f64> {
+        let sum: f64 = self.seeds.iter().map(of).sum::<Option<f64>>()?;
         (!self.seeds.is_empty()).then(|| sum / self.seeds.len() as f64)
     }
 
-    /// Returns the least and the most of a figure over seeds.
-    pub fn ends(&self, of: impl Fn(&CopyOutcome) -> f64) -> Option<(f64, f64)> {
-        let values = self.seeds.iter().map(of).map(|value| (value, value));
+    /// Returns the least and the most of a figure over seeds; none where it is not known of all, or there
+    /// are none.
+    pub fn ends(&self, of: impl Fn(&CopyOutcome) -> Option<f64>) -> Option<(f64, f64)> {
+        let values = self.seeds.iter().map(of).collect::<Option<Vec<f64>>>()?;
+        let values = values.into_iter().map(|value| (value, value));
         values.reduce(|(least, most), (value, _)| (least.min(value), most.max(value)))
     }
 }
@@ -184,7 +187,7 @@ impl CopyPoint {
         let outcome = |(seed, &agreement): (usize, &f64)| CopyOutcome {
             seed: seed as u64,
             copy: judged(agreement),
-            own: judged(0.5),
+            own: Some(judged(0.5)),
         };
         Self {
             placement: "CS".parse().expect("letters"),

@@ -129,7 +129,7 @@ impl Builder {
             return 0;
         };
         match node.operation {
-            Operation::Activation(_) | Operation::MaxPool(_) => 0,
+            Operation::Activation(_) | Operation::MaxPool(_) | Operation::Pinned(_) => 0,
             Operation::Linear(_) | Operation::Add(_) => {
                 let depths = node
                     .inputs
@@ -158,7 +158,9 @@ impl Builder {
                 .collect();
             let mut output = node.operation.run_float(&operands);
             let together = match node.operation {
-                Operation::Activation(_) | Operation::MaxPool(_) => output.len(),
+                Operation::Activation(_) | Operation::MaxPool(_) | Operation::Pinned(_) => {
+                    output.len()
+                }
                 Operation::Linear(_) | Operation::Add(_) => node.channel_size,
             };
             for channel in output.chunks_mut(together) {
@@ -406,7 +408,7 @@ impl Builder {
         match &mut operation {
             Operation::Linear(linear) => linear.range = range,
             Operation::Add(add) => add.range = range,
-            Operation::Activation(_) | Operation::MaxPool(_) => {}
+            Operation::Activation(_) | Operation::MaxPool(_) | Operation::Pinned(_) => {}
         }
         self.nodes.push(Node {
             name: format!("{op}{}", self.nodes.len()),

@@ -91,7 +91,7 @@ fn calibrated(model: &Model, node: NodeId) -> Option<Vec<(f64, f64)>> {
     let range = match &model.node(node).operation {
         Operation::Linear(linear) => &linear.range,
         Operation::Add(add) => &add.range,
-        Operation::Activation(_) | Operation::MaxPool(_) => return None,
+        Operation::Activation(_) | Operation::MaxPool(_) | Operation::Pinned(_) => return None,
     };
     let widened = range.iter().map(|&(low, high)| {
         let margin = RANGE_MARGIN * f64::from(high - low);

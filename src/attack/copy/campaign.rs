@@ -274,11 +274,14 @@ impl<'a> Campaign<'a> {
             let copied = keys.iter().map(|key| &copies[&(key.clone(), seed)]);
             let start = Start::joined(copied.clone().map(|copied| &copied.start));
             let tensors: Vec<_> = copied.flat_map(|copied| copied.tensors.clone()).collect();
-            let own = split.learn_alone(self.ground, &start, queries, seed, stop)?;
+            let own = match split.network.is_differentiable() {
+                true => Some(split.learn_alone(self.ground, &start, queries, seed, stop)?),
+                false => None,
+            };
             Some(CopyOutcome {
                 seed,
                 copy: split.judge(self.ground, &tensors),
-                own: split.judge(self.ground, &own),
+                own: own.map(|own| split.judge(self.ground, &own)),
             })
         };
         seeds.par_iter().map(outcome).collect()

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use super::affine::{Affine, Batch, Tensors};
 use super::element::Element;
+use super::step::{Action, Step, add};
 use crate::circuit::program::Program;
 use crate::core::placement::{Party, Placement};
-use crate::model::layer::{Activation, Function, Operation};
-use crate::model::quantise::{QuantParams, Quantisation};
+use crate::model::layer::{Activation, Operation};
 use crate::model::{Model, NodeId, ValueId};
 
 /// Layers in order, each a step on values that were made before.
@@ -23,26 +23,6 @@ pub struct Network {
     pub learnt: Vec<NodeId>,
     /// Of each value, whether learnt weights stand before it.
     depends: Vec<bool>,
-}
-
-#[derive(Debug, Clone)]
-struct Step {
-    /// Values that it reads: inputs first, then those of the steps.
-    operands: Vec<usize>,
-    action: Action,
-}
-
-#[derive(Debug, Clone)]
-enum Action {
-    /// Weights that are known.
-    Known(Arc<(Affine, Tensors)>),
-    /// Which of the learnt weights.
-    Learnt(Affine, usize),
-    Element(Element),
-    /// What a client does to a value before it uploads it.
-    Upload(Arc<Quantisation>),
-    Add,
-    MaxPool(Arc<Vec<Vec<u32>>>),
 }
 
 /// The values of a run, inputs first.
@@ -92,6 +72,16 @@ impl Network {
         }
         let output = model.output();
         builder.finish(std::iter::once(output))
+    }
+
+    /// Returns whether gradients reach all learnt weights: no operator without one stands behind any.
+    pub fn is_differentiable(&self) -> bool {
+        let is_behind = |step: &Step| step.operands.iter().any(|&operand| self.depends[operand]);
+        let mut pinned = self
+            .steps
+            .iter()
+            .filter(|step| matches!(step.action, Action::Pinned(_)));
+        !pinned.any(is_behind)
     }
 
     /// Returns the true weights of the learnt layers.
@@ -293,6 +283,7 @@ impl<'a> Builder<'a> {
             }
             Operation::Add(_) => Action::Add,
             Operation::MaxPool(pool) => Action::MaxPool(Arc::new(pool.windows.clone())),
+            Operation::Pinned(pinned) => Action::Pinned(Arc::new(pinned.clone())),
         }
     }
 
@@ -317,141 +308,6 @@ fn affine_of(model: &Model, id: NodeId) -> Option<(Affine, Tensors)> {
         Operation::Linear(linear) => Some(Affine::of(linear, node.channel_size)),
         _ => None,
     }
-}
-
-impl Step {
-    fn multiplication_count(&self) -> usize {
-        match &self.action {
-            Action::Known(known) => known.0.multiplication_count(),
-            Action::Learnt(affine, _) => affine.multiplication_count(),
-            _ => 0,
-        }
-    }
-
-    fn run(&self, learnt: &[Tensors], values: &[Batch]) -> Batch {
-        let input = &values[self.operands[0]];
-        match &self.action {
-            Action::Known(known) => known.0.run(&known.1, input),
-            Action::Learnt(affine, index) => affine.run(&learnt[*index], input),
-            Action::Element(element) => input.mapv(|x| element.value(x)),
-            Action::Upload(quantisation) => uploaded(quantisation, input),
-            Action::Add => input + &values[self.operands[1]],
-            Action::MaxPool(windows) => pooled(windows, input),
-        }
-    }
-
-    /// Adds the gradients of weights to `sums` and those of operands to `gradients`.
-    fn differentiate(
-        &self,
-        learnt: &[Tensors],
-        values: &[Batch],
-        gradient: &Batch,
-        sums: &mut [Tensors],
-        wanted: &dyn Fn(usize) -> bool,
-        gradients: &mut [Option<Batch>],
-    ) {
-        let first = self.operands[0];
-        let input = &values[first];
-        let of_input = match &self.action {
-            Action::Known(known) => {
-                let (affine, tensors) = &**known;
-                affine.differentiate(tensors, input, gradient, None, wanted(first))
-            }
-            Action::Learnt(affine, index) => {
-                let sums = Some(&mut sums[*index]);
-                affine.differentiate(&learnt[*index], input, gradient, sums, wanted(first))
-            }
-            Action::Element(element) => {
-                let mut passed = gradient.clone();
-                passed.zip_mut_with(input, |gradient, &x| {
-                    *gradient = element.gradient(x, *gradient)
-                });
-                Some(passed)
-            }
-            Action::Upload(quantisation) => Some(upload_gradient(quantisation, input, gradient)),
-            Action::Add => {
-                let second = self.operands[1];
-                if wanted(second) {
-                    add(&mut gradients[second], gradient.clone());
-                }
-                Some(gradient.clone())
-            }
-            Action::MaxPool(windows) => Some(pool_gradient(windows, input, gradient)),
-        };
-        if let Some(of_input) = of_input.filter(|_| wanted(first)) {
-            add(&mut gradients[first], of_input);
-        }
-    }
-}
-
-fn add(sum: &mut Option<Batch>, more: Batch) {
-    match sum {
-        Some(sum) => *sum += &more,
-        None => *sum = Some(more),
-    }
-}
-
-/// Returns what the integers stand for that a client uploads.
-fn uploaded(quantisation: &Quantisation, input: &Batch) -> Batch {
-    let mut output = input.clone();
-    for (element, mut row) in output.rows_mut().into_iter().enumerate() {
-        let (scale, offset) = (quantisation.scales[element], quantisation.offsets[element]);
-        row.mapv_inplace(|real| {
-            let integer = quantisation.quantise(element, f64::from(real));
-            (integer as f64 * scale + offset) as f32
-        });
-    }
-    output
-}
-
-/// Returns the gradient of what is uploaded: as [`Element::gradient`].
-fn upload_gradient(quantisation: &Quantisation, input: &Batch, gradient: &Batch) -> Batch {
-    let mut output = gradient.clone();
-    let rows = output.rows_mut().into_iter().zip(input.rows());
-    for (element, (row, reals)) in rows.enumerate() {
-        let rounding = QuantParams {
-            scale: quantisation.scales[element],
-            low: quantisation.low,
-            high: quantisation.high,
-        };
-        let offset = quantisation.offsets[element] as f32;
-        let identity = Element::new(Function::Identity, Some(rounding));
-        for (gradient, &real) in row.into_iter().zip(reals) {
-            *gradient = identity.gradient(real - offset, *gradient);
-        }
-    }
-    output
-}
-
-fn pooled(windows: &[Vec<u32>], input: &Batch) -> Batch {
-    Batch::from_shape_fn((windows.len(), input.ncols()), |(window, column)| {
-        input[(largest(&windows[window], input, column), column)]
-    })
-}
-
-/// Hands each gradient to the element that won.
-fn pool_gradient(windows: &[Vec<u32>], input: &Batch, gradient: &Batch) -> Batch {
-    let mut output = Batch::zeros(input.raw_dim());
-    for (window, row) in windows.iter().zip(gradient.rows()) {
-        for (column, gradient) in row.iter().enumerate() {
-            output[(largest(window, input, column), column)] += gradient;
-        }
-    }
-    output
-}
-
-/// Returns the element of a window that is largest; the first of equals.
-fn largest(window: &[u32], input: &Batch, column: usize) -> usize {
-    let elements = window.iter().map(|&element| element as usize);
-    elements
-        .reduce(|best, next| {
-            if input[(next, column)] > input[(best, column)] {
-                next
-            } else {
-                best
-            }
-        })
-        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -231,6 +231,7 @@ impl Analyst<'_> {
             }
             Operation::Activation(activation) => self.activation(node, activation),
             Operation::MaxPool(pool) => self.max_pool(node, pool),
+            Operation::Pinned(_) => unreachable!("no server segment holds a pinned layer"),
         };
         self.values.insert(node.value(), value);
     }

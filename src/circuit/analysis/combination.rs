@@ -171,7 +171,7 @@ impl<'a> Linearised<'a> {
                     self.sum(&mut made, value);
                 }
             }
-            Operation::Activation(_) | Operation::MaxPool(_) => {
+            Operation::Activation(_) | Operation::MaxPool(_) | Operation::Pinned(_) => {
                 unreachable!("only linear nodes are combined")
             }
         }

@@ -22,6 +22,8 @@ pub struct NetworkDraft {
     is_input_read: bool,
     pub steps: Vec<Step>,
     pub notes: Vec<String>,
+    /// Operators that have no encrypted form, and why.
+    pub pinned: Vec<(String, String)>,
     /// The activation, by root and function, so that no two are the same.
     activations: HashMap<(usize, String), usize>,
     /// The flattened value, by root.
@@ -38,6 +40,8 @@ pub struct Step {
     /// Values: 0 for the network's input, i + 1 for step i.
     pub inputs: Vec<usize>,
     pub shape: Vec<usize>,
+    /// Only the client can run it.
+    pub is_pinned: bool,
     pub stage: Stage,
 }
 
@@ -70,6 +74,7 @@ impl NetworkDraft {
             is_input_read: false,
             steps: Vec::new(),
             notes: Vec::new(),
+            pinned: Vec::new(),
             activations: HashMap::new(),
             flattened: HashMap::new(),
             budget,
@@ -142,6 +147,7 @@ impl NetworkDraft {
             name,
             inputs,
             shape,
+            is_pinned: false,
             stage,
         });
         Ok(self.steps.len())

@@ -35,25 +35,50 @@ pub fn finish(
             inputs: step.inputs.iter().map(|&input| places[input]).collect(),
             shape: step.shape,
             block: names[index].clone(),
+            is_pinned: step.is_pinned,
             operation,
         });
     }
     names::settle(&mut layers);
+    let mut notes = draft.notes;
+    notes.extend(pinned_note(&draft.pinned));
     Network {
         input_shape: draft.input_shape,
         input_parts,
         layers,
         tail,
         classes,
-        notes: draft.notes,
+        notes,
     }
+}
+
+/// Returns a sentence on the operators without an encrypted form, each with the first reason for it.
+fn pinned_note(pinned: &[(String, String)]) -> Option<String> {
+    let mut named: Vec<(&str, &str, usize)> = Vec::new();
+    for (operator, reason) in pinned {
+        match named.iter_mut().find(|(name, _, _)| name == operator) {
+            Some((_, _, count)) => *count += 1,
+            None => named.push((operator, reason, 1)),
+        }
+    }
+    let each = named.iter().map(|(operator, reason, count)| match count {
+        1 => format!("{operator} ({reason})"),
+        _ => format!("{count} of {operator} (the first: {reason})"),
+    });
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| {
+        format!(
+            "pinned to the client, without an encrypted form: {}",
+            each.join(", ")
+        )
+    })
 }
 
 /// Returns the number of the residual block of each step, from 1 on.
 ///
 /// A block is what lies between two values that everything passes through, and more than one way
 /// leads from one to the other: value `v` is such a one where no step after it reads a value
-/// before it.
+/// before it. One that holds a step of the client alone would be the client's as a whole, and is none.
 fn blocks(steps: &[Step]) -> Vec<Option<usize>> {
     let mut last_read = vec![0; steps.len() + 1];
     for (index, step) in steps.iter().enumerate() {
@@ -69,10 +94,11 @@ fn blocks(steps: &[Step]) -> Vec<Option<usize>> {
     for value in 1..=steps.len() {
         if reach <= value {
             // The values between `start` and `value` and `value` itself.
-            if value - start > 1 {
+            let is_free = steps[start..value].iter().all(|step| !step.is_pinned);
+            if is_free && value - start > 1 {
                 count += 1;
                 blocks[start..value].fill(Some(count));
-            } else if start > 0 && is_tail_of_block(steps, value, &blocks) {
+            } else if is_free && start > 0 && is_tail_of_block(steps, value, &blocks) {
                 blocks[value - 1] = Some(count);
             }
             start = value;

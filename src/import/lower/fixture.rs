@@ -16,6 +16,7 @@ pub fn staged(inputs: &[usize], shape: &[usize], stage: Stage) -> Step {
         name: None,
         inputs: inputs.to_vec(),
         shape: shape.to_vec(),
+        is_pinned: false,
         stage,
     }
 }

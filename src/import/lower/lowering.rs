@@ -88,6 +88,7 @@ impl<'a> Lowering<'a> {
             Value::Scores(_) => unsupported("computes with what comes after the logits"),
             Value::Padded(_) => unsupported("reads what a Pad made"),
             Value::Turned(_) => unsupported("reads a list whose batch is its last axis"),
+            Value::Client(_) => unsupported("reads what only the client has"),
         }
     }
 
@@ -126,6 +127,7 @@ impl<'a> Lowering<'a> {
             Value::Wire(wire) | Value::Turned(wire) => wire.root == root,
             Value::Padded(padded) => padded.wire.root == root,
             Value::Scores(scores) => scores.logits.root == root,
+            Value::Client(value) => value.root == root,
             Value::Constant(_) => false,
         };
         self.values

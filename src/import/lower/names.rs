@@ -116,7 +116,7 @@ pub fn settle(layers: &mut [Layer]) {
 }
 
 /// Returns what an operation without a name is called.
-fn kind(operation: &Operation) -> &'static str {
+fn kind(operation: &Operation) -> &str {
     match operation {
         Operation::Dense { .. } => "dense",
         Operation::Conv2d { .. } => "conv",
@@ -127,6 +127,7 @@ fn kind(operation: &Operation) -> &'static str {
         Operation::Flatten => "flatten",
         Operation::Reshape => "reshape",
         Operation::Linear { .. } => "linear",
+        Operation::Pinned(pinned) => &pinned.operator.name,
     }
 }
 
@@ -167,6 +168,7 @@ mod tests {
             inputs: vec![0],
             shape: vec![1],
             block: None,
+            is_pinned: false,
             operation: Operation::Add,
         };
         let mut layers: Vec<Layer> = ["", "a", "add1", "a", "input", ""].map(layer).into();

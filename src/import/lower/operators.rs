@@ -6,10 +6,10 @@ use super::lowering::Lowering;
 use super::value::{Scores, Value, Wire};
 use super::{
     affine, attributes, choice, classes, classifier, constants, elementwise, expression, functions,
-    join, linear, pad, pick, pool, quantisers, reduce, reshape, resize, tail, windowed,
+    join, linear, pad, pick, pinned, pool, quantisers, reduce, reshape, resize, tail, windowed,
 };
 use crate::core::foreign::quoted;
-use crate::import::fault::{Outcome, unsupported};
+use crate::import::fault::{Fault, Outcome, unsupported};
 use crate::import::network::Tail;
 use crate::import::onnx::{Graph, Node};
 
@@ -19,7 +19,11 @@ use crate::import::onnx::{Graph, Node};
 ///
 /// A sentence where it is wrong or not supported.
 pub fn lower(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<()> {
-    let mut made = operator(lowering, node)?.into_iter();
+    let made = match operator(lowering, node) {
+        Err(Fault::Unsupported(reason)) => pinned::pin(lowering, node, &reason)?,
+        made => made?,
+    };
+    let mut made = made.into_iter();
     for &output in &node.outputs {
         let Some(value) = made.next() else { break };
         if let Some(output) = output {

@@ -2,9 +2,11 @@
 
 use super::lowering::Lowering;
 use super::pick;
-use super::value::{Scores, Value};
+use super::value::{ClientValue, Scores, Value};
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Tail;
+use crate::import::onnx::tensor::element_count;
+use crate::model::layer::pinned::Kind;
 
 /// Returns what the file gives back, as a list: the scores rather than the label where it
 /// gives both.
@@ -20,6 +22,15 @@ pub fn output(lowering: &mut Lowering<'_>) -> Outcome<Scores> {
         let scores = match lowering.value(output)?.clone() {
             Value::Wire(logits) => Scores::of(logits, Tail::None),
             Value::Scores(scores) => scores,
+            Value::Client(ClientValue {
+                root,
+                shape,
+                kind: Kind::Float,
+            }) => {
+                let count = element_count(&shape)?;
+                Scores::of(lowering.draft.output(root, &[count]), Tail::None)
+            }
+            Value::Client(_) => return unsupported("an output of integers"),
             Value::Padded(_) | Value::Turned(_) => {
                 return unsupported("an output that is padded, or whose first axis is no batch");
             }

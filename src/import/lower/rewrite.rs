@@ -7,6 +7,7 @@ use ndarray::{Array1, Array2, Array4, Axis};
 use super::dead;
 use super::draft::{Diagonal, NetworkDraft, Stage, Step};
 use super::maps::{element_wise, scaled, selection};
+use super::pins;
 use crate::core::linear_map::{Block, PADDING};
 use crate::import::network::{Operation, WeightQuantisation};
 use crate::model::layer::Function;
@@ -39,6 +40,7 @@ pub fn rewrite(mut draft: NetworkDraft, output: usize) -> NetworkDraft {
     put_copies_last(&mut draft);
     put_activations_first(&mut draft);
     insert_identities(&mut draft);
+    pins::settle(&mut draft);
     draft
 }
 
@@ -427,6 +429,7 @@ fn insert_identities(draft: &mut NetworkDraft) {
                 name: None,
                 inputs: step.inputs,
                 shape,
+                is_pinned: false,
                 stage: Stage::Operation(Operation::Activation(Function::Identity)),
             });
             step.inputs = vec![draft.steps.len()];

@@ -6,10 +6,10 @@ use super::constants::arrange::axis_of;
 use super::lowering::Lowering;
 use super::value::{Scores, Value};
 use super::{classes, pick};
+use crate::core::onnx_schema::data_type;
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Tail;
 use crate::import::onnx::Node;
-use crate::import::onnx::schema::data_type;
 use crate::import::onnx::tensor::{IntegerKind, is_float};
 
 /// Lowers `Softmax`, `LogSoftmax`, `ArgMax` and `TopK` of the logits.

@@ -6,6 +6,7 @@ use super::layout::AxisLayout;
 use crate::import::network::Tail;
 use crate::import::onnx::Tensor;
 use crate::model::layer::Function;
+use crate::model::layer::pinned::Kind;
 
 /// What a name of the file stands for.
 #[derive(Debug, Clone)]
@@ -18,6 +19,18 @@ pub enum Value {
     Padded(Rc<Padded>),
     /// A list with the batch as its last axis.
     Turned(Wire),
+    /// What only the client reads.
+    Client(ClientValue),
+}
+
+/// What an operator at the client makes: no reals of one image, batch first.
+#[derive(Debug, Clone)]
+pub struct ClientValue {
+    /// As that of a [`Wire`].
+    pub root: usize,
+    /// As the file has it.
+    pub shape: Vec<usize>,
+    pub kind: Kind,
 }
 
 /// A number that does not depend on the network's input.

@@ -1,12 +1,13 @@
 //! One use of an operator, and its settings.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::external::Folder;
-use super::schema::{AttributeProto, NodeProto, attribute_type};
 use super::tensor::Tensor;
 use crate::core::foreign::quoted;
+use crate::core::onnx_schema::{AttributeProto, NodeProto, attribute_type};
 use crate::import::fault::{Outcome, invalid, unsupported};
+use crate::model::layer::pinned::Attribute as Setting;
 
 /// One use of an operator. Values are numbers that stand for names.
 #[derive(Debug, Clone)]
@@ -178,6 +179,28 @@ impl Node {
             Some(Attribute::Tensor(tensor)) => Ok(Some(tensor)),
             Some(_) => wrong_type(name, "a tensor"),
         }
+    }
+
+    /// Returns all attributes, for an operator that is run as it is.
+    ///
+    /// # Errors
+    ///
+    /// A sentence where one is a constant, or of a kind that is not read.
+    pub fn settings(&self) -> Outcome<BTreeMap<String, Setting>> {
+        let setting = |(name, attribute): (&String, &Attribute)| {
+            let setting = match attribute {
+                Attribute::Float(value) => Setting::Float(*value),
+                Attribute::Integer(value) => Setting::Integer(*value),
+                Attribute::Text(text) => Setting::Text(text.clone()),
+                Attribute::Floats(values) => Setting::Floats(values.clone()),
+                Attribute::Integers(values) => Setting::Integers(values.clone()),
+                Attribute::Tensor(_) | Attribute::Other => {
+                    return unsupported(format!("attribute {} is not read", quoted(name)));
+                }
+            };
+            Ok((name.clone(), setting))
+        };
+        self.attributes.iter().map(setting).collect()
     }
 
     /// Returns the node as an error names it.

@@ -150,7 +150,7 @@ fn corrected_node(model: &Model, id: NodeId) -> Option<NodeId> {
             });
             linear.find_map(|before| corrected_node(model, before))
         }
-        Operation::Activation(_) | Operation::MaxPool(_) => None,
+        Operation::Activation(_) | Operation::MaxPool(_) | Operation::Pinned(_) => None,
     }
 }
 
@@ -164,7 +164,7 @@ fn reads_image(model: &Model, value: ValueId) -> bool {
         Operation::Linear(_) | Operation::Add(_) => {
             node.inputs.iter().all(|&input| reads_image(model, input))
         }
-        Operation::Activation(_) | Operation::MaxPool(_) => false,
+        Operation::Activation(_) | Operation::MaxPool(_) | Operation::Pinned(_) => false,
     }
 }
 

@@ -56,6 +56,7 @@ impl ModelDraft {
             match &mut node.operation {
                 NodeOperation::Linear(linear) => linear.range = spread.collect(),
                 NodeOperation::Add(add) => add.range = spread.collect(),
+                NodeOperation::Pinned(pinned) => pinned.range = spread.collect(),
                 NodeOperation::Activation(_) | NodeOperation::MaxPool(_) => {}
             }
         }

@@ -77,6 +77,7 @@ pub fn layer(name: &str, inputs: &[usize], operation: Operation) -> Layer {
         inputs: inputs.to_vec(),
         shape: vec![2],
         block: None,
+        is_pinned: false,
         operation,
     }
 }

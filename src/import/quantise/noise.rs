@@ -134,7 +134,7 @@ fn widen_node(operation: &mut Operation, seen: &[(f64, f64)]) -> bool {
     let range = match operation {
         Operation::Linear(linear) => &mut linear.range,
         Operation::Add(add) => &mut add.range,
-        Operation::Activation(_) | Operation::MaxPool(_) => return false,
+        Operation::Activation(_) | Operation::MaxPool(_) | Operation::Pinned(_) => return false,
     };
     let mut widened = false;
     let size = range.len() / seen.len();

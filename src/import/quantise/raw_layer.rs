@@ -8,7 +8,8 @@ use super::tensor_file::TensorFile;
 use super::weight_bits::own_bits;
 use crate::core::linear_map::{LinearMap, PADDING};
 use crate::import::network::{Layer, Network, Operation, WeightQuantisation};
-use crate::model::format::{RawLayer, RawOperation, RawQuantisation};
+use crate::model::format::{RawLayer, RawOperand, RawOperation, RawQuantisation};
+use crate::model::layer::pinned::Operand;
 use crate::model::layer::{Function, Linear, Operation as NodeOperation};
 use crate::model::quantise::QuantParams;
 
@@ -35,14 +36,21 @@ pub fn raw_layer(
         file,
     };
     let operation = raw_operation(tensors, bits, value_name);
-    // The value before a layer is its input unless another is named.
-    let named = layer.inputs[0] != index;
+    // The value before a layer is its input unless another is named; operands of ONNX name theirs.
+    let is_operator = matches!(layer.operation, Operation::Pinned(_));
+    let named = layer.inputs[0] != index && !is_operator;
     RawLayer {
         name: layer.name.clone(),
         input: named.then(|| value_name(layer.inputs[0])),
         block: layer.block.clone(),
+        pinned: layer.is_pinned && !is_operator && is_node(layer),
         operation,
     }
+}
+
+/// Returns whether a layer becomes a node of the model, and no new shape alone.
+pub fn is_node(layer: &Layer) -> bool {
+    !matches!(layer.operation, Operation::Flatten | Operation::Reshape)
 }
 
 /// Returns the operation of a layer as the folder writes it; `value_name` tells what a value is called
@@ -133,6 +141,32 @@ fn raw_operation(
                 weights: tensors.put("weights", &[weights.len()], weights.into_iter()),
             }
         }
+        Operation::Pinned(pinned) => {
+            let mut inputs = layer.inputs.iter().map(|&input| value_name(input));
+            let operands = pinned.operands.iter().enumerate();
+            let operands = operands.map(|(index, operand)| match operand {
+                Operand::Absent => RawOperand::Nothing {},
+                Operand::Value { shape, kind } => RawOperand::Value {
+                    value: inputs.next().unwrap_or_default(),
+                    shape: shape.clone(),
+                    kind: *kind,
+                },
+                Operand::Constant(constant) => RawOperand::Constant {
+                    tensor: tensors.put(
+                        &format!("operand{index}"),
+                        &constant.shape,
+                        constant.values.iter().copied(),
+                    ),
+                    kind: constant.kind,
+                },
+            });
+            RawOperation::Pinned {
+                operator: pinned.operator.clone(),
+                operands: operands.collect(),
+                shape: layer.shape.clone(),
+                range: tensors.pinned_range(),
+            }
+        }
         Operation::Largest { windows } => {
             let list = windows.iter().flat_map(|window| {
                 let elements = window.iter().map(|&element| element as f32);
@@ -214,10 +248,20 @@ impl<'a> LayerTensors<'a> {
         ))
     }
 
+    /// Puts the range of each channel of an operator at the client into the file, where it is finite.
+    fn pinned_range(&mut self) -> Option<String> {
+        let Some(NodeOperation::Pinned(pinned)) = self.settled else {
+            return None;
+        };
+        let ends = pinned.range.iter().flat_map(|&(low, high)| [low, high]);
+        ends.into_iter().all(f32::is_finite).then(|| self.range())
+    }
+
     /// Puts the range of each channel into the file: zeros where none is settled.
     fn range(&mut self) -> String {
         let channels = self.channels();
         let ranges = match self.settled {
+            Some(NodeOperation::Pinned(pinned)) => one_each(&pinned.range, channels),
             Some(NodeOperation::Linear(linear)) => one_each(&linear.range, channels),
             Some(NodeOperation::Add(add)) => one_each(&add.range, channels),
             _ => vec![(0.0, 0.0); channels],

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::raw_layer::raw_layer;
+use super::raw_layer::{is_node, raw_layer};
 use super::tensor_file::TensorFile;
 use super::weight_bits::weight_bits;
 use crate::core::digest::hex_digest;
 use crate::core::error::{Error, Result};
 use crate::import::data::{FittedSet, MAX_LEVEL};
-use crate::import::network::{Network, Operation};
+use crate::import::network::Network;
 use crate::import::npy::{labels_npy, npy};
 use crate::import::request::ImportRequest;
 use crate::model::Model;
@@ -122,8 +122,7 @@ impl Recipe {
                 .map(|node| &node.operation);
             let bits = self.weight_bits[index];
             layers.push(raw_layer(&self.network, index, bits, settled, tensors).to_json());
-            let is_node = !matches!(layer.operation, Operation::Flatten | Operation::Reshape);
-            node += usize::from(is_node);
+            node += usize::from(is_node(layer));
         }
         layers
     }

@@ -7,10 +7,11 @@ use super::blocks::{RawMap, build_largest, build_map};
 use super::built::{Built, Checked};
 use super::channels::{read_range, spread};
 use super::linear::{build_conv2d, build_dense};
+use super::pinned::build_pinned;
 use super::pools::{build_average_pool, build_max_pool};
 use super::windows::no_room;
 use crate::core::shape::element_count;
-use crate::model::format::{RawLayer, RawLinear, RawOperation};
+use crate::model::format::{RawLayer, RawLinear, RawOperand, RawOperation};
 use crate::model::graph::{Node, channel_size};
 use crate::model::index::{NodeId, ValueId};
 use crate::model::input::Input;
@@ -74,15 +75,11 @@ impl<'a> Builder<'a> {
                 "another layer has the same name, or it is \"input\": names must differ".into(),
             );
         }
-        let input = match &raw.input {
-            None => self.last.clone(),
-            Some(name) => self.value(name)?,
-        };
+        let (mut inputs, input) = self.inputs(&raw)?;
         if let Some(shape) = other_shape(&raw.operation, &input.shape)? {
             self.enter(raw.name, BuiltValue { shape, ..input });
             return Ok(());
         }
-        let mut inputs = vec![input.id];
         if let RawOperation::Add { other, .. } = &raw.operation {
             let other = self.value(other)?;
             if other.shape != input.shape {
@@ -96,14 +93,16 @@ impl<'a> Builder<'a> {
         let built = self.build(raw.operation, &input)?;
         let first = || self.ranges[inputs[0].index()].clone();
         let range = built.operation.range_after(first);
-        let channel_size = match (&built.operation, built.op) {
-            (Operation::Linear(_) | Operation::MaxPool(_), _) => channel_size(&built.shape),
+        let channel_size = match &built.operation {
+            Operation::Linear(_) | Operation::MaxPool(_) | Operation::Pinned(_) => {
+                channel_size(&built.shape)
+            }
             // Weights that positions share on either side are quantised alike on both.
-            (Operation::Add(_), _) => inputs
+            Operation::Add(_) => inputs
                 .iter()
                 .map(|&value| self.channel_size(value, &input.shape))
                 .fold(1, least_common_multiple),
-            _ => self.channel_size(input.id, &input.shape),
+            Operation::Activation(_) => self.channel_size(input.id, &input.shape),
         };
         self.nodes.push(Node {
             name: raw.name.clone(),
@@ -113,7 +112,7 @@ impl<'a> Builder<'a> {
             block: raw.block,
             op: built.op,
             parameter_count: built.parameter_count,
-            is_pinned: false,
+            is_pinned: raw.pinned || matches!(built.operation, Operation::Pinned(_)),
             operation: built.operation,
         });
         self.ranges.push(range);
@@ -123,6 +122,35 @@ impl<'a> Builder<'a> {
         };
         self.enter(raw.name, value);
         Ok(())
+    }
+
+    /// Returns the values that a layer reads, and the first of them as it sees it.
+    fn inputs(&self, raw: &RawLayer) -> Checked<(Vec<ValueId>, BuiltValue)> {
+        let RawOperation::Pinned { operands, .. } = &raw.operation else {
+            let input = match &raw.input {
+                None => self.last.clone(),
+                Some(name) => self.value(name)?,
+            };
+            return Ok((vec![input.id], input));
+        };
+        if raw.input.is_some() {
+            return Err("names an input: what a pinned layer reads is in its operands".into());
+        }
+        let mut values = Vec::new();
+        for operand in operands {
+            let RawOperand::Value { value, shape, .. } = operand else {
+                continue;
+            };
+            let value = self.value(value)?;
+            if element_count(shape) != element_count(&value.shape) {
+                return Err(format!("{:?} does not become {shape:?}", value.shape));
+            }
+            values.push(value);
+        }
+        let Some(first) = values.first() else {
+            return Err("reads no value: a pinned layer has an operand from one".into());
+        };
+        Ok((values.iter().map(|value| value.id).collect(), first.clone()))
     }
 
     /// Returns the nodes.
@@ -215,6 +243,15 @@ impl<'a> Builder<'a> {
             } => {
                 let (count, quantised) = (shape.iter().product(), self.is_quantised(input.id));
                 build_largest(&windows, output, count, quantised, tensors, &mut self.room)
+            }
+            RawOperation::Pinned {
+                operator,
+                operands,
+                shape,
+                range,
+            } => {
+                self.take(&shape)?;
+                build_pinned(operator, operands, shape, range.as_deref(), tensors)
             }
             RawOperation::Activation { function, output } => {
                 self.take(shape)?;

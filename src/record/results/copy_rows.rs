@@ -35,25 +35,25 @@ pub fn copy_rows(model: &str, placements: &[Placement], records: &[Record]) -> V
 fn rows_of(model: &str, curve: &[&CopyPoint]) -> Vec<CopyRow> {
     let until = AGREEMENTS.map(|agreement| Until::of(curve, agreement).cell());
     let row = |point: &&CopyPoint| {
-        let copy_agreement = point.ends(|of| of.copy.agreement).unzip();
-        let copy_accuracy = point.ends(|of| of.copy.accuracy).unzip();
-        let own_agreement = point.ends(|of| of.own.agreement).unzip();
-        let own_accuracy = point.ends(|of| of.own.accuracy).unzip();
+        let copy_agreement = point.ends(|of| Some(of.copy.agreement)).unzip();
+        let copy_accuracy = point.ends(|of| Some(of.copy.accuracy)).unzip();
+        let own_agreement = point.ends(|of| of.own.map(|own| own.agreement)).unzip();
+        let own_accuracy = point.ends(|of| of.own.map(|own| own.accuracy)).unzip();
         CopyRow {
             model: model.into(),
             placement: point.placement.to_string(),
             queries: point.queries,
             seeds: point.seeds.len(),
-            copy_agreement: point.mean(|of| of.copy.agreement),
+            copy_agreement: point.mean(|of| Some(of.copy.agreement)),
             copy_agreement_least: copy_agreement.0,
             copy_agreement_most: copy_agreement.1,
-            copy_accuracy: point.mean(|of| of.copy.accuracy),
+            copy_accuracy: point.mean(|of| Some(of.copy.accuracy)),
             copy_accuracy_least: copy_accuracy.0,
             copy_accuracy_most: copy_accuracy.1,
-            own_agreement: point.mean(|of| of.own.agreement),
+            own_agreement: point.mean(|of| of.own.map(|own| own.agreement)),
             own_agreement_least: own_agreement.0,
             own_agreement_most: own_agreement.1,
-            own_accuracy: point.mean(|of| of.own.accuracy),
+            own_accuracy: point.mean(|of| of.own.map(|own| own.accuracy)),
             own_accuracy_least: own_accuracy.0,
             own_accuracy_most: own_accuracy.1,
             ceiling_agreement: point.ceiling,

@@ -42,6 +42,7 @@ pub(in crate::circuit::analysis) fn network(
             Operation::Linear(linear) => linear.map.output_count,
             Operation::Add(_) | Operation::Activation(_) => counts[inputs[0]],
             Operation::MaxPool(pool) => pool.windows.len(),
+            Operation::Pinned(pinned) => pinned.range.len(),
         };
         counts.push(count);
         Node {

@@ -1,0 +1,313 @@
+//! Nodes without an encrypted form: the client runs them as the file has them.
+
+use std::rc::Rc;
+
+use super::blocks::storage_shape;
+use super::draft::Stage;
+use super::lowering::Lowering;
+use super::pad;
+use super::value::{ClientValue, Constant, Scores, Value, Wire};
+use crate::core::foreign::quoted;
+use crate::import::fault::{Fault, Outcome, unsupported};
+use crate::import::network::{Operation, Tail};
+use crate::import::onnx::tensor::{Data, IntegerKind, element_count};
+use crate::import::onnx::{Node, Tensor};
+use crate::model::layer::pinned::{self, Attribute, Kind, Operand, Operator};
+use crate::model::layer::{Function, Pinned};
+
+/// The version of Microsoft's operators.
+const CONTRIB_VERSION: i64 = 1;
+
+/// Lowers a node that has no encrypted form, for this reason, to steps that the client runs; one that
+/// reads constants alone is computed.
+///
+/// # Errors
+///
+/// A sentence with the reason, and why the client cannot run it either.
+pub fn pin(lowering: &mut Lowering<'_>, node: &Node, reason: &str) -> Outcome<Vec<Value>> {
+    made(lowering, node, reason).map_err(|fault| match fault {
+        Fault::Unsupported(other) => {
+            Fault::Unsupported(format!("{reason}; nor does the client run it: {other}"))
+        }
+        other => other,
+    })
+}
+
+fn made(lowering: &mut Lowering<'_>, node: &Node, reason: &str) -> Outcome<Vec<Value>> {
+    check_outputs(lowering, node)?;
+    pad::settle(lowering, node)?;
+    let mut operands = Vec::with_capacity(node.inputs.len());
+    let mut inputs = Vec::new();
+    for &input in &node.inputs {
+        operands.push(match input {
+            None => Operand::Absent,
+            Some(input) => {
+                let value = lowering.value(input)?.clone();
+                operand(lowering, node, value, &mut inputs)?
+            }
+        });
+    }
+    let attributes = node.settings()?;
+    let mut values = Vec::new();
+    for (output, _) in node.outputs.iter().enumerate() {
+        if !is_read(lowering, node, output) {
+            // Nobody asks what it stands for.
+            values.push(Value::Constant(Rc::new(Constant::new(Tensor::floats(
+                vec![0],
+                Vec::new(),
+            )))));
+            continue;
+        }
+        let operator = Operator {
+            name: node.operator.clone(),
+            domain: node.domain.clone(),
+            opset: match node.domain.as_str() {
+                "" => lowering.graph.opset,
+                _ => CONTRIB_VERSION,
+            },
+            attributes: attributes.clone(),
+            output,
+        };
+        let operator = in_own_words(operator, &operands)?;
+        values.push(step(lowering, node, operator, &operands, &inputs, reason)?);
+    }
+    Ok(values)
+}
+
+/// Returns whether anything reads an output of a node.
+fn is_read(lowering: &Lowering<'_>, node: &Node, output: usize) -> bool {
+    node.outputs[output].is_some_and(|value| lowering.graph.use_counts[value] > 0)
+}
+
+/// Refuses what would give back something else than the scores of classes where these are asked for.
+fn check_outputs(lowering: &Lowering<'_>, node: &Node) -> Outcome<()> {
+    let chooses = matches!(node.operator.as_str(), "ArgMax" | "ArgMin" | "TopK");
+    let mut outputs = node.outputs.iter().flatten();
+    if chooses && outputs.any(|value| lowering.graph.outputs.contains(value)) {
+        return unsupported("an output that chooses in another way than by the largest score");
+    }
+    Ok(())
+}
+
+/// Returns a value as an operand; one that depends on the network's input is added to `inputs`.
+fn operand(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    value: Value,
+    inputs: &mut Vec<usize>,
+) -> Outcome<Operand> {
+    let (root, shape, kind) = match value {
+        Value::Constant(constant) => return Ok(Operand::Constant(numbers(&constant.tensor)?)),
+        Value::Client(value) => (value.root, value.shape, value.kind),
+        Value::Wire(wire) => {
+            let shape = [vec![1], wire.layout.shape()].concat();
+            let (root, kind) = stored(lowering, wire)?;
+            (root, shape, kind)
+        }
+        Value::Turned(wire) => {
+            let shape = vec![wire.layout.count(), 1];
+            let (root, kind) = stored(lowering, wire)?;
+            (root, shape, kind)
+        }
+        Value::Scores(scores) => {
+            let shape = scores.shape.clone();
+            (probabilities(lowering, node, scores)?, shape, Kind::Float)
+        }
+        Value::Padded(_) => return unsupported("reads what a Pad made"),
+    };
+    inputs.push(root);
+    Ok(Operand::Value { shape, kind })
+}
+
+/// Returns the value that holds the numbers of a wire in the order of its axes, and what they are.
+fn stored(lowering: &mut Lowering<'_>, wire: Wire) -> Outcome<(usize, Kind)> {
+    let kind = match wire.integers {
+        Some(integers) if integers.are_input && wire.function == Function::Identity => {
+            Kind::Integer
+        }
+        Some(_) => return unsupported("reads the integers of a quantiser"),
+        None => Kind::Float,
+    };
+    let wire = Wire {
+        integers: None,
+        ..wire
+    };
+    let value = lowering.draft.materialise(&wire)?;
+    let Some(order) = wire.layout.order() else {
+        return Ok((value, kind));
+    };
+    lowering.draft.spend(order.len())?;
+    let shape = storage_shape(&wire.layout.shape());
+    let picked = lowering
+        .draft
+        .push(Stage::Pick(order), vec![value], shape, None)?;
+    Ok((picked, kind))
+}
+
+/// Returns the value that holds scores which others compute with: the client's own tail is no more than
+/// that.
+fn probabilities(lowering: &mut Lowering<'_>, node: &Node, scores: Scores) -> Outcome<usize> {
+    let name = match scores.tail {
+        Tail::None => None,
+        Tail::Softmax => Some("Softmax"),
+        Tail::LogSoftmax => Some("LogSoftmax"),
+        Tail::ArgMax | Tail::Sigmoid => return unsupported("computes with a label"),
+    };
+    if scores.picks.is_some() {
+        return unsupported("computes with the scores of some classes");
+    }
+    let (root, _) = stored(lowering, scores.logits)?;
+    let Some(name) = name else {
+        return Ok(root);
+    };
+    let shape = vec![1, lowering.draft.shape(root).iter().product()];
+    let operands = [Operand::Value {
+        shape,
+        kind: Kind::Float,
+    }];
+    let operator = Operator {
+        name: name.into(),
+        domain: String::new(),
+        opset: lowering.graph.opset,
+        attributes: [("axis".to_owned(), Attribute::Integer(1))].into(),
+        output: 0,
+    };
+    match step(lowering, node, operator, &operands, &[root], "of all")? {
+        Value::Wire(wire) => Ok(wire.root),
+        _ => unsupported("scores that are no list"),
+    }
+}
+
+/// Adds a step that the client runs, and returns what it makes; what depends on no value is computed.
+fn step(
+    lowering: &mut Lowering<'_>,
+    node: &Node,
+    operator: Operator,
+    operands: &[Operand],
+    inputs: &[usize],
+    reason: &str,
+) -> Outcome<Value> {
+    let taken = operands.iter().filter_map(|operand| match operand {
+        Operand::Constant(constant) => Some(constant.values.len()),
+        Operand::Absent | Operand::Value { .. } => None,
+    });
+    lowering.draft.spend(taken.sum())?;
+    let pinned = Pinned::new(operator, operands.to_vec()).map_err(Fault::Unsupported)?;
+    let (shape, kind) = (pinned.shape().to_vec(), pinned.kind());
+    lowering.draft.spend(element_count(&shape)?)?;
+    if inputs.is_empty() {
+        let values = pinned.run(&[]).map_err(Fault::Unsupported)?;
+        return Ok(Value::Constant(Rc::new(Constant::new(tensor(
+            shape, kind, &values,
+        )))));
+    }
+    let operator = quoted(&node.operator);
+    lowering
+        .draft
+        .pinned
+        .push((operator.trim_matches('"').to_owned(), reason.to_owned()));
+    let name = lowering.name(node, None);
+    let image = match &shape[..] {
+        [1, image @ ..] => Some(image.to_vec()),
+        _ => None,
+    };
+    let stored = storage_shape(image.as_deref().unwrap_or(&shape));
+    let operation = Operation::Pinned(pinned);
+    let stage = Stage::Operation(operation);
+    let root = lowering.draft.push(stage, inputs.to_vec(), stored, name)?;
+    Ok(match image {
+        Some(image) if kind == Kind::Float && !image.is_empty() => {
+            Value::Wire(lowering.draft.output(root, &image))
+        }
+        _ => Value::Client(ClientValue { root, shape, kind }),
+    })
+}
+
+/// Returns an operator as the newest version has it where older ones mean something else by the same
+/// words.
+fn in_own_words(mut operator: Operator, operands: &[Operand]) -> Outcome<Operator> {
+    let rank = operands
+        .first()
+        .and_then(Operand::typed)
+        .map_or(0, |(shape, _)| shape.len() as i64);
+    match operator.name.as_str() {
+        // Before 13 the axis began the part of all axes that is one list.
+        "Softmax" | "LogSoftmax" if operator.opset < 13 && operator.domain.is_empty() => {
+            let axis = match operator.attributes.get("axis") {
+                Some(Attribute::Integer(axis)) => *axis,
+                _ => 1,
+            };
+            if axis != -1 && axis != rank - 1 {
+                return unsupported(format!(
+                    "operator set {} takes all axes from {axis} on as one",
+                    operator.opset
+                ));
+            }
+            operator
+                .attributes
+                .insert("axis".into(), Attribute::Integer(-1));
+        }
+        "Resize" if operator.opset < 11 => return unsupported("operator sets below 11 of it"),
+        "Cast" => {
+            let code = match operator.attributes.get("to") {
+                Some(Attribute::Integer(code)) => i32::try_from(*code).unwrap_or(0),
+                _ => 0,
+            };
+            operator
+                .attributes
+                .insert("to".into(), Attribute::Integer(kept_type(code)?.into()));
+        }
+        _ => {}
+    }
+    Ok(operator)
+}
+
+/// Returns the type that stands for another in a `Cast`: the client has float32, integers and bits.
+fn kept_type(code: i32) -> Outcome<i32> {
+    use crate::core::onnx_schema::data_type;
+    match code {
+        data_type::FLOAT | data_type::DOUBLE => Ok(data_type::FLOAT),
+        data_type::INT32 | data_type::INT64 => Ok(data_type::INT32),
+        data_type::BOOL => Ok(data_type::BOOL),
+        _ => unsupported(format!("a cast to ONNX type {code}")),
+    }
+}
+
+/// Returns the numbers of a constant.
+fn numbers(tensor: &Tensor) -> Outcome<pinned::Constant> {
+    /// From here on integers stand for the largest that there is.
+    const LARGEST: u64 = 1 << 31;
+    /// Up to this they are exact.
+    const EXACT: u64 = 1 << 24;
+    let (kind, values) = match &tensor.data {
+        Data::Float(values) => (Kind::Float, values.clone()),
+        Data::Integer { kind, values } => {
+            let exact = |&value: &i64| match value.unsigned_abs() {
+                ..=EXACT => Ok(value as f32),
+                LARGEST.. => Ok(LARGEST as f32 * value.signum() as f32),
+                _ => unsupported(format!("{value}, an integer of more than 24 bits")),
+            };
+            let kind = match kind {
+                IntegerKind::Bool => Kind::Boolean,
+                _ => Kind::Integer,
+            };
+            (kind, values.iter().map(exact).collect::<Outcome<_>>()?)
+        }
+        Data::Text => return unsupported("reads text"),
+    };
+    Ok(pinned::Constant {
+        shape: tensor.shape.clone(),
+        kind,
+        values,
+    })
+}
+
+/// Returns a constant of numbers that the client's runtime has computed.
+fn tensor(shape: Vec<usize>, kind: Kind, values: &[f32]) -> Tensor {
+    match kind {
+        Kind::Float => Tensor::floats(shape, values.to_vec()),
+        Kind::Integer | Kind::Boolean => {
+            Tensor::integers(shape, values.iter().map(|&value| value as i64).collect())
+        }
+    }
+}
