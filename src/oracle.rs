@@ -10,3 +10,4 @@ pub mod audit;
 pub mod explain;
 pub mod simulation;
 pub mod step_noise;
+pub mod walk;

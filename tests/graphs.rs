@@ -32,7 +32,7 @@ use rand_chacha::ChaCha8Rng;
 use splitbench::circuit::analysis::{Analysis, PlannedAction, analyse, gains};
 use splitbench::core::linear_map::Row;
 use splitbench::core::placement::{Party, Segment};
-use splitbench::import::quantise::images::analyse_all;
+use splitbench::import::quantise::all_server::analyse_all;
 use splitbench::model::Model;
 
 use network::{Builder, Precision};
@@ -180,7 +180,7 @@ proptest! {
         let images = builder.images.clone();
         let float = builder.output().to_vec();
         let allowed = most_distance(&builder);
-        let analysis = analyse_all(&builder.model()).unwrap();
+        let analysis = analyse_all(&builder.model()).unwrap().remove(0);
         let outputs = &analysis.run(&[images], &mut |_, _, _| {})[0];
         let distance = |element: usize, found: &Row<u64>| {
             let scale = analysis.downloads[0].scales[element];

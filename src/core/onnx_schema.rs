@@ -1,7 +1,8 @@
 //! The part of the ONNX schema that this program reads, kept by hand after `onnx.proto` of ONNX
 //! 1.20 (Apache-2.0): field numbers and types are those of the schema, other fields are skipped.
 //!
-//! Subgraphs are kept as bytes, so that no file can make the decoder recurse.
+//! Subgraphs are kept as bytes, so that no file can make the decoder recurse. Lists of numbers are packed
+//! where the schema packs them: some readers of what is written here take no others.
 
 use prost::Message;
 use prost::bytes::Bytes;
@@ -76,9 +77,9 @@ pub struct AttributeProto {
     /// A subgraph, not decoded.
     #[prost(bytes = "bytes", optional, tag = "6")]
     pub g: Option<Bytes>,
-    #[prost(float, repeated, tag = "7")]
+    #[prost(float, repeated, packed = "false", tag = "7")]
     pub floats: Vec<f32>,
-    #[prost(int64, repeated, tag = "8")]
+    #[prost(int64, repeated, packed = "false", tag = "8")]
     pub ints: Vec<i64>,
     #[prost(bytes = "bytes", repeated, tag = "9")]
     pub strings: Vec<Bytes>,
@@ -106,7 +107,7 @@ pub mod attribute_type {
 /// A constant.
 #[derive(Clone, PartialEq, Message)]
 pub struct TensorProto {
-    #[prost(int64, repeated, tag = "1")]
+    #[prost(int64, repeated, packed = "false", tag = "1")]
     pub dims: Vec<i64>,
     /// One of the constants of [`data_type`].
     #[prost(int32, optional, tag = "2")]

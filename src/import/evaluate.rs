@@ -5,6 +5,7 @@ use ndarray::{Array1, Array2, Array4};
 
 use crate::core::linear_map::LinearMap;
 use crate::import::network::{Layer, Network, Operation};
+use crate::model::layer::Pinned;
 
 /// Returns the output for one image, before the tail.
 ///
@@ -93,13 +94,15 @@ fn run(layer: &Layer, inputs: &[(&[f32], &[usize])]) -> Vec<f32> {
         Operation::Add => input.iter().zip(inputs[1].0).map(|(a, b)| a + b).collect(),
         Operation::Flatten | Operation::Reshape => input.to_vec(),
         Operation::Linear { map, bias, .. } => blocks(input, map, bias),
-        Operation::Pinned(pinned) => {
-            let values: Vec<Vec<f32>> = inputs.iter().map(|(input, _)| input.to_vec()).collect();
-            let made = pinned.run(&values);
-            made.unwrap_or_else(|reason| panic!("{}: {reason}", layer.name))
-        }
+        Operation::Pinned(pinned) => pinned_outputs(pinned, inputs),
         Operation::Largest { windows } => windows.iter().map(|w| largest_of(input, w)).collect(),
     }
+}
+
+fn pinned_outputs(pinned: &Pinned, inputs: &[(&[f32], &[usize])]) -> Vec<f32> {
+    let values: Vec<Vec<f32>> = inputs.iter().map(|(input, _)| input.to_vec()).collect();
+    let made = pinned.run(&values);
+    made.unwrap_or_else(|reason| panic!("{pinned:?}: {reason}"))
 }
 
 fn dense(input: &[f32], weights: &Array2<f32>, bias: &Array1<f32>) -> Vec<f32> {

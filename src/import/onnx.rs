@@ -3,6 +3,7 @@
 //!
 //! Reading goes from bytes to messages ([`onnx_schema`](crate::core::onnx_schema)), and from messages to a checked [`Graph`].
 
+mod branches;
 mod census;
 mod external;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Quantisation after training: ranges from calibration images, bits, corrected biases, the accuracy that
 //! integers keep.
 
+pub mod all_server;
 pub mod bits;
 pub mod calibration;
 pub mod correction;

@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use super::network::Tail;
-use super::quantise::images::analyse_all;
+use super::quantise::all_server::{all_server, analyse_all};
 use super::quantise::loss::Noise;
 use super::quantise::search::Trial;
 use super::{ImportRequest, Imported};
-use crate::circuit::analysis::{Analysis, PlannedAction, Term};
+use crate::circuit::analysis::{Analysis, PlannedAction, PlannedStep, Term};
 use crate::circuit::program::Program;
 use crate::core::error::Result;
-use crate::core::placement::{Party, Placement};
 use crate::core::units;
 use crate::model::layer::Operation;
 use crate::model::{Model, NodeId};
@@ -26,7 +25,7 @@ use crate::record::cost_model::CostModel;
 /// As [`crate::circuit::analysis::analyse`].
 pub fn report(imported: &Imported, request: &ImportRequest) -> Result<Vec<String>> {
     let model = &imported.model;
-    let analysis = analyse_all(model)?;
+    let analyses = analyse_all(model)?;
     let mut lines = vec![format!(
         "{}: {} operations, {} placeable layers, {} trained numbers",
         request.onnx.display(),
@@ -41,7 +40,7 @@ pub fn report(imported: &Imported, request: &ImportRequest) -> Result<Vec<String
     lines.extend(imported.notes.iter().map(|note| format!("note: {note}")));
     lines.extend(tail_line(imported.network.tail));
     lines.push(String::new());
-    lines.extend(layer_lines(model, &analysis));
+    lines.extend(layer_lines(model, &analyses));
     lines.push(String::new());
     if !imported.trials.is_empty() {
         lines.extend(trial_lines(&imported.trials));
@@ -55,7 +54,7 @@ pub fn report(imported: &Imported, request: &ImportRequest) -> Result<Vec<String
     lines.extend(noise.map(noise_line));
     lines.push(match &imported.compiled {
         Err(error) => format!("everything on the server  {error}"),
-        Ok(program) => estimate_line(model, program),
+        Ok(programs) => estimate_line(model, programs),
     });
     let losses = imported.losses.iter();
     let warnings = losses.flat_map(|losses| &losses.warnings);
@@ -128,7 +127,7 @@ fn tail_line(tail: Tail) -> Option<String> {
 }
 
 /// Returns the table of the network's operations.
-fn layer_lines(model: &Model, analysis: &Analysis) -> Vec<String> {
+fn layer_lines(model: &Model, analyses: &[Analysis]) -> Vec<String> {
     let name_width = model
         .nodes
         .iter()
@@ -150,7 +149,7 @@ fn layer_lines(model: &Model, analysis: &Analysis) -> Vec<String> {
                 node.op,
                 shape.join("x"),
                 node.parameter_count,
-                integers(id, model, analysis),
+                integers(id, model, analyses),
                 node.operation.bootstrap_count(node.output_count()),
             )
             .trim_end()
@@ -161,14 +160,14 @@ fn layer_lines(model: &Model, analysis: &Analysis) -> Vec<String> {
 }
 
 /// Returns the integers that an activation gives, or the largest weight of a linear layer.
-fn integers(node: NodeId, model: &Model, analysis: &Analysis) -> String {
+fn integers(node: NodeId, model: &Model, analyses: &[Analysis]) -> String {
     match &model.node(node).operation {
         Operation::Activation(activation) => {
             format!("{}..={}", activation.output.low, activation.output.high)
         }
         Operation::Linear(_) => {
-            let weights = term_of(node, model, analysis).and_then(largest_weight);
-            let into = || composed_into(node, analysis).map(|into| &model.node(into).name);
+            let weights = term_of(node, model, analyses).and_then(largest_weight);
+            let into = || composed_into(node, analyses).map(|into| &model.node(into).name);
             match (weights, into()) {
                 (Some(largest), _) => format!("weights {largest}"),
                 (None, Some(name)) => format!("composed into {name}"),
@@ -180,9 +179,9 @@ fn integers(node: NodeId, model: &Model, analysis: &Analysis) -> String {
 }
 
 /// Returns the weights of a linear node: its own step's, or its part of a sum's.
-fn term_of<'a>(node: NodeId, model: &Model, analysis: &'a Analysis) -> Option<&'a Term> {
+fn term_of<'a>(node: NodeId, model: &Model, analyses: &'a [Analysis]) -> Option<&'a Term> {
     let terms = |node: NodeId| {
-        let mut steps = analysis.steps.iter().filter(move |step| step.node == node);
+        let mut steps = steps(analyses).filter(move |step| step.node == node);
         steps.find_map(|step| match &step.action {
             PlannedAction::Linear(linear) => Some(&linear.terms),
             PlannedAction::LookUp(_) => None,
@@ -204,12 +203,15 @@ fn term_of<'a>(node: NodeId, model: &Model, analysis: &'a Analysis) -> Option<&'
 }
 
 /// Returns the node whose weights a linear node is composed into.
-fn composed_into(node: NodeId, analysis: &Analysis) -> Option<NodeId> {
-    analysis
-        .steps
-        .iter()
+fn composed_into(node: NodeId, analyses: &[Analysis]) -> Option<NodeId> {
+    steps(analyses)
         .find(|step| step.composed.contains(&node))
         .map(|step| step.node)
+}
+
+/// Returns the steps of all segments.
+fn steps(analyses: &[Analysis]) -> impl Iterator<Item = &PlannedStep> {
+    analyses.iter().flat_map(|analysis| &analysis.steps)
 }
 
 fn largest_weight(term: &Term) -> Option<u64> {
@@ -251,17 +253,33 @@ fn bits_text(bits: &[(String, u32)]) -> String {
     }
 }
 
-/// Returns what one inference of the all-server placement would take.
-fn estimate_line(model: &Model, program: &Arc<Program>) -> String {
-    let Program { parameters, .. } = &**program;
+/// Returns what one inference would take with all layers on the server that can be.
+fn estimate_line(model: &Model, programs: &[Arc<Program>]) -> String {
+    let placement = all_server(model);
+    let what = match programs {
+        [] => return "nothing on the server  all layers are pinned to the client".into(),
+        [_] if placement.pins().free_count() == model.layer_count() => {
+            "everything on the server".to_owned()
+        }
+        _ => format!("most on the server, {placement}"),
+    };
     let cores = rayon::current_num_threads() as f64;
-    let core_s = CostModel::default().here().look_up_core_s(parameters);
-    let seconds = program.bootstrap_count() as f64 * core_s / cores;
+    let cost = CostModel::default().here();
+    let core_s = programs
+        .iter()
+        .map(|program| program.bootstrap_count() as f64 * cost.look_up_core_s(&program.parameters));
+    let mut sets: Vec<String> = Vec::new();
+    for program in programs {
+        let set = program.parameters.to_string();
+        if !sets.contains(&set) {
+            sets.push(set);
+        }
+    }
     format!(
-        "everything on the server  {} bootstraps with {}: about {} on {cores} cores, {}",
-        model.bootstrap_count(&Placement::uniform(Party::Server, &model.pins())),
-        parameters,
-        units::seconds(seconds),
-        units::bytes(peak_bytes(std::slice::from_ref(program))),
+        "{what}  {} bootstraps with {}: about {} on {cores} cores, {}",
+        model.bootstrap_count(&placement),
+        sets.join(" and "),
+        units::seconds(core_s.sum::<f64>() / cores),
+        units::bytes(peak_bytes(programs)),
     )
 }

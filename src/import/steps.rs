@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::folder;
 use super::network::Network;
+use super::quantise::all_server::{analyse_all, compile_all, integer_outputs};
 use super::quantise::bits::{Bits, DEFAULT_BITS};
 use super::quantise::calibration::{Calibration, RangeMethod};
 use super::quantise::draft::ModelDraft;
@@ -15,6 +16,7 @@ use super::quantise::runaways::without_runaways;
 use super::quantise::search::{self, Trial};
 use super::reading::read_network_of;
 use super::request::ImportRequest;
+use crate::circuit::analysis::Analysis;
 use crate::circuit::compile::Target;
 use crate::circuit::program::Program;
 use crate::core::error::{Error, Result};
@@ -29,8 +31,9 @@ pub struct Imported {
     pub network: Network,
     /// As a reader of its folder has it.
     pub model: Model,
-    /// All of it as one server segment, under the set of its step noise, or why no set serves.
-    pub compiled: Result<Arc<Program>>,
+    /// The server's segments with all layers there that can be, under the sets of its step noise, or why no
+    /// set serves.
+    pub compiled: Result<Vec<Arc<Program>>>,
     /// Accuracy over the test images of the float network on values rounded to integers, where they
     /// were rounded; none, as the next, where the outputs are no classes.
     pub rounded_accuracy: Option<f64>,
@@ -193,7 +196,7 @@ fn set_bits(
 /// A settled network as the reader of its folder has it, and what the test images show of it.
 struct Tested {
     model: Model,
-    compiled: Result<Arc<Program>>,
+    compiled: Result<Vec<Arc<Program>>>,
     /// What it was read from.
     source: Source,
     /// One more file of its folder: what was found of the noise that it bears.
@@ -227,8 +230,8 @@ impl Tested {
         let source = Source::Memory(draft.files(test, calibration, accuracy(untouched))?);
         let model = Model::read(&source)?;
         let (decision, cache) = Decision::of_whole(&model, Target::cheapest);
-        let compiled = images::compile_all(&model, decision.fraction);
-        let (integer, range_overflow_count) = images::integer_outputs(&model, &compiled, &images)?;
+        let compiled = compile_all(&model, decision.fraction);
+        let (integer, range_overflow_count) = integer_outputs(&model, &compiled, &images)?;
         let note = overflow_warning(&model, range_overflow_count)?;
         progress("testing with noise");
         let integer_accuracy = accuracy(&integer);
@@ -256,7 +259,9 @@ impl Tested {
 fn overflow_warning(model: &Model, count: u64) -> Result<Option<String>> {
     /// The fraction of values in front of look-ups that unlike images take out of range.
     const MANY: f64 = 0.01;
-    let look_ups = images::analyse_all(model)?.look_up_count() * model.test.len();
+    let analyses = analyse_all(model)?;
+    let per_image: usize = analyses.iter().map(Analysis::look_up_count).sum();
+    let look_ups = per_image * model.test.len();
     let fraction = count as f64 / look_ups.max(1) as f64;
     Ok((fraction > MANY).then(|| {
         format!(

@@ -7,10 +7,11 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
+use super::walk::{Served, quantised, real, walk};
 use crate::circuit::program::{LookUpStep, NoiseSeed, Program};
 use crate::core::linear_map::Row;
-use crate::core::placement::{Party, Placement, SegmentIndex};
-use crate::model::values::{Values, Wiring};
+use crate::core::placement::{Placement, SegmentIndex};
+use crate::model::values::Values;
 use crate::model::{Model, NodeId, ValueId};
 use crate::record::deviations::Deviations;
 use crate::record::reads::{Reads, SimulatedReads};
@@ -124,54 +125,33 @@ impl Run {
         see: &mut SeeUploads<'_>,
     ) -> Simulation {
         let mut simulation = Simulation::default();
-        let wiring = Wiring::of(model);
-        let mut values = Values::default();
-        values.insert(ValueId::INPUT, input);
         let mut misread_columns = BTreeSet::new();
-        let mut programs = programs.iter().enumerate();
-        for segment in placement.segments() {
-            let nodes = model.nodes_of(&segment);
-            match segment.party {
-                Party::Client => {
-                    for id in NodeId::all(nodes.clone()) {
-                        let node = model.node(id);
-                        let value = node.operation.run_float(&values.of(&node.inputs));
-                        values.insert(id.value(), value);
-                        values.forget(&wiring, id.index() + 1);
-                    }
-                }
-                Party::Server => {
-                    let Some((index, program)) = programs.next() else {
-                        unreachable!("one program per server segment");
-                    };
-                    let uploads = quantised(program, &values);
-                    if see(SegmentIndex::new(index), &uploads).is_break() {
-                        return simulation;
-                    }
-                    // Each segment draws its own noise.
-                    let own = |NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((index as u64) << 32));
-                    let noise = self.noise.map(own);
-                    let run = Run { noise, ..self };
-                    let misread = run.segment(program, &uploads, &mut values, &mut simulation);
-                    misread_columns.extend(misread);
-                }
-            }
-            values.forget(&wiring, nodes.end);
-        }
-        simulation.logits = values.into_output(&wiring);
+        let logits = walk(model, placement, input, &mut |segment, values| {
+            let program = &programs[segment.index()];
+            let uploads = uploads_of(program, values);
+            see(segment, &uploads)?;
+            // Each segment draws its own noise.
+            let own =
+                |NoiseSeed(seed)| NoiseSeed(seed.wrapping_add((segment.index() as u64) << 32));
+            let noise = self.noise.map(own);
+            let run = Run { noise, ..self };
+            let (served, misread) = run.segment(program, &uploads, &mut simulation);
+            misread_columns.extend(misread);
+            ControlFlow::Continue(served)
+        });
+        simulation.logits = logits.unwrap_or_default();
         simulation.misread_inferences = misread_columns.len() as u64;
         simulation
     }
 
-    /// Runs a server segment in the clear on its uploads, and returns the columns in which a value was
-    /// misread.
+    /// Runs a server segment in the clear on its uploads; returns what it serves and the columns in
+    /// which a value was misread.
     fn segment(
         self,
         program: &Program,
         uploads: &[Vec<Row<u64>>],
-        values: &mut Values,
         simulation: &mut Simulation,
-    ) -> Vec<usize> {
+    ) -> (Served, Vec<usize>) {
         let mut predict = |step: &LookUpStep, rows: &[Row<u64>]| {
             if self.predicting {
                 let deviations = predict_look_up(step, rows);
@@ -180,29 +160,24 @@ impl Run {
         };
         let run = program.observe_clear(uploads, self.noise, &mut predict);
         simulation.reads.extend(run.reads);
-        for (download, rows) in program.interface.downloads.iter().zip(run.outputs) {
-            let reals = rows.iter().zip(&download.scales).map(|(row, scale)| {
-                row.iter()
-                    .map(|&integer| (integer as i64 as f64 * scale) as f32)
-                    .collect()
-            });
-            values.insert(download.node.value(), reals.collect());
-        }
-        run.misread_columns
+        (served(program, &run.outputs), run.misread_columns)
     }
 }
 
-/// Returns the integers that the client uploads to a segment.
-fn quantised(program: &Program, values: &Values) -> Vec<Vec<Row<u64>>> {
-    let uploads = program.interface.uploads.iter().map(|upload| {
-        let rows = values.get(upload.value).par_iter().enumerate();
-        rows.map(|(element, row)| -> Row<u64> {
-            let integer = |&real| upload.quantisation.quantise(element, f64::from(real)) as u64;
-            row.iter().map(integer).collect()
-        })
+/// Returns the integers that the client uploads to a segment, for each upload `[elements, images]`.
+pub fn uploads_of(program: &Program, values: &Values) -> Vec<Vec<Row<u64>>> {
+    let uploads = program.interface.uploads.iter();
+    uploads
+        .map(|upload| quantised(&upload.quantisation, values.get(upload.value)))
         .collect()
-    });
-    uploads.collect()
+}
+
+/// Returns what the client makes of a segment's downloads, for each of which integers are given.
+pub fn served(program: &Program, outputs: &[Vec<Row<u64>>]) -> Served {
+    let downloads = program.interface.downloads.iter().zip(outputs);
+    downloads
+        .map(|(download, rows)| (download.node.value(), real(rows, &download.scales)))
+        .collect()
 }
 
 impl Simulation {
@@ -306,6 +281,7 @@ pub fn arg_max(values: impl IntoIterator<Item = f32>) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::core::placement::Party;
     use std::path::Path;
 
     #[test]

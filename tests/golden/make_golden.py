@@ -695,17 +695,14 @@ def refusals():
     w = {"w": numbers(4, 6)}
     some = lambda *indices: {"i": np.array(indices)}
     behind = lambda name, words, nodes, constants=(), **more: refused(name, words, [4], [*SOFTMAX, *nodes], {**w, **dict(constants)}, **more)
-    behind("one_probability", "no label", [node("Gather", ["s", "i"], "y", axis=1)], {"i": np.array(3)})
-    behind("scaled_scores", "order of the classes", [node("Mul", ["s", "k"], "y")], {"k": numbers(6)})
     behind("label_of_halves", "all classes", [node("Reshape", ["s", "t"], "h"), node("ArgMax", ["h"], "y", axis=1)], {"t": np.array([2, 3])},
            batch=1)
     least = helper.make_node("TopK", ["s", "k"], ["v", "y"], largest=0)
     behind("least_score", "largest", [least, node("Cast", ["y"], "z", to=1)], {"k": np.array([1])})
-    behind("best_score", "second output", [helper.make_node("TopK", ["s", "k"], ["y"])], {"k": np.array([1])})
     behind("second_best", "another class", [helper.make_node("TopK", ["s", "k"], ["v", "b"]), node("Gather", ["b", "i"], "y", axis=1)],
            {"k": np.array([2]), **some(1)})
     behind("last_index", "select_last_index", [node("ArgMax", ["s"], "y", axis=1, select_last_index=1)])
-    behind("whole_scores", "cast", [node("Cast", ["s"], "y", to=TensorProto.INT64)])
+    behind("whole_scores", "integers", [node("Cast", ["s"], "y", to=TensorProto.INT64)])
     behind("small_labels", "cast", [node("ArgMax", ["s"], "l", axis=1), node("Gather", ["n", "l"], "m"), node("Cast", ["m"], "y", to=TensorProto.UINT8)],
            {"n": np.arange(6) * 100})
     behind("classes_twice", "class 4", [node("ArgMax", ["s"], "l", axis=1), node("Gather", ["n", "l"], "y")], {"n": np.array([1, 2, 3, 4, 4, 5])})
@@ -723,8 +720,6 @@ def refusals():
             {**conv, "p": np.array([0, 0, 1, 1, 0, 0, 1, 1])})
     refused("pad_of_batch", "batch", image, [node("Pad", ["x", "p"], "e"), node("Conv", ["e", "cw"], "y")],
             {**conv, "p": np.array([0, 0, 0, 0, 1, 0, 0, 0])}, batch=1)
-    refused("resize_cubic", "mode", image, [node("Resize", ["x", "", "s"], "r", mode="cubic"), node("Conv", ["r", "cw"], "y")],
-            {**conv, "s": np.array([1, 1, 2, 2], np.float32)})
     refused("resize_batch", "batch", image, [node("Resize", ["x", "", "s"], "r"), node("Conv", ["r", "cw"], "y")],
             {**conv, "s": np.array([2, 1, 2, 2], np.float32)})
     refused("concat_batch", "batch", [4], [node("Concat", ["x", "x"], "c", axis=0), node("MatMul", ["c", "w"], "y")], w)
@@ -735,9 +730,6 @@ def refusals():
     refused("gelu_kind", "approximation", image, [node("Gelu", ["x"], "y", approximate="fast")], opset=20)
     refused("conv_groups", "groups", image, [node("ConvTranspose", ["x", "cw"], "y", group=3)], conv)
     refused("dilated_kernel", "kernel of 5", image, [node("MaxPool", ["x"], "y", kernel_shape=[3, 3], dilations=[2, 2])])
-    refused("power_of_negative", "power of -2", [4], [node("Pow", ["k", "x"], "p"), node("MatMul", ["p", "w"], "y")], {**w, "k": np.float32(-2)})
-    refused("choice_by_another", "choice", [4], [node("MatMul", ["x", "w"], "a"), node("MatMul", ["x", "v"], "b"), node("Greater", ["a", "z"], "g"), node("Where", ["g", "b", "z"], "y")],
-            {**w, "v": numbers(4, 6), "z": np.float32(0)})
     refused("trans_a", "transA", [4], [node("Gemm", ["x", "w"], "y", transA=1)], w, batch=4)
     refused("unknown_attribute", "colour", image, [node("Conv", ["x", "cw"], "y", colour=1)], conv)
     refused("unknown_input", "4 inputs", image, [node("Conv", ["x", "cw", "", "k"], "y")], {**conv, "k": numbers(3)})
@@ -920,8 +912,8 @@ def last_bits():
     image = [1, 2, 2]
     tall = {"k": np.full((3, 1, 1), 0.5, np.float32), "z": np.float32(0)}
     for operator in ["Max", "Min", "Pow"]:
-        refused(f"{operator.lower()}_spreads", "[3, 1, 1]", image, [node(operator, ["x", "k"], "y")], tall)
-    refused("where_spreads", "[3, 1, 1]", image, [node("Greater", ["x", "z"], "g"), node("Where", ["g", "x", "k"], "y")], tall)
+        case(f"{operator.lower()}_spreads", image, [node("Relu", ["x"], "r"), node(operator, ["r", "k"], "y")], tall)
+    case("where_spreads", image, [node("Greater", ["x", "z"], "g"), node("Where", ["g", "x", "k"], "y")], tall)
     most = {"n": np.array([2**63 - 1, 2**63 - 1, 7])}
     refused("split_wraps", "parts", [5], [helper.make_node("Split", ["x", "n"], ["a", "b", "y"], axis=1)], most)
 
@@ -962,6 +954,122 @@ def several_inputs():
     write("open_axes", helper.make_model(tanh, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
 
 
+def at_the_client():
+    """Operators without an encrypted form, between layers and at the end."""
+    w = {"w": numbers(4, 6), "z": np.float32(0)}
+    scores = lambda name, nodes, constants=(): case(name, [4], [*SOFTMAX, *nodes], {**w, **dict(constants)})
+    scores("client_one_probability", [node("Gather", ["s", "i"], "y", axis=1)], {"i": np.array(3)})
+    scores("client_scaled_scores", [node("Mul", ["s", "k"], "y")], {"k": numbers(6)})
+    case("client_best_score", [4], [*SOFTMAX, helper.make_node("TopK", ["s", "k"], ["y", "unread"])], {**w, "k": np.array([1])})
+    case("client_choice_by_another", [4], [node("MatMul", ["x", "w"], "a"), node("MatMul", ["x", "v"], "b"), node("Greater", ["a", "z"], "g"), node("Where", ["g", "b", "z"], "y")],
+         {**w, "v": numbers(4, 6)})
+    tokens = [5, 6]
+    square = lambda name, size=6: {name: numbers(size, size, scale=0.5)}
+    case("client_layer_norm", tokens, [node("MatMul", ["x", "a"], "m"), node("LayerNormalization", ["m", "g", "b"], "n", axis=-1, epsilon=1e-5), node("MatMul", ["n", "c"], "y")],
+         {**square("a"), **square("c"), "g": numbers(6), "b": numbers(6)})
+    two = {"axes": np.array([-1]), "e": np.float32(1e-5)}
+    case("client_layer_norm_spelled", tokens,
+         [node("ReduceMean", ["x"], "m", axes=[-1]), node("Sub", ["x", "m"], "d"), node("Mul", ["d", "d"], "q"), node("ReduceMean", ["q"], "v", axes=[-1]),
+          node("Add", ["v", "e"], "u"), node("Sqrt", ["u"], "s"), node("Div", ["d", "s"], "n"), node("MatMul", ["n", "a"], "y")], {**two, **square("a")})
+    case("client_rms_norm", tokens, [node("RMSNormalization", ["x", "g"], "n"), node("MatMul", ["n", "a"], "y")], {**square("a"), "g": numbers(6)}, opset=23)
+    image = [4, 5, 6]
+    conv = {"cw": numbers(4, 4, 3, 3, scale=0.5)}
+    case("client_instance_norm", image, [node("Conv", ["x", "cw"], "c"), node("InstanceNormalization", ["c", "g", "b"], "n"), node("Conv", ["n", "cw"], "y")],
+         {**conv, "g": numbers(4), "b": numbers(4)})
+    case("client_group_norm", image,
+         [node("Reshape", ["x", "grouped"], "r"), node("InstanceNormalization", ["r", "one", "zero"], "n"), node("Reshape", ["n", "whole"], "w"), node("Mul", ["w", "g"], "m"), node("Conv", ["m", "cw"], "y")],
+         {**conv, "grouped": np.array([0, 2, -1]), "whole": np.array([1, 4, 5, 6]), "one": np.ones(2, np.float32), "zero": np.zeros(2, np.float32), "g": numbers(4, 1, 1)})
+    case("client_local_response", image, [node("Relu", ["x"], "r"), node("Mul", ["r", "r"], "q"), node("AveragePool", ["q"], "a", kernel_shape=[3, 3], pads=[1, 1, 1, 1]), node("Add", ["a", "k"], "b"), node("Pow", ["b", "p"], "d"), node("Div", ["r", "d"], "y")],
+         {"k": np.float32(1), "p": np.float32(0.75)})
+    case("client_softmax_of_rows", tokens, [node("Softmax", ["x"], "s", axis=-1), node("MatMul", ["s", "a"], "y")], square("a"))
+    case("client_softmax_of_columns", tokens, [node("Softmax", ["x"], "s", axis=1), node("MatMul", ["s", "a"], "y")], square("a"))
+    case("client_log_sum", tokens, [node("ReduceLogSumExp", ["x"], "s", axes=[2], keepdims=0), node("MatMul", ["s", "a"], "y")], {"a": numbers(5, 3)})
+    case("client_softmax_older", tokens, [node("Softmax", ["x"], "s", axis=2), node("MatMul", ["s", "a"], "y")], square("a"), opset=11)
+    case("client_gate", [4, 3, 3], [node("Conv", ["x", "gw"], "c"), node("Sigmoid", ["c"], "s"), node("Mul", ["x", "s"], "m"), node("Conv", ["m", "gw"], "y")], {"gw": numbers(4, 4, 1, 1)})
+    case("client_quotient", [4], [node("MatMul", ["x", "a"], "m"), node("Exp", ["m"], "e"), node("Div", ["x", "e"], "d"), node("MatMul", ["d", "w"], "y")], {**w, **square("a", 4)})
+    refused("resize_cubic", "mode", [2, 4, 4], [node("Resize", ["x", "", "s"], "r", mode="cubic"), node("Conv", ["r", "rw"], "y")],
+         {"rw": numbers(3, 2, 3, 3), "s": np.array([1, 1, 2, 2], np.float32)})
+    case("client_einsum", tokens, [node("Einsum", ["x", "x"], "e", equation="bij,bkj->bik"), node("MatMul", ["e", "a"], "y")], {"a": numbers(5, 3)})
+    case("client_running_sum", tokens, [node("CumSum", ["x", "i"], "c"), node("MatMul", ["c", "a"], "y")], {**square("a"), "i": np.array(1)})
+    case("client_best_two", tokens, [helper.make_node("TopK", ["x", "k"], ["v", "i"], axis=2), node("MatMul", ["v", "a"], "y")], {"k": np.array([2]), "a": numbers(2, 3)})
+    case("client_angles", [4], [node("MatMul", ["x", "a"], "m"), node("Sin", ["m"], "s"), node("Cos", ["m"], "c"), node("Mul", ["s", "c"], "p"), node("MatMul", ["p", "w"], "y")], {**w, **square("a", 4)})
+    attention(tokens)
+    recurrent(tokens)
+    words()
+    branches(tokens)
+    refused("client_over_batch", "batch", tokens, [node("Softmax", ["x"], "s", axis=0), node("MatMul", ["s", "a"], "y")], square("a"))
+    refused("client_einsum_over_batch", "batch", tokens, [node("Einsum", ["x", "x"], "e", equation="bij,bkj->ik"), node("MatMul", ["e", "a"], "y")], {"a": numbers(5, 3)})
+    refused("client_least", "largest", [4], [node("MatMul", ["x", "w"], "m"), node("ArgMin", ["m"], "y", axis=1)], w)
+    refused("client_unknown", "Hardmax", tokens, [node("Hardmax", ["x"], "h", axis=1), node("MatMul", ["h", "a"], "y")], square("a"))
+
+
+def attention(tokens):
+    """Attention in several spellings: images first, sequence first, with a mask, as one operator."""
+    count, width = tokens
+    project = {key: numbers(width, width, scale=0.5) for key in ["q", "k", "v", "o"]}
+    heads = {"split": np.array([1, count, 2, width // 2]), "joined": np.array([1, count, width])}
+    scale = {"root": np.float32((width // 2) ** -0.5)}
+    projected = [node("MatMul", ["x", key], f"{key}0") for key in "qkv"]
+    head = lambda key, perm: [node("Reshape", [f"{key}0", "split"], f"{key}1"), node("Transpose", [f"{key}1"], f"{key}2", perm=perm)]
+    attended = [*head("q", [0, 2, 1, 3]), *head("k", [0, 2, 3, 1]), *head("v", [0, 2, 1, 3]), node("MatMul", ["q2", "k2"], "s0"), node("Mul", ["s0", "root"], "s1")]
+    ending = [node("MatMul", ["p", "v2"], "t0"), node("Transpose", ["t0"], "t1", perm=[0, 2, 1, 3]), node("Reshape", ["t1", "joined"], "t2"), node("MatMul", ["t2", "o"], "t3"), node("Add", ["x", "t3"], "y")]
+    case("client_attention", tokens, [*projected, *attended, node("Softmax", ["s1"], "p", axis=-1), *ending], {**project, **heads, **scale})
+    mask = np.triu(np.full((count, count), -np.inf, np.float32), 1)
+    case("client_attention_masked", tokens, [*projected, *attended, node("Add", ["s1", "mask"], "s2"), node("Softmax", ["s2"], "p", axis=-1), *ending],
+         {**project, **heads, **scale, "mask": mask})
+    allowed = np.tril(np.ones((count, count), bool))
+    case("client_attention_chosen", tokens, [*projected, *attended, node("Where", ["allowed", "s1", "low"], "s2"), node("Softmax", ["s2"], "p", axis=-1), *ending],
+         {**project, **heads, **scale, "allowed": allowed, "low": np.float32(-1e9)})
+    # As PyTorch has it: the sequence before the batch, all projections in one.
+    first = [node("Transpose", ["x"], "x1", perm=[1, 0, 2]), node("MatMul", ["x1", "in"], "m"), node("Add", ["m", "bias"], "n"), helper.make_node("Split", ["n", "parts"], ["q0", "k0", "v0"], axis=2)]
+    turned = [step for key in "qkv" for step in [node("Reshape", [f"{key}0", "heads"], f"{key}1"), node("Transpose", [f"{key}1"], f"{key}2", perm=[1, 0, 2] if key != "k" else [1, 2, 0])]]
+    case("client_attention_sequence_first", tokens,
+         [*first, *turned, node("MatMul", ["q2", "k2"], "s0"), node("Mul", ["s0", "root"], "s1"), node("Softmax", ["s1"], "p", axis=-1), node("MatMul", ["p", "v2"], "t0"),
+          node("Transpose", ["t0"], "t1", perm=[1, 0, 2]), node("Reshape", ["t1", "rows"], "t2"), node("Gemm", ["t2", "o", "ob"], "t3", transB=1), node("Reshape", ["t3", "sequence"], "t4"),
+          node("Transpose", ["t4"], "t5", perm=[1, 0, 2]), node("Add", ["x", "t5"], "y")],
+         {**scale, "in": numbers(width, 3 * width, scale=0.5), "bias": numbers(3 * width), "parts": np.array([width] * 3), "heads": np.array([count, 2, width // 2]), "rows": np.array([count, width]),
+          "o": project["o"], "ob": numbers(width), "sequence": np.array([count, 1, width])})
+    expected = lambda x: run(network("", tokens, [*projected, *attended, node("Softmax", ["s1"], "p", axis=-1), node("MatMul", ["p", "v2"], "t0"), node("Transpose", ["t0"], "t1", perm=[0, 2, 1, 3]),
+                                                  node("Reshape", ["t1", "joined"], "y")], {**project, **heads, **scale}), x)[0]
+    case("client_attention_operator", tokens, [*projected, node("Attention", ["q0", "k0", "v0"], "y", q_num_heads=2, kv_num_heads=2)], project, opset=23, expected=expected)
+
+
+def recurrent(tokens):
+    """Recurrent layers, the sequence first."""
+    count, width = tokens
+    turn = [node("Transpose", ["x"], "t", perm=[1, 0, 2])]
+    back = [node("Squeeze", ["r", "one"], "q"), node("Transpose", ["q"], "b", perm=[1, 0, 2]), node("MatMul", ["b", "a"], "y")]
+    for operator, gates in [("LSTM", 4), ("GRU", 3)]:
+        case(f"client_{operator.lower()}", tokens, [*turn, helper.make_node(operator, ["t", "wi", "wh", "wb"], ["r"], hidden_size=3, **({"linear_before_reset": 1} if gates == 3 else {})), *back],
+             {"wi": numbers(1, gates * 3, width, scale=0.3), "wh": numbers(1, gates * 3, 3, scale=0.3), "wb": numbers(1, gates * 6, scale=0.3), "one": np.array([1]), "a": numbers(3, 2)})
+
+
+def words():
+    """Whole numbers that choose rows of a table."""
+    table = {"table": numbers(9, 4), "place": numbers(5, 4), "a": numbers(4, 3), "pool": np.array([1])}
+    x = np.array([[3, 0, 8, 3, 1]])
+    embedded = [node("Gather", ["table", "x"], "e"), node("Add", ["e", "place"], "p"), node("MatMul", ["p", "a"], "m"), node("ReduceMean", ["m"], "y", axes=[1], keepdims=0)]
+    case("client_words", [5], embedded, table, kind=TensorProto.INT64, x=x)
+    marked = [node("Equal", ["x", "padding"], "u"), node("Not", ["u"], "k"), node("Cast", ["k"], "kf", to=1), node("Unsqueeze", ["kf", "last"], "kk"), node("Gather", ["table", "x"], "e"), node("Mul", ["e", "kk"], "p"),
+              node("MatMul", ["p", "a"], "m"), node("ReduceSum", ["m", "pool"], "s", keepdims=0), node("Relu", ["s"], "y")]
+    case("client_words_marked", [5], marked, {**table, "padding": np.array(0), "last": np.array([-1])}, kind=TensorProto.INT64, x=x)
+
+
+def branches(tokens):
+    """Branches of which one runs, whatever the image."""
+    count, width = tokens
+    output = lambda name: helper.make_empty_tensor_value_info(name)
+    squeezed = helper.make_graph([node("Squeeze", ["u", "one"], "o")], "then", [], [output("o")], [numpy_helper.from_array(np.array([1]), "one")])
+    same = helper.make_graph([node("Identity", ["u"], "o")], "else", [], [output("o")])
+    shape = [node("Unsqueeze", ["x", "axis"], "u"), node("Shape", ["u"], "h"), node("Gather", ["h", "axis0"], "n"), node("Equal", ["n", "wanted"], "c"),
+             helper.make_node("If", ["c"], ["i"], then_branch=squeezed, else_branch=same)]
+    for name, wanted in [("then", 1), ("else", 2)]:
+        case(f"branch_{name}", tokens, [*shape, node("MatMul", ["i", "a"], "y")],
+             {"axis": np.array([1]), "axis0": np.array(1), "wanted": np.array(wanted), "a": numbers(width, 3)}, batch=1)
+    refused("branch_open", "condition", [1], [node("Squeeze", ["x", "all"], "q"), node("Cast", ["q"], "c", to=9), node("Unsqueeze", ["x", "axis"], "u"), helper.make_node("If", ["c"], ["y"], then_branch=squeezed, else_branch=same)],
+            {"axis": np.array([1]), "all": np.array([0, 1])}, batch=1)
+
+
 def main():
     for make in [convolutions, matrix_products, affine, pools, functions, residuals, reshapes, tails, linear_quantisers, qonnx]:
         make()
@@ -985,6 +1093,8 @@ def main():
     last_bits()
     RNG = np.random.default_rng(2030)
     several_inputs()
+    RNG = np.random.default_rng(2031)
+    at_the_client()
     for kept, name in [(CASES, "cases"), (REFUSALS, "refusals")]:
         lines = ",\n".join(json.dumps(case) for case in kept)
         (FOLDER / f"{name}.json").write_text(f"[\n{lines}\n]\n")

@@ -1,6 +1,6 @@
 //! Values whose channels or operands lie on very different scales, by hand.
 
-use splitbench::import::quantise::images::analyse_all;
+use splitbench::import::quantise::all_server::analyse_all;
 use splitbench::model::layer::Function;
 
 use super::FINE;
@@ -14,7 +14,7 @@ const FRACTION: f64 = 0.02;
 fn fraction_away(builder: Builder) -> f64 {
     let float = builder.output().to_vec();
     let images = builder.images.clone();
-    let analysis = analyse_all(&builder.model()).unwrap();
+    let analysis = analyse_all(&builder.model()).unwrap().remove(0);
     let outputs = analysis.run(&[images], &mut |_, _, _| {}).swap_remove(0);
     let scales = &analysis.downloads[0].scales;
     let reals = outputs.iter().zip(scales).flat_map(|(row, scale)| {

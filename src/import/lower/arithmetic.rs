@@ -187,7 +187,7 @@ fn finite(value: f32) -> Outcome<f32> {
     if value.is_finite() {
         return Ok(value);
     }
-    invalid(format!("a constant becomes {value}"))
+    unsupported(format!("a constant becomes {value}"))
 }
 
 /// Returns the numbers of a constant as floats: a file may write whole ones as integers.
@@ -211,7 +211,7 @@ pub fn floats(tensor: &Tensor) -> Outcome<Cow<'_, [f32]>> {
 pub fn finite_floats(tensor: &Tensor) -> Outcome<Cow<'_, [f32]>> {
     let values = floats(tensor)?;
     match values.iter().find(|value| !value.is_finite()) {
-        Some(value) => invalid(format!("a constant is {value}")),
+        Some(value) => unsupported(format!("a constant is {value}")),
         None => Ok(values),
     }
 }

@@ -287,7 +287,7 @@ fn shape(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Constant> {
             std::iter::once(1).chain(sizes).collect()
         }
         Value::Scores(scores) => scores.shape.clone(),
-        Value::Client(value) => value.shape.clone(),
+        Value::Client(value) => value.shape(),
     };
     let rank = shape.len() as i64;
     let place = |index: i64| {

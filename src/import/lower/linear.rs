@@ -182,8 +182,19 @@ pub fn gemm(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
         offset: bias.iter().map(|bias| bias * beta).collect(),
     };
     scale_outputs(&mut operation, &change);
+    if let (Operation::Dense { weights, bias, .. }, true) = (&operation, has_rows(&wire)) {
+        let (weights, bias) = (weights.clone(), bias.to_vec());
+        let origin = constant.origin.as_deref();
+        return for_each_row(lowering, node, &wire, (&weights, &bias), origin);
+    }
     let name = lowering.name(node, constant.origin.as_deref());
     dense(lowering, &wire, operation, name).map(Value::Wire)
+}
+
+/// Returns whether a value has several lists along its last axis.
+fn has_rows(wire: &Wire) -> bool {
+    let shape = wire.layout.shape();
+    shape.iter().rev().skip(1).any(|&size| size != 1)
 }
 
 /// Lowers `MatMul` of a value and a constant.
@@ -197,9 +208,10 @@ pub fn mat_mul(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     lowering.draft.spend(constant.tensor.count())?;
     let weights = matrix(&constant, false)?;
     let outputs = weights.nrows();
-    let shape = wire.layout.shape();
-    if shape.iter().rev().skip(1).any(|&size| size != 1) {
-        return for_each_row(lowering, node, &wire, &weights, constant.origin.as_deref());
+    if has_rows(&wire) {
+        let bias = vec![0.0; outputs];
+        let origin = constant.origin.as_deref();
+        return for_each_row(lowering, node, &wire, (&weights, &bias), origin);
     }
     let operation = Operation::Dense {
         quantisation: quantisation(lowering, node, &constant, 1, outputs),
@@ -210,13 +222,13 @@ pub fn mat_mul(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
     dense(lowering, &wire, operation, name).map(Value::Wire)
 }
 
-/// Adds a layer that multiplies each row of a value, the elements along its last axis, by a matrix. The
-/// outputs are stored channel by channel, so that all rows of a channel lie together.
+/// Adds a layer that multiplies each row of a value, the elements along its last axis, by a matrix, and adds
+/// a bias. The outputs are stored channel by channel, so that all rows of a channel lie together.
 fn for_each_row(
     lowering: &mut Lowering<'_>,
     node: &Node,
     wire: &Wire,
-    weights: &Array2<f32>,
+    (weights, bias): (&Array2<f32>, &[f32]),
     origin: Option<&str>,
 ) -> Outcome<Value> {
     let (outputs, inputs) = weights.dim();
@@ -245,7 +257,10 @@ fn for_each_row(
             output_count: outputs * rows,
             blocks: (0..rows).map(block).collect(),
         },
-        bias: vec![0.0; outputs * rows],
+        bias: bias
+            .iter()
+            .flat_map(|&bias| std::iter::repeat_n(bias, rows))
+            .collect(),
         fixed: false,
     };
     let value = lowering.draft.materialise(wire)?;

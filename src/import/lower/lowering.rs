@@ -50,7 +50,7 @@ impl<'a> Lowering<'a> {
 
     /// Counts what a node has read, and drops what nothing else will read.
     pub fn has_read(&mut self, node: &Node) {
-        for &input in node.inputs.iter().flatten() {
+        for input in node.reads() {
             self.uses_left[input] = self.uses_left[input].saturating_sub(1);
             if self.uses_left[input] == 0 {
                 self.values.remove(&input);
@@ -88,7 +88,9 @@ impl<'a> Lowering<'a> {
             Value::Scores(_) => unsupported("computes with what comes after the logits"),
             Value::Padded(_) => unsupported("reads what a Pad made"),
             Value::Turned(_) => unsupported("reads a list whose batch is its last axis"),
-            Value::Client(_) => unsupported("reads what only the client has"),
+            Value::Client(_) => {
+                unsupported("reads a value whose first axis is no batch, or of integers")
+            }
         }
     }
 
@@ -127,7 +129,7 @@ impl<'a> Lowering<'a> {
             Value::Wire(wire) | Value::Turned(wire) => wire.root == root,
             Value::Padded(padded) => padded.wire.root == root,
             Value::Scores(scores) => scores.logits.root == root,
-            Value::Client(value) => value.root == root,
+            Value::Client(value) => value.wire.root == root,
             Value::Constant(_) => false,
         };
         self.values

@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use super::lowering::Lowering;
-use super::value::{Scores, Value, Wire};
+use super::value::{ClientValue, Scores, Value, Wire};
 use super::{
-    affine, attributes, choice, classes, classifier, constants, elementwise, expression, functions,
-    join, linear, pad, pick, pinned, pool, quantisers, reduce, reshape, resize, tail, windowed,
+    affine, attributes, choice, classes, classifier, condition, constants, elementwise, expression,
+    functions, join, linear, pad, pick, pinned, pool, quantisers, reduce, reshape, resize, tail,
+    view, windowed,
 };
 use crate::core::foreign::quoted;
 use crate::import::fault::{Fault, Outcome, unsupported};
@@ -19,8 +20,22 @@ use crate::import::onnx::{Graph, Node};
 ///
 /// A sentence where it is wrong or not supported.
 pub fn lower(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<()> {
-    let made = match operator(lowering, node) {
-        Err(Fault::Unsupported(reason)) => pinned::pin(lowering, node, &reason)?,
+    for &(condition, wanted) in &node.conditions {
+        if condition::holds(lowering, condition)? != wanted {
+            lowering.has_read(node);
+            return Ok(());
+        }
+    }
+    let is_if = node.operator == "If" && node.domain.is_empty();
+    let made = match is_if {
+        true => condition::choose(lowering, node),
+        false => operator(lowering, node),
+    };
+    let made = match made {
+        Err(Fault::Unsupported(reason)) => match view::lower(lowering, node, operator)? {
+            Some(made) => made,
+            None => pinned::pin(lowering, node, &reason)?,
+        },
         made => made?,
     };
     let mut made = made.into_iter();
@@ -120,18 +135,26 @@ fn of_elements(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Option<Value
 
 /// Returns a value as those who read it get it: one that several layers read is made a layer.
 fn shared(lowering: &mut Lowering<'_>, value: Value, output: usize) -> Outcome<Value> {
-    let Value::Wire(wire) = value else {
-        return Ok(value);
-    };
+    Ok(match value {
+        Value::Wire(wire) => Value::Wire(shared_wire(lowering, wire, output)?),
+        Value::Client(ClientValue { wire, kind }) => Value::Client(ClientValue {
+            wire: shared_wire(lowering, wire, output)?,
+            kind,
+        }),
+        value => value,
+    })
+}
+
+fn shared_wire(lowering: &mut Lowering<'_>, wire: Wire, output: usize) -> Outcome<Wire> {
     lowering.draft.spend(expression::size(&wire.function))?;
     let readers = lowering.graph.use_counts[output];
     if readers > 1 && wire.integers.is_none() && is_read_by_layer(lowering.graph, output) {
-        return Ok(Value::Wire(lowering.draft.settle(&wire)?));
+        return lowering.draft.settle(&wire);
     }
-    Ok(Value::Wire(Wire {
+    Ok(Wire {
         exclusive: wire.exclusive && readers == 1,
         ..wire
-    }))
+    })
 }
 
 /// Returns whether a node that needs its input as a value reads this one.

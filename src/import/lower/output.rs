@@ -3,9 +3,9 @@
 use super::lowering::Lowering;
 use super::pick;
 use super::value::{ClientValue, Scores, Value};
+use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, invalid, unsupported};
 use crate::import::network::Tail;
-use crate::import::onnx::tensor::element_count;
 use crate::model::layer::pinned::Kind;
 
 /// Returns what the file gives back, as a list: the scores rather than the label where it
@@ -23,14 +23,13 @@ pub fn output(lowering: &mut Lowering<'_>) -> Outcome<Scores> {
             Value::Wire(logits) => Scores::of(logits, Tail::None),
             Value::Scores(scores) => scores,
             Value::Client(ClientValue {
-                root,
-                shape,
+                wire,
                 kind: Kind::Float,
-            }) => {
-                let count = element_count(&shape)?;
-                Scores::of(lowering.draft.output(root, &[count]), Tail::None)
+            }) => Scores::of(wire, Tail::None),
+            Value::Client(_) => {
+                let name = quoted(&lowering.graph.names[output]);
+                return unsupported(format!("output {name} is of integers"));
             }
-            Value::Client(_) => return unsupported("an output of integers"),
             Value::Padded(_) | Value::Turned(_) => {
                 return unsupported("an output that is padded, or whose first axis is no batch");
             }

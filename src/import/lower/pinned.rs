@@ -6,7 +6,9 @@ use super::blocks::storage_shape;
 use super::draft::Stage;
 use super::lowering::Lowering;
 use super::pad;
+use super::pinnable::{check_batch, check_choice, check_infinite, check_integers, check_narrow};
 use super::value::{ClientValue, Constant, Scores, Value, Wire};
+use super::view;
 use crate::core::foreign::quoted;
 use crate::import::fault::{Fault, Outcome, unsupported};
 use crate::import::network::{Operation, Tail};
@@ -34,17 +36,20 @@ pub fn pin(lowering: &mut Lowering<'_>, node: &Node, reason: &str) -> Outcome<Ve
 }
 
 fn made(lowering: &mut Lowering<'_>, node: &Node, reason: &str) -> Outcome<Vec<Value>> {
-    check_outputs(lowering, node)?;
+    check_choice(lowering.graph, node)?;
     pad::settle(lowering, node)?;
     let mut operands = Vec::with_capacity(node.inputs.len());
-    let mut inputs = Vec::new();
-    for &input in &node.inputs {
-        operands.push(match input {
+    let mut is_batched = Vec::with_capacity(node.inputs.len());
+    let mut read = Vec::new();
+    for (index, &input) in node.inputs.iter().enumerate() {
+        let value = match input {
+            None => None,
+            Some(input) => Some(lowering.value(input)?.clone()),
+        };
+        is_batched.push(matches!(value, Some(Value::Wire(_) | Value::Scores(_))));
+        operands.push(match value {
             None => Operand::Absent,
-            Some(input) => {
-                let value = lowering.value(input)?.clone();
-                operand(lowering, node, value, &mut inputs)?
-            }
+            Some(value) => operand(lowering, (node, index), value, &mut read)?,
         });
     }
     let attributes = node.settings()?;
@@ -69,7 +74,9 @@ fn made(lowering: &mut Lowering<'_>, node: &Node, reason: &str) -> Outcome<Vec<V
             output,
         };
         let operator = in_own_words(operator, &operands)?;
-        values.push(step(lowering, node, operator, &operands, &inputs, reason)?);
+        check_batch(&operator, &operands, &is_batched)?;
+        check_integers(&operator, &operands)?;
+        values.push(step(lowering, node, operator, &operands, &read, reason)?);
     }
     Ok(values)
 }
@@ -79,48 +86,62 @@ fn is_read(lowering: &Lowering<'_>, node: &Node, output: usize) -> bool {
     node.outputs[output].is_some_and(|value| lowering.graph.use_counts[value] > 0)
 }
 
-/// Refuses what would give back something else than the scores of classes where these are asked for.
-fn check_outputs(lowering: &Lowering<'_>, node: &Node) -> Outcome<()> {
-    let chooses = matches!(node.operator.as_str(), "ArgMax" | "ArgMin" | "TopK");
-    let mut outputs = node.outputs.iter().flatten();
-    if chooses && outputs.any(|value| lowering.graph.outputs.contains(value)) {
-        return unsupported("an output that chooses in another way than by the largest score");
-    }
-    Ok(())
-}
-
-/// Returns a value as an operand; one that depends on the network's input is added to `inputs`.
+/// Returns a value as an operand; one that depends on the network's input is added to what is `read`.
 fn operand(
     lowering: &mut Lowering<'_>,
-    node: &Node,
+    (node, index): (&Node, usize),
     value: Value,
-    inputs: &mut Vec<usize>,
+    read: &mut Vec<ClientValue>,
 ) -> Outcome<Operand> {
-    let (root, shape, kind) = match value {
-        Value::Constant(constant) => return Ok(Operand::Constant(numbers(&constant.tensor)?)),
-        Value::Client(value) => (value.root, value.shape, value.kind),
+    let client = match value {
+        Value::Constant(constant) => {
+            if is_narrow(&constant.tensor) {
+                check_narrow(node, index)?;
+            }
+            let numbers = numbers(&constant.tensor)?;
+            check_infinite(node, &numbers)?;
+            return Ok(Operand::Constant(numbers));
+        }
+        Value::Client(client) => client,
         Value::Wire(wire) => {
             let shape = [vec![1], wire.layout.shape()].concat();
-            let (root, kind) = stored(lowering, wire)?;
-            (root, shape, kind)
+            if wire.integers.is_some_and(|of| wraps(of.low, of.high)) {
+                check_narrow(node, index)?;
+            }
+            with_axes(wire, &shape)?
         }
         Value::Turned(wire) => {
-            let shape = vec![wire.layout.count(), 1];
-            let (root, kind) = stored(lowering, wire)?;
-            (root, shape, kind)
+            let shape = [wire.layout.count(), 1];
+            with_axes(wire, &shape)?
         }
         Value::Scores(scores) => {
             let shape = scores.shape.clone();
-            (probabilities(lowering, node, scores)?, shape, Kind::Float)
+            let root = probabilities(lowering, node, scores)?;
+            with_axes(lowering.draft.output(root, &shape), &shape)?
         }
         Value::Padded(_) => return unsupported("reads what a Pad made"),
     };
-    inputs.push(root);
+    let shape = client.shape();
+    let kind = match client.kind {
+        // Truth that a function of reals tells is 0 or 1.
+        Kind::Float if is_condition(node, index) => Kind::Boolean,
+        kind => kind,
+    };
+    read.push(client);
     Ok(Operand::Value { shape, kind })
 }
 
-/// Returns the value that holds the numbers of a wire in the order of its axes, and what they are.
-fn stored(lowering: &mut Lowering<'_>, wire: Wire) -> Outcome<(usize, Kind)> {
+/// Returns whether an operator takes an operand as true or false.
+fn is_condition(node: &Node, index: usize) -> bool {
+    match node.operator.as_str() {
+        "And" | "Or" | "Xor" | "Not" => true,
+        "Where" => index == 0,
+        _ => false,
+    }
+}
+
+/// Returns the value of a wire with all axes that the file gives it.
+fn with_axes(wire: Wire, shape: &[usize]) -> Outcome<ClientValue> {
     let kind = match wire.integers {
         Some(integers) if integers.are_input && wire.function == Function::Identity => {
             Kind::Integer
@@ -129,19 +150,37 @@ fn stored(lowering: &mut Lowering<'_>, wire: Wire) -> Outcome<(usize, Kind)> {
         None => Kind::Float,
     };
     let wire = Wire {
+        layout: wire.layout.reshape(shape)?,
         integers: None,
         ..wire
     };
-    let value = lowering.draft.materialise(&wire)?;
+    Ok(ClientValue { wire, kind })
+}
+
+/// Returns whether integers from `low` to `high` wrap around where 32 bits with a sign do not.
+fn wraps(low: i64, high: i64) -> bool {
+    (low, high) != (0, 1) && (low > i32::MIN.into() || high < i32::MAX.into())
+}
+
+fn is_narrow(tensor: &Tensor) -> bool {
+    let Data::Integer { kind, .. } = &tensor.data else {
+        return false;
+    };
+    let (low, high) = kind.range();
+    *kind != IntegerKind::Bool && wraps(low, high)
+}
+
+/// Returns the value that holds the numbers of a wire in the order of its axes.
+fn stored(lowering: &mut Lowering<'_>, wire: &Wire) -> Outcome<usize> {
+    let value = lowering.draft.materialise(wire)?;
     let Some(order) = wire.layout.order() else {
-        return Ok((value, kind));
+        return Ok(value);
     };
     lowering.draft.spend(order.len())?;
     let shape = storage_shape(&wire.layout.shape());
-    let picked = lowering
+    lowering
         .draft
-        .push(Stage::Pick(order), vec![value], shape, None)?;
-    Ok((picked, kind))
+        .push(Stage::Pick(order), vec![value], shape, None)
 }
 
 /// Returns the value that holds scores which others compute with: the client's own tail is no more than
@@ -156,7 +195,7 @@ fn probabilities(lowering: &mut Lowering<'_>, node: &Node, scores: Scores) -> Ou
     if scores.picks.is_some() {
         return unsupported("computes with the scores of some classes");
     }
-    let (root, _) = stored(lowering, scores.logits)?;
+    let root = stored(lowering, &scores.logits)?;
     let Some(name) = name else {
         return Ok(root);
     };
@@ -172,7 +211,13 @@ fn probabilities(lowering: &mut Lowering<'_>, node: &Node, scores: Scores) -> Ou
         attributes: [("axis".to_owned(), Attribute::Integer(1))].into(),
         output: 0,
     };
-    match step(lowering, node, operator, &operands, &[root], "of all")? {
+    let read = [ClientValue {
+        wire: lowering
+            .draft
+            .output(root, &[1, lowering.draft.shape(root).iter().product()]),
+        kind: Kind::Float,
+    }];
+    match step(lowering, node, operator, &operands, &read, "of all")? {
         Value::Wire(wire) => Ok(wire.root),
         _ => unsupported("scores that are no list"),
     }
@@ -184,7 +229,7 @@ fn step(
     node: &Node,
     operator: Operator,
     operands: &[Operand],
-    inputs: &[usize],
+    read: &[ClientValue],
     reason: &str,
 ) -> Outcome<Value> {
     let taken = operands.iter().filter_map(|operand| match operand {
@@ -195,32 +240,29 @@ fn step(
     let pinned = Pinned::new(operator, operands.to_vec()).map_err(Fault::Unsupported)?;
     let (shape, kind) = (pinned.shape().to_vec(), pinned.kind());
     lowering.draft.spend(element_count(&shape)?)?;
-    if inputs.is_empty() {
+    let Some(first) = read.first() else {
         let values = pinned.run(&[]).map_err(Fault::Unsupported)?;
         return Ok(Value::Constant(Rc::new(Constant::new(tensor(
             shape, kind, &values,
         )))));
+    };
+    if let Some(moved) = view::moved(&mut lowering.draft, &pinned.operator, first, &shape)? {
+        return Ok(moved);
+    }
+    let inputs = read.iter().map(|client| stored(lowering, &client.wire));
+    let inputs = inputs.collect::<Outcome<Vec<usize>>>()?;
+    if view::is_reshape(&pinned.operator) {
+        // Its elements lie together now.
+        return view::seen(lowering.draft.output(inputs[0], &shape), kind);
     }
     let operator = quoted(&node.operator);
-    lowering
-        .draft
-        .pinned
-        .push((operator.trim_matches('"').to_owned(), reason.to_owned()));
+    let told = (operator.trim_matches('"').to_owned(), reason.to_owned());
+    lowering.draft.pinned.push(told);
     let name = lowering.name(node, None);
-    let image = match &shape[..] {
-        [1, image @ ..] => Some(image.to_vec()),
-        _ => None,
-    };
-    let stored = storage_shape(image.as_deref().unwrap_or(&shape));
-    let operation = Operation::Pinned(pinned);
-    let stage = Stage::Operation(operation);
-    let root = lowering.draft.push(stage, inputs.to_vec(), stored, name)?;
-    Ok(match image {
-        Some(image) if kind == Kind::Float && !image.is_empty() => {
-            Value::Wire(lowering.draft.output(root, &image))
-        }
-        _ => Value::Client(ClientValue { root, shape, kind }),
-    })
+    let kept = storage_shape(shape.strip_prefix(&[1]).unwrap_or(&shape));
+    let stage = Stage::Operation(Operation::Pinned(pinned));
+    let root = lowering.draft.push(stage, inputs, kept, name)?;
+    view::seen(lowering.draft.output(root, &shape), kind)
 }
 
 /// Returns an operator as the newest version has it where older ones mean something else by the same
@@ -248,6 +290,10 @@ fn in_own_words(mut operator: Operator, operands: &[Operand]) -> Outcome<Operato
                 .insert("axis".into(), Attribute::Integer(-1));
         }
         "Resize" if operator.opset < 11 => return unsupported("operator sets below 11 of it"),
+        // The client's runtime has another curve.
+        "Resize" if operator.attributes.get("mode") == Some(&Attribute::Text("cubic".into())) => {
+            return unsupported("mode \"cubic\"");
+        }
         "Cast" => {
             let code = match operator.attributes.get("to") {
                 Some(Attribute::Integer(code)) => i32::try_from(*code).unwrap_or(0),

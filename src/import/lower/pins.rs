@@ -1,15 +1,53 @@
 //! Which steps only the client runs, and an order in which they lie together: what has no encrypted form, and
 //! what only moves elements next to it.
 
-use super::draft::{NetworkDraft, Stage, Step};
+use super::draft::{Diagonal, NetworkDraft, Stage, Step};
 use crate::import::network::Operation;
 
-/// Marks the steps that the client alone runs, and orders all so that as few runs of them as possible
-/// lie between the others; without any, nothing changes.
-pub fn settle(draft: &mut NetworkDraft) {
+/// Marks the steps that the client alone runs: those without an encrypted form, and what only scales and
+/// shifts elements between them, which on a server would cost two crossings and the precision of whatever
+/// it adds, a mask say.
+pub fn mark(draft: &mut NetworkDraft) {
     for step in &mut draft.steps {
         step.is_pinned |= matches!(step.stage, Stage::Operation(Operation::Pinned(_)));
     }
+    let passes =
+        |step: &Step| is_move(step) || matches!(step.stage, Stage::Diagonal(_) | Stage::Pick(_));
+    let count = draft.steps.len();
+    let mut is_behind = vec![false; count + 1];
+    for (index, step) in draft.steps.iter().enumerate() {
+        is_behind[index + 1] = step.is_pinned || passes(step) && is_behind[step.inputs[0]];
+    }
+    let readers = draft.readers();
+    let mut is_before = vec![false; count + 1];
+    for index in (0..count).rev() {
+        let reads = |&reader: &usize| {
+            let step = &draft.steps[reader];
+            step.is_pinned || passes(step) && is_before[reader + 1]
+        };
+        let read = &readers[index + 1];
+        is_before[index + 1] = !read.is_empty() && read.iter().all(reads);
+    }
+    for (index, step) in draft.steps.iter_mut().enumerate() {
+        let (behind, before) = (is_behind[step.inputs[0]], is_before[index + 1]);
+        step.is_pinned |= match &step.stage {
+            Stage::Diagonal(diagonal) if is_one_scale(diagonal) => behind || before,
+            Stage::Diagonal(_) => behind && before,
+            Stage::Pick(_) | Stage::Operation(_) => false,
+        };
+    }
+}
+
+/// Returns whether all elements are multiplied by the same number, and nothing is added.
+fn is_one_scale(diagonal: &Diagonal) -> bool {
+    let first = diagonal.scale.first();
+    diagonal.scale.iter().all(|scale| Some(scale) == first)
+        && diagonal.offset.iter().all(|offset| *offset == 0.0)
+}
+
+/// Marks what only moves elements next to steps that are marked, and orders all so that as few runs of
+/// marked ones as possible lie between the others; without any, nothing changes.
+pub fn settle(draft: &mut NetworkDraft) {
     if !draft.steps.iter().any(|step| step.is_pinned) {
         return;
     }

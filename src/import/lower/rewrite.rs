@@ -25,6 +25,7 @@ pub fn rewrite(mut draft: NetworkDraft, output: usize) -> NetworkDraft {
     merge_diagonals(&mut draft);
     let last = draft.steps.len();
     keep_needed(&mut draft, last);
+    pins::mark(&mut draft);
     for index in 0..draft.steps.len() {
         let inputs = draft.shape(draft.steps[index].inputs[0]).iter().product();
         let step = &mut draft.steps[index];

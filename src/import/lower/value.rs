@@ -19,18 +19,23 @@ pub enum Value {
     Padded(Rc<Padded>),
     /// A list with the batch as its last axis.
     Turned(Wire),
-    /// What only the client reads.
+    /// What layers of images do not read as it is.
     Client(ClientValue),
 }
 
-/// What an operator at the client makes: no reals of one image, batch first.
+/// What is no reals of one image, batch first.
 #[derive(Debug, Clone)]
 pub struct ClientValue {
-    /// As that of a [`Wire`].
-    pub root: usize,
-    /// As the file has it.
-    pub shape: Vec<usize>,
+    /// Its layout has all axes of the file's.
+    pub wire: Wire,
     pub kind: Kind,
+}
+
+impl ClientValue {
+    /// Returns the shape, as the file has it.
+    pub fn shape(&self) -> Vec<usize> {
+        self.wire.layout.shape()
+    }
 }
 
 /// A number that does not depend on the network's input.

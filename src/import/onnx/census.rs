@@ -25,7 +25,7 @@ enum Kind {
 }
 
 impl Kind {
-    /// Returns what the field of this number holds, as in `schema.rs`.
+    /// Returns what the field of this number holds, as in [`onnx_schema`](crate::core::onnx_schema).
     fn field(self, number: u64) -> Self {
         match (self, number) {
             (Self::Model, 7) => Self::Graph,
@@ -62,6 +62,15 @@ impl Kind {
 pub fn check(bytes: &[u8]) -> Outcome<()> {
     let mut count = 0;
     walk(bytes, Kind::Model, &mut count)
+}
+
+/// Adds the parts of a graph within a node to `count`, and checks that they are few enough.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn check_graph(bytes: &[u8], count: &mut usize) -> Outcome<()> {
+    walk(bytes, Kind::Graph, count)
 }
 
 /// Adds the parts within a message to `count`; the depth is that of the schema, at most eight.

@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
+use super::branches::{self, Conditional};
 use super::external::Folder;
 use super::input::{GivenShape, GraphInput, inputs};
 use super::names::Names;
@@ -69,10 +70,6 @@ impl Graph {
         let Some(graph) = model.graph else {
             return Err(Error::invalid(place, "holds no graph"));
         };
-        if graph.node.len() > MOST_NODES {
-            let reason = format!("{} nodes; at most {MOST_NODES} are read", graph.node.len());
-            return Err(Error::invalid(place, reason));
-        }
         if !graph.sparse_initializer.is_empty() {
             return Err(Error::Unsupported {
                 place: place.into(),
@@ -154,12 +151,7 @@ impl Graph {
         let mut waits = vec![0usize; self.nodes.len()];
         let mut readers: Vec<Vec<usize>> = vec![Vec::new(); self.nodes.len()];
         for (index, node) in self.nodes.iter().enumerate() {
-            for maker in node
-                .inputs
-                .iter()
-                .flatten()
-                .filter_map(|&value| makers[value])
-            {
+            for maker in node.reads().filter_map(|value| makers[value]) {
                 waits[index] += 1;
                 readers[maker].push(index);
             }
@@ -197,7 +189,7 @@ impl Graph {
             makers[value].is_some() || self.constants.contains_key(&value) || self.is_input(value)
         };
         for node in &self.nodes {
-            if let Some(&value) = node.inputs.iter().flatten().find(|&&value| !known(value)) {
+            if let Some(value) = node.reads().find(|&value| !known(value)) {
                 let name = quoted(&self.names[value]);
                 let reason = format!("reads {name}, which no node or initialiser makes");
                 return Err(Error::invalid(self.place_of(node), reason));
@@ -228,8 +220,8 @@ impl Graph {
             .collect();
         while let Some(index) = open.pop() {
             if !std::mem::replace(&mut needed[index], true) {
-                let inputs = self.nodes[index].inputs.iter().flatten();
-                open.extend(inputs.filter_map(|&value| makers[value]));
+                let reads = self.nodes[index].reads();
+                open.extend(reads.filter_map(|value| makers[value]));
             }
         }
         needed
@@ -237,11 +229,8 @@ impl Graph {
 
     fn count_uses(&mut self) {
         let mut counts = vec![0; self.names.len()];
-        let inputs = self
-            .nodes
-            .iter()
-            .flat_map(|node| node.inputs.iter().flatten());
-        for &value in inputs.chain(&self.outputs) {
+        let reads = self.nodes.iter().flat_map(Node::reads);
+        for value in reads.chain(self.outputs.iter().copied()) {
             counts[value] += 1;
         }
         self.use_counts = counts;
@@ -309,8 +298,17 @@ fn decode_nodes(
     folder: &Folder,
     names: &mut Names,
 ) -> Result<Vec<Node>> {
+    let protos = branches::inline(protos, place)?;
+    if protos.len() > MOST_NODES {
+        let reason = format!("{} nodes; at most {MOST_NODES} are read", protos.len());
+        return Err(Error::invalid(place, reason));
+    }
     let mut nodes = Vec::with_capacity(protos.len());
-    for proto in protos {
+    for Conditional {
+        node: proto,
+        conditions,
+    } in protos
+    {
         let name = proto.name.clone().filter(|name| !name.is_empty());
         let name = name
             .or_else(|| proto.output.first().cloned())
@@ -324,7 +322,11 @@ fn decode_nodes(
                 operator.trim_matches('"')
             )
         };
-        let node = Node::decode(proto, folder, |name| names.number(name)).place(here)?;
+        let mut node = Node::decode(proto, folder, |name| names.number(name)).place(here)?;
+        let conditions = conditions.into_iter();
+        node.conditions = conditions
+            .map(|(name, is_true)| (names.number(&name), is_true))
+            .collect();
         if !DOMAINS.contains(&node.domain.as_str()) {
             let domain = quoted(&node.domain);
             return unsupported(format!("operators of the domain {domain}")).place(here);

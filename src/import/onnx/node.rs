@@ -20,6 +20,8 @@ pub struct Node {
     /// `None` where an optional input is left out.
     pub inputs: Vec<Option<usize>>,
     pub outputs: Vec<Option<usize>>,
+    /// Values that are to be true or false for it to run.
+    pub conditions: Vec<(usize, bool)>,
     attributes: HashMap<String, Attribute>,
 }
 
@@ -70,8 +72,15 @@ impl Node {
             },
             inputs: numbers(&proto.input),
             outputs: numbers(&proto.output),
+            conditions: Vec::new(),
             attributes,
         })
+    }
+
+    /// Returns all values that are to be known before it runs.
+    pub fn reads(&self) -> impl Iterator<Item = usize> {
+        let conditions = self.conditions.iter().map(|(value, _)| *value);
+        self.inputs.iter().flatten().copied().chain(conditions)
     }
 
     /// Returns the number of an input that must be there.

@@ -260,9 +260,8 @@ fn decode_floats(
             FloatKind::Bfloat16 => collected(halves.map(|&bits| from_bfloat(bits as u16)))?,
         }
     };
-    // A single number may be the end of a range; what computes is checked where it is used.
-    let strange = |value: &f32| value.is_nan() || (count > 1 && value.is_infinite());
-    match values.iter().position(strange) {
+    // Infinities may end a range, or mask; what computes is checked where it is used.
+    match values.iter().position(|value| value.is_nan()) {
         Some(index) => invalid(format!("element {index} is {}", values[index])),
         None => Ok(values),
     }

@@ -5,10 +5,11 @@
 
 use rayon::prelude::*;
 
+use super::all_server::{Watcher, analyse_all, analyse_all_to_labels, run_integers};
 use super::calibration::Calibration;
 use super::draft::ModelDraft;
-use super::images::{Images, analyse_all, analyse_all_to_labels, float_outputs, integer_rows};
-use crate::circuit::analysis::Purpose;
+use super::images::{Images, float_outputs};
+use crate::circuit::analysis::{PlannedLookUp, Purpose};
 use crate::core::error::Result;
 use crate::core::linear_map::Row;
 use crate::model::layer::Operation;
@@ -49,45 +50,69 @@ pub fn correct(draft: &mut ModelDraft, images: &Images) -> Result<()> {
 }
 
 fn find_shifts(model: &Model, float: &Calibration, images: &Images) -> Result<Vec<Shift>> {
-    let analysis = analyse_all(model)?;
-    let mut shifts = Vec::new();
-    let input = integer_rows(images.pixels, images.element_count);
-    let outputs = analysis.run(&[input], &mut |node, look_up, rows| {
-        let Some(corrected) = corrected_node(model, node) else {
+    let mut shifts = Shifts {
+        model,
+        float,
+        found: Vec::new(),
+    };
+    run_integers(model, &analyse_all(model)?, images.pixels, &mut shifts);
+    Ok(shifts.found)
+}
+
+/// Finds shifts, and takes them back at once, so that what comes behind is without them.
+struct Shifts<'a> {
+    model: &'a Model,
+    float: &'a Calibration,
+    found: Vec<Shift>,
+}
+
+impl Watcher for Shifts<'_> {
+    fn before_look_up(&mut self, node: NodeId, look_up: &PlannedLookUp, rows: &mut [Row<u64>]) {
+        let Some(corrected) = corrected_node(self.model, node) else {
             return;
         };
+        let means = &self.float.of(node).means;
         let size = look_up.elements_per_table;
         let channels = rows.par_chunks_mut(size).zip(&look_up.channels).enumerate();
         let per_channel = channels.map(|(channel, (rows, of_channel))| {
-            let shift = float.of(node).means[channel] - mean(rows) * of_channel.scale;
+            let shift = means[channel] - mean(rows) * of_channel.scale;
             let on_grid = (shift / of_channel.scale).round() as i64;
             for value in rows.iter_mut().flat_map(|row| row.iter_mut()) {
                 *value = value.wrapping_add(on_grid as u64);
             }
             shift
         });
-        shifts.push(Shift {
+        self.found.push(Shift {
             node: corrected,
             per_channel: per_channel.collect(),
         });
-    });
-    // The logits stand in front of no activation.
-    let last = model.last();
-    if let Some(corrected) = corrected_node(model, last) {
-        let found = outputs[0]
-            .iter()
-            .zip(&analysis.downloads[0].scales)
-            .map(|(row, scale)| mean(std::slice::from_ref(row)) * scale);
-        let means = float.of(last).means.iter();
-        shifts.push(Shift {
-            node: corrected,
-            per_channel: means
-                .zip(found)
-                .map(|(float, found)| float - found)
-                .collect(),
-        });
     }
-    Ok(shifts)
+
+    /// What is downloaded stands in front of no look-up, or of one too.
+    fn downloaded(&mut self, node: NodeId, rows: &mut [Row<f32>]) {
+        let Some(corrected) = corrected_node(self.model, node) else {
+            return;
+        };
+        let known = self.found.iter().position(|shift| shift.node == corrected);
+        let shift = known.unwrap_or_else(|| {
+            let means = &self.float.of(node).means;
+            let channels = rows.chunks(rows.len() / means.len()).zip(means);
+            self.found.push(Shift {
+                node: corrected,
+                per_channel: channels
+                    .map(|(rows, float)| float - mean_of(rows))
+                    .collect(),
+            });
+            self.found.len() - 1
+        });
+        let per_channel = &self.found[shift].per_channel;
+        let size = rows.len() / per_channel.len();
+        for (rows, shift) in rows.chunks_mut(size).zip(per_channel) {
+            for value in rows.iter_mut().flat_map(|row| row.iter_mut()) {
+                *value += *shift as f32;
+            }
+        }
+    }
 }
 
 /// Corrects the logits that are compared for a label. Comparisons need weights on one scale, rounded
@@ -101,7 +126,7 @@ pub fn correct_labels(model: &mut Model, images: &Images) {
         return;
     }
     let images = images.take(count.min(MOST_IMAGES));
-    let Ok(analysis) = analyse_all_to_labels(model) else {
+    let Ok(Some(analyses)) = analyse_all_to_labels(model) else {
         return;
     };
     let float = float_outputs(model, &images);
@@ -109,22 +134,27 @@ pub fn correct_labels(model: &mut Model, images: &Images) {
         let values = float.iter().map(|outputs| f64::from(outputs[output]));
         values.sum::<f64>() / float.len().max(1) as f64
     };
-    let first = float_mean(0);
-    let input = integer_rows(images.pixels, images.element_count);
-    let mut shifts = vec![0.0; outputs];
-    analysis.run(&[input], &mut |_, look_up, rows| {
+    let mut differences = Differences(vec![0.0; outputs]);
+    run_integers(model, &analyses, images.pixels, &mut differences);
+    let corrections = model.label_correction.iter_mut().zip(differences.0);
+    for (output, (correction, found)) in corrections.enumerate() {
+        *correction += (found - (float_mean(0) - float_mean(output))) as f32;
+    }
+}
+
+/// The mean by which the first output is larger than each.
+struct Differences(Vec<f64>);
+
+impl Watcher for Differences {
+    fn before_look_up(&mut self, _: NodeId, look_up: &PlannedLookUp, rows: &mut [Row<u64>]) {
         if look_up.purpose != Purpose::Comparison {
             return;
         }
         // The first pairs compare the first output with each of the others.
-        let with_first = rows[..outputs - 1].iter().enumerate();
-        for (pair, row) in with_first {
-            let found = mean(std::slice::from_ref(row)) * look_up.channels[0].scale;
-            shifts[pair + 1] = found - (first - float_mean(pair + 1));
+        for (difference, row) in self.0[1..].iter_mut().zip(rows) {
+            *difference = mean(std::slice::from_ref(row)) * look_up.channels[0].scale;
         }
-    });
-    let corrections = model.label_correction.iter_mut().zip(shifts);
-    corrections.for_each(|(correction, shift)| *correction += shift as f32);
+    }
 }
 
 /// Returns the layer whose bias makes up for the shift of a node's output: itself, or an operand
@@ -166,6 +196,12 @@ fn reads_image(model: &Model, value: ValueId) -> bool {
         }
         Operation::Activation(_) | Operation::MaxPool(_) | Operation::Pinned(_) => false,
     }
+}
+
+fn mean_of(rows: &[Row<f32>]) -> f64 {
+    let count: usize = rows.iter().map(|row| row.len()).sum();
+    let values = rows.iter().flatten().map(|&value| f64::from(value));
+    values.sum::<f64>() / count.max(1) as f64
 }
 
 fn mean(rows: &[Row<u64>]) -> f64 {

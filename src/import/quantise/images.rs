@@ -1,20 +1,10 @@
 //! Images run through a network in portions that fit in memory.
 
-use std::sync::Arc;
-
 use rayon::prelude::*;
 
-use crate::circuit::analysis::{
-    Analysis, BeforeLookUp, MOST_IDENTITY_BITS, NoiseBound, analyse, analyse_to_end,
-};
-use crate::circuit::compile::{Target, compile_placement};
-use crate::circuit::program::Program;
-use crate::core::error::Result;
 use crate::core::linear_map::Row;
-use crate::core::placement::{Party, Placement, Segment};
+use crate::core::placement::{Party, Placement};
 use crate::import::data::FittedSet;
-use crate::model::answer::Answer;
-use crate::model::output_mode::OutputMode;
 use crate::model::{Model, ValueId};
 use crate::oracle::simulation::{PORTION, label_of, simulate_on};
 
@@ -85,15 +75,6 @@ impl<'a> Images<'a> {
             .count();
         right as f64 / labels.len().max(1) as f64
     }
-}
-
-/// Returns images as integers, `[elements, images]`.
-pub fn integer_rows(portion: &[u8], element_count: usize) -> Vec<Row<u64>> {
-    let pixels = |element| portion.iter().skip(element).step_by(element_count);
-    (0..element_count)
-        .into_par_iter()
-        .map(|element| pixels(element).map(|&pixel| u64::from(pixel)).collect())
-        .collect()
 }
 
 /// Returns images as the network's float input, `[elements, images]`.
@@ -180,119 +161,6 @@ pub fn relative_error(right: &[Vec<f32>], found: &[Vec<f32>]) -> Option<f64> {
         }
     }
     (deviation > 0.0).then(|| (distance / deviation).sqrt())
-}
-
-/// Returns the segment of all layers, on the server.
-fn whole(model: &Model) -> Segment {
-    Segment {
-        party: Party::Server,
-        layers: 0..model.layer_count(),
-    }
-}
-
-/// Returns the analysis of the whole network as one server segment.
-///
-/// # Errors
-///
-/// As [`analyse`].
-pub fn analyse_all(model: &Model) -> Result<Analysis> {
-    analyse(model, &whole(model))
-}
-
-/// As [`analyse_all`], of the network whose answer is the label.
-///
-/// # Errors
-///
-/// As [`analyse`].
-pub fn analyse_all_to_labels(model: &Model) -> Result<Analysis> {
-    let output_mode = OutputMode {
-        answer: Answer::Label,
-        ..OutputMode::default()
-    };
-    let noise = NoiseBound::default();
-    analyse_to_end(model, &whole(model), output_mode, MOST_IDENTITY_BITS, noise)
-}
-
-/// Returns the program of the whole network as one server segment, under the set that a step noise
-/// asks for.
-///
-/// # Errors
-///
-/// As [`compile_placement`].
-pub fn compile_all(model: &Model, step_noise: f64) -> Result<Arc<Program>> {
-    let placement = Placement::uniform(Party::Server, &model.pins());
-    let programs = compile_placement(model, &placement, &Target::cheapest(step_noise))?;
-    let [program] = &programs[..] else {
-        unreachable!("all layers on the server are one segment");
-    };
-    Ok(program.clone())
-}
-
-/// Returns what the server computes without noise, all layers on it, and how many values left the range
-/// of a look-up; where [`compile_all`] found no parameters, what the integers give with such values
-/// clipped.
-///
-/// # Errors
-///
-/// As [`analyse`].
-pub fn integer_outputs(
-    model: &Model,
-    compiled: &Result<Arc<Program>>,
-    images: &Images,
-) -> Result<(Outputs, u64)> {
-    match compiled {
-        Ok(program) => Ok(program_outputs(program, images)),
-        Err(_) => analysis_outputs(model, images),
-    }
-}
-
-fn program_outputs(program: &Program, images: &Images) -> (Outputs, u64) {
-    let mut all = Vec::with_capacity(images.count());
-    let mut overflows = 0;
-    let scales = &program.interface.downloads[0].scales;
-    for portion in images.portions() {
-        let run = program.run_clear(&[integer_rows(portion, images.element_count)], None);
-        let reads = run.reads.iter().map(|(_, reads)| reads.out_of_range);
-        overflows += reads.sum::<u64>();
-        all.extend(reals_by_image(&run.outputs[0], scales));
-    }
-    (all, overflows)
-}
-
-fn analysis_outputs(model: &Model, images: &Images) -> Result<(Outputs, u64)> {
-    let analysis = analyse_all(model)?;
-    let mut all = Vec::with_capacity(images.count());
-    let mut overflows = 0;
-    for portion in images.portions() {
-        let input = integer_rows(portion, images.element_count);
-        let mut count: Box<BeforeLookUp> = Box::new(|_, look_up, rows| {
-            overflows += look_up.overflow_count(rows);
-        });
-        let outputs = analysis.run(&[input], &mut *count);
-        all.extend(reals_by_image(&outputs[0], &analysis.downloads[0].scales));
-    }
-    Ok((all, overflows))
-}
-
-/// Returns integers `[outputs, images]` as the real outputs of each image.
-fn reals_by_image(rows: &[Row<u64>], scales: &[f64]) -> Outputs {
-    let real = |(row, scale): (&Row<u64>, &f64)| -> Row<f32> {
-        row.iter()
-            .map(|&integer| (integer as i64 as f64 * scale) as f32)
-            .collect()
-    };
-    let reals: Vec<Row<f32>> = rows.iter().zip(scales).map(real).collect();
-    by_image(&reals)
-}
-
-/// Returns the labels of [`integer_outputs`] under the set that a step noise asks for.
-///
-/// # Errors
-///
-/// As [`analyse`].
-pub fn integer_labels(model: &Model, images: &Images, step_noise: f64) -> Result<Vec<usize>> {
-    let compiled = compile_all(model, step_noise);
-    Ok(labels_of(&integer_outputs(model, &compiled, images)?.0))
 }
 
 #[cfg(test)]

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use crate::circuit::analysis::DEFAULT_STEP_NOISE;
 use crate::circuit::program::{Action, NoiseSeed, Program};
 use crate::core::error::Result;
-use crate::core::placement::{Party, Placement};
 use crate::core::units;
 use crate::model::layer::Operation;
 use crate::model::quantise::QuantParams;
@@ -17,10 +16,9 @@ use crate::oracle::simulation::simulate;
 use crate::oracle::step_noise::finder::Decision;
 use crate::record::reads::Reads;
 
+use super::all_server::{all_server, compile_all, integer_outputs};
 use super::bits::DEFAULT_BITS;
-use super::images::{
-    Images, Outputs, by_image, compile_all, float_outputs, integer_outputs, relative_error,
-};
+use super::images::{Images, Outputs, by_image, float_outputs, relative_error};
 
 /// The fraction of images whose loss a person is warned of.
 const WARNED_LOSS: f64 = 0.01;
@@ -78,7 +76,7 @@ impl Losses {
     /// As [`crate::circuit::analysis::analyse`].
     pub fn of(
         model: &Model,
-        compiled: &Result<Arc<Program>>,
+        compiled: &Result<Vec<Arc<Program>>>,
         (float, integers): (f64, f64),
         step_noise: Decision,
     ) -> Result<Self> {
@@ -95,9 +93,9 @@ impl Losses {
             warnings.push(warning(&what, costliest, otherwise));
         }
         // The estimate says why where no parameters serve.
-        let program = compiled.as_ref().ok();
-        let noise = program.map(|program| Noise::of(model, program, step_noise));
-        if let Some((noise, program)) = noise.as_ref().zip(program)
+        let programs = compiled.as_ref().ok();
+        let noise = programs.map(|programs| Noise::of(model, programs, step_noise));
+        if let Some((noise, programs)) = noise.as_ref().zip(programs)
             && noise.loss() > WARNED_LOSS
         {
             let what = format!(
@@ -106,7 +104,7 @@ impl Losses {
                 units::percent(noise.integers),
                 units::percent(noise.noisy)
             );
-            let costliest = costliest_in_noise(model, program);
+            let costliest = costliest_in_noise(model, programs);
             let otherwise = "sweep with a smaller --step-noise";
             warnings.push(warning(&what, costliest, otherwise));
         }
@@ -126,13 +124,11 @@ impl Losses {
 }
 
 impl Noise {
-    fn of(model: &Model, program: &Arc<Program>, step_noise: Decision) -> Self {
+    fn of(model: &Model, programs: &[Arc<Program>], step_noise: Decision) -> Self {
         let work = DRAWS * model.multiplication_count().max(1);
         let count = (MOST_WORK / work).clamp(IMAGES.0, IMAGES.1);
         let images: Vec<usize> = (0..model.test.len().min(count)).collect();
-        let placement = Placement::uniform(Party::Server, &model.pins());
-        let programs = std::slice::from_ref(program);
-        let accuracy = Accuracy::of(model, &placement, programs, &images, 0);
+        let accuracy = Accuracy::of(model, &all_server(model), programs, &images, 0);
         Self {
             image_count: images.len(),
             integers: accuracy.noiseless,
@@ -259,27 +255,32 @@ fn finer_levels(output: QuantParams) -> QuantParams {
 }
 
 /// Returns the look-up whose having no noise leaves the least error.
-fn costliest_in_noise(model: &Model, program: &Program) -> Option<Costliest> {
-    let placement = Placement::uniform(Party::Server, &model.pins());
+fn costliest_in_noise(model: &Model, programs: &[Arc<Program>]) -> Option<Costliest> {
+    let placement = all_server(model);
     let images: Vec<usize> = (0..judged(model).min(model.test.len())).collect();
-    let outputs = |program: Program, noise: Option<NoiseSeed>| -> Outputs {
-        let programs = [program.into()];
-        by_image(&simulate(model, &placement, &programs, &images, noise).logits)
+    let outputs = |programs: &[Arc<Program>], noise: Option<NoiseSeed>| -> Outputs {
+        by_image(&simulate(model, &placement, programs, &images, noise).logits)
     };
-    let right = outputs(program.clone(), None);
-    let error = |program: Program| relative_error(&right, &outputs(program, Some(NoiseSeed(0))));
-    let with = error(program.clone())?;
-    let quiet = program.steps.iter().enumerate();
-    quiet
-        .filter_map(|(index, step)| {
-            let mut quiet = program.clone();
+    let right = outputs(programs, None);
+    let error =
+        |programs: &[Arc<Program>]| relative_error(&right, &outputs(programs, Some(NoiseSeed(0))));
+    let with = error(programs)?;
+    let steps = programs.iter().enumerate().flat_map(|(segment, program)| {
+        let steps = program.steps.iter().enumerate();
+        steps.map(move |(index, step)| (segment, index, step.node))
+    });
+    steps
+        .filter_map(|(segment, index, node)| {
+            let mut quiet = Program::clone(&programs[segment]);
             let Action::LookUp(look_up) = &mut quiet.steps[index].action else {
                 return None;
             };
             look_up.sigma.fill(0.0);
+            let mut programs = programs.to_vec();
+            programs[segment] = quiet.into();
             Some(Costliest {
-                name: model.node(step.node).name.clone(),
-                errors: (with, error(quiet)?),
+                name: model.node(node).name.clone(),
+                errors: (with, error(&programs)?),
                 remedy: "sweep with a smaller --step-noise, or give it fewer --bits".into(),
             })
         })

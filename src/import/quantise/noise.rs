@@ -4,19 +4,24 @@
 //! Noise needs parameters and parameters need ranges; a second round sees what the noise of the first
 //! one's wider ranges does.
 
+use std::ops::ControlFlow;
+
 use rayon::prelude::*;
 
+use super::all_server::{all_server, compile_all};
 use super::correction::{correct, correct_labels};
 use super::draft::ModelDraft;
-use super::images::{Images, compile_all, integer_rows};
+use super::images::{Images, real_rows};
 use crate::circuit::compile::Target;
 use crate::circuit::program::{Action, NoiseSeed, Program};
 use crate::core::error::{Error, Result};
 use crate::core::linear_map::Row;
 use crate::import::data::FittedSet;
-use crate::model::NodeId;
 use crate::model::layer::Operation;
+use crate::model::{Model, NodeId};
+use crate::oracle::simulation::{served, uploads_of};
 use crate::oracle::step_noise::finder::Decision;
+use crate::oracle::walk::walk;
 
 /// Compilations, each with the ranges that the one before has shown.
 const ROUNDS: u64 = 2;
@@ -54,8 +59,8 @@ pub fn settle(
 /// As [`crate::circuit::analysis::analyse`].
 fn widen(draft: &mut ModelDraft, images: &Images, step_noise: f64) -> Result<Option<String>> {
     for round in 0..ROUNDS {
-        let program = match compile_all(&draft.model, step_noise) {
-            Ok(program) => program,
+        let programs = match compile_all(&draft.model, step_noise) {
+            Ok(programs) => programs,
             Err(Error::Parameters(reason)) => {
                 return Ok(Some(format!(
                     "ranges are calibrated without noise, because no parameters serve everything \
@@ -64,12 +69,12 @@ fn widen(draft: &mut ModelDraft, images: &Images, step_noise: f64) -> Result<Opt
             }
             Err(error) => return Err(error),
         };
-        let quiet = without_answer_noise(&program);
+        let quiet = programs.iter().map(|program| without_answer_noise(program));
+        let quiet: Vec<Program> = quiet.collect();
         let mut widened = false;
         for (index, portion) in images.portions().enumerate() {
             let noise = NoiseSeed((round << 32) | index as u64);
-            let input = integer_rows(portion, images.element_count);
-            for (node, seen) in observe(&quiet, input, noise) {
+            for (node, seen) in observe(&draft.model, &quiet, portion, noise) {
                 widened |= widen_node(&mut draft.model.nodes[node.index()].operation, &seen);
             }
         }
@@ -92,15 +97,38 @@ fn without_answer_noise(program: &Program) -> Program {
 
 /// Returns what noise makes of values in front of look-ups, and of answers: by the node that gives
 /// them.
-fn observe(program: &Program, input: Vec<Row<u64>>, noise: NoiseSeed) -> Vec<(NodeId, Ranges)> {
+fn observe(
+    model: &Model,
+    programs: &[Program],
+    portion: &[u8],
+    NoiseSeed(seed): NoiseSeed,
+) -> Vec<(NodeId, Ranges)> {
     let mut seen = Vec::new();
-    let uploads = program.upload_steps.len();
+    let input = real_rows(model, portion);
+    walk(model, &all_server(model), input, &mut |segment, values| {
+        let program = &programs[segment.index()];
+        // Each segment draws its own noise.
+        let noise = NoiseSeed(seed | (segment.index() as u64) << 48);
+        let outputs = observe_segment(program, &uploads_of(program, values), noise, &mut seen);
+        ControlFlow::Continue(served(program, &outputs))
+    });
+    seen
+}
+
+/// Adds what noise makes of a segment's values to what is `seen`, and returns its outputs.
+fn observe_segment(
+    program: &Program,
+    uploads: &[Vec<Row<u64>>],
+    noise: NoiseSeed,
+    seen: &mut Vec<(NodeId, Ranges)>,
+) -> Vec<Vec<Row<u64>>> {
+    let uploaded = program.upload_steps.len();
     let mut fronts = program
         .steps
         .iter()
         .filter(|step| matches!(step.action, Action::LookUp(_)))
-        .map(|step| program.steps[step.inputs[0] - uploads].node);
-    let run = program.observe_clear(&[input], Some(noise), &mut |look_up, rows| {
+        .map(|step| program.steps[step.inputs[0] - uploaded].node);
+    let run = program.observe_clear(uploads, Some(noise), &mut |look_up, rows| {
         let ranges = rows
             .par_chunks(look_up.elements_per_table)
             .zip(&look_up.tables)
@@ -116,7 +144,7 @@ fn observe(program: &Program, input: Vec<Row<u64>>, noise: NoiseSeed) -> Vec<(No
             .map(|(row, &scale)| range(std::slice::from_ref(row), scale));
         (download.node, ranges.collect())
     }));
-    seen
+    run.outputs
 }
 
 /// Returns the smallest and largest of integers, in reals.

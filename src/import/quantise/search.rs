@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::all_server::{analyse_all, integer_labels};
 use super::bits::{FEWEST, MOST};
 use super::calibration::Calibration;
 use super::draft::ModelDraft;
-use super::images::{Images, analyse_all, float_labels, integer_labels};
+use super::images::{Images, float_labels};
 use super::noise;
-use crate::circuit::analysis::{DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE};
+use crate::circuit::analysis::{Analysis, DEFAULT_LOG2_P_FAIL_LOOKUP, DEFAULT_STEP_NOISE};
 use crate::circuit::select::{Precision, select};
 use crate::core::error::{Error, Result};
 use crate::import::data::FittedSet;
@@ -162,22 +163,15 @@ impl Search<'_> {
         self.set(bits);
         let found = integer_labels(&self.draft.model, &self.images, DEFAULT_STEP_NOISE)?;
         let accuracy = fraction_equal(&found, &self.labels);
-        let analysis = analyse_all(&self.draft.model)?;
-        let set = select(
-            &analysis,
-            DEFAULT_LOG2_P_FAIL_LOOKUP,
-            Precision::StepNoise(DEFAULT_STEP_NOISE),
-            &CostModel::default(),
-        );
-        let here = CostModel::default().here();
-        let count = analysis.look_up_count() as f64;
+        let analyses = analyse_all(&self.draft.model)?;
+        let look_up_core_s = analyses.iter().map(look_up_core_s).sum();
         self.trials.push(Trial {
             bits: bits
                 .iter()
                 .map(|(name, bits)| (name.clone(), *bits))
                 .collect(),
             accuracy,
-            look_up_core_s: set.ok().map(|set| count * here.look_up_core_s(&set)),
+            look_up_core_s,
             kept: false,
         });
         Ok(accuracy)
@@ -189,6 +183,14 @@ impl Search<'_> {
             trial.kept = true;
         }
     }
+}
+
+/// Returns the core-seconds of a segment's look-ups; none where no parameter set is precise enough.
+fn look_up_core_s(analysis: &Analysis) -> Option<f64> {
+    let cost = CostModel::default();
+    let precision = Precision::StepNoise(DEFAULT_STEP_NOISE);
+    let set = select(analysis, DEFAULT_LOG2_P_FAIL_LOOKUP, precision, &cost).ok()?;
+    Some(analysis.look_up_count() as f64 * cost.here().look_up_core_s(&set))
 }
 
 fn fraction_equal(found: &[usize], wanted: &[usize]) -> f64 {

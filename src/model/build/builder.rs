@@ -228,21 +228,8 @@ impl<'a> Builder<'a> {
                 let (range, ranges) = (range.as_deref(), &self.ranges[input.id.index()]);
                 build_average_pool(&pool, range, shape, ranges, tensors, &mut self.room)
             }
-            RawOperation::MaxPool {
-                kernel,
-                stride,
-                padding,
-            } => {
-                let window = Window { stride, padding };
-                let quantised = self.is_quantised(input.id);
-                build_max_pool(kernel, window, shape, quantised, &mut self.room)
-            }
-            RawOperation::Largest {
-                shape: output,
-                windows,
-            } => {
-                let (count, quantised) = (shape.iter().product(), self.is_quantised(input.id));
-                build_largest(&windows, output, count, quantised, tensors, &mut self.room)
+            RawOperation::MaxPool { .. } | RawOperation::Largest { .. } => {
+                self.build_largest(raw, input)
             }
             RawOperation::Pinned {
                 operator,
@@ -261,6 +248,26 @@ impl<'a> Builder<'a> {
                 self.take(shape)?;
                 build_add(&range, shape, tensors)
             }
+        }
+    }
+
+    fn build_largest(&mut self, raw: RawOperation, input: &BuiltValue) -> Checked<Built> {
+        let quantised = self.is_quantised(input.id);
+        match raw {
+            RawOperation::MaxPool {
+                kernel,
+                stride,
+                padding,
+            } => {
+                let window = Window { stride, padding };
+                build_max_pool(kernel, window, &input.shape, quantised, &mut self.room)
+            }
+            RawOperation::Largest { shape, windows } => {
+                let count = input.shape.iter().product();
+                let (tensors, room) = (self.tensors, &mut self.room);
+                build_largest(&windows, shape, count, quantised, tensors, room)
+            }
+            _ => unreachable!("others take no largest value"),
         }
     }
 

@@ -26,6 +26,8 @@ pub struct Session {
     model: Model,
     /// Those of its operands that are values, in order.
     inputs: Vec<Input>,
+    /// What stands for its only input, where all its operands are constants.
+    fixed: Option<Vec<f32>>,
     output: NodeId,
     /// Of its output, with the axis of the batch.
     pub shape: Vec<usize>,
@@ -48,10 +50,10 @@ impl Session {
     pub fn open(operator: &Operator, operands: &[Operand]) -> Result<Self, String> {
         operator.check()?;
         check_scratch(operator, operands)?;
-        let bytes = file(operator, operands).encode_to_vec();
+        let (operands, fixed) = with_an_input(operands);
+        let bytes = file(operator, &operands).encode_to_vec();
         let load = || {
             let mut options = ModelOptions::with_all_ops();
-            options.enable_optimization(false);
             options.shape_inference(ShapeInferenceMode::Strict);
             options.load(bytes)
         };
@@ -75,13 +77,28 @@ impl Session {
         });
         let inputs = model.input_ids().iter().zip(values);
         let inputs = inputs.map(|(&id, (shape, kind))| Input { id, shape, kind });
-        Ok(Self {
+        let session = Self {
             inputs: inputs.collect(),
+            fixed,
             model,
             output,
             shape,
             kind,
-        })
+        };
+        session.try_out(operator).map_err(refused)?;
+        Ok(session)
+    }
+
+    /// Runs once on numbers that suit any operator, for types that do not.
+    fn try_out(&self, operator: &Operator) -> Result<(), String> {
+        let number = match operator.name.as_str() {
+            // By zero, integers are not divided.
+            "Div" | "Mod" => 1.0,
+            _ => 0.0,
+        };
+        let inputs = self.inputs.iter().skip(self.fixed.iter().count());
+        let values = inputs.map(|input| vec![number; input.shape.iter().product()]);
+        self.run(&values.collect::<Vec<_>>()).map(|_| ())
     }
 
     /// Returns what the operator makes of its values of one image, each `[elements]`.
@@ -90,6 +107,7 @@ impl Session {
     ///
     /// A sentence where it gives nothing, or integers that are no longer exact.
     pub fn run(&self, values: &[Vec<f32>]) -> Result<Vec<f32>, String> {
+        let values = self.fixed.iter().chain(values);
         let inputs = self.inputs.iter().zip(values);
         let inputs = inputs.map(|(input, values)| Ok((input.id, input.tensor(values)?)));
         let inputs: Vec<(NodeId, ValueOrView<'_>)> = inputs.collect::<Result<_, String>>()?;
@@ -125,6 +143,30 @@ impl Input {
         made.map(|made| Value::from(made).into())
             .map_err(|_| wrong.into())
     }
+}
+
+/// Returns operands one of which at least is a value, and what stands for that value where it is a constant:
+/// what reads constants alone would be run while it is loaded, before anything is checked.
+fn with_an_input(operands: &[Operand]) -> (Vec<Operand>, Option<Vec<f32>>) {
+    let mut operands = operands.to_vec();
+    let has_values = operands
+        .iter()
+        .any(|operand| matches!(operand, Operand::Value { .. }));
+    let first = operands.first_mut().filter(|_| !has_values);
+    let fixed = first.and_then(|first| {
+        let Operand::Constant(Constant {
+            shape,
+            kind,
+            values,
+        }) = first
+        else {
+            return None;
+        };
+        let (shape, kind, values) = (std::mem::take(shape), *kind, std::mem::take(values));
+        *first = Operand::Value { shape, kind };
+        Some(values)
+    });
+    (operands, fixed)
 }
 
 /// Returns the shape and kind that a value has before anything runs.
