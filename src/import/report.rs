@@ -10,7 +10,7 @@ use super::quantise::search::Trial;
 use super::{ImportRequest, Imported};
 use crate::circuit::analysis::{Analysis, PlannedAction, PlannedStep, Term};
 use crate::circuit::program::Program;
-use crate::core::error::Result;
+use crate::core::error::{Error, Result};
 use crate::core::units;
 use crate::model::layer::Operation;
 use crate::model::{Model, NodeId};
@@ -25,7 +25,11 @@ use crate::record::cost_model::CostModel;
 /// As [`crate::circuit::analysis::analyse`].
 pub fn report(imported: &Imported, request: &ImportRequest) -> Result<Vec<String>> {
     let model = &imported.model;
-    let analyses = analyse_all(model)?;
+    let analyses = match analyse_all(model) {
+        // Below it is said why.
+        Err(Error::Parameters(_)) => Vec::new(),
+        analyses => analyses?,
+    };
     let mut lines = vec![format!(
         "{}: {} operations, {} placeable layers, {} trained numbers",
         request.onnx.display(),
@@ -68,7 +72,15 @@ fn outcome_line(imported: &Imported) -> String {
     let count = imported.model.test.len();
     let out_of_range = format!("({} values out of range)", imported.range_overflow_count);
     let accuracies = imported.model.float_accuracy.zip(imported.integer_accuracy);
+    let is_served = imported.compiled.is_ok();
     match (accuracies, imported.relative_error) {
+        (None, None) if !is_served => match imported.model.float_accuracy {
+            Some(float) => format!(
+                "accuracy over {count} test images  float {}, integers unknown",
+                units::percent(float)
+            ),
+            None => format!("error over {count} test images  unknown"),
+        },
         (Some((float, integer)), _) => {
             let rounded = imported.rounded_accuracy.map_or(String::new(), |rounded| {
                 format!(" ({} on the rounded input)", units::percent(rounded))

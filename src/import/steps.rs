@@ -76,7 +76,7 @@ pub fn import(request: &ImportRequest, progress: &dyn Fn(&str)) -> Result<Import
     let all = Images::first(&calibration, request.calibration_images);
     let images = Images::first(&kept, request.calibration_images);
     let calibrated = Calibration::measure(&draft.model, &images);
-    draft.check_finite(&calibrated, &request.onnx)?;
+    notes.extend(draft.pin_infinite(&calibrated, &test)?);
     draft.set_ranges(&calibrated);
     let trials = match &request.bits {
         Some(Bits::Auto) => {
@@ -231,10 +231,17 @@ impl Tested {
         let model = Model::read(&source)?;
         let (decision, cache) = Decision::of_whole(&model, Target::cheapest);
         let compiled = compile_all(&model, decision.fraction);
-        let (integer, range_overflow_count) = integer_outputs(&model, &compiled, &images)?;
-        let note = overflow_warning(&model, range_overflow_count)?;
+        let measured = match integer_outputs(&model, &compiled, &images) {
+            // The report says why there is nothing to measure.
+            Err(Error::Parameters(_)) => None,
+            measured => Some(measured?),
+        };
+        let note = match &measured {
+            Some((_, overflows)) => overflow_warning(&model, *overflows)?,
+            None => None,
+        };
         progress("testing with noise");
-        let integer_accuracy = accuracy(&integer);
+        let integer_accuracy = measured.as_ref().and_then(|(integer, _)| accuracy(integer));
         let losses = match accuracy(untouched).zip(integer_accuracy) {
             Some(accuracies) => Some(Losses::of(&model, &compiled, accuracies, decision)?),
             None => None,
@@ -242,8 +249,10 @@ impl Tested {
         Ok(Self {
             rounded_accuracy: rounded.and_then(|rounded| accuracy(&rounded)),
             integer_accuracy,
-            relative_error: images::relative_error(untouched, &integer),
-            range_overflow_count,
+            relative_error: measured
+                .as_ref()
+                .and_then(|(integer, _)| images::relative_error(untouched, integer)),
+            range_overflow_count: measured.map_or(0, |(_, overflows)| overflows),
             losses,
             note,
             compiled,

@@ -999,6 +999,7 @@ def at_the_client():
     branches(tokens)
     refused("client_over_batch", "batch", tokens, [node("Softmax", ["x"], "s", axis=0), node("MatMul", ["s", "a"], "y")], square("a"))
     refused("client_einsum_over_batch", "batch", tokens, [node("Einsum", ["x", "x"], "e", equation="bij,bkj->ik"), node("MatMul", ["e", "a"], "y")], {"a": numbers(5, 3)})
+    refused("client_spread", "several images", [4], [node("Relu", ["x"], "r"), node("Mul", ["k", "r"], "y")], {"k": numbers(3, 4)}, batch=3)
     refused("client_least", "largest", [4], [node("MatMul", ["x", "w"], "m"), node("ArgMin", ["m"], "y", axis=1)], w)
     refused("client_unknown", "Hardmax", tokens, [node("Hardmax", ["x"], "h", axis=1), node("MatMul", ["h", "a"], "y")], square("a"))
 

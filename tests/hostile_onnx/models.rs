@@ -219,11 +219,6 @@ pub fn hostile_models() -> Vec<(&'static str, ModelProto, &'static [&'static str
             &["\"y\""],
         ),
         (
-            "output_is_input",
-            simple(vec![node("Identity", &["x"], "y")]),
-            &["no layers"],
-        ),
-        (
             "output_is_constant",
             simple(vec![node("Identity", &["w"], "y")]),
             &["depend"],

@@ -139,7 +139,6 @@ mod tests {
             ),
             (idx(8, &[u32::MAX; 3], &[0; 9]), "more than any file"),
             (idx(8, &[0, 28, 28], &[]), "no pixels"),
-            (idx(8, &[1, 1, 1, 1, 1], &[0]), "2 to 4 axes"),
             (idx(13, &[1, 1, 1], &[0; 4]), "type 0x0d"),
             (vec![0, 0, 8, 3, 0, 0, 0], "breaks off"),
             (vec![0, 0, 8, 0, 1], "no known format"),

@@ -463,7 +463,7 @@ mod tests {
                 "no readable .npy header",
             ),
             (stored(&[("x.npy", Vec::new())]), "is empty"),
-            (stored(&[("x.npy", labels(0))]), "2 to 4 axes"),
+            (stored(&[("x.npy", labels(0))]), "2 to 8 axes"),
             (
                 stored(&[("x.npy", images(0)), ("y.npy", images(0))]),
                 "array \"y\"",

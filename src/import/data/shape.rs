@@ -5,17 +5,21 @@ use crate::core::error::{Error, Result};
 /// The most images of a file or folder.
 pub(super) const MOST_IMAGES: usize = 1_000_000;
 
+/// The most axes of an array of images.
+const MOST_AXES: usize = 8;
+
 /// Refuses, in the name of a file, the shape of one image that its header announces.
 pub type Fits<'a> = dyn Fn(&str, &[usize]) -> Result<()> + 'a;
 
 /// Refuses an array whose shape, with the number of images first, is not that of images, or not of
 /// such as fit.
 pub(super) fn check_images_shape(place: &str, shape: &[usize], fits: &Fits) -> Result<()> {
-    if !(2..=4).contains(&shape.len()) {
+    if !(2..=MOST_AXES).contains(&shape.len()) {
         return Err(Error::invalid(
             place,
             format!(
-                "has shape {shape:?}: images need 2 to 4 axes, images first, as in [10000, 28, 28]"
+                "has shape {shape:?}: images need 2 to {MOST_AXES} axes, images first, as in \
+                 [10000, 28, 28]"
             ),
         ));
     }
@@ -63,14 +67,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn images_have_two_to_four_axes_and_pixels() {
+    fn images_have_two_to_eight_axes_and_pixels() {
         let check = |shape: &[usize]| check_images_shape("images", shape, &|_, _| Ok(()));
         for shape in [&[1, 784][..], &[10, 28, 28], &[MOST_IMAGES, 3, 2, 2]] {
             assert!(check(shape).is_ok(), "{shape:?}");
         }
         for shape in [
             &[10][..],
-            &[1, 1, 1, 1, 1],
+            &[1; 9],
             &[0, 28],
             &[10, 0],
             &[MOST_IMAGES + 1, 1],

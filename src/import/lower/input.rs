@@ -4,11 +4,12 @@ use std::collections::HashMap;
 
 use super::draft::{NetworkDraft, Stage};
 use super::layout::AxisLayout;
-use super::value::{Integers, Value, Wire};
+use super::value::{ClientValue, Integers, Value, Wire};
 use crate::core::foreign::quoted;
 use crate::import::fault::Outcome;
 use crate::import::network::InputPart;
 use crate::import::onnx::{Graph, GraphInput};
+use crate::model::layer::pinned::Kind;
 
 /// Said of a file whose images have their channels last.
 const CHANNELS_LAST: &str = "The file takes its images with the channels last; here they have them \
@@ -45,7 +46,7 @@ pub fn values(graph: &Graph, draft: &mut NetworkDraft) -> Outcome<HashMap<usize,
             }
         }
         wire.integers = integers(only, draft);
-        return Ok(HashMap::from([(only.value, Value::Wire(wire))]));
+        return Ok(HashMap::from([(only.value, value(only, wire, draft))]));
     }
     draft.notes.push(one_after_the_other(&graph.inputs));
     let mut values = HashMap::new();
@@ -61,10 +62,30 @@ pub fn values(graph: &Graph, draft: &mut NetworkDraft) -> Outcome<HashMap<usize,
             exclusive: false,
             ..draft.output(root, &[])
         };
-        values.insert(input.value, Value::Wire(wire));
+        values.insert(input.value, value(input, wire, draft));
         start = end;
     }
     Ok(values)
+}
+
+/// Returns what an input stands for.
+fn value(input: &GraphInput, wire: Wire, draft: &mut NetworkDraft) -> Value {
+    if input.is_batched {
+        return Value::Wire(wire);
+    }
+    let name = quoted(&input.name);
+    draft.notes.push(format!(
+        "Input {name} has no axis for the batch: all of its elements are those of one image."
+    ));
+    let kind = match wire.integers {
+        Some(_) => Kind::Integer,
+        None => Kind::Float,
+    };
+    let wire = Wire {
+        integers: None,
+        ..wire
+    };
+    Value::Client(ClientValue { wire, kind })
 }
 
 /// Returns the inputs that the network's one stands for, where the file has several.

@@ -1,11 +1,12 @@
 //! What a file gives back, once all of its nodes are lowered.
 
+use super::draft::{Stage, Step};
 use super::lowering::Lowering;
-use super::pick;
 use super::value::{ClientValue, Scores, Value};
+use super::{maps, pick};
 use crate::core::foreign::quoted;
 use crate::import::fault::{Outcome, invalid, unsupported};
-use crate::import::network::Tail;
+use crate::import::network::{Operation, Tail};
 use crate::model::layer::pinned::Kind;
 
 /// Returns what the file gives back, as a list: the scores rather than the label where it
@@ -44,7 +45,7 @@ pub fn output(lowering: &mut Lowering<'_>) -> Outcome<Scores> {
         return invalid("the graph has no output");
     };
     let (root, order) = lowering.draft.flat(&scores.logits)?;
-    if root == 0 {
+    if lowering.graph.nodes.is_empty() {
         return invalid("the network has no layers");
     }
     let picks = match (&scores.picks, order) {
@@ -53,9 +54,35 @@ pub fn output(lowering: &mut Lowering<'_>) -> Outcome<Scores> {
     };
     scores.logits.root = match picks {
         Some(picks) => pick::pick(lowering, root, picks, None)?,
+        None if is_shape_alone(lowering) => identity(lowering)?,
         None => root,
     };
     Ok(scores)
+}
+
+/// Returns whether no step makes anything but another shape.
+fn is_shape_alone(lowering: &Lowering<'_>) -> bool {
+    let is_shape = |step: &Step| {
+        matches!(
+            step.stage,
+            Stage::Operation(Operation::Flatten | Operation::Reshape)
+        )
+    };
+    lowering.draft.steps.iter().all(is_shape)
+}
+
+/// Adds a layer that makes the network's input its output, so that there is something to place.
+fn identity(lowering: &mut Lowering<'_>) -> Outcome<usize> {
+    let count = lowering.draft.shape(0).iter().product();
+    lowering.draft.spend(count)?;
+    let every: Vec<u32> = (0..count as u32).collect();
+    let layer = Operation::Linear {
+        map: maps::selection(&every, count),
+        bias: vec![0.0; count],
+        fixed: false,
+    };
+    let stage = Stage::Operation(layer);
+    lowering.draft.push(stage, vec![0], vec![count], None)
 }
 
 /// Returns the better one of two outputs, which must come from the same logits.

@@ -64,6 +64,50 @@ pub fn check_batch(operator: &Operator, operands: &[Operand], is_batched: &[bool
     Ok(())
 }
 
+/// Refuses an operator that spreads one image over several: a constant of another number for each image of
+/// the batch, say. `shape` is that of what it makes.
+pub fn check_spread(
+    operator: &Operator,
+    operands: &[Operand],
+    is_batched: &[bool],
+    shape: &[usize],
+) -> Outcome<()> {
+    const SPREADING: &[&str] = &[
+        "Add",
+        "And",
+        "Div",
+        "Equal",
+        "FusedMatMul",
+        "Greater",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "MatMul",
+        "Max",
+        "Mean",
+        "Min",
+        "Mod",
+        "Mul",
+        "Or",
+        "PRelu",
+        "Pow",
+        "Sub",
+        "Sum",
+        "Where",
+        "Xor",
+    ];
+    let is_spread = |(operand, is_batched): (&Operand, &bool)| {
+        let rank = operand.typed().map_or(0, |(shape, _)| shape.len());
+        let batch = shape.len().checked_sub(rank);
+        *is_batched && batch.is_some_and(|axis| shape.get(axis).is_some_and(|&size| size != 1))
+    };
+    let name = operator.name.as_str();
+    if SPREADING.contains(&name) && operands.iter().zip(is_batched).any(is_spread) {
+        return unsupported("makes several images of one");
+    }
+    Ok(())
+}
+
 /// Returns whether an operator makes one number of several along the first axis of an operand of a rank.
 fn mixes_first_axis(operator: &Operator, operands: &[Operand], index: usize, rank: usize) -> bool {
     let is_set = |name: &str| matches!(operator.attributes.get(name), Some(Attribute::Integer(1)));

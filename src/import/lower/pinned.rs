@@ -6,7 +6,9 @@ use super::blocks::storage_shape;
 use super::draft::Stage;
 use super::lowering::Lowering;
 use super::pad;
-use super::pinnable::{check_batch, check_choice, check_infinite, check_integers, check_narrow};
+use super::pinnable::{
+    check_batch, check_choice, check_infinite, check_integers, check_narrow, check_spread,
+};
 use super::value::{ClientValue, Constant, Scores, Value, Wire};
 use super::view;
 use crate::core::foreign::quoted;
@@ -76,7 +78,9 @@ fn made(lowering: &mut Lowering<'_>, node: &Node, reason: &str) -> Outcome<Vec<V
         let operator = in_own_words(operator, &operands)?;
         check_batch(&operator, &operands, &is_batched)?;
         check_integers(&operator, &operands)?;
-        values.push(step(lowering, node, operator, &operands, &read, reason)?);
+        let pinned = Pinned::new(operator, operands.clone()).map_err(Fault::Unsupported)?;
+        check_spread(&pinned.operator, &operands, &is_batched, pinned.shape())?;
+        values.push(step(lowering, node, pinned, &read, reason)?);
     }
     Ok(values)
 }
@@ -217,7 +221,8 @@ fn probabilities(lowering: &mut Lowering<'_>, node: &Node, scores: Scores) -> Ou
             .output(root, &[1, lowering.draft.shape(root).iter().product()]),
         kind: Kind::Float,
     }];
-    match step(lowering, node, operator, &operands, &read, "of all")? {
+    let pinned = Pinned::new(operator, operands.to_vec()).map_err(Fault::Unsupported)?;
+    match step(lowering, node, pinned, &read, "of all")? {
         Value::Wire(wire) => Ok(wire.root),
         _ => unsupported("scores that are no list"),
     }
@@ -227,17 +232,15 @@ fn probabilities(lowering: &mut Lowering<'_>, node: &Node, scores: Scores) -> Ou
 fn step(
     lowering: &mut Lowering<'_>,
     node: &Node,
-    operator: Operator,
-    operands: &[Operand],
+    pinned: Pinned,
     read: &[ClientValue],
     reason: &str,
 ) -> Outcome<Value> {
-    let taken = operands.iter().filter_map(|operand| match operand {
+    let taken = pinned.operands.iter().filter_map(|operand| match operand {
         Operand::Constant(constant) => Some(constant.values.len()),
         Operand::Absent | Operand::Value { .. } => None,
     });
     lowering.draft.spend(taken.sum())?;
-    let pinned = Pinned::new(operator, operands.to_vec()).map_err(Fault::Unsupported)?;
     let (shape, kind) = (pinned.shape().to_vec(), pinned.kind());
     lowering.draft.spend(element_count(&shape)?)?;
     let Some(first) = read.first() else {
@@ -288,6 +291,16 @@ fn in_own_words(mut operator: Operator, operands: &[Operand]) -> Outcome<Operato
             operator
                 .attributes
                 .insert("axis".into(), Attribute::Integer(-1));
+        }
+        // What is now always so: the smaller operand is spread along the axes before its own.
+        "Add" | "Sub" | "Mul" | "Div" | "Pow" if operator.opset < 7 => {
+            let other = operands.get(1).and_then(Operand::typed);
+            let own_rank = other.map_or(0, |(shape, _)| shape.len() as i64);
+            let axis = operator.attributes.remove("axis");
+            operator.attributes.remove("broadcast");
+            if axis.is_some_and(|axis| axis != Attribute::Integer(rank - own_rank)) {
+                return unsupported("spreads an operand along axes behind its own");
+            }
         }
         "Resize" if operator.opset < 11 => return unsupported("operator sets below 11 of it"),
         // The client's runtime has another curve.

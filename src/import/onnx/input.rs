@@ -12,6 +12,9 @@ use crate::import::fault::{Outcome, invalid, unsupported};
 /// The most inputs of a file.
 const MOST_INPUTS: usize = 64;
 
+/// The most axes of an input, with the batch.
+const MOST_AXES: usize = 8;
+
 /// One input of a graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GraphInput {
@@ -21,6 +24,8 @@ pub struct GraphInput {
     pub name: String,
     /// Of one image, without the batch.
     pub shape: Vec<usize>,
+    /// Whether the file has an axis for the batch before those.
+    pub is_batched: bool,
     /// The type of its numbers where these are integers.
     pub kind: Option<IntegerKind>,
 }
@@ -82,11 +87,16 @@ pub(super) fn inputs(
             return invalid(format!("two inputs are called {}", quoted(name)));
         }
         let given = given.iter().rfind(|given| given.name == name);
-        let (shape, kind) = input_type(info, given.map(|given| &given.sizes[..]))?;
+        let InputType {
+            shape,
+            is_batched,
+            kind,
+        } = input_type(info, given.map(|given| &given.sizes[..]))?;
         inputs.push(GraphInput {
             value,
             name: name.to_owned(),
             shape,
+            is_batched,
             kind,
         });
     }
@@ -124,11 +134,18 @@ impl GraphInput {
     }
 }
 
-/// Returns the shape of an input without the batch, and its type where that holds integers.
-fn input_type(
-    info: &ValueInfoProto,
-    given: Option<&[usize]>,
-) -> Outcome<(Vec<usize>, Option<IntegerKind>)> {
+/// What a file says of an input.
+struct InputType {
+    /// Without the batch.
+    shape: Vec<usize>,
+    is_batched: bool,
+    /// The type of its numbers where these are integers.
+    kind: Option<IntegerKind>,
+}
+
+/// Returns what a file says of an input. Of a single axis, which leaves no room for a batch, one of fixed
+/// size is that of the image's elements.
+fn input_type(info: &ValueInfoProto, given: Option<&[usize]>) -> Outcome<InputType> {
     let name = quoted(name_of(info));
     let tensor = info
         .r#type
@@ -158,21 +175,30 @@ fn input_type(
         (Some(announced), None) => announced,
         (Some(announced), Some(given)) => settled(&name, &announced, given)?,
     };
-    if !(2..=5).contains(&sizes.len()) {
+    if !(1..=MOST_AXES).contains(&sizes.len()) {
         return unsupported(format!(
-            "input {name} has {} axes; a batch and one to four more are read",
+            "input {name} has {} axes; 1 to {MOST_AXES} are read, the batch among them",
             sizes.len()
         ));
     }
-    let Some(sizes) = sizes[1..].iter().copied().collect::<Option<Vec<usize>>>() else {
+    let is_batched = sizes.len() > 1;
+    let Some(shape) = sizes[usize::from(is_batched)..]
+        .iter()
+        .copied()
+        .collect::<Option<Vec<usize>>>()
+    else {
         return unsupported(format!(
             "input {name} has an axis without a fixed size: give all by --shape, as in \
              --shape {}=1x16",
             name.trim_matches('"')
         ));
     };
-    match element_count(&sizes) {
-        Ok(count) if count <= MOST_ACTIVATIONS => Ok((sizes, kind)),
+    match element_count(&shape) {
+        Ok(count) if count <= MOST_ACTIVATIONS => Ok(InputType {
+            shape,
+            is_batched,
+            kind,
+        }),
         _ => invalid(format!(
             "input {name} has more than {MOST_ACTIVATIONS} elements"
         )),

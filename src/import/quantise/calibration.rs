@@ -59,7 +59,10 @@ impl Calibration {
         let mut measured: Vec<Measured> = vec![Measured::default(); model.nodes.len()];
         let count = images.count() as f64;
         observe(model, images, &mut |node, rows| {
-            measured[node.index()].widen(rows, model.node(node).channel_size, count);
+            let of_node = model.node(node);
+            // What a function gives beyond all numbers is cut off; a mask at the client is not.
+            let cuts = matches!(of_node.operation, Operation::Activation(_));
+            measured[node.index()].widen(rows, of_node.channel_size, count, cuts);
         });
         for (measured, node) in measured.iter_mut().zip(&model.nodes) {
             let is_activation = matches!(node.operation, Operation::Activation(_));
@@ -93,11 +96,12 @@ pub fn observe(model: &Model, images: &Images, see: &mut dyn FnMut(NodeId, &[Row
 }
 
 impl Measured {
-    fn widen(&mut self, rows: &[Row<f32>], channel_size: usize, image_count: f64) {
+    fn widen(&mut self, rows: &[Row<f32>], channel_size: usize, image_count: f64, cuts: bool) {
         let seen: Vec<(f32, f32, f64)> = rows
             .par_chunks(channel_size)
             .map(|channel| {
-                let values = || channel.iter().flatten().copied();
+                let kept = |value: &f32| !cuts || value.is_finite();
+                let values = || channel.iter().flatten().copied().filter(kept);
                 let low = values().fold(f32::INFINITY, f32::min);
                 let high = values().fold(f32::NEG_INFINITY, f32::max);
                 let sum: f64 = values().map(f64::from).sum();
@@ -134,7 +138,7 @@ impl Histogram {
             .par_chunks(64)
             .map(|rows| {
                 let mut counts = vec![0u64; CELLS];
-                for &value in rows.iter().flatten() {
+                for &value in rows.iter().flatten().filter(|value| value.is_finite()) {
                     let cell = ((f64::from(value) - self.low) / width) as usize;
                     counts[cell.min(CELLS - 1)] += 1;
                 }

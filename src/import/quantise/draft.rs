@@ -2,13 +2,12 @@
 //! integers and corrections are settled one after the other.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use super::bits::Bits;
 use super::calibration::{Calibration, RangeMethod, output_of};
 use super::images::{Images, float_labels};
 use super::recipe::Recipe;
-use crate::core::error::{Error, Result};
+use crate::core::error::Result;
 use crate::core::foreign::quoted;
 use crate::import::data::FittedSet;
 use crate::import::network::Network;
@@ -62,17 +61,23 @@ impl ModelDraft {
         }
     }
 
-    /// Checks that each activation has a finite value for whatever it may read, in the calibrated range
-    /// of any channel.
+    /// Pins each activation to the client that has no finite value somewhere in what it may read, in the
+    /// calibrated range of any channel, and returns a sentence on each.
     ///
     /// # Errors
     ///
-    /// [`Error::Unsupported`] that names the first layer that has not, and
-    /// the range; `file` is where the network comes from.
-    pub fn check_finite(&self, calibration: &Calibration, file: &Path) -> Result<()> {
+    /// As [`Self::new`].
+    pub fn pin_infinite(
+        &mut self,
+        calibration: &Calibration,
+        test: &FittedSet,
+    ) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        let mut nodes = Vec::new();
         for (index, name, activation) in self.activations() {
-            let input = self.model.nodes[index].inputs[0];
-            let ranges = match input.producer() {
+            let node = &self.model.nodes[index];
+            let ranges = match node.inputs[0].producer() {
+                _ if node.is_pinned => continue,
                 Some(node) => calibration.of(node).ranges.clone(),
                 None => self.model.input.range(),
             };
@@ -80,17 +85,21 @@ impl ModelDraft {
                 !is_finite_over(&activation.function, (*low).into(), (*high).into())
             };
             if let Some((low, high)) = ranges.into_iter().find(is_infinite) {
-                return Err(Error::Unsupported {
-                    place: format!("{}: layer {}", file.display(), quoted(name)),
-                    reason: format!(
-                        "{} has no finite value somewhere from {low} to {high}, which it reads over \
-                         the calibration images",
-                        activation.function.name()
-                    ),
-                });
+                nodes.push(index);
+                notes.push(format!(
+                    "pinned to the client: layer {}, where {} has no finite value somewhere from {low} to \
+                     {high}, which it reads over the calibration images",
+                    quoted(name),
+                    activation.function.name()
+                ));
             }
         }
-        Ok(())
+        if !nodes.is_empty() {
+            self.recipe.pin(&nodes);
+            let files = self.recipe.files(None, test, None, None)?;
+            self.model = Model::read(&Source::Memory(files))?;
+        }
+        Ok(notes)
     }
 
     /// Takes the corrections of all biases back.
@@ -204,23 +213,22 @@ mod tests {
     use crate::model::layer::function::Elementary;
 
     #[test]
-    fn a_function_without_a_value_in_range_is_refused_with_the_range() {
-        let check = |function: Elementary| {
+    fn a_function_without_a_value_in_range_is_pinned_with_the_range() {
+        let pinned = |function: Elementary| {
             let operation = Operation::Activation(Function::Elementary(function));
             let middle = layer("middle", &[1], operation);
-            let draft = draft(network_of(vec![same("front", 0), middle, same("back", 2)]));
+            let mut draft = draft(network_of(vec![same("front", 0), middle, same("back", 2)]));
             let set = images();
             let calibrated = Calibration::measure(&draft.model, &Images::all(&set));
-            draft.check_finite(&calibrated, Path::new("net.onnx"))
+            let notes = draft.pin_infinite(&calibrated, &set).expect("sound");
+            let pins: Vec<bool> = draft.model.nodes.iter().map(|n| n.is_pinned).collect();
+            (pins, notes.join(""))
         };
-        assert!(check(Elementary::Sqrt).is_ok());
-        let refusal = check(Elementary::Log).expect_err("a pole").to_string();
-        for words in [
-            "net.onnx: layer \"middle\"",
-            "log has no finite value",
-            "from 0 to 3",
-        ] {
-            assert!(refusal.contains(words), "{refusal}");
+        assert_eq!(pinned(Elementary::Sqrt), (vec![false; 3], String::new()));
+        let (pins, note) = pinned(Elementary::Log);
+        assert_eq!(pins, [false, true, false]);
+        for words in ["layer \"middle\"", "log has no finite value", "from 0 to 3"] {
+            assert!(note.contains(words), "{note}");
         }
     }
 }

@@ -41,14 +41,22 @@ pub fn settle(
     images: &Images,
 ) -> Result<(Decision, Option<String>)> {
     draft.clear_corrections();
-    correct(draft, images)?;
+    correct_if_served(draft, images)?;
     let decision = Decision::of_whole(&draft.settled(test, images)?, Target::cheapest).0;
     let note = widen(draft, images, decision.fraction)?;
     // Other ranges make other integers.
     draft.clear_corrections();
-    correct(draft, images)?;
+    correct_if_served(draft, images)?;
     correct_labels(&mut draft.model, images);
     Ok((decision, note))
+}
+
+/// Corrects the biases where the network can be on the server at all.
+fn correct_if_served(draft: &mut ModelDraft, images: &Images) -> Result<()> {
+    match correct(draft, images) {
+        Err(Error::Parameters(_)) => Ok(()),
+        corrected => corrected,
+    }
 }
 
 /// Widens the ranges in front of look-ups, those of sums among them, and those of answers to what the

@@ -52,6 +52,14 @@ impl Recipe {
         }
     }
 
+    /// Pins the layers of these nodes of the model to the client.
+    pub fn pin(&mut self, nodes: &[usize]) {
+        let layers = self.network.layers.iter_mut();
+        for (node, layer) in layers.filter(|layer| is_node(layer)).enumerate() {
+            layer.is_pinned |= nodes.contains(&node);
+        }
+    }
+
     /// Returns the folder's files, with what is settled in `model` where there is one.
     ///
     /// # Errors

@@ -10,6 +10,7 @@ use rten_tensor::Tensor;
 use rten_tensor::prelude::*;
 
 use super::operator::{Attribute, Constant, Kind, Operand, Operator};
+use crate::core::foreign::line;
 use crate::core::onnx_schema::{
     AttributeProto, DimensionProto, GraphProto, ModelProto, NodeProto, OperatorSetId, TensorProto,
     TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto, attribute_type, data_type,
@@ -57,7 +58,8 @@ impl Session {
             options.shape_inference(ShapeInferenceMode::Strict);
             options.load(bytes)
         };
-        let refused = |reason: String| format!("the client's runtime refuses it: {reason}");
+        let refused =
+            |reason: String| format!("the client's runtime refuses it: {}", line(&reason));
         let model = match catch_unwind(AssertUnwindSafe(load)) {
             Ok(Ok(model)) => model,
             Ok(Err(error)) => return Err(refused(error.to_string())),
