@@ -208,6 +208,18 @@ const MODEL_VALUES: &str = r#"
 /layers/1 = {"name": "map", "op": "linear", "shape": [], "weights": "fc1.bias", "blocks": "fc1.bias", "bias": "fc1.bias", "weight_bits": 5, "range": "fc1.range"} => layers[1] "map" ; shape []
 /layers/1 = {"name": "other", "op": "reshape", "shape": [31]} => layers[1] "other" ; [32] does not become [31]
 /layers/1 = {"name": "pool", "op": "largest", "shape": [32], "windows": "fc1.bias"} => layers[1] "pool" ; must follow an activation
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "RandomNormal", "opset": 17}, "operands": [{"from": "value", "value": "fc1", "shape": [1, 32], "kind": "float"}], "shape": [32]} => layers[1] "p" ; no client here runs
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Relu", "opset": 17}, "operands": [{"from": "value", "value": "gone", "shape": [1, 32], "kind": "float"}], "shape": [32]} => layers[1] "p" ; "gone"
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Relu", "opset": 17}, "operands": [{"from": "value", "value": "fc1", "shape": [1, 31], "kind": "float"}], "shape": [31]} => layers[1] "p" ; 31
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Relu", "opset": 17}, "operands": [{"from": "value", "value": "fc1", "shape": [18446744073709551615, 2], "kind": "float"}], "shape": [32]} => layers[1] "p" ; p
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Relu", "opset": 17}, "operands": [{"from": "value", "value": "fc1", "shape": [1, 32], "kind": "float"}], "shape": [33]} => layers[1] "p" ; [33]
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Relu", "opset": 17}, "operands": [{"from": "value", "value": "fc1", "shape": [1, 32], "kind": "float"}], "shape": []} => layers[1] "p" ; shape []
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Relu", "opset": 17}, "operands": [], "shape": [32]} => layers[1] "p" ; p
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Relu", "opset": 17}, "operands": [{"from": "constant", "tensor": "fc1.bias", "kind": "float"}], "shape": [32]} => layers[1] "p" ; p
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Relu", "opset": 17}, "operands": [{"from": "value", "value": "fc1", "shape": [1, 32], "kind": "float"}, {"from": "constant", "tensor": "gone", "kind": "float"}], "shape": [32]} => layers[1] "p" ; "gone"
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Softmax", "opset": -3}, "operands": [{"from": "value", "value": "fc1", "shape": [1, 32], "kind": "float"}], "shape": [32]} => layers[1] "p" ; version -3
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Not", "opset": 17}, "operands": [{"from": "value", "value": "fc1", "shape": [1, 32], "kind": "float"}], "shape": [32]} => layers[1] "p" ; p
+/layers/1 = {"name": "p", "op": "pinned", "operator": {"name": "Relu", "opset": 17}, "operands": [{"from": "value", "value": "fc1", "shape": [1, 32], "kind": "float"}, {"from": "value", "value": "fc1", "shape": [1, 32], "kind": "float"}], "shape": [32]} => layers[1] "p" ; p
 /layers/1 = 3 => layers[1] ; object
 /layers/1 = {"op": "flatten"} => layers[1] ; name
 /layers/2/input = "input" => layers[2] "fc2"

@@ -32,9 +32,10 @@ const milliseconds = (value) => value / 1e3;
 const mebibytes = (value) => value * 2 ** 20;
 
 function wantedPlacement() {
-  const words = byId("filter-placement").value.trim().toUpperCase();
-  const letter = (each) => (each === "?" ? "." : each.replace(/[^A-Z0-9]/g, "\\$&"));
-  const pattern = new RegExp([...words].map(letter).join(""));
+  const words = byId("filter-placement").value.trim();
+  const letter = (each) => (each === "?" ? "." : each.replace(/[^A-Za-z0-9]/g, "\\$&"));
+  // Layers that are pinned to the client have a small letter, which need not be typed as such.
+  const pattern = new RegExp([...words].map(letter).join(""), "i");
   return (split) => pattern.test(split.placement);
 }
 

@@ -195,6 +195,9 @@ impl Operator {
     /// A sentence where it does not.
     pub fn check(&self) -> Result<(), String> {
         let name = self.name.as_str();
+        if !(1..=26).contains(&self.opset) {
+            return Err(format!("version {} of the operators", self.opset));
+        }
         let is_known = match self.domain.as_str() {
             "" => OWN.contains(&name),
             "com.microsoft" => CONTRIB.contains(&name),
