@@ -1,7 +1,7 @@
 //! An operator that has no encrypted form: the client runs it, in the clear, whoever runs the layers
 //! around it.
 //!
-//! A layer is one operator of ONNX, as `rten` runs it; its [`Session`] sees one image at a time.
+//! A layer is one operator of ONNX, as `rten` runs it, one image at a time.
 
 mod operator;
 mod session;
