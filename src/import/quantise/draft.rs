@@ -31,7 +31,7 @@ impl ModelDraft {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] where a layer does not fit this program's limits.
+    /// [`Error::Invalid`](crate::core::error::Error::Invalid) where a layer does not fit this program's limits.
     pub fn new(
         request: &ImportRequest,
         network: Network,
@@ -179,7 +179,7 @@ impl ModelDraft {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a number that JSON does not hold.
+    /// [`Error::Invalid`](crate::core::error::Error::Invalid) for a number that JSON does not hold.
     pub fn files(
         &self,
         test: &FittedSet,
