@@ -77,6 +77,7 @@ pub fn import(request: &ImportRequest, progress: &dyn Fn(&str)) -> Result<Import
     let images = Images::first(&kept, request.calibration_images);
     let calibrated = Calibration::measure(&draft.model, &images);
     notes.extend(draft.pin_infinite(&calibrated, &test)?);
+    draft.check_numbers(&images, &calibrated, &request.onnx)?;
     draft.set_ranges(&calibrated);
     let trials = match &request.bits {
         Some(Bits::Auto) => {

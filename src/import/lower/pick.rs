@@ -90,6 +90,9 @@ pub fn of_scores(lowering: &mut Lowering<'_>, node: &Node, scores: Scores) -> Ou
 ///
 /// A sentence where images of a batch are picked too.
 pub fn of_wire(lowering: &mut Lowering<'_>, node: &Node) -> Outcome<Value> {
+    if node.operator == "Gather" && matches!(lowering.value(node.input(0)?)?, Value::Constant(_)) {
+        return unsupported("looks up a table by what it reads");
+    }
     let wire = lowering.wire(node, 0)?;
     let shape = wire.layout.shape();
     // Two images tell whether the same is picked of each.

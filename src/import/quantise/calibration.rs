@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::images::{Images, real_rows};
 use crate::core::linear_map::Row;
-use crate::model::layer::{Activation, Operation, widest};
+use crate::model::layer::{Activation, Operation, Pinned, widest};
 use crate::model::quantise::QuantParams;
 use crate::model::values::{Values, Wiring};
-use crate::model::{Model, NodeId, ValueId};
+use crate::model::{Model, Node, NodeId, ValueId};
 
 /// How the range of a quantised activation is chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +95,50 @@ pub fn observe(model: &Model, images: &Images, see: &mut dyn FnMut(NodeId, &[Row
     }
 }
 
+/// Returns the first operator of the client's that gives nothing for an image, and why.
+pub fn first_failure(model: &Model, images: &Images) -> Option<(NodeId, String)> {
+    let is_pinned = |node: &Node| matches!(node.operation, Operation::Pinned(_));
+    if !model.nodes.iter().any(is_pinned) {
+        return None;
+    }
+    let wiring = Wiring::of(model);
+    for portion in images.portions() {
+        let mut values = Values::default();
+        values.insert(ValueId::INPUT, real_rows(model, portion));
+        for (id, node) in model.nodes_by_id() {
+            let operands = values.of(&node.inputs);
+            let rows = node.operation.run_float(&operands);
+            if let Operation::Pinned(pinned) = &node.operation
+                && let Some(reason) = failure(pinned, &operands, &rows)
+            {
+                return Some((id, reason));
+            }
+            values.insert(id.value(), rows);
+            values.forget(&wiring, id.index() + 1);
+        }
+    }
+    None
+}
+
+/// Returns why an operator gives nothing for one of its images, `[elements, images]`.
+fn failure(pinned: &Pinned, operands: &[&[Row<f32>]], made: &[Row<f32>]) -> Option<String> {
+    let is_nan = |image: &usize| made.iter().all(|row| row[*image].is_nan());
+    let images = made.first().map_or(0, |row| row.len());
+    let of_image = |image: usize| {
+        let operands = operands.iter();
+        let values = operands.map(|rows| rows.iter().map(|row| row[image]).collect());
+        pinned.run(&values.collect::<Vec<Vec<f32>>>()).err()
+    };
+    (0..images).filter(is_nan).find_map(of_image)
+}
+
 impl Measured {
+    /// Returns whether all values were finite.
+    pub fn is_finite(&self) -> bool {
+        let finite = |(low, high): &(f32, f32)| low.is_finite() && high.is_finite();
+        self.ranges.iter().all(finite)
+    }
+
     fn widen(&mut self, rows: &[Row<f32>], channel_size: usize, image_count: f64, cuts: bool) {
         let seen: Vec<(f32, f32, f64)> = rows
             .par_chunks(channel_size)

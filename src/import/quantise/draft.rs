@@ -2,12 +2,13 @@
 //! integers and corrections are settled one after the other.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use super::bits::Bits;
-use super::calibration::{Calibration, RangeMethod, output_of};
+use super::calibration::{Calibration, RangeMethod, first_failure, output_of};
 use super::images::{Images, float_labels};
 use super::recipe::Recipe;
-use crate::core::error::Result;
+use crate::core::error::{Error, Result};
 use crate::core::foreign::quoted;
 use crate::import::data::FittedSet;
 use crate::import::network::Network;
@@ -15,7 +16,7 @@ use crate::import::request::ImportRequest;
 use crate::model::layer::finite::is_finite_over;
 use crate::model::layer::{Activation, Operation as NodeOperation};
 use crate::model::source::Source;
-use crate::model::{Model, NodeId};
+use crate::model::{Model, Node, NodeId};
 
 /// Calibration images that a folder keeps.
 const MOST_CALIBRATION_IMAGES: usize = 1000;
@@ -31,7 +32,7 @@ impl ModelDraft {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`](crate::core::error::Error::Invalid) where a layer does not fit this program's limits.
+    /// [`Error::Invalid`] where a layer does not fit this program's limits.
     pub fn new(
         request: &ImportRequest,
         network: Network,
@@ -100,6 +101,42 @@ impl ModelDraft {
             self.model = Model::read(&Source::Memory(files))?;
         }
         Ok(notes)
+    }
+
+    /// Checks that the client's operators give something for all images, and that what layers on a server
+    /// would read or make is finite.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unsupported`] that names the first layer; `file` is where the network comes from.
+    pub fn check_numbers(
+        &self,
+        images: &Images,
+        calibration: &Calibration,
+        file: &Path,
+    ) -> Result<()> {
+        let refused = |node: &Node, reason: String| {
+            Err(Error::Unsupported {
+                place: format!("{}: layer {}", file.display(), quoted(&node.name)),
+                reason,
+            })
+        };
+        if let Some((id, reason)) = first_failure(&self.model, images) {
+            return refused(self.model.node(id), reason);
+        }
+        let is_served = |id: NodeId| {
+            let mut nodes = self.model.nodes.iter().filter(|node| !node.is_pinned);
+            nodes.any(|reader| reader.inputs.contains(&id.value()))
+        };
+        for (id, node) in self.model.nodes_by_id() {
+            let counts = !node.is_pinned || is_served(id);
+            if counts && !calibration.of(id).is_finite() {
+                let reason = "gives numbers beyond all float32 for calibration images: are --scale, --mean \
+                              and --std those of its training?";
+                return refused(node, reason.into());
+            }
+        }
+        Ok(())
     }
 
     /// Takes the corrections of all biases back.
@@ -179,7 +216,7 @@ impl ModelDraft {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`](crate::core::error::Error::Invalid) for a number that JSON does not hold.
+    /// [`Error::Invalid`] for a number that JSON does not hold.
     pub fn files(
         &self,
         test: &FittedSet,

@@ -227,7 +227,9 @@ fn integers(values: &[f32]) -> Result<Vec<i32>, String> {
         if value.fract() == 0.0 && value.abs() <= LARGEST_EXACT {
             return Ok(value as i32);
         }
-        Err(format!("reads {value} where it takes whole numbers"))
+        Err(format!(
+            "reads {value} where it takes whole numbers, of which an input of the network holds 256 at most"
+        ))
     };
     values.iter().map(integer).collect()
 }
