@@ -10,10 +10,11 @@ mod trivial;
 use std::fs::File;
 use std::path::Path;
 
-use ndarray::Array4;
+use ndarray::{ArrayD, Dimension};
 use ndarray_npy::WriteNpyExt;
 use splitbench::circuit::compile::compile_placement;
 use splitbench::circuit::program::NoiseSeed;
+use splitbench::core::placement::{Party, Placement};
 use splitbench::import::data::Preprocessing;
 use splitbench::import::quantise::calibration::RangeMethod;
 use splitbench::import::{ImportRequest, import};
@@ -23,11 +24,18 @@ use splitbench::party::session::Session;
 
 use trivial::{fast, placement, run_in_the_clear, run_trivially, target};
 
-/// Imports one of the golden files on images of two channels whose pixels are 0 to 3.
+/// Imports one of the golden files on images of two channels.
 fn imported(name: &str) -> Model {
+    imported_on(name, &[2, 4, 4])
+}
+
+/// Imports one of the golden files on images of this shape whose pixels are 0 to 3.
+fn imported_on(name: &str, shape: &[usize]) -> Model {
     let folder = tempfile::tempdir().unwrap();
-    let images = Array4::from_shape_fn([40, 2, 4, 4], |(image, channel, row, column)| {
-        ((image * 7 + channel * 5 + row * 3 + column * column + image * row) % 4) as u8
+    let images = ArrayD::from_shape_fn([&[40], shape].concat(), |at| {
+        let place = (1..at.ndim()).map(|axis| at[axis] * (9 - 2 * axis));
+        let last = at[at.ndim() - 1];
+        ((at[0] * (7 + at[at.ndim() - 2]) + place.sum::<usize>() + last * last) % 4) as u8
     });
     let calibrate = folder.path().join("images.npy");
     images.write_npy(File::create(&calibrate).unwrap()).unwrap();
@@ -85,6 +93,31 @@ fn encrypted_forms_agree_with_the_error_model() {
                 within_error_model(program, exchange, NoiseSeed(1)),
                 "{name}"
             );
+        }
+    }
+}
+
+#[test]
+fn layers_around_pinned_ones_run_encrypted() {
+    for (name, shape, letters, fewer) in [
+        ("client_gate", &[4, 3, 3][..], "SScS", "CCcS"),
+        ("client_attention_sequence_first", &[5, 6], "ScSSS", "CcSCS"),
+    ] {
+        let model = imported_on(name, shape);
+        let most = Placement::uniform(Party::Server, &model.pins());
+        assert_eq!(most.to_string(), letters, "{name}");
+        for parties in [most, placement(fewer)] {
+            let parties = model.place(parties).unwrap();
+            let session = Session::set_up(&model, &parties, &target(fast())).unwrap();
+            let inference = session.infer(model.test.image(3)).unwrap();
+            let exchanges = session.programs().iter().zip(&inference.exchanges);
+            assert_eq!(exchanges.len(), parties.server_segments().len());
+            for (program, exchange) in exchanges {
+                assert!(
+                    within_error_model(program, exchange, NoiseSeed(1)),
+                    "{name} {parties}"
+                );
+            }
         }
     }
 }
